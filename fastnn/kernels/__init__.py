@@ -1,0 +1,1 @@
+"""The algorithms as numba kernels on flat arrays."""

@@ -1,0 +1,128 @@
+"""How every kernel is compiled and cached: the one place for flags.
+
+Three decorators, from the outside in:
+
+``kernel``
+    What Python calls. Releases the GIL and is cached on disk.
+``inner``
+    What kernels call; LLVM inlines it. Sums may be reordered, so loops vectorise.
+``ordered``
+    As ``inner``, but operations stay in the order written. The range reduction of
+    an exponential needs that: ``(x + big) - big`` must not be folded to ``x``.
+
+None of them uses ``fastmath=True``: it would let LLVM assume that NaN and infinity
+never occur and delete the checks for them.
+"""
+
+import functools
+import hashlib
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import caching
+
+_ORDERED = {"nsz", "arcp", "contract", "afn"}
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": _ORDERED | {"reassoc"}}
+
+inner = numba.njit(**_OPTIONS)
+ordered = numba.njit(**{**_OPTIONS, "fastmath": _ORDERED})
+#: The same flags for ``numba.extending.overload``.
+OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": _OPTIONS, "prefer_literal": True}
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile *function* on its first call, without the GIL, and cache it on disk."""
+    compiled = numba.njit(nogil=True, **_OPTIONS)(function)
+    if hasattr(compiled, "py_func"):  # not so with NUMBA_DISABLE_JIT=1
+        if cache_directory() is not None:
+            compiled._cache = _KernelCache(function)
+        else:
+            _warn_on_first_compilation(compiled)
+    return compiled
+
+
+@functools.cache
+def source_digest() -> str:
+    """Digest of every kernel file and of the switches that change what is compiled.
+
+    numba looks only at the file of the function it compiles and would go on using old
+    machine code after a change in a helper (numba issue 1833).
+    """
+    digest = hashlib.sha256(f"boundscheck={numba.config.BOUNDSCHECK}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def cache_directory() -> str | None:
+    """Where compiled kernels are kept; None when switched off or no place is writable.
+
+    ``FASTNN_CACHE=0`` switches it off. Otherwise the first of these that can be written:
+    ``NUMBA_CACHE_DIR``, ``__pycache__`` beside the kernels, the user's cache directory.
+    """
+    if os.environ.get("FASTNN_CACHE", "1") == "0":
+        return None
+    for locator_class in (
+        caching.UserProvidedCacheLocator,
+        caching.InTreeCacheLocator,
+        caching.UserWideCacheLocator,
+    ):
+        locator = locator_class.from_function(source_digest, __file__)
+        if locator is not None:
+            return str(locator.get_cache_path())
+    return None
+
+
+class _KernelLocator(caching._CacheLocator):
+    """Tells numba where a kernel is cached, and when what is cached is out of date."""
+
+    def __init__(self, function: Callable[..., Any]):
+        self._first_line = function.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], _file: str) -> "_KernelLocator":
+        return cls(function)
+
+    def get_cache_path(self) -> str | None:
+        return cache_directory()
+
+    def get_source_stamp(self) -> str:
+        return source_digest()
+
+    def get_disambiguator(self) -> str:
+        return str(self._first_line)
+
+
+class _KernelCacheImpl(caching.CompileResultCacheImpl):
+    _locator_classes = [_KernelLocator]
+
+
+class _KernelCache(caching.FunctionCache):
+    _impl_class = _KernelCacheImpl
+
+
+def _warn_on_first_compilation(compiled: Any) -> None:
+    """Say once in a process, when something is compiled, that it will not be kept."""
+    compile_signature = compiled.compile
+
+    def compile_and_warn(signature: Any) -> Any:
+        if os.environ.get("FASTNN_CACHE", "1") != "0":
+            _warn_no_cache()
+        return compile_signature(signature)
+
+    compiled.compile = compile_and_warn
+
+
+@functools.cache
+def _warn_no_cache() -> None:
+    warnings.warn(
+        "fastnn found no directory where it may keep compiled kernels, so each new process "
+        "compiles them again. Set NUMBA_CACHE_DIR to a writable directory.",
+        RuntimeWarning,
+        stacklevel=2,
+    )

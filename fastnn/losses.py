@@ -1,0 +1,59 @@
+"""The loss functions: what each is called, what it computes, what the targets must be.
+
+The loss of one sample is a function of its outputs ŷ (or of z, the output layer's weighted
+sums, where ``from_logits``) and targets y. ``reduction`` then takes the mean or the sum over
+samples. The gradient of every engine is the gradient of exactly this number.
+"""
+
+from dataclasses import dataclass
+
+from fastnn.names import find
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One loss function.
+
+    Attributes
+    ----------
+    name : str
+    code : int
+        What a kernel knows it by.
+    formula, gradient : str
+        For the reader: the loss of one sample with m outputs, and its derivative with respect
+        to ŷ_j, or to z_j where ``from_logits``.
+    targets : {"real", "unit", "classes"}
+        Any finite number; numbers in [0, 1]; class numbers or rows of probabilities.
+    output_activation : str
+        The output activation it is made for.
+    from_logits : bool
+        True when it is computed from z, which needs exactly that output activation.
+    """
+
+    name: str
+    code: int
+    formula: str
+    gradient: str
+    targets: str
+    output_activation: str
+    from_logits: bool
+
+
+LOSSES = {
+    loss.name: loss
+    for loss in (
+        Loss("half_squared_error", 0, "½ Σ_j (ŷ_j - y_j)²", "ŷ_j - y_j",
+             "real", "identity", False),
+        Loss("squared_error", 1, "(1/m) Σ_j (ŷ_j - y_j)²", "(2/m) (ŷ_j - y_j)",
+             "real", "identity", False),
+        Loss("binary_cross_entropy", 2, "(1/m) Σ_j log(1 + exp(z_j)) - y_j z_j", "(1/m) (ŷ_j - y_j)",
+             "unit", "sigmoid", True),
+        Loss("cross_entropy", 3, "log Σ_k exp(z_k) - Σ_j y_j z_j", "ŷ_j - y_j",
+             "classes", "softmax", True),
+    )
+}  # fmt: skip
+
+
+def get_loss(name: str) -> Loss:
+    """Look up a loss by name; ValueError or TypeError when there is none."""
+    return find(name, LOSSES, "loss")

@@ -1,0 +1,363 @@
+"""The network that a user holds: checks input, keeps the parameters, hands work to an engine."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from fastnn import validation
+from fastnn.activations import Activation, get_activation
+from fastnn.architecture import Architecture
+from fastnn.engines import Samples, get_engine
+from fastnn.history import History
+from fastnn.initializers import start_parameters
+from fastnn.losses import Loss, get_loss
+from fastnn.metrics import score
+from fastnn.names import find
+from fastnn.optimizers import SGD, get_optimizer
+from fastnn.stopping import EarlyStopping
+from fastnn.training import Job, train
+
+
+class Network:
+    """A fully connected network for small problems.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        Number of inputs, units of each hidden layer, outputs: ``[1, 128, 1]``. Two numbers make a
+        network without hidden layers.
+    activation : str or sequence of str
+        Of the hidden layers: one name for all or one per hidden layer. ``"identity"``,
+        ``"sigmoid"`` (also ``"logistic"``), ``"tanh"``, ``"relu"``.
+    output_activation : str, optional
+        By default the one the loss is made for: ``"identity"`` for the squared errors,
+        ``"sigmoid"`` for binary cross-entropy, ``"softmax"`` for cross-entropy.
+    loss : {"half_squared_error", "squared_error", "binary_cross_entropy", "cross_entropy"}
+        Per sample with m outputs: ½ Σ (ŷ - y)²; (1/m) Σ (ŷ - y)²; the mean over outputs of
+        -y log ŷ - (1-y) log(1-ŷ); -Σ y log ŷ. The cross-entropies are computed from the
+        weighted sums, so they never take the logarithm of 0.
+    reduction : {"mean", "sum"}
+        Over the samples of a batch, for the loss and its gradient alike.
+    bias : bool
+        Whether the layers have biases.
+    initializer : str
+        Start weights: ``"glorot_uniform"``, ``"glorot_normal"``, ``"he_uniform"``,
+        ``"he_normal"``, ``"uniform"`` (±1/√n_in), ``"zeros"``. Biases start at zero.
+    seed : int or numpy.random.Generator, optional
+        For the start weights, and then for the shuffling in ``fit``.
+    dtype : {"float64", "float32"}
+    engine : {"numba", "numpy", "python"}
+        Who does the arithmetic. All give the same numbers up to rounding.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what came and what was expected.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> net = fastnn.Network([2, 8, 1], activation="tanh", loss="binary_cross_entropy", seed=1)
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> history = net.fit(X, y, epochs=2000, batch_size=1, learning_rate=0.2)
+    >>> net.predict(X).round().ravel()
+    array([0., 1., 1., 0.])
+    """
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        *,
+        activation: str | Sequence[str] = "sigmoid",
+        output_activation: str | None = None,
+        loss: str = "half_squared_error",
+        reduction: str = "mean",
+        bias: bool = True,
+        initializer: str = "glorot_uniform",
+        seed: int | np.random.Generator | None = None,
+        dtype: Any = "float64",
+        engine: str = "numba",
+    ):
+        sizes = validation.layer_sizes(layer_sizes)
+        loss_function = get_loss(loss)
+        self._architecture = Architecture(
+            sizes=sizes,
+            activations=(
+                *_hidden_activations(activation, len(sizes) - 2),
+                _output_activation(output_activation, loss_function),
+            ),
+            loss=loss_function,
+            reduction=find(reduction, {"mean": "mean", "sum": "sum"}, "reduction"),
+            bias=validation.boolean(bias, "bias"),
+            dtype=validation.float_dtype(dtype),
+        )
+        get_engine(engine)
+        self._engine_name = engine
+        self._rng = validation.generator(seed)
+        self._parameters = start_parameters(self._architecture, initializer, self._rng)
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """Number of inputs, of units in each hidden layer, and of outputs."""
+        return self._architecture.sizes
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """dtype of the parameters and of all that is computed."""
+        return self._architecture.dtype
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine."""
+        return self._engine_name
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """The flat parameter vector itself: writing to it changes the network."""
+        return self._parameters
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """Views (n_in, n_out) of the weights into the parameter vector, one per layer."""
+        return self._architecture.weight_views(self._parameters)
+
+    @property
+    def biases(self) -> list[np.ndarray]:
+        """Views (n_out,) of the biases into the parameter vector; empty with ``bias=False``."""
+        return self._architecture.bias_views(self._parameters)
+
+    def set_parameters(self, vector: Any) -> Self:
+        """Copy *vector*, shape (n_parameters,), into the network's parameters.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If its length is wrong or a number in it is not finite; nothing is changed then.
+        """
+        architecture = self._architecture
+        self._parameters[:] = validation.parameter_vector(
+            vector, architecture.n_parameters, architecture.dtype
+        )
+        return self
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        epochs: int = 1,
+        batch_size: int | None = 32,
+        learning_rate: float | None = None,
+        optimizer: str | SGD = "sgd",
+        shuffle: bool = True,
+        validation_data: tuple[Any, Any] | None = None,
+        early_stopping: EarlyStopping | None = None,
+        progress: bool = False,
+    ) -> History:
+        """Train from the present parameters on.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_inputs)
+            Anything NumPy can read as numbers. Arrays of the network's dtype in C order,
+            memory-mapped ones among them, are not copied.
+        y : array-like, shape (n, n_outputs), or (n,)
+            One-dimensional for one output, and for class numbers with ``"cross_entropy"``.
+        epochs : int
+            How often to go through all samples.
+        batch_size : int, optional
+            Samples per update; 1 is per-sample SGD, None one update per epoch from all samples.
+        learning_rate : float, optional
+            By default the optimiser's own: 0.01 for SGD.
+        optimizer : "sgd" or SGD
+        shuffle : bool
+            Take the samples in a new random order in each epoch.
+        validation_data : tuple (X, y), optional
+            Its loss after each epoch goes into ``history.val_loss``.
+        early_stopping : EarlyStopping, optional
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        History
+            Losses per epoch, seconds, and why training ended. Ctrl-C ends training, keeps the
+            parameters reached, and gives ``history.stop_reason == "interrupted"``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the argument, what came and what was expected; the network is unchanged.
+        TrainingDivergedError
+            If the loss or a parameter is no longer finite. The network keeps the last finite
+            parameters.
+        """
+        samples = self._samples(X, y)
+        if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
+            raise TypeError(
+                f"early_stopping must be a fastnn.EarlyStopping or None, got {early_stopping!r}"
+            )
+        if early_stopping and early_stopping.monitor == "val_loss" and validation_data is None:
+            raise ValueError("early_stopping on 'val_loss' needs validation_data, got None")
+        job = Job(
+            architecture=self._architecture,
+            engine=get_engine(self._engine_name),
+            samples=samples,
+            validation=self._validation_samples(validation_data),
+            batch_size=_batch_size(batch_size, len(samples)),
+            epochs=validation.integer(epochs, "epochs", 1),
+            learning_rate=get_optimizer(optimizer, learning_rate).learning_rate,
+            shuffle=validation.boolean(shuffle, "shuffle"),
+            early_stopping=early_stopping,
+            progress=validation.boolean(progress, "progress"),
+        )
+        validation.finite_parameters(self._parameters)
+        return train(job, self._parameters, self._rng)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Outputs of the network for each row of *X*.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_inputs)
+
+        Returns
+        -------
+        ndarray, shape (n, n_outputs)
+            Of the network's dtype; probabilities for the cross-entropies.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not a finite numeric array of that shape.
+        """
+        inputs = self._features(X, "X")
+        return get_engine(self._engine_name).predict(self._architecture, self._parameters, inputs)
+
+    def layer_outputs(self, X: Any) -> list[np.ndarray]:
+        """Outputs of every layer, from the first hidden one on: shapes (n, n_l).
+
+        The arguments and errors are those of `predict`, which gives the last of them.
+        """
+        inputs = self._features(X, "X")
+        engine = get_engine(self._engine_name)
+        return engine.layer_outputs(self._architecture, self._parameters, inputs)
+
+    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+        """Loss, and accuracy for the cross-entropies or r2 for the squared errors.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`.
+
+        Returns
+        -------
+        dict
+            ``{"loss": ..., "accuracy": ...}`` or ``{"loss": ..., "r2": ...}``. With several
+            outputs, binary accuracy counts each output, and r2 is the mean over outputs.
+        """
+        samples = self._samples(X, y)
+        engine = get_engine(self._engine_name)
+        loss = engine.loss(self._architecture, self._parameters, samples)
+        outputs = engine.predict(self._architecture, self._parameters, samples.X)
+        metric, value = score(self._architecture.loss, samples.Y, outputs)
+        return {"loss": loss * self._architecture.gradient_scale(len(samples)), metric: value}
+
+    def loss_and_gradient(self, X: Any, y: Any) -> tuple[float, np.ndarray]:
+        """The loss on (X, y) and its gradient with respect to the flat parameter vector.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`.
+
+        Returns
+        -------
+        loss : float
+        gradient : ndarray, shape (n_parameters,)
+            Of exactly the loss returned.
+        """
+        samples = self._samples(X, y)
+        total, gradient = get_engine(self._engine_name).loss_and_gradient(
+            self._architecture, self._parameters, samples
+        )
+        scale = self._architecture.gradient_scale(len(samples))
+        gradient *= self.dtype.type(scale)
+        return total * scale, gradient
+
+    def summary(self) -> str:
+        """Text: the layers with their output shapes and parameter counts, and the bytes."""
+        from fastnn.summary import describe
+
+        return describe(self._architecture)
+
+    def __repr__(self) -> str:
+        architecture = self._architecture
+        names = [activation.name for activation in architecture.activations]
+        return (
+            f"Network({list(architecture.sizes)}, activations={names}, "
+            f"loss={architecture.loss.name!r}, reduction={architecture.reduction!r}, "
+            f"bias={architecture.bias}, dtype='{architecture.dtype}', "
+            f"engine={self._engine_name!r})"
+        )
+
+    def _features(self, X: Any, name: str) -> np.ndarray:
+        return validation.features(X, self.layer_sizes[0], self.dtype, name)
+
+    def _samples(self, X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> Samples:
+        inputs = self._features(X, names[0])
+        architecture = self._architecture
+        targets = validation.targets(
+            y, len(inputs), architecture.loss, architecture.sizes[-1], architecture.dtype, names[1]
+        )
+        return Samples(inputs, targets)
+
+    def _validation_samples(self, data: Any) -> Samples | None:
+        if data is None:
+            return None
+        if not isinstance(data, tuple | list) or len(data) != 2:
+            raise TypeError(f"validation_data must be a pair (X, y), got {type(data).__name__}")
+        return self._samples(*data, names=("validation_data[0]", "validation_data[1]"))
+
+
+def _hidden_activations(names: str | Sequence[str], n_hidden: int) -> list[Activation]:
+    if isinstance(names, str):
+        names = [names] * max(n_hidden, 1)  # looked up even if there is no hidden layer
+        found = [get_activation(name, "activation") for name in names]
+    elif not isinstance(names, Sequence):
+        raise TypeError(f"activation must be a name or a list of names, got {names!r}")
+    elif len(names) != n_hidden:
+        raise ValueError(
+            f"activation must be one name or one per hidden layer ({n_hidden}), got {len(names)}"
+        )
+    else:
+        found = [get_activation(name, f"activation[{k}]") for k, name in enumerate(names)]
+    for activation in found:
+        if activation.output_only:
+            raise ValueError(f"activation={activation.name!r} is for the output layer only")
+    return found[:n_hidden]
+
+
+def _output_activation(name: str | None, loss: Loss) -> Activation:
+    activation = get_activation(
+        loss.output_activation if name is None else name, "output_activation"
+    )
+    if loss.from_logits and activation.name != loss.output_activation:
+        raise ValueError(
+            f"loss={loss.name!r} needs output_activation={loss.output_activation!r}, "
+            f"got {activation.name!r}"
+        )
+    if activation.output_only and not loss.from_logits:
+        raise ValueError(
+            f"output_activation={activation.name!r} needs loss='cross_entropy', got {loss.name!r}"
+        )
+    return activation
+
+
+def _batch_size(batch_size: int | None, n_samples: int) -> int:
+    """The rows of a batch, at most as many as there are samples."""
+    if batch_size is None:
+        return n_samples
+    return min(validation.integer(batch_size, "batch_size", 1), n_samples)

@@ -1,0 +1,61 @@
+"""The progress bar of ``fit``, drawn by rich in terminals and notebooks."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+class TrainingBar:
+    """Epochs, losses, samples per second and time left; does nothing unless *enabled*."""
+
+    def __init__(self, enabled: bool, epochs: int, samples_per_epoch: int):
+        self._epochs = epochs
+        self._samples_per_epoch = samples_per_epoch
+        self._progress: Progress | None = _new_progress() if enabled else None
+        if self._progress is not None:
+            self._task = self._progress.add_task("", total=epochs, losses="", rate="")
+
+    def __enter__(self) -> TrainingBar:
+        if self._progress is not None:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._progress is not None:
+            self._progress.refresh()
+            self._progress.stop()
+
+    def show(self, epochs_done: float, loss: float | None, val_loss: float | None) -> None:
+        """Bring the bar up to date; the losses are those of the last whole epoch."""
+        if self._progress is None:
+            return
+        losses = "" if loss is None else f"loss {loss:.6g}"
+        if val_loss is not None:
+            losses += f"  val_loss {val_loss:.6g}"
+        seconds = self._progress.tasks[0].elapsed or 0.0
+        rate = epochs_done * self._samples_per_epoch / seconds if seconds > 0 else 0.0
+        self._progress.update(
+            self._task, completed=epochs_done, losses=losses, rate=f"{rate:,.0f} samples/s"
+        )
+
+
+def _new_progress() -> Progress:
+    from rich import progress
+
+    return progress.Progress(
+        progress.TextColumn("epoch"),
+        progress.MofNCompleteColumn(),
+        progress.BarColumn(bar_width=24),
+        progress.TextColumn("{task.fields[losses]}"),
+        progress.TextColumn("{task.fields[rate]}"),
+        progress.TimeRemainingColumn(elapsed_when_finished=True),
+    )

@@ -1,0 +1,247 @@
+"""The one training loop: cuts the epochs into pieces, and runs each on an engine.
+
+A piece is about 50 ms of work: thousands of epochs of a problem with four samples, or a part of
+one epoch of a large one. Between pieces Python looks at the losses, the stopping rule,
+the progress bar and Ctrl-C. How the epochs are cut changes no bit of the result: when
+training has to end inside a piece, the piece is taken back and run again up to that epoch.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fastnn.architecture import Architecture
+from fastnn.engines import Engine, Piece, Samples
+from fastnn.errors import TrainingDivergedError
+from fastnn.history import History
+from fastnn.interrupts import remember_interrupt
+from fastnn.progress import TrainingBar
+from fastnn.stopping import EarlyStopping, StopRule
+
+#: Seconds of work in a piece, and the most row numbers that a piece may hold.
+PIECE_SECONDS = 0.05
+_MOST_ORDERED_ROWS = 1 << 22
+#: A cut within an epoch comes after a whole number of batches and of this many rows, or
+#: the next such number of batches.
+_GRAIN = 64
+
+
+@dataclass(frozen=True)
+class Job:
+    """What ``fit`` was asked for, validated."""
+
+    architecture: Architecture
+    engine: Engine
+    samples: Samples
+    validation: Samples | None
+    batch_size: int
+    epochs: int
+    learning_rate: float
+    shuffle: bool
+    early_stopping: EarlyStopping | None
+    progress: bool
+
+
+@dataclass
+class _State:
+    """Where training stands at the end of an epoch or a piece: enough to come back to it."""
+
+    parameters: np.ndarray
+    random: Any
+
+    @classmethod
+    def of(cls, parameters: np.ndarray, rng: np.random.Generator) -> "_State":
+        return cls(parameters.copy(), rng.bit_generator.state)
+
+    def restore(self, parameters: np.ndarray, rng: np.random.Generator) -> None:
+        parameters[:] = self.parameters
+        rng.bit_generator.state = self.random
+
+
+class _Pace:
+    """How many rows make a piece, from how long the last one took."""
+
+    def __init__(self) -> None:
+        self.rows = _GRAIN
+
+    def took(self, rows: int, seconds: float) -> None:
+        wanted = rows * PIECE_SECONDS / max(seconds, 1e-7)
+        self.rows = int(max(_GRAIN, min(wanted, 8 * self.rows)))
+
+
+class _Run:
+    """One call of ``fit``: changes *parameters* in place, draws from *rng*, fills a history."""
+
+    def __init__(self, job: Job, parameters: np.ndarray, rng: np.random.Generator):
+        self.job = job
+        self.parameters = parameters
+        self.rng = rng
+        self.history = History()
+        self._n = len(job.samples)
+        self._trainer = job.engine.trainer(job.architecture, job.samples, job.batch_size)
+        self._rule = StopRule(job.early_stopping) if job.early_stopping else None
+        self._best: tuple[_State, int] | None = None  # a state, and how many epochs on is the best
+        self._pace = _Pace()
+        self._part: Piece | None = None  # the last piece, if it ended within an epoch
+
+    def train(self) -> History:
+        """Run all the epochs, or until something ends training."""
+        started = time.perf_counter()
+        bar = TrainingBar(self.job.progress, self.job.epochs, self._n)
+        with remember_interrupt() as interrupted, bar:
+            while self.history.epochs < self.job.epochs:
+                if self._run_next_piece():
+                    self.history.stop_reason = "early stopping"
+                    break
+                if interrupted():
+                    self.history.stop_reason = "interrupted"
+                    break
+                self._show(bar)
+            self._restore_best()
+            self._show(bar)
+        self.history.seconds = time.perf_counter() - started
+        return self.history
+
+    def _run_next_piece(self) -> bool:
+        """Run one piece and take in its losses. True if the stopping rule ends training."""
+        before = _State.of(self.parameters, self.rng)
+        piece = self._next_piece()
+        started = time.perf_counter()
+        try:
+            val_losses = self._run(piece)
+        except BaseException:
+            before.restore(self.parameters, self.rng)
+            raise
+        rows = len(piece.rates) * (piece.stop - piece.start)
+        self._pace.took(rows, time.perf_counter() - started)
+        losses = piece.loss_sums / self._loss_divisor()
+        self._check_finite(before, piece, losses, val_losses)
+        if piece.stop < self._n:
+            self._part = piece
+            return False
+        self._part = None
+        return self._take_in(before, piece, losses.tolist(), val_losses.tolist())
+
+    def _next_piece(self) -> Piece:
+        """As many whole epochs as fit the pace, or else the next part of an epoch."""
+        epochs = min(self._pace.rows // self._n, self.job.epochs - self.history.epochs)
+        if self._part is None and epochs > 0:
+            return self._whole_epochs(min(epochs, max(1, _MOST_ORDERED_ROWS // self._n)))
+        last = self._part or replace(self._whole_epochs(1), stop=0)
+        batch = self.job.batch_size
+        grain = batch * -(-_GRAIN // batch)
+        rows = grain * max(1, self._pace.rows // grain)
+        return replace(last, start=last.stop, stop=min(last.stop + rows, self._n))
+
+    def _whole_epochs(self, epochs: int) -> Piece:
+        rates = np.full(epochs, self.job.learning_rate)
+        return Piece(rates, self._draw_order(epochs), 0, self._n, np.zeros(epochs))
+
+    def _draw_order(self, epochs: int) -> np.ndarray:
+        """The order of the rows in each epoch: the same draws, however many at a time."""
+        if not self.job.shuffle or self.job.batch_size >= self._n:
+            return np.empty((0, self._n), np.int64)
+        rows = np.arange(self._n, dtype=np.int64)
+        return self.rng.permuted(np.broadcast_to(rows, (epochs, self._n)), axis=1)
+
+    def _run(self, piece: Piece) -> np.ndarray:
+        """Run *piece*; the loss on the validation data after each epoch that it completes."""
+        job = self.job
+        if job.validation is None:
+            self._trainer.run(self.parameters, piece)
+            return np.empty(0)
+        val_losses = []
+        for e in range(len(piece.rates)):
+            one = slice(e, e + 1)
+            epoch = replace(
+                piece,
+                rates=piece.rates[one],
+                order=piece.order[one],
+                loss_sums=piece.loss_sums[one],
+            )
+            self._trainer.run(self.parameters, epoch)
+            if piece.stop == self._n:
+                total = job.engine.loss(job.architecture, self.parameters, job.validation)
+                val_losses.append(total * job.architecture.gradient_scale(len(job.validation)))
+        return np.array(val_losses)
+
+    def _loss_divisor(self) -> float:
+        """What an epoch's sum of sample losses is divided by."""
+        n_batches = -(-self._n // self.job.batch_size)
+        return self._n if self.job.architecture.reduction == "mean" else n_batches
+
+    def _check_finite(
+        self, before: _State, piece: Piece, losses: np.ndarray, val_losses: np.ndarray
+    ) -> None:
+        """Raise TrainingDivergedError, back at the last finite state, if something overflowed."""
+        good = np.isfinite(losses)
+        if val_losses.size:
+            good &= np.isfinite(val_losses)
+        if good.all() and np.isfinite(self.parameters).all():
+            return
+        whole = piece.start == 0 and piece.stop == self._n
+        epochs = int(good.argmin()) if not good.all() else len(good) - 1
+        epochs = epochs if whole else 0
+        self._go_back(before, epochs)
+        while not np.isfinite(self.parameters).all():  # ends at `before`, which is finite
+            epochs -= 1
+            self._go_back(before, epochs)
+        self._take_in(before, replace(piece, rates=piece.rates[:epochs]),
+                      losses[:epochs].tolist(), val_losses[:epochs].tolist())  # fmt: skip
+        raise TrainingDivergedError(self.history.epochs + 1, self.job.learning_rate)
+
+    def _go_back(self, before: _State, epochs: int) -> None:
+        """Return to the state *before* and run *epochs* epochs from there."""
+        before.restore(self.parameters, self.rng)
+        if epochs > 0:
+            self._trainer.run(self.parameters, self._whole_epochs(epochs))
+
+    def _take_in(
+        self, before: _State, piece: Piece, losses: list[float], val_losses: list[float]
+    ) -> bool:
+        """Write a piece's completed epochs into the history. True if training ends in it."""
+        for done, loss in enumerate(losses, start=1):
+            self.history.loss.append(loss)
+            self.history.val_loss.extend(val_losses[done - 1 : done])
+            if self._rule is None:
+                continue
+            monitored = getattr(self.history, self._rule.settings.monitor)[-1]
+            stops = self._rule.says_stop(monitored)
+            if self._rule.best_epoch == self.history.epochs:
+                self.history.best_epoch = self._rule.best_epoch
+                whole = piece.start == 0
+                self._best = (before, done) if whole else (_State.of(self.parameters, self.rng), 0)
+            if stops:
+                if done < len(losses):
+                    self._go_back(before, done)
+                return True
+        return False
+
+    def _restore_best(self) -> None:
+        settings = self.job.early_stopping
+        if settings is not None and settings.restore_best and self._best is not None:
+            random = self.rng.bit_generator.state
+            self._go_back(*self._best)
+            self.rng.bit_generator.state = random
+
+    def _show(self, bar: TrainingBar) -> None:
+        history = self.history
+        part = self._part.stop / self._n if self._part is not None else 0.0
+        bar.show(
+            history.epochs + part,
+            history.loss[-1] if history.loss else None,
+            history.val_loss[-1] if history.val_loss else None,
+        )
+
+
+def train(job: Job, parameters: np.ndarray, rng: np.random.Generator) -> History:
+    """Train *parameters* in place.
+
+    Raises
+    ------
+    TrainingDivergedError
+        If a loss or a parameter is no longer finite.
+    """
+    return _Run(job, parameters, rng).train()

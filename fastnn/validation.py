@@ -1,0 +1,237 @@
+"""Every check of what a user passes in.
+
+Each function takes a value and the name of the argument it came as, and returns it in the
+one form the rest of the package works with, or raises ValueError or TypeError saying which
+argument, what came and what was expected.
+"""
+
+import math
+import numbers
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastnn.losses import Loss
+
+#: Elements looked at in one go by the finite check, so that it needs no large temporary.
+_BLOCK_ELEMENTS = 1 << 18
+
+
+def integer(value: object, name: str, minimum: int) -> int:
+    """A whole number of at least *minimum*; True and False are not numbers here."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be a whole number, got {_describe(value)}")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    return int(value)
+
+
+def real(value: object, name: str) -> float:
+    """A finite number."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {_describe(value)}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return float(value)
+
+
+def positive(value: object, name: str) -> float:
+    """A finite number above zero."""
+    number = real(value, name)
+    if number <= 0.0:
+        raise ValueError(f"{name} must be above 0, got {value}")
+    return number
+
+
+def non_negative(value: object, name: str) -> float:
+    """A finite number of at least zero."""
+    number = real(value, name)
+    if number < 0.0:
+        raise ValueError(f"{name} must be at least 0, got {value}")
+    return number
+
+
+def boolean(value: object, name: str) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {_describe(value)}")
+    return bool(value)
+
+
+def layer_sizes(value: object) -> tuple[int, ...]:
+    """At least two whole numbers: inputs, hidden units, ..., outputs."""
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+        raise TypeError(
+            f"layer_sizes must be a list of whole numbers such as [1, 128, 1], got {_describe(value)}"
+        )
+    if len(value) < 2:
+        raise ValueError(
+            "layer_sizes must name at least the number of inputs and of outputs, "
+            f"got {list(value)!r}"
+        )
+    return tuple(integer(size, f"layer_sizes[{k}]", 1) for k, size in enumerate(value))
+
+
+def float_dtype(value: object) -> np.dtype[np.floating]:
+    """float32 or float64, from a name or a NumPy type."""
+    try:
+        dtype = np.dtype(value)  # type: ignore[call-overload]
+    except TypeError:
+        raise TypeError(f"dtype must be 'float32' or 'float64', got {_describe(value)}") from None
+    if value is None or dtype not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {value!r}")
+    return dtype
+
+
+def generator(value: object) -> np.random.Generator:
+    """A NumPy generator, from one, from a whole number, or from None for a new one each time."""
+    if value is None or isinstance(value, np.random.Generator):
+        return np.random.default_rng(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(
+            f"seed must be a whole number, a numpy.random.Generator or None, got {_describe(value)}"
+        )
+    return np.random.default_rng(integer(value, "seed", 0))
+
+
+def features(X: object, n_in: int, dtype: np.dtype[np.floating], name: str = "X") -> np.ndarray:
+    """Inputs as a read-only, C-contiguous (n, n_in) array; copied only if need be.
+
+    One-dimensional X is one column for a network with one input.
+    """
+    array = numeric_array(X, name)
+    if array.ndim == 1 and n_in == 1:
+        array = array[:, np.newaxis]
+    if array.ndim != 2 or array.shape[1] != n_in:
+        hint = f"; for one sample pass {name}.reshape(1, -1)" if array.shape == (n_in,) else ""
+        raise ValueError(
+            f"{name} must have shape (n_samples, {n_in}), got shape {array.shape}{hint}"
+        )
+    return _finite_and_frozen(array, dtype, name)
+
+
+def targets(
+    y: object,
+    n_samples: int,
+    loss: Loss,
+    n_out: int,
+    dtype: np.dtype[np.floating],
+    name: str = "y",
+) -> np.ndarray:
+    """Targets as a read-only, C-contiguous (n, n_out) array; class numbers become one-hot rows."""
+    array = numeric_array(y, name)
+    if array.ndim == 0 or len(array) != n_samples:
+        got = len(array) if array.ndim else "a single number"
+        raise ValueError(f"{name} must have one entry per sample: {n_samples}, got {got}")
+    if loss.targets == "classes" and array.ndim == 1:
+        array = _one_hot(array, n_out, dtype, name)
+    elif array.ndim == 1 and n_out == 1:
+        array = array[:, np.newaxis]
+    if array.shape != (n_samples, n_out):
+        classes = f" or class numbers of shape ({n_samples},)" if loss.targets == "classes" else ""
+        raise ValueError(
+            f"{name} must have shape ({n_samples}, {n_out}){classes}, got shape {array.shape}"
+        )
+    array = _finite_and_frozen(array, dtype, name)
+    if loss.targets != "real" and (array.min() < 0 or array.max() > 1):
+        raise ValueError(
+            f"{name} must lie in [0, 1] for loss {loss.name!r}, got values from "
+            f"{array.min():g} to {array.max():g}"
+        )
+    if loss.targets == "classes":
+        sums = array.sum(axis=1)
+        worst = int(np.abs(sums - 1).argmax())
+        if abs(sums[worst] - 1) > 1e-5:
+            raise ValueError(
+                f"{name} must be class numbers or rows of probabilities that sum to 1 for loss "
+                f"{loss.name!r}; row {worst} sums to {sums[worst]:g}"
+            )
+    return array
+
+
+def parameter_vector(value: object, n_parameters: int, dtype: np.dtype[np.floating]) -> np.ndarray:
+    """A finite vector of the right length and dtype."""
+    array = numeric_array(value, "vector")
+    if array.shape != (n_parameters,):
+        raise ValueError(f"vector must have shape ({n_parameters},), got shape {array.shape}")
+    return _finite_and_frozen(array, dtype, "vector")
+
+
+def numeric_array(value: object, name: str) -> np.ndarray:
+    """Any array-like of real numbers as a base-class array, not copied if it is one already."""
+    if hasattr(value, "toarray"):
+        raise TypeError(f"{name} is a sparse matrix, which is not supported: pass {name}.toarray()")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked values: fill or drop them first")
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} is not a regular array of numbers: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}{_advice(array)}")
+    return array
+
+
+def _finite_and_frozen(array: np.ndarray, dtype: np.dtype[np.floating], name: str) -> np.ndarray:
+    """C-contiguous, of *dtype*, finite, and as a read-only view.
+
+    Read-only so that kernels see one array type, whatever the user's array was, and so that
+    they cannot write to it.
+    """
+    if array.size == 0:
+        raise ValueError(f"{name} is empty, its shape is {array.shape}")
+    with np.errstate(over="ignore"):  # too large for float32: reported below
+        converted = np.require(array, dtype, ["C", "A"])
+    view = converted.view()
+    view.flags.writeable = False
+    _check_finite(view, array, name)
+    return view
+
+
+def _check_finite(converted: np.ndarray, original: np.ndarray, name: str) -> None:
+    flat = converted.reshape(-1)
+    for start in range(0, flat.size, _BLOCK_ELEMENTS):
+        bad = ~np.isfinite(flat[start : start + _BLOCK_ELEMENTS])
+        if bad.any():
+            where = np.unravel_index(start + int(bad.argmax()), converted.shape)
+            index = ", ".join(str(i) for i in where)
+            came = original[where]
+            why = f", too large for {converted.dtype}" if np.isfinite(came) else ""
+            raise ValueError(f"{name} must be finite, got {name}[{index}] = {came}{why}")
+
+
+def _one_hot(
+    classes: np.ndarray, n_out: int, dtype: np.dtype[np.floating], name: str
+) -> np.ndarray:
+    whole = np.isfinite(classes) & (classes == np.floor(classes))
+    bad = ~(whole & (classes >= 0) & (classes < n_out))
+    if bad.any():
+        first = int(bad.argmax())
+        raise ValueError(
+            f"{name} must hold class numbers from 0 to {n_out - 1}, got {name}[{first}] = "
+            f"{classes[first]}"
+        )
+    rows = np.zeros((len(classes), n_out), dtype=dtype)
+    rows[np.arange(len(classes)), classes.astype(np.intp)] = 1
+    return rows
+
+
+def _advice(array: np.ndarray) -> str:
+    if array.dtype.kind == "O":
+        return " (mixed or missing values; convert with .astype(float))"
+    if array.dtype.kind in "US":
+        return " (text; encode it as numbers first)"
+    return ""
+
+
+def _describe(value: object) -> str:
+    return f"{type(value).__name__}: {value!r}"
+
+
+def finite_parameters(parameters: np.ndarray) -> None:
+    """Refuse to train from parameters that somebody set to NaN or infinity."""
+    if not np.isfinite(parameters).all():
+        where = int((~np.isfinite(parameters)).argmax())
+        raise ValueError(
+            f"parameters must be finite, got parameters[{where}] = {parameters[where]}"
+        )
