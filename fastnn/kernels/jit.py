@@ -1,5 +1,9 @@
 """How every kernel is compiled and cached: the one place for flags.
 
+Kernels are made by functions that take codes (of an activation, a loss), and hold in their
+closure the codes and the jitted functions chosen by them. So a kernel contains only what its
+network uses, and needs no trick to choose at compile time.
+
 Three decorators, from the outside in:
 
 ``kernel``
@@ -26,12 +30,12 @@ import numba
 from numba.core import caching
 
 _ORDERED = {"nsz", "arcp", "contract", "afn"}
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": _ORDERED | {"reassoc"}}
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": _ORDERED | {"reassoc"}, "_nrt": False}
 
-inner = numba.njit(**_OPTIONS)
+inner = numba.njit(inline="always", **_OPTIONS)
 ordered = numba.njit(**{**_OPTIONS, "fastmath": _ORDERED})
-#: The same flags for ``numba.extending.overload``.
-OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": _OPTIONS, "prefer_literal": True}
+#: For ``numba.extending.overload``, where a function depends on its arguments' types.
+OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": _OPTIONS}
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -72,7 +76,7 @@ def cache_directory() -> str | None:
         caching.InTreeCacheLocator,
         caching.UserWideCacheLocator,
     ):
-        locator = locator_class.from_function(source_digest, __file__)
+        locator = locator_class.from_function(kernel, __file__)
         if locator is not None:
             return str(locator.get_cache_path())
     return None
@@ -105,6 +109,25 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):
 class _KernelCache(caching.FunctionCache):
     _impl_class = _KernelCacheImpl
 
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        """What tells the entries of one kernel apart.
+
+        numba's own key contains the pickled closure. With a jitted function in the closure
+        that is different in every process (numba issue 6264). Here it is enough to know which
+        closure it is: the code itself is in `source_digest`.
+        """
+        return (sig, codegen.magic_tuple(), closure_key(self._py_func))
+
+
+def closure_key(function: Callable[..., Any]) -> tuple[Any, ...]:
+    """The constants in a function's closure, and in those of the jitted functions in it."""
+    key: list[Any] = [function.__module__, function.__qualname__]
+    for cell in function.__closure__ or ():
+        value = cell.cell_contents
+        nested = getattr(value, "py_func", value)
+        key.append(closure_key(nested) if callable(nested) else value)
+    return tuple(key)
+
 
 def _warn_on_first_compilation(compiled: Any) -> None:
     """Say once in a process, when something is compiled, that it will not be kept."""
@@ -126,3 +149,4 @@ def _warn_no_cache() -> None:
         RuntimeWarning,
         stacklevel=2,
     )
+

@@ -1,0 +1,36 @@
+"""How kernels see an architecture: a table of numbers, one row per layer."""
+
+import numpy as np
+
+from fastnn.architecture import Architecture
+
+#: Columns of the table. WEIGHTS and BIAS are places in the flat parameter vector. INPUTS and
+#: UNITS are the places of a layer's inputs and of its own units in a vector that holds the
+#: network's inputs and then the units of all layers. ACTIVATION is a code.
+N_IN, N_OUT, WEIGHTS, BIAS, INPUTS, UNITS, ACTIVATION = range(7)
+
+
+def layer_table(architecture: Architecture) -> np.ndarray:
+    """The table, shape (layers, 7).
+
+    It is unsigned: an index computed from it cannot be negative, so numba leaves out the check
+    for that, and loops over such indices vectorise. Where there are no biases, BIAS is not used.
+    """
+    rows = []
+    inputs = 0
+    for layer in architecture.layers:
+        bias = 0 if layer.bias is None else layer.bias.start
+        units = inputs + layer.n_in
+        rows.append(
+            (
+                layer.n_in,
+                layer.n_out,
+                layer.weights.start,
+                bias,
+                inputs,
+                units,
+                layer.activation.code,
+            )
+        )
+        inputs = units
+    return np.array(rows, dtype=np.uint64)

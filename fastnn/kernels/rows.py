@@ -1,0 +1,189 @@
+"""One sample through one layer: forward, the loss at the output, backward.
+
+W and b are places in the flat parameters p; x, z, and d are places of the layer's inputs, weighted
+sums (or values: a unit has the same place in z, a and d) and gradients ∂loss/∂z. All places are
+unsigned, see `fastnn.kernels.layout`.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from fastnn.activations import ACTIVATIONS
+from fastnn.kernels.activations import MIXED, SLOPES, VALUES
+from fastnn.kernels.elementary import exp, log
+from fastnn.kernels.jit import inner
+from fastnn.kernels.losses import CROSS_ENTROPY, FROM_LOGITS, GRADIENTS, TERMS
+
+
+@functools.cache
+def make_weighted_sums(bias: bool) -> Any:
+    """Make z_j = b_j + Σ_i x_i W_ij."""
+
+    @inner
+    def weighted_sums(p, W, b, n_in, n_out, values, x, sums, z):
+        for j in range(n_out):
+            sums[z + j] = p[b + j] if bias else 0
+        if n_out == 1:  # one output: the lanes run over the inputs
+            total = sums[z]
+            for i in range(n_in):
+                total += values[x + i] * p[W + i]
+            sums[z] = total
+        else:
+            for i in range(n_in):
+                x_i = values[x + i]
+                row = W + i * n_out
+                for j in range(n_out):
+                    sums[z + j] += x_i * p[row + j]
+
+    return weighted_sums
+
+
+@inner
+def back_through_weights(p, W, n_in, n_out, gradients, d, below):
+    """below_i = Σ_j W_ij d_j: the gradient with respect to the layer's inputs."""
+    if n_out == 1:
+        for i in range(n_in):
+            gradients[below + i] = p[W + i] * gradients[d]
+    else:
+        for i in range(n_in):
+            row = W + i * n_out
+            total = p.dtype.type(0)
+            for j in range(n_out):
+                total += p[row + j] * gradients[d + j]
+            gradients[below + i] = total
+
+
+@functools.cache
+def make_add_outer(bias: bool) -> Any:
+    """Make W_ij += scale x_i d_j, b_j += scale d_j: a gradient, or with -rate an update."""
+
+    @inner
+    def add_outer(into, W, b, n_in, n_out, values, x, gradients, d, scale):
+        if bias:
+            for j in range(n_out):
+                into[b + j] += scale * gradients[d + j]
+        if n_out == 1:
+            step = scale * gradients[d]
+            for i in range(n_in):
+                into[W + i] += step * values[x + i]
+        else:
+            for i in range(n_in):
+                step = scale * values[x + i]
+                row = W + i * n_out
+                for j in range(n_out):
+                    into[row + j] += step * gradients[d + j]
+
+    return add_outer
+
+
+@functools.cache
+def make_activate(hidden: int) -> Any:
+    """Make a = activation(z) for n units; with `MIXED`, *code* says at run time which."""
+
+    def for_code(code: int) -> Any:
+        value = VALUES[code]
+
+        @inner
+        def activate(code, sums, values, gradients, z, n):
+            for j in range(n):
+                values[z + j] = value(sums[z + j])
+
+        return activate
+
+    return _by_code(for_code, hidden)
+
+
+@functools.cache
+def make_times_slope(hidden: int) -> Any:
+    """Make d *= activation'(z), from ∂loss/∂a to ∂loss/∂z. The codes are as in `make_activate`."""
+
+    def for_code(code: int) -> Any:
+        slope = SLOPES[code]
+
+        @inner
+        def times_slope(code, sums, values, gradients, z, n):
+            for j in range(n):
+                gradients[z + j] *= slope(sums[z + j], values[z + j])
+
+        return times_slope
+
+    return _by_code(for_code, hidden)
+
+
+def _by_code(for_code: Callable[[int], Any], hidden: int) -> Any:
+    """The function for the code *hidden*; for `MIXED` an if-else chain over all the codes."""
+    if hidden != MIXED:
+        return for_code(hidden)
+    chain = None
+    for activation in ACTIVATIONS.values():
+        if not activation.output_only:
+            chain = _link(activation.code, for_code(activation.code), chain)
+    return chain
+
+
+def _link(code: int, function: Any, otherwise: Any) -> Any:
+    if otherwise is None:
+        return function
+
+    @inner
+    def choose(wanted, sums, values, gradients, z, n):
+        if wanted == code:
+            function(wanted, sums, values, gradients, z, n)
+        else:
+            otherwise(wanted, sums, values, gradients, z, n)
+
+    return choose
+
+
+@inner
+def softmax(z_values, z, values, n):
+    """a_j = e^z_j / Σ e^z_k; returns log Σ e^z_k. The largest z is taken off: no overflow."""
+    top = z_values[z]
+    for j in range(n):
+        top = max(top, z_values[z + j])
+    total = type(top)(0)
+    for j in range(n):
+        e = exp(z_values[z + j] - top)
+        values[z + j] = e
+        total += e
+    for j in range(n):
+        values[z + j] /= total
+    return top + log(total)
+
+
+@functools.cache
+def make_finish(output: int, loss: int) -> Any:
+    """Make the end of the forward pass: the outputs' a and d from their z; returns the loss."""
+    return _finish_classes if loss == CROSS_ENTROPY else _make_finish_outputs(output, loss)
+
+
+@inner
+def _finish_classes(sums, values, gradients, z, n, Y, row):
+    log_total = softmax(sums, z, values, n)
+    loss = type(log_total)(0)
+    for j in range(n):
+        y = Y[row, j]
+        loss += y * (log_total - sums[z + j])
+        gradients[z + j] = values[z + j] - y
+    return loss
+
+
+def _make_finish_outputs(output: int, loss: int) -> Any:
+    value, slope = VALUES[output], SLOPES[output]
+    term, gradient = TERMS[loss], GRADIENTS[loss]
+    from_logits = loss in FROM_LOGITS
+
+    @inner
+    def finish_outputs(sums, values, gradients, z, n, Y, row):
+        total = sums.dtype.type(0)
+        for j in range(n):
+            z_j = sums[z + j]
+            a_j = value(z_j)
+            d_j = gradient(z_j, a_j, Y[row, j], n)
+            values[z + j] = a_j
+            gradients[z + j] = d_j if from_logits else d_j * slope(z_j, a_j)
+            total += term(z_j, a_j, Y[row, j], n)
+        return total
+
+    return finish_outputs

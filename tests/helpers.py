@@ -1,0 +1,122 @@
+"""What test modules import: the engines, a grid over networks, data, and small measuring tools."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import fastnn
+
+ENGINES = ("python", "numpy", "numba")
+LOSSES = ("half_squared_error", "squared_error", "binary_cross_entropy", "cross_entropy")
+ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu")
+OUTPUTS = (1, 2, 3)
+DEPTHS = (0, 1, 2, 3)
+BIASES = (True, False)
+DTYPES = ("float64", "float32")
+
+#: For `fastnn.training`: names to values. Multiples of 64, which is the grain engines may count on.
+SLICINGS = {
+    "as it is": {},
+    "64 rows a piece": {"PIECE_SECONDS": 1e-12},
+    "192 rows a piece": {"PIECE_SECONDS": 1e-12, "_GRAIN": 192},
+    "growing pieces": {"PIECE_SECONDS": 1e9},
+    "all in one piece": {"_GRAIN": 1 << 40},
+    "one epoch a piece": {"_GRAIN": 1 << 40, "_MOST_ORDERED_ROWS": 1},
+    "three epochs a piece": {"_GRAIN": 1 << 40, "_MOST_ORDERED_ROWS": 3 * 150},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One point of the grid of networks."""
+
+    loss: str
+    activation: str
+    outputs: int
+    depth: int
+    bias: bool
+    dtype: str
+
+    def __str__(self) -> str:
+        bias = "bias" if self.bias else "nobias"
+        name = f"{self.loss}-{self.activation}-{self.outputs}out-{self.depth}deep"
+        return f"{name}-{bias}-{self.dtype}"
+
+    @property
+    def sizes(self) -> list[int]:
+        return [2, *(4, 3, 5)[: self.depth], self.outputs]
+
+    def network(self, engine: str, seed: int = 0, **options) -> fastnn.Network:
+        """The network of this case; its biases are random too."""
+        net = fastnn.Network(
+            self.sizes, activation=self.activation, loss=self.loss, bias=self.bias, seed=seed,
+            **{"dtype": self.dtype, "engine": engine} | options,
+        )  # fmt: skip
+        rng = np.random.default_rng(seed)
+        for b in net.biases:
+            b[:] = rng.uniform(-0.5, 0.5, b.shape)
+        return net
+
+    def data(self, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        return data_for(self.loss, n, self.sizes[0], self.outputs, seed)
+
+
+def full_grid(dtypes: tuple[str, ...] = DTYPES) -> list[Case]:
+    """Every case; without hidden layers the activation has no say, so it appears once."""
+    grid = itertools.product(LOSSES, ACTIVATIONS, OUTPUTS, DEPTHS, BIASES, dtypes)
+    return [Case(*point) for point in grid if point[3] > 0 or point[1] == "sigmoid"]
+
+
+def telling_slice(dtypes: tuple[str, ...] = DTYPES) -> list[Case]:
+    """Every loss with every activation, the other properties changing from case to case."""
+    pairs = itertools.product(range(len(LOSSES)), range(len(ACTIVATIONS)))
+    hidden = [
+        Case(
+            LOSSES[i], ACTIVATIONS[j], OUTPUTS[(i + j) % 3], 1 + (i + 2 * j) % 3,
+            (i + j // 2) % 2 == 0, dtypes[(i // 2 + j) % len(dtypes)],
+        )
+        for i, j in pairs
+    ]  # fmt: skip
+    flat = [
+        Case(loss, "sigmoid", OUTPUTS[2 - i % 3], 0, i % 2 == 0, dtypes[i // 2 % len(dtypes)])
+        for i, loss in enumerate(LOSSES)
+    ]
+    return hidden + flat
+
+
+def data_for(
+    loss: str, n: int, n_in: int, n_out: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random inputs, and targets (n, n_out) that *loss* takes; all exact in float32 too."""
+    rng = np.random.default_rng([seed, n])
+    X = rng.uniform(-1.5, 1.5, (n, n_in)).astype(np.float32).astype(float)
+    if loss == "cross_entropy":
+        return X, np.eye(n_out)[rng.integers(n_out, size=n)]
+    if loss == "binary_cross_entropy":
+        return X, rng.integers(0, 5, (n, n_out)) / 4
+    return X, rng.uniform(-2, 2, (n, n_out)).astype(np.float32).astype(float)
+
+
+def parametrize(cases: list[Case]):
+    return pytest.mark.parametrize("case", cases, ids=str)
+
+
+def random_state(rng: np.random.Generator) -> str:
+    """The state of a generator, to compare."""
+    with np.printoptions(threshold=100_000):
+        return repr(rng.bit_generator.state)
+
+
+@contextmanager
+def unchanged(net: fastnn.Network, rng: np.random.Generator) -> Iterator[None]:
+    """Assert that neither the parameters nor the random state change by a bit inside."""
+    parameters, state = net.parameters.tobytes(), random_state(rng)
+    yield
+    assert net.parameters.tobytes() == parameters, "parameters have changed"
+    assert random_state(rng) == state, "random state has changed"
