@@ -74,11 +74,15 @@ def full_grid(dtypes: tuple[str, ...] = DTYPES) -> list[Case]:
 
 
 def telling_slice(dtypes: tuple[str, ...] = DTYPES) -> list[Case]:
-    """Every loss with every activation, the other properties changing from case to case."""
+    """Every loss with every activation, the other properties changing from case to case.
+
+    Cross-entropy has two outputs or three: of a single class it is always 0.
+    """
     pairs = itertools.product(range(len(LOSSES)), range(len(ACTIVATIONS)))
     hidden = [
         Case(
-            LOSSES[i], ACTIVATIONS[j], OUTPUTS[(i + j) % 3], 1 + (i + 2 * j) % 3,
+            LOSSES[i], ACTIVATIONS[j], OUTPUTS[1 + j % 2 if i == 3 else (i + j) % 3],
+            1 + (i + 2 * j) % 3,
             (i + j // 2) % 2 == 0, dtypes[(i // 2 + j) % len(dtypes)],
         )
         for i, j in pairs

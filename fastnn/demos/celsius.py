@@ -7,7 +7,7 @@ One weight and one bias, so gradient descent has to end at w = 1.8 and b = 32.
 
 import numpy as np
 
-from fastnn import History, Network, TrainingDivergedError
+from fastnn import History, Network
 from fastnn.demos.figures import computed, elsewhere, printed
 from fastnn.demos.lesson import Lesson
 
@@ -24,7 +24,7 @@ def run(lesson: Lesson) -> None:
     if lesson.affords(f"{ITERATIONS:,} iterations", numba=0.1, numpy=1, python=15):
         learn_the_formula(lesson)
     too_large_a_rate(lesson)
-    loops_and_vectors(lesson, 100 if lesson.quick else 1000)
+    loops_and_vectors(lesson, 100 if lesson.quick or lesson.engine == "python" else 1000)
 
 
 def new_network(engine: str) -> Network:
@@ -72,16 +72,15 @@ def too_large_a_rate(lesson: Lesson) -> None:
         "1 - curvature · rate, so from rate 2 / curvature = "
         f"{2 / curvature:.5f} on, every step makes it larger. The first 300 iterations:"
     )
-    rows, end = [], {}
-    for rate in (0.001, 0.0012, 0.0015, 0.01):
-        try:
-            costs = train(new_network(lesson.engine), 300, rate).loss
-            rows.append((f"{rate}", f"{costs[0]:.2e}", f"{costs[99]:.2e}", f"{costs[-1]:.2e}"))
-            end[rate] = costs[-1] / costs[99]
-        except TrainingDivergedError as error:
-            rows.append((f"{rate}", "", "", f"not finite in {error.epoch}"))
+    rows, falls = [], []
+    for rate in (0.001, 0.0012, 0.0015):
+        costs = train(new_network(lesson.engine), 300, rate).loss
+        rows.append((f"{rate}", *(f"{costs[i - 1]:.2e}" for i in (1, 100, 300))))
+        falls.append(costs[299] < costs[99])
     lesson.show(["rate", "cost at 1", "at 100", "at 300"], rows)
-    lesson.require("the cost falls at rate 0.001 and grows at 0.0012", end[0.001] < 1 < end[0.0012])
+    lesson.require(
+        "the cost falls at rate 0.001 and no longer from 0.0012 on", falls == [True, False, False]
+    )
     lesson.check("The document's curvature:", [computed("2 · mean(c²)", "1667", curvature)])
 
 

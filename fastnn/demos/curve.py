@@ -8,9 +8,11 @@ everything around it costs more than the update itself, unless all of it is comp
 """
 
 import os
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+import signal
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
+from multiprocessing.pool import Pool, ThreadPool
 
 import numpy as np
 from rich.progress import Progress
@@ -77,9 +79,9 @@ TEST_R2 = "0.929"
 def run(lesson: Lesson) -> None:
     """Run the demo."""
     lesson.title("A curve, 1-128-1, sample by sample")
-    fit_the_curve(lesson)
+    seconds_per_update = fit_the_curve(lesson)
     if lesson.table:
-        tuning_table(lesson)
+        tuning_table(lesson, seconds_per_update)
     else:
         lesson.say("The tuning table, ten such trainings: fastnn demo curve --table")
 
@@ -104,8 +106,8 @@ def mean_squared_error(net: Network, x: np.ndarray) -> float:
     return 2 * net.evaluate(x, curve(x))["loss"]
 
 
-def fit_the_curve(lesson: Lesson) -> None:
-    """The document's main run, in as many epochs as there is time for."""
+def fit_the_curve(lesson: Lesson) -> float:
+    """The document's main run, as far as there is time; seconds per update."""
     lesson.part(MAIN.title)
     x = samples(MAIN.samples)
     net = new_network(MAIN.hidden, lesson.engine)
@@ -113,7 +115,7 @@ def fit_the_curve(lesson: Lesson) -> None:
     for epochs, given in FIGURES:
         more = epochs - done
         if not lesson.affords(
-            f"epochs {done + 1} to {epochs:,} and on",
+            f"the epochs after {done:,}",
             numba=3e-4 * more,
             numpy=0.1 * more,
             python=more,
@@ -147,6 +149,7 @@ def fit_the_curve(lesson: Lesson) -> None:
     if lesson.plot:
         fitted = Row(MAIN.hidden, MAIN.samples, done, MAIN.rate)
         draw(lesson, "curve-fit", [(fitted, net.predict(TEST_X).ravel())])
+    return seconds / updates
 
 
 @dataclass(frozen=True)
@@ -176,27 +179,25 @@ def train_row(row: Row, engine: str) -> Outcome:
     )
 
 
-def tuning_table(lesson: Lesson) -> None:
+def tuning_table(lesson: Lesson, seconds_per_update: float) -> None:
     """The ten rows of the document's table, trained on all cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     lesson.part("The tuning table")
-    outcomes = {}
-    with (
-        workers(lesson.engine, cores) as pool,
-        Progress(console=lesson.console, transient=True) as bar,
-    ):
-        jobs = [pool.submit(train_row, row, lesson.engine) for row in TABLE]
-        task = bar.add_task(f"training {len(TABLE)} rows on {cores} cores", total=len(TABLE))
-        for job in as_completed(jobs):
-            outcomes[job.result().row] = job.result()
-            bar.advance(task)
+    rows = TABLE
+    if lesson.quick:
+        rows = [replace(row, epochs=row.epochs // 20) for row in TABLE]
+        lesson.say("With --quick each row has a twentieth of its epochs, too few to compare.")
+    cores = available_cores()
+    minutes = seconds_per_update * sum(row.samples * row.epochs for row in rows) / cores / 60
+    if minutes > 0.5:
+        lesson.say(f"This takes about {minutes:.0f} min on {cores} cores; Ctrl-C ends it.")
+    outcomes = train_rows(lesson, rows, cores)
     lesson.show(
         ["hidden", "samples", "epochs", "rate", "test MSE", "test R²", "seconds", "author's mark"],
         [
             (f"{row.hidden}", f"{row.samples:,}", f"{row.epochs:,}", f"{row.rate:g}",
              f"{outcomes[row].test_mse:.6f}", f"{outcomes[row].r2:.3f}",
              f"{outcomes[row].seconds:.2f}", f"{row.mark:g}")
-            for row in TABLE
+            for row in rows
         ],
     )  # fmt: skip
     lesson.say(
@@ -204,14 +205,39 @@ def tuning_table(lesson: Lesson) -> None:
         "the document's, 5 the best."
     )
     if lesson.plot:
-        draw(lesson, "curve-table", [(row, outcomes[row].fitted) for row in TABLE])
+        draw(lesson, "curve-table", [(row, outcomes[row].fitted) for row in rows])
 
 
-def workers(engine: str, cores: int | None) -> Executor:
-    """Threads for numba, whose kernels let go of the GIL; processes for the others."""
+def train_rows(lesson: Lesson, rows: list[Row], cores: int) -> dict[Row, Outcome]:
+    """Train the rows side by side, behind a progress bar."""
+    train = partial(train_row, engine=lesson.engine)
+    outcomes = {}
+    bar = Progress(console=lesson.console, transient=True, disable=not lesson.console.is_terminal)
+    with workers(lesson.engine, cores) as pool, bar:
+        for outcome in bar.track(
+            pool.imap_unordered(train, rows), len(rows), description=f"{len(rows)} rows"
+        ):
+            outcomes[outcome.row] = outcome
+    return outcomes
+
+
+def available_cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def workers(engine: str, cores: int) -> Pool:
+    """Threads for numba, whose kernels let go of the GIL; processes for the others.
+
+    Leaving the ``with`` block ends processes that are still at work. Ctrl-C is left to the
+    process that started them.
+    """
     if engine == "numba":
-        return ThreadPoolExecutor(cores)
-    return ProcessPoolExecutor(cores, mp_context=get_context("spawn"))
+        return ThreadPool(cores)
+    ignore_ctrl_c = (signal.SIGINT, signal.SIG_IGN)
+    return get_context("spawn").Pool(cores, initializer=signal.signal, initargs=ignore_ctrl_c)
 
 
 def draw(lesson: Lesson, name: str, fits: list[tuple[Row, np.ndarray]]) -> None:

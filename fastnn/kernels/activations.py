@@ -18,7 +18,7 @@ def _identity(z):
 
 @inner
 def _identity_slope(z, a):
-    return type(z)(1)
+    return type(a)(1)
 
 
 @inner
@@ -38,10 +38,11 @@ def _relu(z):
 
 @inner
 def _relu_slope(z, a):
-    return type(z)(1) if z > 0 else type(z)(0)
+    return type(a)(1) if a > 0 else type(a)(0)
 
 
-#: name: (value at z, slope at z where the value is a)
+#: name: (value at z, slope at z where the value is a). All slopes so far use only a, which
+#: `fastnn.kernels.one_hidden` relies on.
 FUNCTIONS = {
     "identity": (_identity, _identity_slope),
     "sigmoid": (elementary.sigmoid, _sigmoid_slope),

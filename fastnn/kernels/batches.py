@@ -31,7 +31,7 @@ def make_train_batches(hidden: int, output: int, loss: int, bias: bool, mean: bo
 
     @kernel
     def train_batches(
-        layers, p, X, Y, order, rates, batch_size, start, stop, loss_sums, gradient, workspace
+        layers, p, X, Y, order, rates, start, stop, loss_sums, workspace, batch_size, gradient
     ):
         for epoch in range(len(rates)):
             total = loss_sums[epoch]

@@ -79,7 +79,7 @@ def _computed_by(for_float64: Any, for_float32: Any) -> Callable[[Any], Any]:
             with np.errstate(all="ignore"):  # as compiled code does
                 if isinstance(x, np.float32):
                     return for_float32(x)
-                return for_float64(np.float64(x))
+                return np.float64(for_float64(np.float64(x)))
 
         def choose(x: Any) -> Any:
             return {types.float64: for_float64, types.float32: for_float32}.get(x)
@@ -307,12 +307,11 @@ def _erf_float64(x: Any) -> Any:
 
 def _erf_float32(x: Any) -> Any:
     u = x * x
-    p = (_f(2.1506270600308084e-06) * u + _f(0.00028651501199002685)) * u
-    p = ((p + _f(0.0036160662792185717)) * u + _f(0.05231373895768481)) * u
-    p = (p + _f(0.186274925082949)) * u + _f(1.1283791537363272)
-    q = (_f(3.9209591337130646e-05) * u + _f(0.0011353107092619168)) * u
-    q = ((q + _f(0.01466926851270098)) * u + _f(0.11250212254589784)) * u
-    q = (q + _f(0.4984148056539942)) * u + _1
+    v = u * u
+    p = (_f(3.2603764e-06) * u + _f(0.0004343602)) * v + (_f(0.005482) * u + _f(0.07930826))
+    q = (_f(5.9442213e-05) * u + _f(0.0017211445)) * v + (_f(0.02223879) * u + _f(0.17055458))
+    p = p * v + (_f(0.28239506) * u + _f(1.7106365))
+    q = q * v + (_f(0.7556029) * u + _f(1.5160121))
     y = x * p / q
     y = -_1 if x < _f(-3.8) else y
     return _1 if x > _f(3.8) else y

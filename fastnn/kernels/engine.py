@@ -1,16 +1,15 @@
 """The ``numba`` engine: chooses the kernels for a network and gives them their workspace."""
 
 import functools
+from typing import Any
 
 import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Piece, Samples
+from fastnn.kernels import batches, one_hidden, outputs, samples
 from fastnn.kernels.activations import MIXED
-from fastnn.kernels.batches import make_loss_and_gradient, make_train_batches
 from fastnn.kernels.layout import layer_table
-from fastnn.kernels.outputs import make_layer_outputs
-from fastnn.kernels.samples import make_train_samples, workspace_size
 
 _layer_table = functools.lru_cache(maxsize=256)(layer_table)
 
@@ -27,32 +26,57 @@ def _codes(architecture: Architecture) -> tuple[int, int, int, bool]:
 
 
 def _workspace(architecture: Architecture) -> np.ndarray:
-    return np.empty(workspace_size(_layer_table(architecture)), architecture.dtype)
+    return np.empty(samples.workspace_size(_layer_table(architecture)), architecture.dtype)
+
+
+def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
+    """The kernel for per-sample SGD, and how large a workspace it needs."""
+    layers = _layer_table(architecture)
+    codes = _codes(architecture)
+    if len(layers) != 2:
+        return samples.make_train_samples(*codes), samples.workspace_size(layers)
+    n_in, n_hidden, n_out = architecture.sizes
+    merged = n_out == 1 and n_in <= one_hidden.MOST_MERGED_INPUTS
+    train = one_hidden.make_train_one_hidden(
+        *codes,
+        merged=merged,
+        n_in=1 if merged and n_in == 1 else 0,
+        wide=n_hidden >= one_hidden.WIDE_FROM,
+    )
+    return train, one_hidden.workspace_size(layers)
 
 
 class _Trainer:
-    def __init__(self, architecture: Architecture, samples: Samples, batch_size: int):
-        self._architecture = architecture
-        self._samples = samples
-        self._batch_size = batch_size
+    def __init__(self, architecture: Architecture, data: Samples, batch_size: int):
+        self._samples = data
         self._layers = _layer_table(architecture)
-        self._workspace = _workspace(architecture)
-        self._gradient = np.empty(architecture.n_parameters, architecture.dtype)
-        nothing = Piece(np.ones(1), np.empty((0, len(samples)), np.int64), 0, 0, np.zeros(1))
+        self._extra: tuple[Any, ...] = ()
+        if batch_size == 1:
+            self._kernel, size = _sample_kernel(architecture)
+        else:
+            mean = architecture.reduction == "mean"
+            self._kernel = batches.make_train_batches(*_codes(architecture), mean)
+            size = samples.workspace_size(self._layers)
+            self._extra = (batch_size, np.empty(architecture.n_parameters, architecture.dtype))
+        self._workspace = np.empty(size, architecture.dtype)
+        nothing = Piece(np.ones(1), np.empty((0, len(data)), np.int64), 0, 0, np.zeros(1))
         self.run(np.zeros(architecture.n_parameters, architecture.dtype), nothing)  # compiles
 
     def run(self, parameters: np.ndarray, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        X, Y = self._samples.X, self._samples.Y
-        if self._batch_size == 1:
-            train = make_train_samples(*_codes(self._architecture))
-            train(self._layers, parameters, X, Y, piece.order, piece.rates, piece.start,
-                  piece.stop, piece.loss_sums, self._workspace)  # fmt: skip
-            return
-        mean = self._architecture.reduction == "mean"
-        train = make_train_batches(*_codes(self._architecture), mean)
-        train(self._layers, parameters, X, Y, piece.order, piece.rates, self._batch_size,
-              piece.start, piece.stop, piece.loss_sums, self._gradient, self._workspace)  # fmt: skip
+        self._kernel(
+            self._layers,
+            parameters,
+            self._samples.X,
+            self._samples.Y,
+            piece.order,
+            piece.rates,
+            piece.start,
+            piece.stop,
+            piece.loss_sums,
+            self._workspace,
+            *self._extra,
+        )
 
 
 trainer = _Trainer
@@ -67,7 +91,7 @@ def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
 ) -> list[np.ndarray]:
     """See `fastnn.engines.Engine`."""
-    run = make_layer_outputs(*_codes(architecture))
+    run = outputs.make_layer_outputs(*_codes(architecture))
     values = np.empty((len(X), sum(architecture.sizes)), architecture.dtype)
     Y = np.zeros((len(X), architecture.sizes[-1]), architecture.dtype)
     Y.flags.writeable = False
@@ -76,22 +100,22 @@ def layer_outputs(
     return [values[:, a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
 
 
-def loss(architecture: Architecture, parameters: np.ndarray, samples: Samples) -> float:
+def loss(architecture: Architecture, parameters: np.ndarray, data: Samples) -> float:
     """See `fastnn.engines.Engine`."""
-    run = make_layer_outputs(*_codes(architecture))
+    run = outputs.make_layer_outputs(*_codes(architecture))
     values = np.empty((0, 0), architecture.dtype)
     workspace = _workspace(architecture)
     layers = _layer_table(architecture)
-    return float(run(layers, parameters, samples.X, samples.Y, values, workspace))
+    return float(run(layers, parameters, data.X, data.Y, values, workspace))
 
 
 def loss_and_gradient(
-    architecture: Architecture, parameters: np.ndarray, samples: Samples
+    architecture: Architecture, parameters: np.ndarray, data: Samples
 ) -> tuple[float, np.ndarray]:
     """See `fastnn.engines.Engine`."""
-    run = make_loss_and_gradient(*_codes(architecture))
+    run = batches.make_loss_and_gradient(*_codes(architecture))
     gradient = np.empty_like(parameters)
     workspace = _workspace(architecture)
     layers = _layer_table(architecture)
-    total = run(layers, parameters, samples.X, samples.Y, gradient, workspace)
+    total = run(layers, parameters, data.X, data.Y, gradient, workspace)
     return float(total), gradient

@@ -11,9 +11,9 @@ With dtype float32 the arithmetic here is still Python's float64; only what is h
 back is rounded to float32.
 """
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import exp, log, log1p, tanh
 
 import numpy as np
 
@@ -24,35 +24,37 @@ Vector = list[float]
 Matrix = list[Vector]
 
 
-def sigmoid(z: float) -> float:
-    """1 / (1 + e^-z), without overflow for large negative z."""
-    if z >= 0.0:
-        return 1.0 / (1.0 + math.exp(-z))
-    e = math.exp(z)
-    return e / (1.0 + e)
+def sigmoid(z: Vector) -> Vector:
+    """1 / (1 + e^-z), as e^z where e^-z would overflow."""
+    return [1.0 / (1.0 + exp(-z_j)) if z_j > -700.0 else exp(z_j) for z_j in z]
 
 
 def softmax(z: Vector) -> Vector:
     """e^z_j / Σ_k e^z_k; the largest z is taken off first, so that nothing overflows."""
     top = max(z)
-    exps = [math.exp(z_j - top) for z_j in z]
+    exps = [exp(z_j - top) for z_j in z]
     total = sum(exps)
     return [e / total for e in exps]
 
 
 @dataclass(frozen=True)
 class Function:
-    """An activation a(z) and its slope da/dz, given both z and a."""
+    """An activation a(z) of all units of a layer, and their slopes da/dz given z and a."""
 
-    value: Callable[[float], float]
-    slope: Callable[[float, float], float]
+    value: Callable[[Vector], Vector]
+    slope: Callable[[Vector, Vector], Vector]
 
 
 ACTIVATIONS = {
-    "identity": Function(lambda z: z, lambda z, a: 1.0),
-    "sigmoid": Function(sigmoid, lambda z, a: a * (1.0 - a)),
-    "tanh": Function(math.tanh, lambda z, a: 1.0 - a * a),
-    "relu": Function(lambda z: max(z, 0.0), lambda z, a: 1.0 if z > 0.0 else 0.0),
+    "identity": Function(lambda z: z, lambda z, a: [1.0] * len(z)),
+    "sigmoid": Function(sigmoid, lambda z, a: [a_j * (1.0 - a_j) for a_j in a]),
+    "tanh": Function(
+        lambda z: [tanh(z_j) for z_j in z], lambda z, a: [1.0 - a_j * a_j for a_j in a]
+    ),
+    "relu": Function(
+        lambda z: [z_j if z_j > 0.0 else 0.0 for z_j in z],
+        lambda z, a: [1.0 if z_j > 0.0 else 0.0 for z_j in z],
+    ),
 }
 
 
@@ -83,8 +85,7 @@ def squared_error_gradient(a: Vector, y: Vector) -> Vector:
 def binary_cross_entropy(z: Vector, a: Vector, y: Vector) -> float:
     """(1/m) Σ log(1 + e^z) - y z, with log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)."""
     return sum(
-        max(z_j, 0.0) + math.log1p(math.exp(-abs(z_j))) - y_j * z_j
-        for z_j, y_j in zip(z, y, strict=True)
+        max(z_j, 0.0) + log1p(exp(-abs(z_j))) - y_j * z_j for z_j, y_j in zip(z, y, strict=True)
     ) / len(z)
 
 
@@ -96,7 +97,7 @@ def binary_cross_entropy_gradient(a: Vector, y: Vector) -> Vector:
 def cross_entropy(z: Vector, a: Vector, y: Vector) -> float:
     """log Σ e^z - Σ y z, the largest z taken off first; Σ y = 1."""
     top = max(z)
-    log_sum = top + math.log(sum(math.exp(z_j - top) for z_j in z))
+    log_sum = top + log(sum(exp(z_j - top) for z_j in z))
     return sum(y_j * (log_sum - z_j) for z_j, y_j in zip(z, y, strict=True))
 
 
@@ -124,9 +125,9 @@ LOSSES = {
 class Model:
     """An architecture with its weights as nested lists."""
 
-    def __init__(self, architecture: Architecture, vector: Iterable[float] | None = None):
+    def __init__(self, architecture: Architecture, vector: Iterable[float]):
         self.architecture = architecture
-        flat = [0.0] * architecture.n_parameters if vector is None else [float(v) for v in vector]
+        flat = [float(v) for v in vector]
         self.weights: list[Matrix] = []
         self.biases: list[Vector] = []
         for layer in architecture.layers:
@@ -147,70 +148,85 @@ class Model:
         return flat
 
     def forward(self, x: Vector) -> tuple[Matrix, Matrix]:
-        """Weighted sums z and outputs a of every layer; a[0] is the input itself."""
-        zs: Matrix = []
+        """Weighted sums z and outputs a of every layer; outputs[0] is the input itself."""
+        sums: Matrix = []
         outputs = [x]
         for layer, W, b in zip(self.architecture.layers, self.weights, self.biases, strict=True):
-            z = list(b)
+            z = b
             for a_i, row in zip(outputs[-1], W, strict=True):
-                for j, w in enumerate(row):
-                    z[j] += a_i * w
-            zs.append(z)
+                z = [z_j + a_i * w for z_j, w in zip(z, row, strict=True)]
+            sums.append(z)
             name = layer.activation.name
-            if name == "softmax":
-                outputs.append(softmax(z))
-            else:
-                value = ACTIVATIONS[name].value
-                outputs.append([value(z_j) for z_j in z])
-        return zs, outputs
+            outputs.append(softmax(z) if name == "softmax" else ACTIVATIONS[name].value(z))
+        return sums, outputs
 
     def loss(self, z: Vector, a: Vector, y: Vector) -> float:
         """The loss of one sample, from the output layer's z and a."""
         return LOSSES[self.architecture.loss.name].value(z, a, y)
 
-    def backward(self, zs: Matrix, outputs: Matrix, y: Vector, gradient: "Model") -> None:
-        """Add the gradient of one sample's loss to *gradient*."""
+    def backward(self, sums: Matrix, outputs: Matrix, y: Vector) -> Matrix:
+        """∂loss/∂z of one sample in every layer."""
         loss = self.architecture.loss
         d = LOSSES[loss.name].gradient(outputs[-1], y)
         if not loss.from_logits:
-            d = self._through_activation(-1, d, zs[-1], outputs[-1])
-        for k in reversed(range(len(self.weights))):
-            W, a = self.weights[k], outputs[k]
-            for a_i, row in zip(a, gradient.weights[k], strict=True):
-                for j, d_j in enumerate(d):
-                    row[j] += a_i * d_j
-            for j, d_j in enumerate(d):
-                gradient.biases[k][j] += d_j
-            if k > 0:
-                back = [sum(w * d_j for w, d_j in zip(row, d, strict=True)) for row in W]
-                d = self._through_activation(k - 1, back, zs[k - 1], a)
+            d = self._through_activation(-1, d, sums[-1], outputs[-1])
+        gradients = [d]
+        for k in range(len(self.weights) - 1, 0, -1):
+            back = [
+                sum([w * d_j for w, d_j in zip(row, d, strict=True)]) for row in self.weights[k]
+            ]
+            d = self._through_activation(k - 1, back, sums[k - 1], outputs[k])
+            gradients.insert(0, d)
+        return gradients
 
     def _through_activation(self, k: int, d: Vector, z: Vector, a: Vector) -> Vector:
         """From ∂loss/∂a to ∂loss/∂z in layer k."""
-        slope = ACTIVATIONS[self.architecture.activations[k].name].slope
-        return [d_j * slope(z_j, a_j) for d_j, z_j, a_j in zip(d, z, a, strict=True)]
+        slopes = ACTIVATIONS[self.architecture.activations[k].name].slope(z, a)
+        return [d_j * slope for d_j, slope in zip(d, slopes, strict=True)]
+
+    def add_outer(self, outputs: Matrix, gradients: Matrix, scale: float) -> None:
+        """W_ij += scale a_i d_j and b_j += scale d_j: a gradient's sum, or a step with -rate."""
+        for W, b, a, d in zip(self.weights, self.biases, outputs, gradients, strict=False):
+            scaled = [scale * d_j for d_j in d]
+            for i, a_i in enumerate(a):
+                W[i] = [w + a_i * d_j for w, d_j in zip(W[i], scaled, strict=True)]
+            if self.architecture.bias:
+                b[:] = [b_j + d_j for b_j, d_j in zip(b, scaled, strict=True)]
 
     def step(self, gradient: "Model", rate: float) -> None:
         """Gradient descent: every weight goes down by rate times its gradient."""
         for W, dW in zip(self.weights, gradient.weights, strict=True):
-            for row, d_row in zip(W, dW, strict=True):
-                for j, d in enumerate(d_row):
-                    row[j] -= rate * d
-        if self.architecture.bias:
-            for b, db in zip(self.biases, gradient.biases, strict=True):
-                for j, d in enumerate(db):
-                    b[j] -= rate * d
+            for i, row in enumerate(dW):
+                W[i] = [w - rate * d for w, d in zip(W[i], row, strict=True)]
+        for b, db in zip(self.biases, gradient.biases, strict=True):
+            b[:] = [b_j - rate * d for b_j, d in zip(b, db, strict=True)]
 
 
-def batch_gradient(model: Model, X: Sequence[Vector], Y: Sequence[Vector]) -> tuple[float, Model]:
+def batch_gradient(model: Model, X: Matrix, Y: Matrix) -> tuple[float, Model]:
     """Sum of the samples' losses and of their gradients."""
-    gradient = Model(model.architecture)
+    architecture = model.architecture
+    gradient = Model(architecture, [0.0] * architecture.n_parameters)
     total = 0.0
     for x, y in zip(X, Y, strict=True):
-        zs, outputs = model.forward(x)
-        total += model.loss(zs[-1], outputs[-1], y)
-        model.backward(zs, outputs, y, gradient)
+        sums, outputs = model.forward(x)
+        total += model.loss(sums[-1], outputs[-1], y)
+        gradient.add_outer(outputs, model.backward(sums, outputs, y), 1.0)
     return total, gradient
+
+
+def descend_sample(model: Model, x: Vector, y: Vector, rate: float) -> float:
+    """One step of per-sample SGD; the sample's loss before it."""
+    sums, outputs = model.forward(x)
+    total = model.loss(sums[-1], outputs[-1], y)
+    model.add_outer(outputs, model.backward(sums, outputs, y), -rate)
+    return total
+
+
+def descend_batch(model: Model, X: Matrix, Y: Matrix, rate: float) -> float:
+    """One step of gradient descent; the sum of the samples' losses before it."""
+    total, gradient = batch_gradient(model, X, Y)
+    model.step(gradient, rate * model.architecture.gradient_scale(len(X)))
+    return total
 
 
 class _Trainer:
@@ -227,9 +243,10 @@ class _Trainer:
                 rows = slice(first, min(first + self._batch_size, piece.stop))
                 picked = piece.order[epoch, rows] if len(piece.order) else rows
                 X, Y = self._samples.X[picked].tolist(), self._samples.Y[picked].tolist()
-                total, gradient = batch_gradient(model, X, Y)
-                model.step(gradient, rate * self._architecture.gradient_scale(len(X)))
-                piece.loss_sums[epoch] += total
+                if self._batch_size == 1:
+                    piece.loss_sums[epoch] += descend_sample(model, X[0], Y[0], rate)
+                else:
+                    piece.loss_sums[epoch] += descend_batch(model, X, Y, rate)
         parameters[:] = model.to_flat()
 
 
@@ -260,8 +277,8 @@ def loss(architecture: Architecture, parameters: np.ndarray, samples: Samples) -
     model = Model(architecture, parameters)
     total = 0.0
     for x, y in zip(samples.X.tolist(), samples.Y.tolist(), strict=True):
-        zs, outputs = model.forward(x)
-        total += model.loss(zs[-1], outputs[-1], y)
+        sums, outputs = model.forward(x)
+        total += model.loss(sums[-1], outputs[-1], y)
     return total
 
 

@@ -91,16 +91,16 @@ class Model:
 
     def forward(self, X: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Weighted sums Z and outputs A of every layer; A[0] is the input itself."""
-        Zs: list[np.ndarray] = []
+        sums: list[np.ndarray] = []
         outputs = [X]
         for k, layer in enumerate(self.architecture.layers):
             Z = outputs[-1] @ self.weights[k]
             if self.biases:
                 Z += self.biases[k]
-            Zs.append(Z)
+            sums.append(Z)
             name = layer.activation.name
             outputs.append(softmax(Z) if name == "softmax" else ACTIVATIONS[name].value(Z))
-        return Zs, outputs
+        return sums, outputs
 
     def sample_losses(self, Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
         """The loss of every sample, shape (b,), from the output layer's Z and A."""
@@ -108,19 +108,19 @@ class Model:
 
     def batch_gradient(self, X: np.ndarray, Y: np.ndarray, gradient: "Model") -> float:
         """Return the sum of the samples' losses; write the sum of their gradients."""
-        Zs, outputs = self.forward(X)
+        sums, outputs = self.forward(X)
         loss = self.architecture.loss
         D = LOSSES[loss.name].gradient(outputs[-1], Y)
         if not loss.from_logits:
-            D = D * self._slope(-1, Zs[-1], outputs[-1])
+            D = D * self._slope(-1, sums[-1], outputs[-1])
         for k in reversed(range(len(self.weights))):
             A = outputs[k]
             np.matmul(A.T, D, out=gradient.weights[k])
             if self.biases:
                 gradient.biases[k][:] = D.sum(axis=0)
             if k > 0:
-                D = (D @ self.weights[k].T) * self._slope(k - 1, Zs[k - 1], A)
-        return float(self.sample_losses(Zs[-1], outputs[-1], Y).sum(dtype=np.float64))
+                D = (D @ self.weights[k].T) * self._slope(k - 1, sums[k - 1], A)
+        return float(self.sample_losses(sums[-1], outputs[-1], Y).sum(dtype=np.float64))
 
     def _slope(self, k: int, Z: np.ndarray, A: np.ndarray) -> np.ndarray:
         return ACTIVATIONS[self.architecture.activations[k].name].slope(Z, A)
@@ -174,8 +174,8 @@ def loss(architecture: Architecture, parameters: np.ndarray, samples: Samples) -
     model = Model(architecture, parameters)
     total = 0.0
     for X, Y in _blocks(samples):
-        Zs, outputs = model.forward(X)
-        total += float(model.sample_losses(Zs[-1], outputs[-1], Y).sum(dtype=np.float64))
+        sums, outputs = model.forward(X)
+        total += float(model.sample_losses(sums[-1], outputs[-1], Y).sum(dtype=np.float64))
     return total
 
 

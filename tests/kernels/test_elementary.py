@@ -1,0 +1,208 @@
+"""The elementary functions against longer arithmetic, over all that a float can hold."""
+
+import functools
+import math
+import platform
+import re
+
+import mpmath
+import numba
+import numpy as np
+import pytest
+
+from fastnn.kernels import elementary
+from fastnn.kernels.jit import inner
+
+JIT = not numba.config.DISABLE_JIT
+NAMES = ["exp", "sigmoid", "tanh", "softplus", "log", "erf"]
+DTYPES = [np.float64, np.float32]
+BOUND = {np.float64: 2e-14, np.float32: 3e-7}
+#: How many points in each part of a grid. Without the JIT each costs some microseconds.
+N = 30_000 if JIT else 200
+
+every_function = pytest.mark.parametrize("name", NAMES)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def in_longer_arithmetic(name, x):
+    """The true values; for float64 where there is no longer type, float64 is enough too."""
+    x = x.astype(np.longdouble)
+    with np.errstate(all="ignore"):
+        if name == "sigmoid":
+            return 1 / (1 + np.exp(-x))
+        if name == "softplus":
+            return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
+        if name == "erf":
+            return np.array([math.erf(v) for v in x], np.longdouble)
+        return getattr(np, name)(x)
+
+
+def with_mpmath(name, x):
+    x = mpmath.mpf(float(x))
+    if name == "sigmoid":
+        return 1 / (1 + mpmath.exp(-x))
+    if name == "softplus":
+        return mpmath.log1p(mpmath.exp(x))
+    return getattr(mpmath, name)(x)
+
+
+@functools.cache
+def loop_over(name):
+    """Compiled as a kernel is: its sums may be reordered, those of the function must not."""
+    function = getattr(elementary, name)
+
+    @inner
+    def loop(x, y):
+        for i in range(len(x)):
+            y[i] = function(x[i])
+        return function(x[0])
+
+    return loop
+
+
+def values(name, x):
+    y = np.empty_like(x)
+    loop_over(name)(x, y)
+    return y
+
+
+def errors(y, true, dtype):
+    """Relative; where the true value is no normal number, in units of what is allowed there."""
+    limits = np.finfo(dtype)
+    true = np.asarray(true, np.longdouble)
+    with np.errstate(all="ignore"):
+        relative = abs(y - true) / abs(true)
+        tiny = abs(true) < limits.tiny
+        relative[tiny] = np.where(abs(y - true)[tiny] <= 1.001 * limits.tiny, 0, np.inf)
+        # The last numbers before the overflow may round either way.
+        huge = abs(true) > limits.max
+        relative[huge & (y == np.copysign(np.inf, true))] = 0
+    relative[np.isnan(true) & np.isnan(y)] = 0
+    relative[np.isinf(true) & (y == true)] = 0
+    return relative
+
+
+def grid(dtype):
+    """Dense where something happens, thin everywhere, and around each place of change."""
+    rng = np.random.default_rng(5)
+    limits = np.finfo(dtype)
+    lowest = math.log2(float(limits.smallest_subnormal))
+    powers = rng.uniform(lowest, limits.maxexp - 0.01, N)
+    changes = [0.0, 0.5, 1.0, 2.0, 3.8, 5.5, 10.0, 20.0, 40.0, math.sqrt(2), math.sqrt(0.5)]
+    changes += [87.33654, 88.3, 88.72283, 103.98, 708.3964185322641, 709.4, 709.782712893384]
+    changes += [745.13, 1000.0, float(limits.tiny)]
+    changes += [math.log(2) * k / 4 for k in range(1, 24)]
+    steps = np.arange(-3, 4)[:, None] * limits.eps / 2
+    near = (np.array(changes, np.longdouble) * (1 + steps)).ravel()
+    positive = np.concatenate(
+        [
+            np.linspace(0, 760 if dtype is np.float64 else 110, N),
+            abs(rng.normal(size=N)),
+            1 + rng.normal(size=N) * 0.01,
+            np.exp2(powers),
+            near,
+            [limits.smallest_subnormal, limits.max],
+        ]
+    ).astype(dtype)
+    return np.concatenate([positive, -positive])
+
+
+@every_function
+@every_dtype
+def test_error_is_within_the_bound(name, dtype):
+    x = grid(dtype)
+    error = errors(values(name, x), in_longer_arithmetic(name, x), dtype)
+    worst = np.argmax(error)
+    assert error[worst] < BOUND[dtype] * slack(name, dtype), x[worst]
+
+
+def slack(name, dtype):
+    """Without the JIT there is no fused multiply-add: one more rounding in each step."""
+    return 1.2 if not JIT and (name, dtype) == ("erf", np.float32) else 1
+
+
+@every_function
+@every_dtype
+def test_agrees_with_mpmath(name, dtype):
+    rng = np.random.default_rng(6)
+    x = np.concatenate([rng.normal(size=100) * 5, 10.0 ** rng.uniform(-35, 1.5, 100)])
+    x = abs(x).astype(dtype) if name == "log" else x.astype(dtype)
+    with mpmath.workdps(40):
+        true = [with_mpmath(name, v) for v in x]
+        error = [abs(y - t) / abs(t) for y, t in zip(values(name, x).tolist(), true, strict=True)]
+    assert max(error) < BOUND[dtype]
+
+
+SPECIAL = {
+    "exp": {0: 1, -0.0: 1, np.inf: np.inf, -np.inf: 0, 1e30: np.inf, -1e30: 0},
+    "sigmoid": {0: 0.5, np.inf: 1, -np.inf: 0, 1e30: 1, -1e30: 0, -800: 0},
+    "tanh": {0: 0, np.inf: 1, -np.inf: -1, 1e30: 1, -1e30: -1},
+    "softplus": {np.inf: np.inf, -np.inf: 0, 1000: 1000, -1000: 0},
+    "log": {1: 0, 0: -np.inf, -0.0: -np.inf, np.inf: np.inf, -1: np.nan, -np.inf: np.nan},
+    "erf": {0: 0, np.inf: 1, -np.inf: -1, 1e30: 1, -1e30: -1},
+}
+
+
+@every_function
+@every_dtype
+def test_special_values(name, dtype):
+    x = np.array(list(SPECIAL[name]), dtype)
+    np.testing.assert_array_equal(values(name, x), list(SPECIAL[name].values()))
+
+
+@every_function
+@every_dtype
+def test_nan_stays_nan_whatever_its_bits(name, dtype):
+    bits = [0x7FF8 << 48, 0xFFF8 << 48, (0x7FF8 << 48) + 0x7A2, (0x7FF8 << 48) + 0x3FF]
+    if dtype is np.float32:
+        bits = [0x7FC00000, 0xFFC00000, 0x7FC007A2, 0x7FC0007F]
+    x = np.array(bits, np.uint64 if dtype is np.float64 else np.uint32).view(dtype)
+    assert np.isnan(x).all()
+    assert np.isnan(values(name, x)).all()
+
+
+@every_function
+@every_dtype
+def test_the_type_is_kept(name, dtype):
+    result = loop_over(name)(np.ones(1, dtype), np.ones(1, dtype))
+    if JIT:
+        signatures = loop_over(name).nopython_signatures
+        kept = [s.return_type for s in signatures if s.args[0].dtype == numba.from_dtype(dtype)]
+        assert kept == [numba.from_dtype(dtype)]
+    else:
+        assert type(result) is dtype
+
+
+@every_function
+@every_dtype
+def test_called_from_python_it_gives_the_same(name, dtype):
+    function = getattr(elementary, name)
+    x = np.array([-3.7, -0.3, 0.0, 1e-9, 0.8, 2.5, 1000, np.inf], dtype)
+    y = [function(v) for v in x]
+    assert {type(v) for v in y} == {dtype}
+    np.testing.assert_allclose(y, values(name, x), rtol=2 * BOUND[dtype])
+
+
+@pytest.mark.skipif(not JIT, reason="nothing is compiled")
+def test_other_types_are_refused():
+    with pytest.raises(numba.TypingError):
+        inner(lambda x: elementary.exp(x))(1)
+
+
+@pytest.mark.skipif(
+    not JIT or platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 machine code"
+)
+@every_function
+@every_dtype
+def test_a_loop_is_vectorised(name, dtype):
+    values(name, np.ones(4, dtype))
+    signature = (numba.types.Array(numba.from_dtype(dtype), 1, "C"),) * 2
+    text = loop_over(name).inspect_asm()[signature]
+    body = text[: text.index("retq")]  # after it come the wrappers for Python
+    packed, other = ("pd", "ps") if dtype is np.float64 else ("ps", "pd")
+    arithmetic = r"\t(v?(add|sub|mul|div)|vf\w+)"
+    assert "call" not in body
+    assert len(re.findall(arithmetic + packed, body)) > 8
+    assert not re.findall(arithmetic + other, body)
+    if dtype is np.float32:
+        assert not re.findall(r"\t(v?cvtss2sd|v?cvtps2pd|v?psllq)", body)

@@ -1,0 +1,149 @@
+"""The gradient against central differences, and the loss against the definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import oracles
+import pytest
+from helpers import Case, full_grid, parametrize, telling_slice
+
+import fastnn
+
+SAMPLES = 5
+STEP = 1e-5
+
+
+def without_kinks(case: Case, seed: int) -> tuple[fastnn.Network, np.ndarray, np.ndarray]:
+    """A NumPy network in float64 with float32's numbers, and data that meet no relu near its kink.
+
+    Both dtypes and all engines are then measured at the same point.
+    """
+    for attempt in range(100):
+        net = case.network("numpy", seed=seed + 1000 * attempt, dtype="float64")
+        net.set_parameters(net.parameters.astype(np.float32))
+        X, Y = case.data(SAMPLES, seed=seed + 1000 * attempt)
+        names = [case.activation] * case.depth + ["identity"]
+        Zs, _ = oracles.forward(net.weights, net.biases, names, X)
+        if case.activation != "relu" or all(abs(Z).min() > 100 * STEP for Z in Zs[:-1]):
+            return net, X, Y
+    raise AssertionError("no data without kinks found")
+
+
+def expected_loss(case: Case, net: fastnn.Network, X, Y, reduction: str) -> float:
+    """The loss of the definition, for the parameters that *net* has."""
+    output = {"binary_cross_entropy": "sigmoid", "cross_entropy": "softmax"}
+    names = [case.activation] * case.depth + [output.get(case.loss, "identity")]
+    Zs, outputs = oracles.forward(net.weights, net.biases, names, X)
+    each = oracles.sample_losses(case.loss, Zs[-1], outputs[-1], Y)
+    return float(getattr(each, reduction)())
+
+
+def central_differences(loss, vector: np.ndarray) -> np.ndarray:
+    """The slope of loss() in each entry of *vector*, which loss() reads."""
+    slopes = np.empty_like(vector)
+    for k, value in enumerate(vector):
+        sides = []
+        for step in (STEP, -STEP):
+            vector[k] = value + step
+            sides.append((loss(), vector[k]))
+        vector[k] = value
+        slopes[k] = (sides[0][0] - sides[1][0]) / (sides[0][1] - sides[1][1])
+    return slopes
+
+
+def check(engine: str, case: Case, reduction: str, seed: int = 0) -> None:
+    twin, X, Y = without_kinks(case, seed)
+    net = case.network(engine, reduction=reduction).set_parameters(twin.parameters)
+    loss, gradient = net.loss_and_gradient(X, Y)
+    definition = expected_loss(case, twin, X, Y, reduction)
+    slopes = central_differences(
+        lambda: expected_loss(case, twin, X, Y, reduction), twin.parameters
+    )
+    assert gradient.shape == slopes.shape
+    assert gradient.dtype == case.dtype
+    if case.loss != "cross_entropy" or case.outputs > 1:  # else one class: always 0
+        assert abs(slopes).max() > 1e-3, "a gradient of zeros would tell nothing"
+    loose = case.dtype == "float32"
+    assert loss == pytest.approx(definition, rel=3e-6 if loose else 1e-12, abs=1e-6 * loose)
+    scale = max(1.0, abs(slopes).max())
+    np.testing.assert_allclose(gradient, slopes, rtol=0, atol=(5e-6 if loose else 2e-9) * scale)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@parametrize(telling_slice())
+def test_gradient_is_the_slope_of_the_loss(engine, case, reduction):
+    check(engine, case, reduction)
+
+
+@parametrize(telling_slice(("float64",)))
+def test_gradient_is_the_slope_of_the_engines_own_loss(engine, case):
+    """Differences of what the engine itself returns as the loss, not of the definition."""
+    twin, X, Y = without_kinks(case, seed=1)
+    net = case.network(engine).set_parameters(twin.parameters)
+    _, gradient = net.loss_and_gradient(X, Y)
+    slopes = central_differences(lambda: net.loss_and_gradient(X, Y)[0], net.parameters)
+    np.testing.assert_allclose(gradient, slopes, rtol=0, atol=3e-9 * max(1, abs(slopes).max()))
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize("loss", ["half_squared_error", "squared_error"])
+def test_gradient_through_other_output_activations(engine, loss, output):
+    net = fastnn.Network(
+        [2, 3, 2], activation="tanh", output_activation=output, loss=loss, seed=3, engine=engine
+    )
+    X, Y = Case(loss, "tanh", 2, 1, True, "float64").data(SAMPLES)
+    Zs, _ = oracles.forward(net.weights, net.biases, ["tanh", output], X)
+    assert abs(Zs[-1]).min() > 100 * STEP
+    assert (Zs[-1] > 0).any()
+    _, gradient = net.loss_and_gradient(X, Y)
+    slopes = central_differences(lambda: net.loss_and_gradient(X, Y)[0], net.parameters)
+    np.testing.assert_allclose(gradient, slopes, rtol=0, atol=3e-9)
+    assert abs(slopes).max() > 1e-3
+
+
+def test_gradient_through_activations_that_differ_by_layer(engine):
+    net = fastnn.Network([2, 3, 4, 2, 2], activation=["tanh", "sigmoid", "identity"], seed=3,
+                         engine=engine)  # fmt: skip
+    X, Y = Case("half_squared_error", "tanh", 2, 1, True, "float64").data(SAMPLES)
+    _, gradient = net.loss_and_gradient(X, Y)
+    slopes = central_differences(lambda: net.loss_and_gradient(X, Y)[0], net.parameters)
+    np.testing.assert_allclose(gradient, slopes, rtol=0, atol=3e-9)
+    assert abs(slopes).max() > 1e-3
+
+
+def test_the_slope_of_relu_at_zero_is_zero(engine):
+    net = fastnn.Network([1, 1, 1], activation="relu", seed=0, engine=engine)
+    net.set_parameters([1.0, 0.0, 2.0, 0.0])
+    _, gradient = net.loss_and_gradient([0.0], [1.0])
+    assert gradient.tolist() == [0.0, 0.0, 0.0, -1.0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 1023, 1024, 1025, 2500])
+def test_the_gradient_of_many_samples_is_the_sum_of_theirs(engine, n):
+    case = Case("squared_error", "tanh", 2, 1, True, "float64")
+    net = case.network(engine, reduction="sum")
+    X, Y = case.data(n)
+    loss, gradient = net.loss_and_gradient(X, Y)
+    half = n // 2
+    parts = [net.loss_and_gradient(X[rows], Y[rows])
+             for rows in (slice(0, half), slice(half, n)) if rows.start != rows.stop]  # fmt: skip
+    assert loss == pytest.approx(sum(part[0] for part in parts), rel=1e-11)
+    np.testing.assert_allclose(
+        gradient, sum(part[1] for part in parts), rtol=1e-9, atol=1e-11 * n
+    )
+
+
+def test_the_mean_is_the_sum_divided_by_the_number_of_samples(engine):
+    case = Case("squared_error", "tanh", 2, 1, True, "float64")
+    X, Y = case.data(7)
+    loss, gradient = case.network(engine, reduction="sum").loss_and_gradient(X, Y)
+    mean_loss, mean_gradient = case.network(engine, reduction="mean").loss_and_gradient(X, Y)
+    assert mean_loss == pytest.approx(loss / 7, rel=1e-14)
+    np.testing.assert_allclose(mean_gradient, gradient / 7, rtol=1e-13)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@parametrize(full_grid())
+def test_gradient_is_the_slope_of_the_loss_on_the_full_grid(engine, case, reduction):
+    check(engine, case, reduction, seed=7)
