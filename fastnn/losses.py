@@ -46,8 +46,8 @@ LOSSES = {
              "real", "identity", False),
         Loss("squared_error", 1, "(1/m) Σ_j (ŷ_j - y_j)²", "(2/m) (ŷ_j - y_j)",
              "real", "identity", False),
-        Loss("binary_cross_entropy", 2, "(1/m) Σ_j log(1 + exp(z_j)) - y_j z_j", "(1/m) (ŷ_j - y_j)",
-             "unit", "sigmoid", True),
+        Loss("binary_cross_entropy", 2, "(1/m) Σ_j log(1 + exp(z_j)) - y_j z_j",
+             "(1/m) (ŷ_j - y_j)", "unit", "sigmoid", True),
         Loss("cross_entropy", 3, "log Σ_k exp(z_k) - Σ_j y_j z_j", "ŷ_j - y_j",
              "classes", "softmax", True),
     )

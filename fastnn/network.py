@@ -319,7 +319,8 @@ class Network:
             return None
         if not isinstance(data, tuple | list) or len(data) != 2:
             raise TypeError(f"validation_data must be a pair (X, y), got {type(data).__name__}")
-        return self._samples(*data, names=("validation_data[0]", "validation_data[1]"))
+        X, y = data
+        return self._samples(X, y, ("validation_data[0]", "validation_data[1]"))
 
 
 def _hidden_activations(names: str | Sequence[str], n_hidden: int) -> list[Activation]:

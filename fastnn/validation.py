@@ -62,7 +62,8 @@ def layer_sizes(value: object) -> tuple[int, ...]:
     """At least two whole numbers: inputs, hidden units, ..., outputs."""
     if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
         raise TypeError(
-            f"layer_sizes must be a list of whole numbers such as [1, 128, 1], got {_describe(value)}"
+            "layer_sizes must be a list of whole numbers such as [1, 128, 1], "
+            f"got {_describe(value)}"
         )
     if len(value) < 2:
         raise ValueError(
@@ -80,7 +81,7 @@ def float_dtype(value: object) -> np.dtype[np.floating]:
         raise TypeError(f"dtype must be 'float32' or 'float64', got {_describe(value)}") from None
     if value is None or dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {value!r}")
-    return dtype
+    return np.dtype(np.float32) if dtype == np.float32 else np.dtype(np.float64)
 
 
 def generator(value: object) -> np.random.Generator:

@@ -1,6 +1,7 @@
 """The ``numba`` engine: chooses the kernels for a network and gives them their workspace."""
 
 import functools
+import itertools
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def layer_outputs(
     Y.flags.writeable = False
     run(_layer_table(architecture), parameters, X, Y, values, _workspace(architecture))
     ends = np.cumsum(architecture.sizes)
-    return [values[:, a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [values[:, a:b] for a, b in itertools.pairwise(ends)]
 
 
 def loss(architecture: Architecture, parameters: np.ndarray, data: Samples) -> float:

@@ -135,7 +135,7 @@ class _KernelLocator(caching._CacheLocator):
 
 
 class _KernelCacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes = [_KernelLocator]
+    _locator_classes = (_KernelLocator,)
 
 
 class _KernelCache(caching.FunctionCache):

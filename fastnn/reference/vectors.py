@@ -20,13 +20,15 @@ BLOCK = 1024
 def sigmoid(Z: np.ndarray) -> np.ndarray:
     """1 / (1 + e^-z), by way of e^-|z| so that nothing overflows."""
     e = np.exp(-np.abs(Z))
-    return np.where(Z >= 0, 1, e) / (1 + e)
+    A: np.ndarray = np.where(Z >= 0, 1, e) / (1 + e)
+    return A
 
 
 def softmax(Z: np.ndarray) -> np.ndarray:
     """e^z_j / Σ_k e^z_k by rows; the largest z is taken off first, so that nothing overflows."""
-    E = np.exp(Z - Z.max(axis=1, keepdims=True))
-    return E / E.sum(axis=1, keepdims=True)
+    E: np.ndarray = np.exp(Z - Z.max(axis=1, keepdims=True))
+    E /= E.sum(axis=1, keepdims=True)
+    return E
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,17 @@ class LossFunction:
 
 def _binary_cross_entropy(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """log(1 + e^z) - y z, with log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)."""
-    return (np.maximum(Z, 0) + np.log1p(np.exp(-np.abs(Z))) - Y * Z).mean(axis=1)
+    terms: np.ndarray = np.maximum(Z, 0) + np.log1p(np.exp(-np.abs(Z))) - Y * Z
+    losses: np.ndarray = terms.mean(axis=1)
+    return losses
 
 
 def _cross_entropy(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """Σ y (log Σ e^z - z), the largest z taken off first."""
     top = Z.max(axis=1, keepdims=True)
     log_sum = top + np.log(np.exp(Z - top).sum(axis=1, keepdims=True))
-    return (Y * (log_sum - Z)).sum(axis=1)
+    losses: np.ndarray = (Y * (log_sum - Z)).sum(axis=1)
+    return losses
 
 
 LOSSES = {
