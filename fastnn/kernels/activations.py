@@ -17,17 +17,17 @@ def _identity(z):
 
 
 @inner
-def _identity_slope(z, a):
+def _identity_slope(a):
     return type(a)(1)
 
 
 @inner
-def _sigmoid_slope(z, a):
+def _sigmoid_slope(a):
     return a - a * a
 
 
 @inner
-def _tanh_slope(z, a):
+def _tanh_slope(a):
     return type(a)(1) - a * a
 
 
@@ -37,12 +37,11 @@ def _relu(z):
 
 
 @inner
-def _relu_slope(z, a):
+def _relu_slope(a):
     return type(a)(1) if a > 0 else type(a)(0)
 
 
-#: name: (value at z, slope at z where the value is a). All slopes so far use only a, which
-#: `fastnn.kernels.one_hidden` relies on.
+#: name: (value at z, slope where the value is a)
 FUNCTIONS = {
     "identity": (_identity, _identity_slope),
     "sigmoid": (elementary.sigmoid, _sigmoid_slope),

@@ -1,67 +1,71 @@
-"""Mini-batch and full-batch gradient descent, and the loss with its gradient."""
+"""Mini-batch and full-batch gradient descent, and the gradient alone."""
 
 import functools
 from typing import Any
 
-from fastnn.kernels.jit import inner, kernel
-from fastnn.kernels.samples import make_backward, make_forward
-
-
-@functools.cache
-def make_add_gradient(hidden: int, output: int, loss: int, bias: bool) -> Any:
-    """Make a function that adds the gradient of one sample; returns the sample's loss."""
-    forward = make_forward(hidden, output, loss, bias)
-    backward = make_backward(hidden, bias)
-
-    @inner
-    def add_gradient(layers, p, X, Y, row, workspace, gradient):
-        n = len(workspace) // 3
-        z, a, d = workspace[:n], workspace[n : 2 * n], workspace[2 * n :]
-        total = forward(layers, p, X, Y, row, z, a, d)
-        backward(layers, p, z, a, d, gradient, p.dtype.type(1))
-        return total
-
-    return add_gradient
+from fastnn.kernels.blocks import (
+    BLOCK,
+    WIDE_INPUT,
+    gather,
+    make_backward,
+    make_finish,
+    make_forward,
+    places_of,
+)
+from fastnn.kernels.jit import kernel, prefer_wide_vectors
+from fastnn.kernels.layout import N_IN, UNITS
 
 
 @functools.cache
 def make_train_batches(hidden: int, output: int, loss: int, bias: bool, mean: bool) -> Any:
-    """Make the training kernel for these codes; *gradient* is scratch, as long as p."""
-    add_gradient = make_add_gradient(hidden, output, loss, bias)
+    """Make the training kernel for these codes; most arguments are those of `Piece`.
+
+    *gradient* is scratch as long as p, and is used for batches larger than a block. With
+    *only_gradient* p stays as it is and gradient holds the last batch's summed gradient. With
+    *keep* the samples, taken in order, are gathered once and stay in the workspace.
+    """
+    forward = make_forward(hidden, bias)
+    backward = make_backward(hidden, bias)
+    finish = make_finish(output, loss)
 
     @kernel
-    def train_batches(
-        layers, p, X, Y, order, rates, start, stop, loss_sums, workspace, batch_size, gradient
-    ):
+    def train_batches(layers, p, X, Y, order, rates, start, stop, loss_sums, workspace,
+                      batch_size, gradient, only_gradient, keep):  # fmt: skip
+        prefer_wide_vectors()
+        places = places_of(layers, BLOCK, len(X) if keep else 0)
+        n_in, n_out = layers[0, N_IN], Y.shape[1]
+        turned = n_in < WIDE_INPUT
+        z = places.units + (layers[len(layers) - 1, UNITS] - n_in) * BLOCK
+        one = p.dtype.type(1)
         for epoch in range(len(rates)):
-            total = loss_sums[epoch]
             for first in range(start, stop, batch_size):
                 after = min(first + batch_size, stop)
-                for k in range(len(gradient)):
-                    gradient[k] = 0
-                for position in range(first, after):
-                    row = order[epoch, position] if len(order) > 0 else position
-                    total += add_gradient(layers, p, X, Y, row, workspace, gradient)
                 rate = p.dtype.type(rates[epoch] / (after - first) if mean else rates[epoch])
-                for k in range(len(gradient)):
-                    p[k] -= rate * gradient[k]
-            loss_sums[epoch] = total
+                direct = after - first <= BLOCK and not only_gradient  # the update goes into p
+                for position in range(first, after, BLOCK):
+                    n = min(BLOCK, after - position)
+                    x, y = places.x, places.y
+                    if keep:
+                        x, y = x + position * n_in, y + position * n_out
+                    if epoch == 0 or not keep:
+                        gather(X, order, epoch, position, n, turned, workspace, x)
+                        gather(Y, order, epoch, position, n, n > 0, workspace, y)
+                    forward(layers, p, workspace, places, x, n, BLOCK)
+                    loss_sums[epoch] += finish(
+                        workspace[z : z + n_out * n],
+                        workspace[y : y + n_out * n],
+                        workspace[places.d : places.d + n_out * n],
+                        n_out,
+                        n,
+                        workspace[places.scratch :],
+                    )
+                    into = p if direct else gradient
+                    scale = -rate if direct else one
+                    fresh = position == first and not direct
+                    backward(layers, p, workspace, places, x, n, BLOCK, into, scale,
+                             one - one if fresh else one)  # fmt: skip
+                if not direct and not only_gradient:
+                    for k in range(len(p)):
+                        p[k] -= rate * gradient[k]
 
     return train_batches
-
-
-@functools.cache
-def make_loss_and_gradient(hidden: int, output: int, loss: int, bias: bool) -> Any:
-    """Make the kernel that returns the sum of the samples' losses and fills *gradient*."""
-    add_gradient = make_add_gradient(hidden, output, loss, bias)
-
-    @kernel
-    def loss_and_gradient(layers, p, X, Y, gradient, workspace):
-        total = 0.0
-        for k in range(len(gradient)):
-            gradient[k] = 0
-        for row in range(len(X)):
-            total += add_gradient(layers, p, X, Y, row, workspace, gradient)
-        return total
-
-    return loss_and_gradient

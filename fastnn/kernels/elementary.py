@@ -43,9 +43,9 @@ _ROUND_BIASED, _ROUND_BIASED_F = _ROUND + 1023, _ROUND_F + _f(127)
 _SHIFT_F = np.int32(23)
 _0, _1, _2, _INF = _f(0), _f(1), _f(2), _f(np.inf)
 
-# Reordering sums would fold (x + _ROUND) - _ROUND to x.
-_ordered = dict(OVERLOAD_OPTIONS["jit_options"])
-_ordered["fastmath"] = _ordered["fastmath"] - {"reassoc"}
+# Reordering sums would fold (x + _ROUND) - _ROUND to x. Entry points for Python and C nobody needs.
+_options = {**OVERLOAD_OPTIONS["jit_options"], "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_options["fastmath"] = _options["fastmath"] - {"reassoc"}
 
 
 def _bits(x: Any) -> Any:
@@ -84,7 +84,7 @@ def _computed_by(for_float64: Any, for_float32: Any) -> Callable[[Any], Any]:
         def choose(x: Any) -> Any:
             return {types.float64: for_float64, types.float32: for_float32}.get(x)
 
-        overload(function, **{**OVERLOAD_OPTIONS, "jit_options": _ordered})(choose)
+        overload(function, **{**OVERLOAD_OPTIONS, "jit_options": _options})(choose)
         return function
 
     return define
@@ -119,7 +119,7 @@ def _exp_float32(x: Any) -> Any:
 
 @_computed_by(_exp_float64, _exp_float32)
 def exp(x: Any) -> Any:
-    """Return eˣ, within BOUND.
+    """Return eˣ, within 1.6e-14 (float32: 1.9e-7).
 
     2ⁿ times a polynomial in r, of degree 9 (float32: 5). Above 709.78 (88.72) infinity, below
     -708.40 (-87.34), where the true value is no longer normal, 0.
@@ -154,7 +154,7 @@ def _sigmoid_float32(x: Any) -> Any:
 
 @_computed_by(_sigmoid_float64, _sigmoid_float32)
 def sigmoid(x: Any) -> Any:
-    """Return 1/(1 + e⁻ˣ), within BOUND.
+    """Return 1/(1 + e⁻ˣ), within 1.2e-14 (float32: 2.1e-7).
 
     With e⁻ˣ = 2ⁿ·(P − Q)/(P + Q): (P + Q)/((P + Q) + 2ⁿ(P − Q)). Above 40 (float32: 20) it is 1,
     below -709.4 (-88.3), where the true value is no longer normal, 0.
@@ -197,7 +197,7 @@ def _tanh_float32(x: Any) -> Any:
 
 @_computed_by(_tanh_float64, _tanh_float32)
 def tanh(x: Any) -> Any:
-    """Return (1 − e⁻²ˣ)/(1 + e⁻²ˣ), within BOUND.
+    """Return (1 − e⁻²ˣ)/(1 + e⁻²ˣ), within 6e-16 (float32: 2.5e-7).
 
     With e⁻²ˣ = 2ⁿ·(P − Q)/(P + Q), sorted so that nothing cancels where x is small and n = 0:
     ((1 − 2ⁿ)P + (1 + 2ⁿ)Q) / ((1 + 2ⁿ)P + (1 − 2ⁿ)Q). Beyond ±20 (float32: ±10) it is ±1.
@@ -238,7 +238,7 @@ def _log_float32(x: Any) -> Any:
 
 @_computed_by(_log_float64, _log_float32)
 def log(x: Any) -> Any:
-    """Return the natural logarithm, within BOUND, near 1 and of subnormal numbers too.
+    """Return the natural logarithm, within 6e-16 (float32: 1.8e-7), near 1 too.
 
     x = 2ⁿ·m with √½ ≤ m < √2; log m = 2·artanh(z) with z = (m − 1)/(m + 1), an odd polynomial.
     log(0) is -infinity, of a negative number NaN.
@@ -263,7 +263,7 @@ def _softplus_float32(x: Any) -> Any:
 
 @_computed_by(_softplus_float64, _softplus_float32)
 def softplus(x: Any) -> Any:
-    """Return log(1 + eˣ), within BOUND.
+    """Return log(1 + eˣ), within 1.9e-14 (float32: 2.6e-7).
 
     max(x, 0) + log(1 + e) with e = e^-|x|, where log(1 + e) is e − e²·P/Q, P and Q polynomials of
     degrees 4 and 5 (float32: 2 and 2) in e. softplus(-|x|) is log(1 + e^-|x|) itself.
@@ -319,7 +319,8 @@ def _erf_float32(x: Any) -> Any:
 
 @_computed_by(_erf_float64, _erf_float32)
 def erf(x: Any) -> Any:
-    """Return the error function, within BOUND.
+    """Return the error function, within 8e-15 (float32: 2.9e-7).
 
     x times a ratio of polynomials of degree 10 (float32: 5) in x²; beyond ±5.5 (±3.8) it is ±1.
+    In float32 without fused multiply-add, as with the JIT off, within 3.4e-7.
     """

@@ -1,16 +1,18 @@
 """The ``numba`` engine: chooses the kernels for a network and gives them their workspace."""
 
 import functools
-import itertools
 from typing import Any
 
 import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Piece, Samples
-from fastnn.kernels import batches, one_hidden, outputs, samples
+from fastnn.kernels import batches, blocks, one_hidden, outputs, samples
 from fastnn.kernels.activations import MIXED
 from fastnn.kernels.layout import layer_table
+
+#: Numbers in X and Y up to which they are gathered once and stay in the workspace.
+MOST_KEPT = 1 << 16
 
 _layer_table = functools.lru_cache(maxsize=256)(layer_table)
 
@@ -26,8 +28,17 @@ def _codes(architecture: Architecture) -> tuple[int, int, int, bool]:
     )
 
 
-def _workspace(architecture: Architecture) -> np.ndarray:
-    return np.empty(samples.workspace_size(_layer_table(architecture)), architecture.dtype)
+def _signed_table(architecture: Architecture) -> np.ndarray:
+    """The layer table for the kernels that work on blocks of samples."""
+    return _layer_table(architecture).view(np.int64)
+
+
+def _block_workspace(architecture: Architecture, kept: int = 0) -> np.ndarray:
+    places = blocks.find_places(_signed_table(architecture), blocks.BLOCK, kept)
+    return np.empty(places.end, architecture.dtype)
+
+
+_IN_ORDER = np.empty((0, 0), np.int64)
 
 
 def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
@@ -47,76 +58,116 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     return train, one_hidden.workspace_size(layers)
 
 
-class _Trainer:
-    def __init__(self, architecture: Architecture, data: Samples, batch_size: int):
-        self._samples = data
+class _SampleTrainer:
+    """Per-sample SGD."""
+
+    def __init__(self, architecture: Architecture, data: Samples):
+        self._data = data
         self._layers = _layer_table(architecture)
-        self._extra: tuple[Any, ...] = ()
-        if batch_size == 1:
-            self._kernel, size = _sample_kernel(architecture)
-        else:
-            mean = architecture.reduction == "mean"
-            self._kernel = batches.make_train_batches(*_codes(architecture), mean)
-            size = samples.workspace_size(self._layers)
-            self._extra = (batch_size, np.empty(architecture.n_parameters, architecture.dtype))
+        self._kernel, size = _sample_kernel(architecture)
         self._workspace = np.empty(size, architecture.dtype)
-        nothing = Piece(np.ones(1), np.empty((0, len(data)), np.int64), 0, 0, np.zeros(1))
-        self.run(np.zeros(architecture.n_parameters, architecture.dtype), nothing)  # compiles
 
     def run(self, parameters: np.ndarray, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
         self._kernel(
             self._layers,
             parameters,
-            self._samples.X,
-            self._samples.Y,
+            self._data.X,
+            self._data.Y,
             piece.order,
             piece.rates,
             piece.start,
             piece.stop,
             piece.loss_sums,
             self._workspace,
-            *self._extra,
         )
 
 
-trainer = _Trainer
+class _BatchTrainer:
+    """Mini-batches and full batches; and the gradient of a full batch."""
+
+    def __init__(self, architecture: Architecture, data: Samples, batch_size: int):
+        self._data = data
+        self._batch_size = batch_size
+        self._layers = _signed_table(architecture)
+        mean = architecture.reduction == "mean"
+        self._kernel = batches.make_train_batches(*_codes(architecture), mean)
+        self._small = data.X.size + data.Y.size <= MOST_KEPT
+        self._workspace = _block_workspace(architecture, len(data) if self._small else 0)
+        self.gradient = np.empty(architecture.n_parameters, architecture.dtype)
+
+    def run(self, parameters: np.ndarray, piece: Piece, only_gradient: bool = False) -> None:
+        """See `fastnn.engines.Trainer`."""
+        self._kernel(
+            self._layers,
+            parameters,
+            self._data.X,
+            self._data.Y,
+            piece.order,
+            piece.rates,
+            piece.start,
+            piece.stop,
+            piece.loss_sums,
+            self._workspace,
+            self._batch_size,
+            self.gradient,
+            only_gradient,
+            self._small and len(piece.order) == 0,
+        )
+
+
+def trainer(
+    architecture: Architecture, data: Samples, batch_size: int
+) -> _SampleTrainer | _BatchTrainer:
+    """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
+    one_sample = batch_size == 1
+    made = (
+        _SampleTrainer(architecture, data)
+        if one_sample
+        else _BatchTrainer(architecture, data, batch_size)
+    )
+    nothing = Piece(np.ones(1), np.empty((0, len(data)), np.int64), 0, 0, np.zeros(1))
+    made.run(np.zeros(architecture.n_parameters, architecture.dtype), nothing)
+    return made
 
 
 def predict(architecture: Architecture, parameters: np.ndarray, X: np.ndarray) -> np.ndarray:
     """See `fastnn.engines.Engine`."""
-    return layer_outputs(architecture, parameters, X)[-1].copy()
+    return _last_units(architecture, parameters, X, architecture.sizes[-1])
 
 
 def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
 ) -> list[np.ndarray]:
     """See `fastnn.engines.Engine`."""
-    run = outputs.make_layer_outputs(*_codes(architecture))
-    values = np.empty((len(X), sum(architecture.sizes)), architecture.dtype)
-    Y = np.zeros((len(X), architecture.sizes[-1]), architecture.dtype)
-    Y.flags.writeable = False
-    run(_layer_table(architecture), parameters, X, Y, values, _workspace(architecture))
-    ends = np.cumsum(architecture.sizes)
-    return [values[:, a:b] for a, b in itertools.pairwise(ends)]
+    sizes = architecture.sizes[1:]
+    values = _last_units(architecture, parameters, X, sum(sizes))
+    return np.split(values, np.cumsum(sizes)[:-1], axis=1)
+
+
+def _last_units(
+    architecture: Architecture, parameters: np.ndarray, X: np.ndarray, n_units: int
+) -> np.ndarray:
+    hidden, output, _, bias = _codes(architecture)
+    values = np.empty((len(X), n_units), architecture.dtype)
+    run = outputs.make_outputs(hidden, output, bias)
+    layers, workspace = _signed_table(architecture), _block_workspace(architecture)
+    run(layers, parameters, X, _IN_ORDER, values, workspace)
+    return values
 
 
 def loss(architecture: Architecture, parameters: np.ndarray, data: Samples) -> float:
     """See `fastnn.engines.Engine`."""
-    run = outputs.make_layer_outputs(*_codes(architecture))
-    values = np.empty((0, 0), architecture.dtype)
-    workspace = _workspace(architecture)
-    layers = _layer_table(architecture)
-    return float(run(layers, parameters, data.X, data.Y, values, workspace))
+    run = outputs.make_loss(*_codes(architecture))
+    layers, workspace = _signed_table(architecture), _block_workspace(architecture)
+    return float(run(layers, parameters, data.X, data.Y, _IN_ORDER, workspace))
 
 
 def loss_and_gradient(
     architecture: Architecture, parameters: np.ndarray, data: Samples
 ) -> tuple[float, np.ndarray]:
     """See `fastnn.engines.Engine`."""
-    run = batches.make_loss_and_gradient(*_codes(architecture))
-    gradient = np.empty_like(parameters)
-    workspace = _workspace(architecture)
-    layers = _layer_table(architecture)
-    total = run(layers, parameters, data.X, data.Y, gradient, workspace)
-    return float(total), gradient
+    everything = _BatchTrainer(architecture, data, len(data))
+    piece = Piece(np.ones(1), np.empty((0, len(data)), np.int64), 0, len(data), np.zeros(1))
+    everything.run(parameters, piece, only_gradient=True)
+    return float(piece.loss_sums[0]), everything.gradient

@@ -70,7 +70,7 @@ def make_merged_sweep(hidden: int, bias: bool, n_in: int) -> Any:
         total = p.dtype.type(0)
         for j in range(n_hidden):
             v, h = p[V + j], workspace[j]
-            d = v * slope(h, h)
+            d = v * slope(h)
             z = p.dtype.type(0)
             if bias:
                 z = p[b + j] - g * d
@@ -113,7 +113,7 @@ def make_sweep(hidden: int, bias: bool) -> Any:
                 workspace[d + j] += g * workspace[t + j]
                 workspace[t + j] -= g * workspace[j]
         for j in range(n_hidden):
-            d_j = workspace[d + j] * slope(workspace[j], workspace[j])
+            d_j = workspace[d + j] * slope(workspace[j])
             workspace[d + j] = d_j
             z = p.dtype.type(0)
             if bias:

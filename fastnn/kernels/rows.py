@@ -79,15 +79,15 @@ def make_add_outer(bias: bool) -> Any:
 
 @functools.cache
 def make_activate(hidden: int) -> Any:
-    """Make a = activation(z) for n units; with `MIXED`, *code* says at run time which."""
+    """Make a = activation(z), n numbers; with `MIXED`, *code* says at run time which."""
 
     def for_code(code: int) -> Any:
         value = VALUES[code]
 
         @inner
-        def activate(code, sums, values, gradients, z, n):
+        def activate(code, sums, z, values, a, n):
             for j in range(n):
-                values[z + j] = value(sums[z + j])
+                values[a + j] = value(sums[z + j])
 
         return activate
 
@@ -102,9 +102,9 @@ def make_times_slope(hidden: int) -> Any:
         slope = SLOPES[code]
 
         @inner
-        def times_slope(code, sums, values, gradients, z, n):
+        def times_slope(code, values, a, gradients, d, n):
             for j in range(n):
-                gradients[z + j] *= slope(sums[z + j], values[z + j])
+                gradients[d + j] *= slope(values[a + j])
 
         return times_slope
 
@@ -127,11 +127,11 @@ def _link(code: int, function: Any, otherwise: Any) -> Any:
         return function
 
     @inner
-    def choose(wanted, sums, values, gradients, z, n):
+    def choose(wanted, source, at, target, to, n):
         if wanted == code:
-            function(wanted, sums, values, gradients, z, n)
+            function(wanted, source, at, target, to, n)
         else:
-            otherwise(wanted, sums, values, gradients, z, n)
+            otherwise(wanted, source, at, target, to, n)
 
     return choose
 
@@ -182,7 +182,7 @@ def _make_finish_outputs(output: int, loss: int) -> Any:
             a_j = value(z_j)
             d_j = gradient(z_j, a_j, Y[row, j], n)
             values[z + j] = a_j
-            gradients[z + j] = d_j if from_logits else d_j * slope(z_j, a_j)
+            gradients[z + j] = d_j if from_logits else d_j * slope(a_j)
             total += term(z_j, a_j, Y[row, j], n)
         return total
 

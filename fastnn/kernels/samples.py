@@ -40,7 +40,7 @@ def make_forward(hidden: int, output: int, loss: int, bias: bool) -> Any:
                 p, layers[l, WEIGHTS], layers[l, BIAS], n_in, n_out, a, layers[l, INPUTS], z, units
             )
             if l < last:
-                activate(layers[l, ACTIVATION], z, a, d, units, n_out)
+                activate(layers[l, ACTIVATION], z, units, a, units, n_out)
         return finish(z, a, d, layers[last, UNITS], layers[last, N_OUT], Y, row)
 
     return forward
@@ -59,7 +59,7 @@ def make_backward(hidden: int, bias: bool) -> Any:
             W, units = layers[l, WEIGHTS], layers[l, UNITS]
             if l > 0:
                 back_through_weights(p, W, n_in, n_out, d, units, inputs)
-                times_slope(layers[l - 1, ACTIVATION], z, a, d, inputs, n_in)
+                times_slope(layers[l - 1, ACTIVATION], a, inputs, d, inputs, n_in)
             add_outer(into, W, layers[l, BIAS], n_in, n_out, a, inputs, d, units, scale)
 
     return backward

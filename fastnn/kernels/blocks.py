@@ -1,0 +1,239 @@
+"""A block of samples through a network: forward, the losses at the output, backward.
+
+Inside a block of n samples every matrix is feature-major: (width, n), the samples of one unit side
+by side. That keeps the samples in the SIMD lanes however narrow the layers are, and it is the
+orientation in which BLAS is fastest on narrow ones. Only wide inputs stay as they lie,
+(n, width), because turning them would cost more. With A the inputs of a layer:
+
+    forward    Z (n_out, n) = b + Wᵀ A
+    backward   D = ∂loss/∂Z at the output; one layer down, D (n_in, n) = (W D) * slope
+    gradient   ∂loss/∂W (n_in, n_out) = A Dᵀ, ∂loss/∂b = Σ over samples of D
+
+The layer table is used here as signed numbers.
+"""
+
+import functools
+from collections import namedtuple
+from typing import Any
+
+from fastnn.kernels.activations import SLOPES, VALUES
+from fastnn.kernels.elementary import exp, log
+from fastnn.kernels.jit import inner
+from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
+from fastnn.kernels.losses import CROSS_ENTROPY, FROM_LOGITS, GRADIENTS, TERMS
+from fastnn.kernels.products import Matrix, inputs_at_once, multiply
+from fastnn.kernels.rows import make_activate, make_times_slope
+
+#: Samples in a block: larger batches are worked through block by block, in constant memory.
+BLOCK = 256
+#: Inputs from which a block's inputs stay (n, n_in): measured with 32 samples of 784 inputs.
+WIDE_INPUT = 96
+#: Multiplications from which D is turned before the weights' gradient is computed (measured).
+TURN_FROM = 100_000
+
+#: Places in the workspace: BLAS scalars, inputs X, targets Y, units of all layers, gradients D of
+#: two neighbouring layers, and scratch.
+Places = namedtuple("Places", "scalars x y units d d_below scratch end")
+
+
+def find_places(layers, block, kept):
+    """The places for blocks of *block* samples, with room for *kept* samples of X and Y."""
+    n_in, last = layers[0, N_IN], len(layers) - 1
+    n_out = layers[last, N_OUT]
+    widest = 2
+    for l in range(len(layers)):
+        widest = max(widest, layers[l, N_OUT])
+    room = max(block, kept)
+    x = 16  # the scalars are two numbers; X begins on a cache line of its own
+    y = x + n_in * room
+    units = y + n_out * room
+    d = units + (layers[last, UNITS] + n_out - n_in) * block
+    d_below = d + widest * block
+    scratch = d_below + widest * block
+    return Places(0, x, y, units, d, d_below, scratch, scratch + widest * block)
+
+
+places_of = inner(find_places)
+
+
+@inner
+def gather(X, order, epoch, position, n, turned, workspace, to):
+    """n rows of X from a position of the epoch on, feature-major if *turned*."""
+    width = X.shape[1]
+    shuffled = len(order) > 0
+    fours = n - n % 4 if turned else 0
+    for s in range(0, fours, 4):  # four samples at a time: four neighbours are written together
+        r0, r1, r2, r3 = position + s, position + s + 1, position + s + 2, position + s + 3
+        if shuffled:
+            r0, r1, r2, r3 = order[epoch, r0], order[epoch, r1], order[epoch, r2], order[epoch, r3]
+        k = to + s
+        for i in range(width):
+            workspace[k] = X[r0, i]
+            workspace[k + 1] = X[r1, i]
+            workspace[k + 2] = X[r2, i]
+            workspace[k + 3] = X[r3, i]
+            k += n
+    for s in range(fours, n):
+        row = order[epoch, position + s] if shuffled else position + s
+        k, step = (to + s, n) if turned else (to + s * width, 1)
+        for i in range(width):
+            workspace[k] = X[row, i]
+            k += step
+
+
+@inner
+def turn(workspace, at, rows, columns, to):
+    """Copy a (rows, columns) matrix as (columns, rows)."""
+    for r in range(rows):
+        row = workspace[at + r * columns : at + (r + 1) * columns]
+        k = to + r
+        for c in range(columns):
+            workspace[k] = row[c]
+            k += rows
+
+
+@functools.cache
+def make_forward(hidden: int, bias: bool) -> Any:
+    """Make the forward pass: hidden layers' values, and the output layer's weighted sums."""
+    activate = make_activate(hidden)
+
+    @inner
+    def forward(layers, p, workspace, places, x, n, block):
+        at, turned = x, layers[0, N_IN] < WIDE_INPUT
+        one = p.dtype.type(1)
+        scalars = workspace[:2]
+        for l in range(len(layers)):
+            n_in, n_out = layers[l, N_IN], layers[l, N_OUT]
+            z = places.units + (layers[l, UNITS] - layers[0, N_IN]) * block
+            for j in range(n_out):
+                sums = workspace[z + j * n : z + (j + 1) * n]
+                start = p[layers[l, BIAS] + j] if bias else one - one
+                for s in range(n):
+                    sums[s] = start
+            some = inputs_at_once(n_in, n_out, n)
+            for i in range(0, n_in, some):
+                W = Matrix(p, layers[l, WEIGHTS] + i * n_out, n_out, True)
+                A = Matrix(
+                    workspace, at + (i * n if turned else i), n if turned else n_in, not turned
+                )
+                Z = Matrix(workspace, z, n, False)
+                multiply(one, W, A, one, Z, (n_out, min(some, n_in - i), n), scalars)
+            if l < len(layers) - 1:
+                values = workspace[z : z + n_out * n]
+                activate(layers[l, ACTIVATION], values, 0, values, 0, n_out * n)
+            at, turned = z, True
+
+    return forward
+
+
+@functools.cache
+def make_backward(hidden: int, bias: bool) -> Any:
+    """Make the backward pass: ``into = scale * gradient + keep * into``; *into* may be p."""
+    times_slope = make_times_slope(hidden)
+
+    @inner
+    def backward(layers, p, workspace, places, x, n, block, into, scale, keep):
+        one = p.dtype.type(1)
+        scalars = workspace[:2]
+        d, d_below = places.d, places.d_below
+        for l in range(len(layers) - 1, -1, -1):
+            n_in, n_out, W = layers[l, N_IN], layers[l, N_OUT], layers[l, WEIGHTS]
+            at, turned = x, layers[0, N_IN] < WIDE_INPUT
+            D = Matrix(workspace, d, n, False)
+            if l > 0:  # before W changes
+                at, turned = places.units + (layers[l - 1, UNITS] - layers[0, N_IN]) * block, True
+                weights = Matrix(p, W, n_out, False)
+                below = Matrix(workspace, d_below, n, False)
+                multiply(one, weights, D, one - one, below, (n_in, n_out, n), scalars)
+                values = workspace[at : at + n_in * n]
+                gradients = workspace[d_below : d_below + n_in * n]
+                times_slope(layers[l - 1, ACTIVATION], values, 0, gradients, 0, n_in * n)
+            if bias:
+                for j in range(n_out):
+                    row = workspace[d + j * n : d + (j + 1) * n]
+                    total = one - one
+                    for s in range(n):
+                        total += row[s]
+                    k = layers[l, BIAS] + j
+                    into[k] = scale * total + (keep * into[k] if keep != 0 else keep)
+            large = n_in * n_out * n > TURN_FROM
+            if large:
+                turn(workspace, d, n_out, n, places.scratch)
+            D = Matrix(workspace, places.scratch if large else d, n_out if large else n, not large)
+            some = inputs_at_once(n_in, n_out, n)
+            for i in range(0, n_in, some):
+                A = Matrix(
+                    workspace, at + (i * n if turned else i), n if turned else n_in, not turned
+                )
+                G = Matrix(into, W + i * n_out, n_out, False)
+                multiply(scale, A, D, keep, G, (min(some, n_in - i), n, n_out), scalars)
+            d, d_below = d_below, d
+
+    return backward
+
+
+@inner
+def softmax(z, a, n_classes, n, top, total):
+    """Columns of softmax values from (n_classes, n) sums; *top* is left holding log Σ e^z.
+
+    The largest sum of a sample is taken off first, so that nothing overflows.
+    """
+    for s in range(n):
+        top[s] = z[s]
+        total[s] = 0
+    for j in range(1, n_classes):
+        row = z[j * n : (j + 1) * n]
+        for s in range(n):
+            top[s] = max(top[s], row[s])
+    for j in range(n_classes):
+        row, out = z[j * n : (j + 1) * n], a[j * n : (j + 1) * n]
+        for s in range(n):
+            e = exp(row[s] - top[s])
+            out[s] = e
+            total[s] += e
+    for j in range(n_classes):
+        out = a[j * n : (j + 1) * n]
+        for s in range(n):
+            out[s] /= total[s]
+    for s in range(n):
+        top[s] += log(total[s])
+
+
+@functools.cache
+def make_finish(output: int, loss: int) -> Any:
+    """Make the end of the forward pass: D of the output layer from its Z; the sum of losses.
+
+    Z, Y and D are vectors of n_out * n numbers, *scratch* of at least 2 n.
+    """
+    return _finish_classes if loss == CROSS_ENTROPY else _make_finish_outputs(output, loss)
+
+
+@inner
+def _finish_classes(Z, Y, D, n_out, n, scratch):
+    log_total = scratch[:n]
+    softmax(Z, D, n_out, n, log_total, scratch[n : 2 * n])
+    loss = Z.dtype.type(0)
+    for j in range(n_out):
+        z, y, d = Z[j * n : (j + 1) * n], Y[j * n : (j + 1) * n], D[j * n : (j + 1) * n]
+        for s in range(n):
+            loss += y[s] * (log_total[s] - z[s])
+            d[s] -= y[s]
+    return loss
+
+
+def _make_finish_outputs(output: int, loss: int) -> Any:
+    value, slope = VALUES[output], SLOPES[output]
+    term, gradient = TERMS[loss], GRADIENTS[loss]
+    from_logits = loss in FROM_LOGITS
+
+    @inner
+    def finish_outputs(Z, Y, D, n_out, n, scratch):
+        total = Z.dtype.type(0)
+        for k in range(n_out * n):
+            a = value(Z[k])
+            d = gradient(Z[k], a, Y[k], n_out)
+            D[k] = d if from_logits else d * slope(a)
+            total += term(Z[k], a, Y[k], n_out)
+        return total
+
+    return finish_outputs
