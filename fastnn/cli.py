@@ -102,7 +102,6 @@ def add_demo_parser(subparsers: Subparsers) -> None:
 def run_demo(options: argparse.Namespace) -> int:
     """Run the demo that was asked for, or list them all."""
     from fastnn.demos import DEMOS
-    from fastnn.demos.lesson import Lesson
     from fastnn.names import find
 
     if options.name is None:
@@ -118,6 +117,8 @@ def run_demo(options: argparse.Namespace) -> int:
         raise BadInputError(f"--table belongs to the demo curve, not to {demo.name}")
     if options.plot is not None:
         _prepare_for_pictures(options.plot)
+    from fastnn.demos.lesson import Lesson
+
     lesson = Lesson(options.engine, quick=options.quick, plot=options.plot, table=options.table)
     demo.run(lesson)
     return 0 if lesson.finish() else FIGURES_MISSED

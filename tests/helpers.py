@@ -73,6 +73,19 @@ def full_grid(dtypes: tuple[str, ...] = DTYPES) -> list[Case]:
     return [Case(*point) for point in grid if point[3] > 0 or point[1] == "sigmoid"]
 
 
+#: What the numba engine is tested with by default. Every distinct hidden activation, loss, bias and
+#: dtype is seconds of compilation on an empty cache, so most of the others are marked slow there.
+CORE = [
+    Case("half_squared_error", "sigmoid", 2, 2, True, "float64"),
+    Case("half_squared_error", "sigmoid", 3, 1, True, "float32"),
+    Case("half_squared_error", "sigmoid", 2, 0, True, "float64"),
+    Case("squared_error", "relu", 2, 3, False, "float64"),
+    Case("binary_cross_entropy", "tanh", 2, 1, True, "float64"),
+    Case("cross_entropy", "identity", 3, 1, True, "float64"),
+    Case("cross_entropy", "sigmoid", 2, 0, True, "float64"),
+]
+
+
 def telling_slice(dtypes: tuple[str, ...] = DTYPES) -> list[Case]:
     """Every loss with every activation, the other properties changing from case to case.
 
@@ -91,7 +104,8 @@ def telling_slice(dtypes: tuple[str, ...] = DTYPES) -> list[Case]:
         Case(loss, "sigmoid", OUTPUTS[2 - i % 3], 0, i % 2 == 0, dtypes[i // 2 % len(dtypes)])
         for i, loss in enumerate(LOSSES)
     ]
-    return hidden + flat
+    core = [case for case in CORE if case.dtype in dtypes]
+    return core + [case for case in hidden + flat if case not in core]
 
 
 def data_for(
@@ -107,8 +121,17 @@ def data_for(
     return X, rng.uniform(-2, 2, (n, n_out)).astype(np.float32).astype(float)
 
 
-def parametrize(cases: list[Case]):
-    return pytest.mark.parametrize("case", cases, ids=str)
+def on_engines(cases: list[Case], engines: tuple[str, ...] = ENGINES):
+    """Run a test with each engine and case; slow where numba compiles for what is not `CORE`."""
+    points = [
+        pytest.param(
+            engine, case, id=f"{engine}-{case}",
+            marks=[pytest.mark.slow] if engine == "numba" and case not in CORE else [],
+        )
+        for engine in engines
+        for case in cases
+    ]  # fmt: skip
+    return pytest.mark.parametrize(("engine", "case"), points)
 
 
 def random_state(rng: np.random.Generator) -> str:

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 import pytest
-from helpers import Case, full_grid, parametrize, telling_slice
+from helpers import CORE, Case, full_grid, on_engines, telling_slice
 
 import fastnn
 
@@ -20,7 +20,7 @@ def trained(engine: str, case: Case, batch_size: int | None, reduction: str, shu
     """Parameters, losses, outputs, gradient after hundreds of updates."""
     net = case.network(engine, reduction=reduction)
     X, Y = case.data(SAMPLES)
-    rate = 0.05 if reduction == "mean" or batch_size == 1 else 0.05 / (batch_size or SAMPLES)
+    rate = 0.02 if reduction == "mean" or batch_size == 1 else 0.02 / (batch_size or SAMPLES)
     history = net.fit(
         X, Y, epochs=EPOCHS[batch_size], batch_size=batch_size, learning_rate=rate,
         shuffle=shuffle, validation_data=case.data(5, seed=1),
@@ -51,12 +51,11 @@ def check(engine, case, batch_size, reduction="mean", shuffle=True, tolerance=1e
     assert_same(trained(engine, case, batch_size, reduction, shuffle), expected, tolerance)
 
 
-@parametrize(telling_slice(("float64",)))
-@pytest.mark.parametrize("other", ["python", "numba"])
-def test_engines_agree(other, case):
+@on_engines(telling_slice(("float64",)), ("python", "numba"))
+def test_engines_agree(engine, case):
     """Each loss with each activation; batch size 1, 7 and all come in turn."""
     batch_size = (1, 7, None)[telling_slice(("float64",)).index(case) % 3]
-    check(other, case, batch_size)
+    check(engine, case, batch_size)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
@@ -64,15 +63,13 @@ def test_engines_agree(other, case):
 @pytest.mark.parametrize("batch_size", [1, 7, None])
 @pytest.mark.parametrize("other", ["python", "numba"])
 def test_engines_agree_on_batches_reductions_and_orders(other, batch_size, reduction, shuffle):
-    case = Case("half_squared_error", "tanh", 2, 2, True, "float64")
-    check(other, case, batch_size, reduction, shuffle)
+    check(other, CORE[0], batch_size, reduction, shuffle)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, None])
 @pytest.mark.parametrize("other", ["python", "numba"])
 def test_engines_agree_in_float32(other, batch_size):
-    case = Case("squared_error", "sigmoid", 2, 1, True, "float32")
-    check(other, case, batch_size, tolerance=2e-4)
+    check(other, CORE[1], batch_size, tolerance=2e-4)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
@@ -92,6 +89,7 @@ def test_engines_agree_with_activations_that_differ_by_layer(other, activations,
     assert_same(outcome(other), outcome("numpy"), 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["sigmoid", "tanh", "relu"])
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("other", ["python", "numba"])
@@ -117,7 +115,7 @@ def test_numba_agrees_for_narrow_and_wide_layers(sizes, batch_size):
     """Widths below, at and above what a vector register or a block of a kernel holds."""
 
     def outcome(engine):
-        net = fastnn.Network(sizes, activation="tanh", seed=0, engine=engine)
+        net = fastnn.Network(sizes, seed=0, engine=engine)
         rng = np.random.default_rng(0)
         X, Y = rng.uniform(-1, 1, (30, sizes[0])), rng.uniform(-1, 1, (30, sizes[-1]))
         history = net.fit(X, Y, epochs=10, batch_size=batch_size, learning_rate=0.02)
@@ -129,15 +127,14 @@ def test_numba_agrees_for_narrow_and_wide_layers(sizes, batch_size):
 
 
 @pytest.mark.slow
-@parametrize(full_grid(("float64",)))
+@on_engines(full_grid(("float64",)), ("python", "numba"))
 @pytest.mark.parametrize("batch_size", [1, 7, None])
-@pytest.mark.parametrize("other", ["python", "numba"])
-def test_engines_agree_on_the_full_grid(other, batch_size, case):
-    check(other, case, batch_size)
+def test_engines_agree_on_the_full_grid(engine, batch_size, case):
+    check(engine, case, batch_size)
 
 
 @pytest.mark.slow
-@parametrize(full_grid(("float32",)))
+@on_engines(full_grid(("float32",)), ("numba",))
 @pytest.mark.parametrize("batch_size", [1, 7, None])
-def test_numba_agrees_in_float32_on_the_full_grid(batch_size, case):
-    check("numba", case, batch_size, tolerance=2e-3)
+def test_numba_agrees_in_float32_on_the_full_grid(engine, batch_size, case):
+    check(engine, case, batch_size, tolerance=2e-3)

@@ -162,9 +162,10 @@ class Lesson:
         if self.plot and not self._pictures:
             self.console.print("Pictures: none, as in the document.")
         if self.left_out:
-            self.console.print(f"Left out on engine {self.engine}: {', '.join(self.left_out)}.")
+            text = f"Left out on engine {self.engine}: {', '.join(self.left_out)}."
+            self.console.print(text, markup=False, soft_wrap=True)
         for miss in self.missed:
-            self.console.print(f"MISSED: {miss}", style="red", markup=False)
+            self.console.print(f"MISSED: {miss}", style="red", markup=False, soft_wrap=True)
         if self.missed:
             verdict, style = f"{len(self.missed)} of {self.checked} missed", "bold red"
         else:

@@ -208,13 +208,13 @@ def loop_against_vector(lesson: Lesson) -> None:
         ],
     )
     lesson.say(
-        f"Here: {machine()}, {os.cpu_count()} cores, the best of five. The author's vector was "
-        "48 times as fast as the loop. Times differ from machine to machine and are not "
-        "counted as figures; the sums are."
+        f"Here: {machine()}, {os.cpu_count()} cores, the best of five. On the author's machine "
+        "the vector was 48 times as fast as the loop. Times differ between machines and are not "
+        "counted as figures."
     )
     exact = math.fsum(x * y for x, y in zip(a_list, b_list, strict=True))
     lesson.check(
-        "Each order of adding rounds in its own way (1e-12 is allowed):",
+        "The sums; each order of adding rounds in its own way (1e-12 is allowed):",
         [elsewhere(name, exact, total, relative=1e-12) for name, _, total, _ in timed],
         beside="exact sum",
     )
@@ -237,7 +237,7 @@ def digits(lesson: Lesson) -> None:
         from sklearn.datasets import load_digits
     except ImportError:
         lesson.say(
-            "Left out: the pictures come with scikit-learn, which is not installed. "
+            "Left out: the pictures come with scikit-learn, which is not installed.\n"
             "pip install 'fastnn-jit[sklearn]'"
         )
         return

@@ -27,7 +27,8 @@ STOP_RULE = EarlyStopping(monitor="val_loss", min_delta=1e-6, start_from_epoch=2
 # The Keras version has its own data, rate and start.
 KERAS_X = np.arange(1.0, 7.0)
 KERAS_Y = [0, 0, 0, 0, 1, 1]
-KERAS_W = np.float32(1.374991)  # the weight it ends with
+KERAS_W = 1.374991  # the weight it ends with
+HALVINGS = 20  # of the interval for the weight it starts with
 
 
 def run(lesson: Lesson) -> None:
@@ -152,15 +153,15 @@ def show_progress(lesson: Lesson, history: History) -> None:
 def keras_version(lesson: Lesson) -> None:
     """The Keras version, whose start weight the document does not print."""
     lesson.part("Keras version: one sigmoid unit, SGD at rate 0.1, 1,000 epochs, mean cost")
-    start, tries = find_start_weight(lesson.engine)
+    start = find_start_weight(lesson.engine)
     net = train_as_keras(start, lesson.engine)
     lesson.say(net.summary())
     lesson.say(
         "The document prints where training ends but not where it starts. The weight at the "
         "end grows with the weight at the start, so halving the interval (-0.6, 0) "
-        f"{tries} times finds the start: w = {start:.7f}, b = 0. Everything else must then "
-        "follow. Keras computes in float32, with about seven digits, and so does this part: "
-        "1.2e-7 is allowed, times the figure where that is above 1."
+        f"{HALVINGS} times finds the start: w = {start:.6f}, b = 0. Everything else must then "
+        "follow. Keras computes in float32, with about seven digits, so its figures are that "
+        "uncertain: 1.2e-7 is allowed, times the figure where that is above 1."
     )
     scores = net.evaluate(KERAS_X, KERAS_Y)
     lesson.check(
@@ -183,19 +184,17 @@ def keras_version(lesson: Lesson) -> None:
 
 def train_as_keras(start: float, engine: str) -> Network:
     """1,000 epochs from the weight *start* and bias 0."""
-    net = Network([1, 1], loss="binary_cross_entropy", dtype="float32", engine=engine)
+    net = Network([1, 1], loss="binary_cross_entropy", engine=engine)
     net.set_parameters([start, 0.0])
     net.fit(KERAS_X, KERAS_Y, epochs=1000, batch_size=None, learning_rate=0.1)
     return net
 
 
-def find_start_weight(engine: str) -> tuple[float, int]:
-    """The start weight that leads to `KERAS_W`, by bisection, and the steps it took."""
+def find_start_weight(engine: str) -> float:
+    """The start weight that leads to `KERAS_W`, by bisection."""
     low, high = -0.6, 0.0
-    middle, end, tries = np.nan, np.float32(np.nan), 0
-    while end != KERAS_W and tries < 30:  # by then high - low is below float32's resolution
+    for _ in range(HALVINGS):
         middle = (low + high) / 2
         end = train_as_keras(middle, engine).weights[0][0, 0]
         low, high = (middle, high) if end < KERAS_W else (low, middle)
-        tries += 1
-    return middle, tries
+    return (low + high) / 2

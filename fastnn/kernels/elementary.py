@@ -197,7 +197,7 @@ def _tanh_float32(x: Any) -> Any:
 
 @_computed_by(_tanh_float64, _tanh_float32)
 def tanh(x: Any) -> Any:
-    """Return (1 − e⁻²ˣ)/(1 + e⁻²ˣ), within 6e-16 (float32: 2.5e-7).
+    """Return (1 − e⁻²ˣ)/(1 + e⁻²ˣ), within 7e-16 (float32: 2.5e-7).
 
     With e⁻²ˣ = 2ⁿ·(P − Q)/(P + Q), sorted so that nothing cancels where x is small and n = 0:
     ((1 − 2ⁿ)P + (1 + 2ⁿ)Q) / ((1 + 2ⁿ)P + (1 − 2ⁿ)Q). Beyond ±20 (float32: ±10) it is ±1.

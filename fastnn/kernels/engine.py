@@ -35,7 +35,12 @@ def _signed_table(architecture: Architecture) -> np.ndarray:
 
 def _block_workspace(architecture: Architecture, kept: int = 0) -> np.ndarray:
     places = blocks.find_places(_signed_table(architecture), blocks.BLOCK, kept)
-    return np.empty(places.end, architecture.dtype)
+    return new_scratch(places.end, architecture)
+
+
+def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
+    """Memory for what a kernel writes; what is in it does not matter."""
+    return np.empty(size, architecture.dtype)
 
 
 _IN_ORDER = np.empty((0, 0), np.int64)
@@ -65,7 +70,7 @@ class _SampleTrainer:
         self._data = data
         self._layers = _layer_table(architecture)
         self._kernel, size = _sample_kernel(architecture)
-        self._workspace = np.empty(size, architecture.dtype)
+        self._workspace = new_scratch(size, architecture)
 
     def run(self, parameters: np.ndarray, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
@@ -94,7 +99,7 @@ class _BatchTrainer:
         self._kernel = batches.make_train_batches(*_codes(architecture), mean)
         self._small = data.X.size + data.Y.size <= MOST_KEPT
         self._workspace = _block_workspace(architecture, len(data) if self._small else 0)
-        self.gradient = np.empty(architecture.n_parameters, architecture.dtype)
+        self.gradient = new_scratch(architecture.n_parameters, architecture)
 
     def run(self, parameters: np.ndarray, piece: Piece, only_gradient: bool = False) -> None:
         """See `fastnn.engines.Trainer`."""
@@ -149,7 +154,7 @@ def _last_units(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray, n_units: int
 ) -> np.ndarray:
     hidden, output, _, bias = _codes(architecture)
-    values = np.empty((len(X), n_units), architecture.dtype)
+    values = new_scratch(len(X) * n_units, architecture).reshape(len(X), n_units)
     run = outputs.make_outputs(hidden, output, bias)
     layers, workspace = _signed_table(architecture), _block_workspace(architecture)
     run(layers, parameters, X, _IN_ORDER, values, workspace)

@@ -95,9 +95,10 @@ def test_a_wrong_figure_is_named_and_the_exit_code_is_1(break_, monkeypatch, cap
 
 
 def test_the_start_weight_that_keras_does_not_print():
-    start, tries = neuron.find_start_weight("numba")
-    assert start == pytest.approx(-0.41448, abs=2e-5)
-    assert tries < 30
+    start = neuron.find_start_weight("numba")
+    assert start == pytest.approx(-0.414475, abs=1e-6)
+    end = neuron.train_as_keras(start, "numba").weights[0][0, 0]
+    assert end == pytest.approx(neuron.KERAS_W, abs=1e-8)
 
 
 def test_without_scikit_learn_the_digits_are_left_out(monkeypatch, capsys):

@@ -1,0 +1,75 @@
+"""Kernels are tested through the engine, against the NumPy engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import fastnn
+from fastnn.architecture import Architecture
+from fastnn.engines import Piece, Samples
+from fastnn.kernels import engine
+from fastnn.reference import vectors
+
+
+@dataclass
+class Problem:
+    """A network's architecture with random parameters and data that its loss takes."""
+
+    architecture: Architecture
+    parameters: np.ndarray
+    samples: Samples
+
+    def train(self, with_engine, batch_size, order, rates, cuts=()):
+        """Run epochs; each is cut at the given positions. Parameters and loss sums."""
+        n = len(self.samples)
+        parameters = self.parameters.copy()
+        trainer = with_engine.trainer(self.architecture, self.samples, batch_size)
+        if not cuts:
+            piece = Piece(rates, order, 0, n, np.zeros(len(rates)))
+            trainer.run(parameters, piece)
+            return parameters, piece.loss_sums
+        sums = np.zeros(len(rates))
+        for epoch in range(len(rates)):
+            one = slice(epoch, epoch + 1)
+            for start, stop in zip((0, *cuts), (*cuts, n), strict=True):
+                trainer.run(parameters, Piece(rates[one], order[one], start, stop, sums[one]))
+        return parameters, sums
+
+
+def make_problem(sizes, loss, activation="tanh", bias=True, dtype="float64", n=23, seed=0):
+    """A problem; *activation* is one name or one per hidden layer."""
+    rng = np.random.default_rng(seed)
+    net = fastnn.Network(sizes, activation=activation, loss=loss, bias=bias, dtype=dtype, seed=rng)
+    for b in net.biases:
+        b[:] = rng.normal(size=b.shape)
+    X = rng.normal(size=(n, sizes[0]))
+    Y = rng.random((n, sizes[-1]))
+    if loss == "cross_entropy":
+        Y /= Y.sum(axis=1, keepdims=True)
+    arrays = [np.ascontiguousarray(a, dtype=dtype) for a in (X, Y)]
+    for array in arrays:
+        array.flags.writeable = False
+    return Problem(net._architecture, net.parameters.copy(), Samples(*arrays))
+
+
+def orders(n, epochs, shuffled):
+    """Row orders for some epochs."""
+    if not shuffled:
+        return np.empty((0, n), np.int64)
+    rng = np.random.default_rng(1)
+    return np.array([rng.permutation(n) for _ in range(epochs)], np.int64)
+
+
+def check_training(problem, batch_size, shuffled, epochs=3):
+    """The numba engine trains as the NumPy engine does."""
+    n = len(problem.samples)
+    rates = np.linspace(0.1, 0.2, epochs)
+    order = orders(n, epochs, shuffled)
+    got, got_sums = problem.train(engine, batch_size, order, rates)
+    expected, expected_sums = problem.train(vectors, batch_size, order, rates)
+    single = problem.architecture.dtype == np.float32
+    tolerance = {"rtol": 2e-4, "atol": 2e-5} if single else {"rtol": 1e-9, "atol": 1e-12}
+    np.testing.assert_allclose(got, expected, **tolerance)
+    np.testing.assert_allclose(got_sums, expected_sums, **tolerance)

@@ -1,0 +1,126 @@
+"""The training kernels against the NumPy engine: every path and width, remainders, cuts."""
+
+import os
+
+import numpy as np
+import pytest
+from problems import check_training, make_problem, orders
+
+from fastnn.kernels import blocks, engine
+
+SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"  # plain Python: a few sizes must do
+WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100)
+
+#: One network for each way through the kernels.
+PATHS = {
+    "fused, one input": ([1, 9, 1], "half_squared_error", "sigmoid"),
+    "fused, several inputs": ([3, 9, 1], "binary_cross_entropy", "tanh"),
+    "transposed": ([3, 9, 4], "cross_entropy", "relu"),
+    "no hidden layer": ([3, 2], "binary_cross_entropy", "tanh"),
+    "deep": ([3, 5, 4, 6, 2], "squared_error", "tanh"),
+    "mixed activations": ([3, 5, 4, 6, 2], "squared_error", ["tanh", "relu", "sigmoid"]),
+    "wide input": ([100, 6, 3], "cross_entropy", "relu"),
+}
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 23])
+@pytest.mark.parametrize("path", PATHS)
+def test_each_path_agrees_with_numpy(path, batch_size):
+    sizes, loss, activation = PATHS[path]
+    problem = make_problem(sizes, loss, activation)
+    check_training(problem, batch_size, shuffled=False)
+    check_training(problem, batch_size, shuffled=True)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("path", ["fused, one input", "transposed", "deep"])
+def test_without_biases_and_in_single_precision(path, batch_size):
+    sizes, loss, activation = PATHS[path]
+    check_training(make_problem(sizes, loss, activation, bias=False), batch_size, True)
+    check_training(make_problem(sizes, loss, activation, dtype="float32"), batch_size, True)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_width_of_the_hidden_layer(width):
+    check_training(make_problem([1, width, 1], "half_squared_error", "sigmoid"), 1, False)
+    check_training(make_problem([3, width, 4], "cross_entropy", "relu"), 1, False)
+    check_training(make_problem([3, width, 4], "cross_entropy", "relu"), 7, False)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_width_of_inputs_and_outputs(width):
+    check_training(make_problem([width, 5, 1], "binary_cross_entropy", "tanh"), 1, True)
+    check_training(make_problem([width, 5, width], "cross_entropy", "relu"), 1, True)
+    check_training(make_problem([width, 5, width], "cross_entropy", "relu"), 7, True)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_width_in_a_deep_network(width):
+    problem = make_problem([3, width, width, 6, 2], "squared_error", "tanh")
+    check_training(problem, 1, False)
+    check_training(problem, 7, False)
+
+
+@pytest.mark.parametrize("n", WIDTHS)
+def test_every_number_of_samples(n):
+    for batch_size in (1, 4, n):
+        check_training(make_problem([3, 9, 4], "cross_entropy", "relu", n=n), batch_size, True)
+
+
+@pytest.mark.skipif(SMALL, reason="too long in plain Python")
+@pytest.mark.parametrize("n", [255, 256, 257, 700])
+@pytest.mark.parametrize("inputs", [3, 100])
+def test_batches_larger_than_a_block(inputs, n):
+    problem = make_problem([inputs, 9, 4], "cross_entropy", "relu", n=n)
+    for batch_size in (n, 300):
+        check_training(problem, min(batch_size, n), shuffled=False)
+        check_training(problem, min(batch_size, n), shuffled=True)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_cuts_change_no_bit(path, batch_size):
+    sizes, loss, activation = PATHS[path]
+    problem = make_problem(sizes, loss, activation)
+    rates = np.array([0.1, 0.3])
+    order = orders(23, 2, shuffled=True)
+    whole = problem.train(engine, batch_size, order, rates)
+    cut = problem.train(engine, batch_size, order, rates, cuts=(5, 10, 20))
+    assert whole[0].tobytes() == cut[0].tobytes()
+    assert whole[1].tobytes() == cut[1].tobytes()
+
+
+def all_results(problem, batch_size):
+    """Everything the engine computes for a problem, as bytes."""
+    rates = np.array([0.1, 0.3])
+    parameters, sums = problem.train(engine, batch_size, orders(23, 2, True), rates)
+    inputs = (problem.architecture, problem.parameters)
+    loss, gradient = engine.loss_and_gradient(*inputs, problem.samples)
+    arrays = [
+        parameters,
+        sums,
+        engine.predict(*inputs, problem.samples.X),
+        *engine.layer_outputs(*inputs, problem.samples.X),
+        np.array([engine.loss(*inputs, problem.samples), loss]),
+        gradient,
+    ]
+    return [array.tobytes() for array in arrays]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_what_is_in_scratch_memory_changes_no_bit(path, batch_size, monkeypatch):
+    sizes, loss, activation = PATHS[path]
+    problem = make_problem(sizes, loss, activation)
+    results = []
+    for content in (np.nan, 0.0):
+        monkeypatch.setattr(
+            engine, "new_scratch", lambda n, arch, c=content: np.full(n, c, arch.dtype)
+        )
+        results.append(all_results(problem, batch_size))
+    assert results[0] == results[1]
+
+
+def test_blocks_hold_the_sizes_these_tests_count_on():
+    assert blocks.BLOCK == 256
+    assert blocks.WIDE_INPUT <= 100
