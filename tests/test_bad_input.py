@@ -99,7 +99,7 @@ def rows_in(X) -> int:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("what", BAD_X)
-def test_bad_X_is_refused_by_every_method(net, source, method, what):
+def test_bad_inputs_are_refused_by_every_method(net, source, method, what):
     X, kind, fragments = BAD_X[what]
     with unchanged(net, source), pytest.raises((ValueError, TypeError)) as error:
         METHODS[method](net, X)
@@ -166,7 +166,7 @@ METHODS_WITH_Y = ("fit", "evaluate", "loss_and_gradient")
 
 @pytest.mark.parametrize("method", METHODS_WITH_Y)
 @pytest.mark.parametrize("what", BAD_Y)
-def test_bad_y_is_refused_by_every_method(source, method, what):
+def test_bad_targets_are_refused_by_every_method(source, method, what):
     outputs, loss, y, kind, fragments = BAD_Y[what]
     net = fastnn.Network([2, 3, outputs], loss=loss, seed=source, engine="numpy")
     with unchanged(net, source), pytest.raises((ValueError, TypeError)) as error:
@@ -174,16 +174,18 @@ def test_bad_y_is_refused_by_every_method(source, method, what):
     check(error, kind, ("y ", *fragments))
 
 
-@pytest.mark.parametrize("what", ["X", "y", "vector"])
+TOO_LARGE = {
+    "X": lambda net: net.fit([0, 1e39], [0, 0]),
+    "y": lambda net: net.fit([0, 0], [0, -4e38]),
+    "vector": lambda net: net.set_parameters([1e300, 0]),
+}
+
+
+@pytest.mark.parametrize("what", TOO_LARGE)
 def test_values_too_large_for_float32_are_refused(source, what):
     net = fastnn.Network([1, 1], dtype="float32", seed=source, engine="numpy")
     with unchanged(net, source), pytest.raises(ValueError, match="too large for float32") as error:
-        if what == "X":
-            net.fit([0, 1e39], [0, 0])
-        elif what == "y":
-            net.fit([0, 0], [0, -4e38])
-        else:
-            net.set_parameters([1e300, 0])
+        TOO_LARGE[what](net)
     assert str(error.value).startswith(f"{what} must be finite")
 
 

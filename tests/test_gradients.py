@@ -138,9 +138,7 @@ def test_the_gradient_of_many_samples_is_the_sum_of_theirs(engine, n):
     parts = [net.loss_and_gradient(X[rows], Y[rows])
              for rows in (slice(0, half), slice(half, n)) if rows.start != rows.stop]  # fmt: skip
     assert loss == pytest.approx(sum(part[0] for part in parts), rel=1e-11)
-    np.testing.assert_allclose(
-        gradient, sum(part[1] for part in parts), rtol=1e-9, atol=1e-11 * n
-    )
+    np.testing.assert_allclose(gradient, sum(part[1] for part in parts), rtol=1e-9, atol=1e-11 * n)
 
 
 def test_the_mean_is_the_sum_divided_by_the_number_of_samples(engine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import os
 import pickle
@@ -121,7 +122,7 @@ def test_epochs_are_run_in_parts_when_a_piece_holds_fewer_rows(monkeypatch, batc
     with counted_pieces(monkeypatch) as pieces:
         make("numpy")[0].fit(*regression(N), epochs=2, batch_size=batch_size)
     cuts = {1: (0, 64, 128, 150), 7: (0, 70, 140, 150)}[batch_size]
-    assert pieces == [(1, *cut) for cut in zip(cuts, cuts[1:], strict=False)] * 2
+    assert pieces == [(1, *cut) for cut in itertools.pairwise(cuts)] * 2
 
 
 def test_many_epochs_are_run_in_one_piece_when_it_holds_more_rows(monkeypatch):
@@ -200,9 +201,7 @@ def test_an_epoch_is_one_step_down_the_gradient_per_batch(engine, batch_size, re
     X, y = regression(10)
     net, _ = make(engine, reduction=reduction)
     twin, _ = make(engine, reduction=reduction)
-    losses = net.fit(
-        X, y, epochs=3, batch_size=batch_size, learning_rate=0.05, shuffle=False
-    ).loss
+    losses = net.fit(X, y, epochs=3, batch_size=batch_size, learning_rate=0.05, shuffle=False).loss
     size = batch_size or 10
     for epoch in range(3):
         total, count = 0.0, 0
@@ -632,7 +631,7 @@ def test_ctrl_c_ends_training_at_once_and_keeps_what_was_reached(
     engine, n, batch_size, progress, capsys
 ):
     X, y = regression(n)
-    net, rng = make(engine)
+    net, _ = make(engine)
     net.fit(X, y, batch_size=batch_size)
     start = net.parameters.tobytes()
     with ctrl_c_after(0.3, 4.0) as pressed:  # the second is for a fit that does not listen

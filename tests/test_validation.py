@@ -152,7 +152,9 @@ def test_float_dtype_knows_float32_by_its_names(value):
      "f8,", "(", {"names": ["a"], "formats": ["f8"]}, {"a": 1}, object()],
 )  # fmt: skip
 def test_float_dtype_refuses_the_rest(value):
-    with pytest.raises((ValueError, TypeError), match=r"^dtype must be 'float32' or 'float64', got"):
+    with pytest.raises(
+        (ValueError, TypeError), match=r"^dtype must be 'float32' or 'float64', got"
+    ):
         validation.float_dtype(value)
 
 

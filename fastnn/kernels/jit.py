@@ -4,15 +4,15 @@ Kernels are made by functions that take codes (of an activation, a loss), and ho
 closure the codes and the jitted functions chosen by them. So a kernel contains only what its
 network uses, and needs no trick to choose at compile time.
 
-Three decorators, from the outside in:
+Two decorators:
 
 ``kernel``
     What Python calls. Releases the GIL and is cached on disk.
 ``inner``
-    What kernels call; LLVM inlines it. Sums may be reordered, so loops vectorise.
-``ordered``
-    As ``inner``, but operations stay in the order written. The range reduction of
-    an exponential needs that: ``(x + big) - big`` must not be folded to ``x``.
+    What kernels call, and nothing else may: it has no entry point for Python. LLVM inlines it.
+
+In both, sums may be reordered, so that loops vectorise. Only the elementary functions keep the
+order written: their range reduction needs it, ``(x + big) - big`` must not be folded to ``x``.
 
 None of them uses ``fastmath=True``: it would let LLVM assume that NaN and infinity
 never occur and delete the checks for them.
@@ -33,18 +33,18 @@ from numba.extending import intrinsic, overload
 
 _ORDERED = {"nsz", "arcp", "contract", "afn"}
 _OPTIONS: dict[str, Any] = {
-    "error_model": "numpy",
+    "error_model": "numpy",  # a division that may raise keeps its loop from being vectorised
     "fastmath": _ORDERED | {"reassoc"},
-    "_nrt": False,
+    "_nrt": False,  # without numba's runtime, to allocate is an error when a kernel is compiled
 }
-
 #: What only kernels call needs no entry points for Python and C: it compiles faster without.
 _INNER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 inner = numba.njit(**_INNER)
-ordered = numba.njit(**{**_INNER, "fastmath": _ORDERED})
 #: For ``numba.extending.overload``, where a function depends on its arguments' types.
-OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": _OPTIONS}
+OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": _INNER}
+#: The same for functions whose operations must stay in the order written.
+ORDERED_OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_INNER, "fastmath": _ORDERED}}
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -82,14 +82,14 @@ def _():
 
 
 @functools.cache
-def source_digest() -> str:
+def source_digest(folder: Path = Path(__file__).parent) -> str:
     """Digest of every kernel file and of the switches that change what is compiled.
 
     numba looks only at the file of the function it compiles and would go on using old
     machine code after a change in a helper (numba issue 1833).
     """
     digest = hashlib.sha256(f"boundscheck={numba.config.BOUNDSCHECK}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(folder.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

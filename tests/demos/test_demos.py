@@ -42,9 +42,9 @@ def test_quick_run_matches_and_draws(name, engine, tmp_path, capsys):
     assert code == 0, output
     assert errors == ""
     assert figures_checked(output) == QUICK_FIGURES[engine][name]
-    expected = [picture for picture in PICTURES[name] if engine == "numba" or "loss" not in picture]
-    if name == "celsius":
-        expected = PICTURES[name]
+    expected = list(PICTURES[name])
+    if (name, engine) == ("gate", "numpy"):  # which has no time for the two-layer run
+        expected.remove("gate-loss.png")
     written = sorted((tmp_path / "new").iterdir())
     assert [path.name for path in written] == expected
     for path in written:
@@ -65,11 +65,15 @@ def test_full_run_matches(name, capsys):
 @pytest.mark.parametrize("name", DEMOS)
 def test_python_engine_matches(name, capsys):
     assert main(["demo", name, "--engine", "python", "--quick"]) == 0
-    assert figures_checked(capsys.readouterr().out) >= 2
+    assert figures_checked(capsys.readouterr().out) >= 1
 
 
 BREAKS = {
-    "gate, a digit": (gate, "PRINTED_WEIGHTS", gate.PRINTED_WEIGHTS.replace("0926", "0927")),
+    "gate, a digit": (
+        gate,
+        "PRINTED_WEIGHTS",
+        gate.PRINTED_WEIGHTS.replace("4.4375838", "4.4375839"),
+    ),
     "gate, start": (gate, "two_layer_start", lambda: np.full(16, 0.1)),
     "gate, data": (gate, "FIRST_INPUT", [0, 1, 1, 1]),
     "logistic, bias": (logistic, "B", 1.0001),
@@ -83,8 +87,6 @@ BREAKS = {
 @pytest.mark.parametrize("break_", BREAKS)
 def test_a_wrong_figure_is_named_and_the_exit_code_is_1(break_, monkeypatch, capsys):
     module, attribute, value = BREAKS[break_]
-    if attribute == "PRINTED_WEIGHTS":
-        value = value.replace("4.4375838", "4.4375839")
     monkeypatch.setattr(module, attribute, value)
     if attribute == "dot":
         monkeypatch.setattr(logistic.numba, "njit", lambda **options: lambda function: function)

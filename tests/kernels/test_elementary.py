@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from fastnn.kernels import elementary
-from fastnn.kernels.jit import OVERLOAD_OPTIONS
+from fastnn.kernels.jit import _OPTIONS
 
 JIT = not numba.config.DISABLE_JIT
 #: With a kernel's flags: there sums may be reordered, and in these functions must not be.
-compiled = numba.njit(**OVERLOAD_OPTIONS["jit_options"])
+compiled = numba.njit(**_OPTIONS)
 NAMES = ["exp", "sigmoid", "tanh", "softplus", "log", "erf"]
 DTYPES = [np.float64, np.float32]
 #: What is asked of each function; its docstring says what it keeps.

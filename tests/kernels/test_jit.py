@@ -1,0 +1,117 @@
+"""How kernels are compiled and cached."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn.kernels import jit
+
+pytestmark = pytest.mark.skipif(
+    bool(numba.config.DISABLE_JIT), reason="nothing is compiled with the JIT off"
+)
+PACKAGE = Path(fastnn.__file__).parent
+
+TRAIN = """
+import numpy as np
+import fastnn
+from fastnn.kernels.one_hidden import make_train_one_hidden
+net = fastnn.Network([1, 3, 1], seed=0)
+net.fit([[0.0], [1.0]], [0.0, 1.0], batch_size=1)
+train = make_train_one_hidden(1, 0, 0, True, merged=True, n_in=1, wide=False)
+print(sum(train.stats.cache_hits.values()), sum(train.stats.cache_misses.values()))
+"""
+
+
+def run_in_new_process(cache: Path) -> str:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    command = [sys.executable, "-W", "error", "-c", TRAIN]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_second_process_compiles_nothing(tmp_path):
+    assert run_in_new_process(tmp_path) == "0 1"
+    assert run_in_new_process(tmp_path) == "1 0"
+
+
+def test_digest_changes_with_any_kernel_file(tmp_path):
+    folder = tmp_path / "kernels"
+    shutil.copytree(PACKAGE / "kernels", folder)
+    before = jit.source_digest.__wrapped__(folder)
+    assert before == jit.source_digest.__wrapped__(PACKAGE / "kernels")
+    for path in folder.glob("*.py"):
+        text = path.read_text()
+        path.write_text(text + "\n")
+        assert jit.source_digest.__wrapped__(folder) != before
+        path.write_text(text)
+
+
+def make_scaled(factor):
+    @jit.inner
+    def scale(x):
+        return factor * x
+
+    def outer(x):
+        return scale(x)
+
+    return outer
+
+
+def test_closure_key_sees_constants_in_nested_functions():
+    assert jit.closure_key(make_scaled(2)) == jit.closure_key(make_scaled(2))
+    assert jit.closure_key(make_scaled(2)) != jit.closure_key(make_scaled(3))
+
+
+def test_without_a_cache_directory_it_says_once_that_it_compiles_anew(monkeypatch):
+    monkeypatch.setattr(jit, "cache_directory", lambda: None)
+    monkeypatch.delenv("FASTNN_CACHE", raising=False)
+    jit._warn_no_cache.cache_clear()
+
+    def add_one(x):
+        return x + 1
+
+    kernel = jit.kernel(add_one)
+    with pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR"):
+        assert kernel(1) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert kernel(1.5) == 2.5
+    jit._warn_no_cache.cache_clear()
+
+
+def test_cache_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv("FASTNN_CACHE", "0")
+    assert jit.cache_directory.__wrapped__() is None
+
+
+def test_kernel_that_allocates_does_not_compile():
+    @jit.kernel
+    def allocate(n):
+        return np.empty(n)
+
+    with pytest.raises(numba.core.errors.NumbaError):
+        allocate(3)
+
+
+def test_kernels_release_the_gil():
+    @jit.kernel
+    def nothing(x):
+        return x
+
+    assert nothing.targetoptions["nogil"]
+
+
+def test_flags_are_set_in_one_place_only():
+    flags = re.compile(r"(fastmath|error_model|nogil|parallel|cache) *=|\bn?jit\(")
+    for path in (PACKAGE / "kernels").glob("*.py"):
+        if path.name != "jit.py":
+            assert not flags.search(path.read_text()), path

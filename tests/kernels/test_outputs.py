@@ -1,0 +1,43 @@
+"""Predictions, losses and gradients of the engine against the NumPy engine."""
+
+import os
+
+import numpy as np
+import pytest
+from problems import make_problem
+
+from fastnn.kernels import engine
+from fastnn.reference import vectors
+
+SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+COUNTS = (1, 3, 6) if SMALL else (*range(1, 41), 255, 256, 257, 600)
+
+NETWORKS = {
+    "cross-entropy": ([3, 9, 4], "cross_entropy", "relu"),
+    "binary": ([2, 4, 3], "binary_cross_entropy", "tanh"),
+    "deep": ([3, 5, 4, 6, 2], "squared_error", ["tanh", "relu", "sigmoid"]),
+    "no hidden layer": ([3, 2], "half_squared_error", "tanh"),
+    "wide input": ([100, 6, 3], "cross_entropy", "relu"),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_number_of_samples(network):
+    for n in COUNTS:
+        problem = make_problem(*NETWORKS[network], n=n)
+        inputs = (problem.architecture, problem.parameters)
+        for got, expected in zip(
+            engine.layer_outputs(*inputs, problem.samples.X),
+            vectors.layer_outputs(*inputs, problem.samples.X),
+            strict=True,
+        ):
+            np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14)
+        predicted = engine.predict(*inputs, problem.samples.X)
+        np.testing.assert_array_equal(
+            predicted, engine.layer_outputs(*inputs, problem.samples.X)[-1]
+        )
+        got, gradient = engine.loss_and_gradient(*inputs, problem.samples)
+        expected, expected_gradient = vectors.loss_and_gradient(*inputs, problem.samples)
+        assert got == pytest.approx(expected, rel=1e-12)
+        assert engine.loss(*inputs, problem.samples) == pytest.approx(expected, rel=1e-12)
+        np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-11, atol=1e-13)
