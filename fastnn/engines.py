@@ -8,6 +8,7 @@ and read-only, except for the parameter vector, which `Trainer.run` changes in p
 """
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -61,6 +62,10 @@ class Trainer(Protocol):
         """Run *piece*, updating *parameters* in place and adding to ``piece.loss_sums``."""
 
 
+#: Takes the parameters, and returns the sum of the samples' losses.
+Evaluator = Callable[[np.ndarray], float]
+
+
 class Engine(Protocol):
     """What every engine module offers."""
 
@@ -77,8 +82,8 @@ class Engine(Protocol):
     ) -> list[np.ndarray]:
         """Outputs of every layer, shapes (n, n_l)."""
 
-    def loss(self, architecture: Architecture, parameters: np.ndarray, samples: Samples) -> float:
-        """Sum of the samples' losses."""
+    def evaluator(self, architecture: Architecture, samples: Samples) -> Evaluator:
+        """Get ready to compute the loss on *samples*, perhaps many times."""
 
     def loss_and_gradient(
         self, architecture: Architecture, parameters: np.ndarray, samples: Samples

@@ -260,7 +260,7 @@ class Network:
         """
         samples = self._samples(X, y)
         engine = get_engine(self._engine_name)
-        loss = engine.loss(self._architecture, self._parameters, samples)
+        loss = engine.evaluator(self._architecture, samples)(self._parameters)
         outputs = engine.predict(self._architecture, self._parameters, samples.X)
         metric, value = score(self._architecture.loss, samples.Y, outputs)
         return {"loss": loss * self._architecture.gradient_scale(len(samples)), metric: value}

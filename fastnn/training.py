@@ -68,7 +68,7 @@ class _Pace:
 
     def took(self, rows: int, seconds: float) -> None:
         wanted = rows * PIECE_SECONDS / max(seconds, 1e-7)
-        self.rows = int(max(_GRAIN, min(wanted, 8 * self.rows)))
+        self.rows = int(max(_GRAIN, min(wanted, 64 * self.rows)))
 
 
 class _Run:
@@ -81,16 +81,21 @@ class _Run:
         self.history = History()
         self._n = len(job.samples)
         self._trainer = job.engine.trainer(job.architecture, job.samples, job.batch_size)
+        self._evaluate = (
+            job.engine.evaluator(job.architecture, job.validation) if job.validation else None
+        )
         self._rule = StopRule(job.early_stopping) if job.early_stopping else None
         self._best: tuple[_State, int] | None = None  # a state, and how many epochs on is the best
         self._pace = _Pace()
         self._part: Piece | None = None  # the last piece, if it ended within an epoch
+        self._epoch_start = _State.of(parameters, rng)  # where the piece, or its epoch, began
 
     def train(self) -> History:
         """Run all the epochs, or until something ends training."""
         started = time.perf_counter()
         bar = TrainingBar(self.job.progress, self.job.epochs, self._n)
-        with remember_interrupt() as interrupted, bar:
+        # Overflow is reported as divergence, not as a warning.
+        with np.errstate(all="ignore"), remember_interrupt() as interrupted, bar:
             while self.history.epochs < self.job.epochs:
                 if self._run_next_piece():
                     self.history.stop_reason = "early stopping"
@@ -107,6 +112,8 @@ class _Run:
     def _run_next_piece(self) -> bool:
         """Run one piece and take in its losses. True if the stopping rule ends training."""
         before = _State.of(self.parameters, self.rng)
+        if self._part is None:
+            self._epoch_start = before
         piece = self._next_piece()
         started = time.perf_counter()
         try:
@@ -116,13 +123,8 @@ class _Run:
             raise
         rows = len(piece.rates) * (piece.stop - piece.start)
         self._pace.took(rows, time.perf_counter() - started)
-        losses = piece.loss_sums / self._loss_divisor()
-        self._check_finite(before, piece, losses, val_losses)
-        if piece.stop < self._n:
-            self._part = piece
-            return False
-        self._part = None
-        return self._take_in(before, piece, losses.tolist(), val_losses.tolist())
+        self._part = piece if piece.stop < self._n else None
+        return self._take_in(piece, piece.loss_sums / self._loss_divisor(), val_losses)
 
     def _next_piece(self) -> Piece:
         """As many whole epochs as fit the pace, or else the next part of an epoch."""
@@ -143,15 +145,15 @@ class _Run:
         """The order of the rows in each epoch: the same draws, however many at a time."""
         if not self.job.shuffle or self.job.batch_size >= self._n:
             return np.empty((0, self._n), np.int64)
-        rows = np.arange(self._n, dtype=np.int64)
-        return self.rng.permuted(np.broadcast_to(rows, (epochs, self._n)), axis=1)
+        in_order = np.tile(np.arange(self._n, dtype=np.int64), (epochs, 1))
+        return self.rng.permuted(in_order, axis=1, out=in_order)
 
     def _run(self, piece: Piece) -> np.ndarray:
         """Run *piece*; the loss on the validation data after each epoch that it completes."""
-        job = self.job
-        if job.validation is None:
+        if self._evaluate is None:
             self._trainer.run(self.parameters, piece)
             return np.empty(0)
+        scale = self.job.architecture.gradient_scale(len(self.job.validation or ()))
         val_losses = []
         for e in range(len(piece.rates)):
             one = slice(e, e + 1)
@@ -163,8 +165,7 @@ class _Run:
             )
             self._trainer.run(self.parameters, epoch)
             if piece.stop == self._n:
-                total = job.engine.loss(job.architecture, self.parameters, job.validation)
-                val_losses.append(total * job.architecture.gradient_scale(len(job.validation)))
+                val_losses.append(self._evaluate(self.parameters) * scale)
         return np.array(val_losses)
 
     def _loss_divisor(self) -> float:
@@ -172,58 +173,74 @@ class _Run:
         n_batches = -(-self._n // self.job.batch_size)
         return self._n if self.job.architecture.reduction == "mean" else n_batches
 
-    def _check_finite(
-        self, before: _State, piece: Piece, losses: np.ndarray, val_losses: np.ndarray
-    ) -> None:
-        """Raise TrainingDivergedError, back at the last finite state, if something overflowed."""
-        good = np.isfinite(losses)
-        if val_losses.size:
-            good &= np.isfinite(val_losses)
-        if good.all() and np.isfinite(self.parameters).all():
-            return
-        whole = piece.start == 0 and piece.stop == self._n
-        epochs = int(good.argmin()) if not good.all() else len(good) - 1
-        epochs = epochs if whole else 0
-        self._go_back(before, epochs)
-        while not np.isfinite(self.parameters).all():  # ends at `before`, which is finite
-            epochs -= 1
-            self._go_back(before, epochs)
-        self._take_in(before, replace(piece, rates=piece.rates[:epochs]),
-                      losses[:epochs].tolist(), val_losses[:epochs].tolist())  # fmt: skip
-        raise TrainingDivergedError(self.history.epochs + 1, self.job.learning_rate)
+    def _take_in(self, piece: Piece, losses: np.ndarray, val_losses: np.ndarray) -> bool:
+        """Write the epochs that *piece* completed into the history. True if training ends there.
 
-    def _go_back(self, before: _State, epochs: int) -> None:
-        """Return to the state *before* and run *epochs* epochs from there."""
-        before.restore(self.parameters, self.rng)
+        Raises TrainingDivergedError, back at the end of the last epoch in which all was well.
+        """
+        well = np.isfinite(losses)
+        if val_losses.size:
+            well &= np.isfinite(val_losses)
+        n_well = len(well) if well.all() else int(well.argmin())
+        completed = n_well if self._part is None else 0
+        first = self.history.epochs
+        stops = False
+        for done in range(1, completed + 1):
+            self.history.loss.append(float(losses[done - 1]))
+            self.history.val_loss.extend(val_losses[done - 1 : done].tolist())
+            stops = self._follow_rule(piece, done)
+            if stops:
+                if done < len(losses):
+                    self._go_back(done)
+                break
+        if not (stops or well.all()) or not np.isfinite(self.parameters).all():
+            kept = self._go_back_to_finite(self.history.epochs - first)
+            del self.history.loss[first + kept :], self.history.val_loss[first + kept :]
+            raise TrainingDivergedError(self.history.epochs + 1, self.job.learning_rate)
+        return stops
+
+    def _follow_rule(self, piece: Piece, done: int) -> bool:
+        """Show the stopping rule the last epoch, the piece's *done*-th. True if it says stop."""
+        if self._rule is None:
+            return False
+        monitored = getattr(self.history, self._rule.settings.monitor)[-1]
+        stops = self._rule.says_stop(monitored)
+        if self._rule.best_epoch == self.history.epochs:
+            self.history.best_epoch = self._rule.best_epoch
+            if piece.start == 0:
+                self._best = (self._epoch_start, done)
+            else:  # the epoch was run in parts and ends here
+                self._best = (_State.of(self.parameters, self.rng), 0)
+        return stops
+
+    def _go_back(self, epochs: int, start: _State | None = None) -> None:
+        """Return to *start*, by default where the last piece began, and run *epochs* from there."""
+        (start or self._epoch_start).restore(self.parameters, self.rng)
         if epochs > 0:
             self._trainer.run(self.parameters, self._whole_epochs(epochs))
 
-    def _take_in(
-        self, before: _State, piece: Piece, losses: list[float], val_losses: list[float]
-    ) -> bool:
-        """Write a piece's completed epochs into the history. True if training ends in it."""
-        for done, loss in enumerate(losses, start=1):
-            self.history.loss.append(loss)
-            self.history.val_loss.extend(val_losses[done - 1 : done])
-            if self._rule is None:
-                continue
-            monitored = getattr(self.history, self._rule.settings.monitor)[-1]
-            stops = self._rule.says_stop(monitored)
-            if self._rule.best_epoch == self.history.epochs:
-                self.history.best_epoch = self._rule.best_epoch
-                whole = piece.start == 0
-                self._best = (before, done) if whole else (_State.of(self.parameters, self.rng), 0)
-            if stops:
-                if done < len(losses):
-                    self._go_back(before, done)
-                return True
-        return False
+    def _go_back_to_finite(self, most: int) -> int:
+        """Go back to the latest epoch, at most *most*, with finite parameters; return which.
+
+        By bisection: parameters that are not finite never become so again.
+        """
+        finite, not_finite, epochs = 0, most + 1, most
+        while not_finite - finite > 1:
+            self._go_back(epochs)
+            if np.isfinite(self.parameters).all():
+                finite = epochs
+            else:
+                not_finite = epochs
+            epochs = (finite + not_finite) // 2
+        self._go_back(finite)
+        return finite
 
     def _restore_best(self) -> None:
         settings = self.job.early_stopping
         if settings is not None and settings.restore_best and self._best is not None:
             random = self.rng.bit_generator.state
-            self._go_back(*self._best)
+            start, epochs = self._best
+            self._go_back(epochs, start)
             self.rng.bit_generator.state = random
 
     def _show(self, bar: TrainingBar) -> None:

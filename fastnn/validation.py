@@ -7,6 +7,7 @@ argument, what came and what was expected.
 
 import math
 import numbers
+import reprlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,9 +31,13 @@ def real(value: object, name: str) -> float:
     """A finite number."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {_describe(value)}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {number}")
+    return number
 
 
 def positive(value: object, name: str) -> float:
@@ -60,7 +65,11 @@ def boolean(value: object, name: str) -> bool:
 
 def layer_sizes(value: object) -> tuple[int, ...]:
     """At least two whole numbers: inputs, hidden units, ..., outputs."""
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+    if (
+        isinstance(value, str | bytes)
+        or not isinstance(value, Sequence | np.ndarray)
+        or (isinstance(value, np.ndarray) and value.ndim == 0)
+    ):
         raise TypeError(
             "layer_sizes must be a list of whole numbers such as [1, 128, 1], "
             f"got {_describe(value)}"
@@ -226,7 +235,7 @@ def _advice(array: np.ndarray) -> str:
 
 
 def _describe(value: object) -> str:
-    return f"{type(value).__name__}: {value!r}"
+    return f"{type(value).__name__}: {reprlib.repr(value)}"
 
 
 def finite_parameters(parameters: np.ndarray) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Samples
+from fastnn.engines import Evaluator, Piece, Samples
 from fastnn.kernels import batches, blocks, one_hidden, outputs, samples
 from fastnn.kernels.activations import MIXED
 from fastnn.kernels.layout import layer_table
@@ -161,11 +161,17 @@ def _last_units(
     return values
 
 
-def loss(architecture: Architecture, parameters: np.ndarray, data: Samples) -> float:
-    """See `fastnn.engines.Engine`."""
+def evaluator(architecture: Architecture, data: Samples) -> Evaluator:
+    """See `fastnn.engines.Engine`. The kernel is compiled here."""
     run = outputs.make_loss(*_codes(architecture))
     layers, workspace = _signed_table(architecture), _block_workspace(architecture)
-    return float(run(layers, parameters, data.X, data.Y, _IN_ORDER, workspace))
+    run(layers, np.zeros(architecture.n_parameters, architecture.dtype),
+        data.X[:0], data.Y[:0], _IN_ORDER, workspace)  # fmt: skip
+
+    def evaluate(parameters: np.ndarray) -> float:
+        return float(run(layers, parameters, data.X, data.Y, _IN_ORDER, workspace))
+
+    return evaluate
 
 
 def loss_and_gradient(

@@ -7,10 +7,11 @@ the next, ``b[j]`` is the bias of unit j. For one sample x:
     backward   d_j = ∂loss/∂z_j at the output; one layer down, d_i = slope_i Σ_j W_ij d_j
     gradient   ∂loss/∂W_ij = a_i d_j, ∂loss/∂b_j = d_j
 
-With dtype float32 the arithmetic here is still Python's float64; only what is handed
-back is rounded to float32.
+With dtype float32 the arithmetic here is still Python's float64; the weights are rounded to
+float32 after every update.
 """
 
+from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import exp, log, log1p, tanh
@@ -18,7 +19,7 @@ from math import exp, log, log1p, tanh
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Samples
+from fastnn.engines import Evaluator, Piece, Samples
 
 Vector = list[float]
 Matrix = list[Vector]
@@ -64,7 +65,7 @@ ACTIVATIONS = {
 
 def half_squared_error(z: Vector, a: Vector, y: Vector) -> float:
     """½ Σ (a - y)²."""
-    return 0.5 * sum((a_j - y_j) ** 2 for a_j, y_j in zip(a, y, strict=True))
+    return 0.5 * sum((a_j - y_j) * (a_j - y_j) for a_j, y_j in zip(a, y, strict=True))
 
 
 def half_squared_error_gradient(a: Vector, y: Vector) -> Vector:
@@ -74,7 +75,7 @@ def half_squared_error_gradient(a: Vector, y: Vector) -> Vector:
 
 def squared_error(z: Vector, a: Vector, y: Vector) -> float:
     """(1/m) Σ (a - y)²."""
-    return sum((a_j - y_j) ** 2 for a_j, y_j in zip(a, y, strict=True)) / len(a)
+    return sum((a_j - y_j) * (a_j - y_j) for a_j, y_j in zip(a, y, strict=True)) / len(a)
 
 
 def squared_error_gradient(a: Vector, y: Vector) -> Vector:
@@ -184,6 +185,13 @@ class Model:
         slopes = ACTIVATIONS[self.architecture.activations[k].name].slope(z, a)
         return [d_j * slope for d_j, slope in zip(d, slopes, strict=True)]
 
+    def round_to_dtype(self) -> None:
+        """Round the weights to the architecture's dtype."""
+        if self.architecture.dtype == np.float32:
+            for W, b in zip(self.weights, self.biases, strict=True):
+                W[:] = [array("f", row).tolist() for row in W]
+                b[:] = array("f", b).tolist()
+
     def add_outer(self, outputs: Matrix, gradients: Matrix, scale: float) -> None:
         """W_ij += scale a_i d_j and b_j += scale d_j: a gradient's sum, or a step with -rate."""
         for W, b, a, d in zip(self.weights, self.biases, outputs, gradients, strict=False):
@@ -219,6 +227,7 @@ def descend_sample(model: Model, x: Vector, y: Vector, rate: float) -> float:
     sums, outputs = model.forward(x)
     total = model.loss(sums[-1], outputs[-1], y)
     model.add_outer(outputs, model.backward(sums, outputs, y), -rate)
+    model.round_to_dtype()
     return total
 
 
@@ -226,6 +235,7 @@ def descend_batch(model: Model, X: Matrix, Y: Matrix, rate: float) -> float:
     """One step of gradient descent; the sum of the samples' losses before it."""
     total, gradient = batch_gradient(model, X, Y)
     model.step(gradient, rate * model.architecture.gradient_scale(len(X)))
+    model.round_to_dtype()
     return total
 
 
@@ -272,14 +282,19 @@ def layer_outputs(
     ]
 
 
-def loss(architecture: Architecture, parameters: np.ndarray, samples: Samples) -> float:
+def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
     """See `fastnn.engines.Engine`."""
-    model = Model(architecture, parameters)
-    total = 0.0
-    for x, y in zip(samples.X.tolist(), samples.Y.tolist(), strict=True):
-        sums, outputs = model.forward(x)
-        total += model.loss(sums[-1], outputs[-1], y)
-    return total
+    X, Y = samples.X.tolist(), samples.Y.tolist()
+
+    def evaluate(parameters: np.ndarray) -> float:
+        model = Model(architecture, parameters)
+        total = 0.0
+        for x, y in zip(X, Y, strict=True):
+            sums, outputs = model.forward(x)
+            total += model.loss(sums[-1], outputs[-1], y)
+        return total
+
+    return evaluate
 
 
 def loss_and_gradient(

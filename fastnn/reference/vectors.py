@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Samples
+from fastnn.engines import Evaluator, Piece, Samples
 
 #: Rows handled at once in `loss` and `loss_and_gradient`, so that memory stays bounded.
 BLOCK = 1024
@@ -174,14 +174,18 @@ def _blocks(samples: Samples) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(samples.X[s : s + BLOCK], samples.Y[s : s + BLOCK]) for s in starts]
 
 
-def loss(architecture: Architecture, parameters: np.ndarray, samples: Samples) -> float:
+def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
     """See `fastnn.engines.Engine`."""
-    model = Model(architecture, parameters)
-    total = 0.0
-    for X, Y in _blocks(samples):
-        sums, outputs = model.forward(X)
-        total += float(model.sample_losses(sums[-1], outputs[-1], Y).sum(dtype=np.float64))
-    return total
+
+    def evaluate(parameters: np.ndarray) -> float:
+        model = Model(architecture, parameters)
+        total = 0.0
+        for X, Y in _blocks(samples):
+            sums, outputs = model.forward(X)
+            total += float(model.sample_losses(sums[-1], outputs[-1], Y).sum(dtype=np.float64))
+        return total
+
+    return evaluate
 
 
 def loss_and_gradient(

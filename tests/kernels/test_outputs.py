@@ -39,5 +39,6 @@ def test_every_number_of_samples(network):
         got, gradient = engine.loss_and_gradient(*inputs, problem.samples)
         expected, expected_gradient = vectors.loss_and_gradient(*inputs, problem.samples)
         assert got == pytest.approx(expected, rel=1e-12)
-        assert engine.loss(*inputs, problem.samples) == pytest.approx(expected, rel=1e-12)
+        evaluate = engine.evaluator(problem.architecture, problem.samples)
+        assert evaluate(problem.parameters) == pytest.approx(expected, rel=1e-12)
         np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-11, atol=1e-13)

@@ -101,7 +101,7 @@ def all_results(problem, batch_size):
         sums,
         engine.predict(*inputs, problem.samples.X),
         *engine.layer_outputs(*inputs, problem.samples.X),
-        np.array([engine.loss(*inputs, problem.samples), loss]),
+        np.array([engine.evaluator(problem.architecture, problem.samples)(inputs[1]), loss]),
         gradient,
     ]
     return [array.tobytes() for array in arrays]

@@ -1,0 +1,148 @@
+"""The contract between the training loop and the engines, on the training loop's side."""
+
+from __future__ import annotations
+
+import ast
+import fractions
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import SLICINGS, data_for
+from numba.core import event
+
+import fastnn
+from fastnn import training
+from fastnn.engines import get_engine
+from fastnn.reference import loops, vectors
+
+
+class Watching:
+    """The NumPy engine, with an eye on what reaches it."""
+
+    def __init__(self, dtype):
+        self.dtype = np.dtype(dtype)
+        self.pieces = 0
+
+    def array(self, array, dtype, writeable):
+        assert type(array) is np.ndarray
+        assert array.dtype == dtype
+        assert array.dtype.isnative
+        assert array.flags.c_contiguous, array.strides
+        assert array.flags.aligned
+        assert array.flags.writeable == writeable
+
+    def parameters(self, architecture, parameters):
+        self.array(parameters, self.dtype, writeable=True)
+        assert parameters.shape == (architecture.n_parameters,)
+
+    def samples(self, architecture, samples):
+        self.array(samples.X, self.dtype, writeable=False)
+        self.array(samples.Y, self.dtype, writeable=False)
+        n = len(samples)
+        assert samples.X.shape == (n, architecture.sizes[0])
+        assert samples.Y.shape == (n, architecture.sizes[-1])
+
+    def piece(self, samples, batch_size, piece):
+        self.pieces += 1
+        epochs, n = len(piece.rates), len(samples)
+        self.array(piece.rates, np.float64, writeable=True)
+        self.array(piece.loss_sums, np.float64, writeable=True)
+        self.array(piece.order, np.int64, writeable=True)
+        assert piece.loss_sums.shape == (epochs,)
+        assert piece.order.shape in ((epochs, n), (0, n))
+        assert 0 <= piece.start < piece.stop <= n
+        assert epochs == 1 or (piece.start, piece.stop) == (0, n)
+        assert piece.start % batch_size == 0
+        assert piece.stop % batch_size == 0 or piece.stop == n
+        for order in piece.order:
+            assert sorted(order) == list(range(n))
+
+    def trainer(self, architecture, samples, batch_size):
+        assert 1 <= batch_size <= len(samples)
+        self.samples(architecture, samples)
+        inner = vectors.trainer(architecture, samples, batch_size)
+        watching = self
+
+        class Trainer:
+            def run(self, parameters, piece):
+                watching.parameters(architecture, parameters)
+                watching.piece(samples, batch_size, piece)
+                inner.run(parameters, piece)
+
+        return Trainer()
+
+    def loss(self, architecture, parameters, samples):
+        self.parameters(architecture, parameters)
+        self.samples(architecture, samples)
+        return vectors.loss(architecture, parameters, samples)
+
+
+@pytest.mark.parametrize("slicing", ["as it is", "64 rows a piece", "three epochs a piece"])
+@pytest.mark.parametrize(("dtype", "shuffle"), [("float64", True), ("float32", False)])
+@pytest.mark.parametrize("batch_size", [1, 7, None])
+def test_what_reaches_an_engine_is_what_the_contract_says(
+    monkeypatch, batch_size, shuffle, slicing, dtype
+):
+    """One array type each, whatever the user's arrays were: kernels are compiled only once."""
+    for name, value in SLICINGS[slicing].items():
+        monkeypatch.setattr(training, name, value)
+    engine = Watching(dtype)
+    monkeypatch.setattr("fastnn.network.get_engine", lambda name: engine)
+    net = fastnn.Network([2, 3, 1], dtype=dtype)
+    X, y = data_for("half_squared_error", 150, 2, 1)
+    net.fit(
+        np.asfortranarray(X.astype(">f4")), y[::-1].tolist(), epochs=5, batch_size=batch_size,
+        shuffle=shuffle, validation_data=(X[::3].astype(np.float32), y[::3]),
+        learning_rate=0.01, early_stopping=fastnn.EarlyStopping(patience=2),
+    )  # fmt: skip
+    assert engine.pieces > 0
+
+
+@pytest.mark.parametrize("rate", [1, np.float32(0.1), np.int8(1), fractions.Fraction(1, 3)])
+def test_rates_reach_an_engine_as_float64(monkeypatch, rate):
+    engine = Watching("float64")
+    monkeypatch.setattr("fastnn.network.get_engine", lambda name: engine)
+    fastnn.Network([1, 1]).fit([1.0], [1.0], optimizer=fastnn.SGD(rate))
+    assert engine.pieces > 0
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_nothing_is_compiled_once_training_has_begun(batch_size, shuffle):
+    """What `trainer` compiled is what every piece runs, so `history.seconds` has no compilation."""
+    net = fastnn.Network([2, 3, 1], seed=0)
+    X, y = data_for("half_squared_error", 40, 2, 1)
+    net.fit(X, y, batch_size=batch_size, shuffle=False, validation_data=(X, y))
+    with event.install_recorder("numba:compile") as compiled:
+        for epochs in (1, 2, 5):
+            net.fit(
+                np.asfortranarray(X), y.tolist(), epochs=epochs, batch_size=batch_size,
+                shuffle=shuffle, validation_data=(X[::2], y[::2]),
+            )  # fmt: skip
+    assert [text for _, text in compiled.buffer] == []
+
+
+def test_the_reference_engines_import_nothing_from_the_kernels():
+    for module in (loops, vectors):
+        tree = ast.parse(Path(module.__file__).read_text())
+        imported = [
+            name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in ([node.module] if isinstance(node, ast.ImportFrom) else
+                         [alias.name for alias in node.names])
+        ]  # fmt: skip
+        assert imported
+        assert not [name for name in imported if "kernels" in name or "numba" in name]
+
+
+@pytest.mark.parametrize("name", ["numba", "numpy", "python"])
+def test_engines_are_found_by_name(name):
+    assert get_engine(name) is get_engine(name)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("numbe", ValueError), (None, TypeError)])
+def test_unknown_engines(name, kind):
+    with pytest.raises(kind, match=r"^engine"):
+        get_engine(name)

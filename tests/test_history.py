@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import copy
+import pickle
+import sys
+
+import matplotlib as mpl
+import pytest
+
+import fastnn
+from fastnn.history import History
+
+
+@pytest.fixture
+def pyplot():
+    """pyplot that draws into memory; every figure is closed afterwards."""
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    yield plt
+    plt.close("all")
+
+
+def test_a_new_history_is_empty():
+    history = History()
+    assert (history.loss, history.val_loss, history.epochs) == ([], [], 0)
+    assert history.stop_reason == "completed"
+    assert history.best_epoch is None
+
+
+def test_histories_do_not_share_their_lists():
+    History().loss.append(1.0)
+    assert History().loss == []
+
+
+def test_epochs_counts_the_losses():
+    assert History(loss=[3.0, 2.0]).epochs == 2
+
+
+def test_repr_tells_the_end():
+    text = repr(History(loss=[3.0, 2.5], val_loss=[4.0, 1.25], seconds=0.5))
+    assert text == (
+        "History(epochs=2, loss=2.5, val_loss=1.25, seconds=0.5, stop_reason='completed')"
+    )
+    assert "val_loss" not in repr(History(loss=[3.0]))
+
+
+def test_repr_of_an_empty_history():
+    assert repr(History(stop_reason="interrupted")) == (
+        "History(epochs=0, stop_reason='interrupted')"
+    )
+
+
+@pytest.mark.parametrize(
+    "how", [copy.deepcopy, lambda history: pickle.loads(pickle.dumps(history))]
+)
+def test_a_copy_is_equal_and_separate(how):
+    history = History([2.0, 1.0], [3.0, 2.0], 0.1, "early stopping", 2)
+    twin = how(history)
+    assert twin == history
+    twin.loss.append(0.0)
+    assert history.epochs == 2
+
+
+def drawn(ax):
+    return {line.get_label(): (*map(list, line.get_data()),) for line in ax.get_lines()}
+
+
+def test_plot_draws_the_losses_over_the_epochs(pyplot):
+    ax = History(loss=[4.0, 2.0, 1.0]).plot()
+    assert drawn(ax) == {"training loss": ([1, 2, 3], [4.0, 2.0, 1.0])}
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("epoch", "loss", "log")
+    assert ax.get_legend() is None
+
+
+def test_plot_draws_the_validation_losses_too(pyplot):
+    ax = History(loss=[4.0, 2.0], val_loss=[5.0, 3.0]).plot()
+    assert drawn(ax)["validation loss"] == ([1, 2], [5.0, 3.0])
+    assert len(ax.get_legend().get_texts()) == 2
+
+
+def test_plot_draws_into_given_axes(pyplot):
+    _, ax = pyplot.subplots()
+    assert History(loss=[4.0, 2.0]).plot(ax) is ax
+    assert len(pyplot.get_fignums()) == 1
+    assert len(ax.get_lines()) == 1
+
+
+def test_a_plot_can_be_saved(pyplot, tmp_path):
+    net = fastnn.Network([1, 2, 1], seed=1, engine="numpy")
+    history = net.fit([0, 1], [0, 1], epochs=5, validation_data=([0.5], [0.5]))
+    history.plot().figure.savefig(tmp_path / "history.png")
+    assert (tmp_path / "history.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("loss", [[], [1.0], [1.0, 0.0]])
+def test_few_losses_and_zeros_are_no_error(pyplot, tmp_path, loss):
+    History(loss=loss).plot().figure.savefig(tmp_path / "history.png")
+
+
+def test_without_matplotlib_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"pip install 'fastnn-jit\[plot\]'"):
+        History(loss=[1.0]).plot()
