@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
 
 #: Seconds that a demo may take, and with --quick.
-SECONDS = {"numba": 60.0, "numpy": 60.0, "python": 20.0}
+SECONDS = {"numba": 60.0, "numpy": 120.0, "python": 20.0}
 QUICK_SECONDS = 2.0
 
 
