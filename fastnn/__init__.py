@@ -1,11 +1,17 @@
 """Small neural networks, trained at the speed of the machine."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from fastnn._version import __version__
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.stopping import EarlyStopping
+
+if TYPE_CHECKING:
+    from fastnn.profiling import profile
 
 __all__ = [
     "SGD",
@@ -14,4 +20,18 @@ __all__ = [
     "Network",
     "TrainingDivergedError",
     "__version__",
+    "profile",
 ]
+
+#: Names imported when they are first used, and where they are: what they need takes a while.
+_IMPORTED_ON_USE = {"profile": "fastnn.profiling"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _IMPORTED_ON_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_IMPORTED_ON_USE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -124,8 +124,131 @@ def run_demo(options: argparse.Namespace) -> int:
     return 0 if lesson.finish() else FIGURES_MISSED
 
 
+def add_profile_parser(subparsers: Subparsers) -> None:
+    """``fastnn profile``."""
+    parser = subparsers.add_parser(
+        "profile",
+        help="measure loop against vector against compiled, on this machine",
+        description="Measure a Python loop against NumPy against compiled loops: medians, "
+        "speed-ups, where one overtakes the other, compile time, and how near the compiled loop "
+        "comes to what the machine can do. With --layers: what an epoch of your network costs, "
+        "where the time goes, and what to change.",
+        epilog="Exit code: 0, 1 if engines disagree on the numbers, 2 for bad input.",
+    )
+    parser.add_argument(
+        "--ops", metavar="OPS", help="of dot,forward,backward,sgd_epoch,gd_epoch (default: all)"
+    )
+    parser.add_argument("--sizes", metavar="SIZES", help="vector lengths or hidden units: 10,1000")
+    parser.add_argument("--engines", metavar="ENGINES", help="of python,numpy,numba (default: all)")
+    parser.add_argument("--layers", metavar="SIZES", help="profile this network: 20,64,1")
+    parser.add_argument(
+        "--samples", metavar="N", help="samples that networks go over (default: 1000; quick: 256)"
+    )
+    parser.add_argument(
+        "--batch-size", metavar="N", help="with --layers: samples per update, or all (default: 1)"
+    )
+    parser.add_argument("--quick", action="store_true", help="less than a minute in all")
+    parser.add_argument("--seconds", metavar="S", help="about how long all of it may take")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it: .png, .svg or .pdf")
+    parser.set_defaults(run=run_profile)
+
+
+def run_profile(options: argparse.Namespace) -> int:
+    """Profile what was asked for; print it, and write the files."""
+    for path in (options.json, options.plot):
+        if path is not None:
+            _prepare_for_file(path)
+    if options.plot is not None:
+        _prepare_for_plot(options.plot)
+    from rich.console import Console
+
+    import fastnn
+    from fastnn.profiling import DisagreementError
+
+    try:
+        layers = _numbers(options.layers, "--layers")
+        if layers is None and options.batch_size is not None:
+            raise BadInputError("--batch-size belongs to --layers")
+        arguments: dict[str, Any] = {
+            "ops": options.ops and _words(options.ops),
+            "sizes": _numbers(options.sizes, "--sizes"),
+            "engines": options.engines and _words(options.engines),
+            "samples": _number(options.samples, "--samples", int),
+            "seconds": _number(options.seconds, "--seconds", float),
+        }
+        given = {name: value for name, value in arguments.items() if value is not None}
+        if options.batch_size == "all":
+            given["batch_size"] = None
+        elif options.batch_size is not None:
+            given["batch_size"] = _number(options.batch_size, "--batch-size", int)
+        result = fastnn.profile(layers, quick=options.quick, progress=True, **given)
+    except DisagreementError as error:
+        print(f"fastnn: {error}", file=sys.stderr)
+        return FIGURES_MISSED
+    except (ValueError, TypeError) as error:
+        raise BadInputError(error) from None
+    console = Console(highlight=False)
+    console.print(result)
+    try:
+        if options.json is not None:
+            result.save(options.json)
+            console.print(f"JSON: {options.json}", markup=False, soft_wrap=True)
+        if options.plot is not None:
+            result.plot().savefig(options.plot, dpi=150)
+            console.print(f"Picture: {options.plot}", markup=False, soft_wrap=True)
+    except OSError as error:
+        raise BadInputError(f"cannot write {error.filename}: {error.strerror}") from None
+    return 0
+
+
 #: To add a subcommand, write its function and name it here.
-SUBCOMMANDS: tuple[Callable[[Subparsers], None], ...] = (add_demo_parser,)
+SUBCOMMANDS: tuple[Callable[[Subparsers], None], ...] = (add_demo_parser, add_profile_parser)
+
+
+def _words(text: str) -> list[str]:
+    """The words of a list with commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _numbers(text: str | None, option: str) -> list[int] | None:
+    """The whole numbers of a list with commas."""
+    return None if text is None else [_number(word, option, int) for word in _words(text)]
+
+
+def _number(text: str | None, option: str, kind: type[int] | type[float]) -> Any:
+    if text is None:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        what = "whole numbers" if kind is int else "a number"
+        raise BadInputError(f"{option} takes {what}, got {text!r}") from None
+
+
+def _prepare_for_file(path: Path) -> None:
+    """Find out before the work, not after it, that a file cannot be written."""
+    is_new = not path.exists()
+    try:
+        with path.open("ab"):
+            pass
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise BadInputError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _prepare_for_plot(path: Path) -> None:
+    """Find out before the work that matplotlib is missing or does not know the kind of file."""
+    from fastnn.plotting import pyplot
+
+    try:
+        kinds = pyplot().figure().canvas.get_supported_filetypes()
+        pyplot().close()
+    except ImportError as error:
+        raise BadInputError(error) from None
+    if path.suffix[1:].lower() not in kinds:
+        raise BadInputError(f"cannot draw {path}: its name must end in .png, .svg or .pdf")
 
 
 def _prepare_for_pictures(folder: Path) -> None:

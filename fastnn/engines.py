@@ -66,16 +66,19 @@ class Trainer(Protocol):
 Evaluator = Callable[[np.ndarray], float]
 
 
+#: Takes the parameters and X, which alone need not have been checked for finite values, and returns
+#: the outputs (n, n_out), or None if X is not finite.
+Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
+
+
 class Engine(Protocol):
     """What every engine module offers."""
 
     def trainer(self, architecture: Architecture, samples: Samples, batch_size: int) -> Trainer:
         """Get ready to train: compile, size the workspace."""
 
-    def predict(
-        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
-    ) -> np.ndarray:
-        """Outputs, shape (n, n_out)."""
+    def predictor(self, architecture: Architecture) -> Predictor:
+        """Get ready to predict."""
 
     def layer_outputs(
         self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray

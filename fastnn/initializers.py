@@ -47,7 +47,13 @@ def start_parameters(
 ) -> np.ndarray:
     """A flat parameter vector, the weights drawn layer by layer from the input on."""
     draw = find(initializer, INITIALIZERS, "initializer")
-    parameters = np.zeros(architecture.n_parameters, dtype=architecture.dtype)
+    try:
+        parameters = np.zeros(architecture.n_parameters, dtype=architecture.dtype)
+    except (MemoryError, OverflowError, ValueError):
+        raise MemoryError(
+            f"layer_sizes={list(architecture.sizes)} ask for {architecture.n_parameters:,} "
+            "parameters, more than memory holds"
+        ) from None
     for weights in architecture.weight_views(parameters):
         weights[...] = draw(rng, *weights.shape)
     return parameters

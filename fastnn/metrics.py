@@ -24,10 +24,12 @@ def binary_accuracy(targets: np.ndarray, outputs: np.ndarray) -> float:
     return float(((outputs > 0.5) == (targets > 0.5)).mean())
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def r2(targets: np.ndarray, outputs: np.ndarray) -> float:
     """Coefficient of determination, the mean over outputs.
 
-    Constant targets give 1.0 when met exactly and 0.0 when not, as in scikit-learn's r2_score.
+    Constant targets give 1.0 when met exactly and 0.0 when not, as in scikit-learn's r2_score;
+    errors too large to be squared give -inf.
     """
     residual = ((targets - outputs) ** 2).sum(axis=0, dtype=np.float64)
     total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=0, dtype=np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 from fastnn import validation
 from fastnn.activations import Activation, get_activation
 from fastnn.architecture import Architecture
-from fastnn.engines import Samples, get_engine
+from fastnn.engines import Predictor, Samples, get_engine
 from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.losses import Loss, get_loss
@@ -96,6 +96,11 @@ class Network:
         self._engine_name = engine
         self._rng = validation.generator(seed)
         self._parameters = start_parameters(self._architecture, initializer, self._rng)
+        self._predictor: Predictor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: everything but the compiled function."""
+        return {**self.__dict__, "_predictor": None}
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -232,8 +237,24 @@ class Network:
         ValueError, TypeError
             If X is not a finite numeric array of that shape.
         """
-        inputs = self._features(X, "X")
-        return get_engine(self._engine_name).predict(self._architecture, self._parameters, inputs)
+        if self._predictor is None:
+            self._predictor = get_engine(self._engine_name).predictor(self._architecture)
+        outputs = self._predictor(self._parameters, X) if self._fits_as_it_is(X) else None
+        if outputs is None:  # something to convert or to complain about
+            outputs = self._predictor(self._parameters, self._features(X, "X"))
+        assert outputs is not None
+        return outputs
+
+    def _fits_as_it_is(self, X: Any) -> bool:
+        """Whether X needs no conversion: the short way for predictions in a loop."""
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype == self._parameters.dtype
+            and X.shape[1] == self._architecture.sizes[0]
+            and X.shape[0] > 0
+            and X.flags.carray
+        )
 
     def layer_outputs(self, X: Any) -> list[np.ndarray]:
         """Outputs of every layer, from the first hidden one on: shapes (n, n_l).
@@ -261,7 +282,7 @@ class Network:
         samples = self._samples(X, y)
         engine = get_engine(self._engine_name)
         loss = engine.evaluator(self._architecture, samples)(self._parameters)
-        outputs = engine.predict(self._architecture, self._parameters, samples.X)
+        outputs = self.predict(samples.X)
         metric, value = score(self._architecture.loss, samples.Y, outputs)
         return {"loss": loss * self._architecture.gradient_scale(len(samples)), metric: value}
 

@@ -19,7 +19,8 @@ class SGD:
     learning_rate: float = 0.01
 
     def __post_init__(self) -> None:
-        validation.positive(self.learning_rate, "learning_rate")
+        rate = validation.positive(self.learning_rate, "learning_rate")
+        object.__setattr__(self, "learning_rate", rate)
 
 
 OPTIMIZERS = {"sgd": SGD}

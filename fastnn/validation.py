@@ -9,6 +9,7 @@ import math
 import numbers
 import reprlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -177,9 +178,22 @@ def numeric_array(value: object, name: str) -> np.ndarray:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name} is not a regular array of numbers: {error}") from None
+    if array.dtype == object and hasattr(value, "to_numpy"):
+        array = _from_pandas(value, array)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}{_advice(array)}")
     return array
+
+
+def _from_pandas(value: Any, array: np.ndarray) -> np.ndarray:
+    """A frame or series of numbers that pandas gives as objects: nullable or mixed types."""
+    if any(isinstance(entry, str | bytes) for entry in array.flat):
+        return array
+    try:
+        converted: np.ndarray = value.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        return array
+    return converted
 
 
 def _finite_and_frozen(array: np.ndarray, dtype: np.dtype[np.floating], name: str) -> np.ndarray:

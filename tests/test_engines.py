@@ -72,10 +72,15 @@ class Watching:
 
         return Trainer()
 
-    def loss(self, architecture, parameters, samples):
-        self.parameters(architecture, parameters)
+    def evaluator(self, architecture, samples):
         self.samples(architecture, samples)
-        return vectors.loss(architecture, parameters, samples)
+        evaluate = vectors.evaluator(architecture, samples)
+
+        def evaluate_watched(parameters):
+            self.parameters(architecture, parameters)
+            return evaluate(parameters)
+
+        return evaluate_watched
 
 
 @pytest.mark.parametrize("slicing", ["as it is", "64 rows a piece", "three epochs a piece"])

@@ -104,7 +104,7 @@ def test_values_lie_in_the_range_of_the_table(name):
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_an_engine_offers_the_contract(engine_name):
     engine = get_engine(engine_name)
-    for function in ("trainer", "predict", "layer_outputs", "loss", "loss_and_gradient"):
+    for function in ("trainer", "predictor", "layer_outputs", "evaluator", "loss_and_gradient"):
         assert callable(getattr(engine, function))
 
 

@@ -120,7 +120,7 @@ def make_forward(hidden: int, bias: bool) -> Any:
                 multiply(one, W, A, one, Z, (n_out, min(some, n_in - i), n), scalars)
             if l < len(layers) - 1:
                 values = workspace[z : z + n_out * n]
-                activate(layers[l, ACTIVATION], values, 0, values, 0, n_out * n)
+                activate(layers[l, ACTIVATION], values, 0, n_out * n)
             at, turned = z, True
 
     return forward

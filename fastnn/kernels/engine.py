@@ -7,12 +7,16 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Evaluator, Piece, Samples
-from fastnn.kernels import batches, blocks, one_hidden, outputs, samples
+from fastnn.kernels import batches, blocks, one_hidden, outputs, samples, wide_input
 from fastnn.kernels.activations import MIXED
 from fastnn.kernels.layout import layer_table
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
 MOST_KEPT = 1 << 16
+#: With one hidden layer and up to this many inputs and outputs, prediction goes unit by unit.
+MOST_BY_UNIT = 8
+#: Up to this many samples less one, prediction goes sample by sample.
+FEW_ROWS = 8
 
 _layer_table = functools.lru_cache(maxsize=256)(layer_table)
 
@@ -43,17 +47,19 @@ def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
     return np.empty(size, architecture.dtype)
 
 
-_IN_ORDER = np.empty((0, 0), np.int64)
-
-
 def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     """The kernel for per-sample SGD, and how large a workspace it needs."""
     layers = _layer_table(architecture)
     codes = _codes(architecture)
+    if wide_input.pays(layers):
+        return wide_input.make_train_wide_input(*codes), wide_input.workspace_size(layers)
     if len(layers) != 2:
         return samples.make_train_samples(*codes), samples.workspace_size(layers)
     n_in, n_hidden, n_out = architecture.sizes
-    merged = n_out == 1 and n_in <= one_hidden.MOST_MERGED_INPUTS
+    merged = n_out == 1 and (
+        n_in == 1
+        or (n_in <= one_hidden.MOST_MERGED_INPUTS and n_hidden <= one_hidden.MOST_MERGED_UNITS)
+    )
     train = one_hidden.make_train_one_hidden(
         *codes,
         merged=merged,
@@ -136,9 +142,42 @@ def trainer(
     return made
 
 
-def predict(architecture: Architecture, parameters: np.ndarray, X: np.ndarray) -> np.ndarray:
+class _Predictor:
+    """The outputs of a network, with as little around the kernel as can be."""
+
+    def __init__(self, architecture: Architecture, n_units: int):
+        sizes = architecture.sizes
+        hidden, output, _, bias = _codes(architecture)
+        by_unit = (
+            len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
+        )
+        self._kernel = outputs.make_outputs(hidden, output, bias, by_unit)
+        self._few_kernel = outputs.make_outputs_by_row(hidden, output, bias)
+        self._few = FEW_ROWS if n_units == sizes[-1] else 0
+        self._architecture = architecture
+        self._layers = _signed_table(architecture)
+        self._few_layers = _layer_table(architecture)
+        self._n_units = n_units
+        self._workspaces: list[np.ndarray] = []  # idle ones; a call takes one and puts it back
+
+    def __call__(self, parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
+        """See `fastnn.engines.Predictor`."""
+        try:
+            workspace = self._workspaces.pop()
+        except IndexError:
+            workspace = _block_workspace(self._architecture)
+        values = np.empty((len(X), self._n_units), parameters.dtype)
+        if len(X) < self._few:
+            finite = self._few_kernel(self._few_layers, parameters, X, values, workspace)
+        else:
+            finite = self._kernel(self._layers, parameters, X, values, workspace)
+        self._workspaces.append(workspace)
+        return values if finite else None
+
+
+def predictor(architecture: Architecture) -> _Predictor:
     """See `fastnn.engines.Engine`."""
-    return _last_units(architecture, parameters, X, architecture.sizes[-1])
+    return _Predictor(architecture, architecture.sizes[-1])
 
 
 def layer_outputs(
@@ -146,19 +185,9 @@ def layer_outputs(
 ) -> list[np.ndarray]:
     """See `fastnn.engines.Engine`."""
     sizes = architecture.sizes[1:]
-    values = _last_units(architecture, parameters, X, sum(sizes))
+    values = _Predictor(architecture, sum(sizes))(parameters, X)
+    assert values is not None  # X has been validated
     return np.split(values, np.cumsum(sizes)[:-1], axis=1)
-
-
-def _last_units(
-    architecture: Architecture, parameters: np.ndarray, X: np.ndarray, n_units: int
-) -> np.ndarray:
-    hidden, output, _, bias = _codes(architecture)
-    values = new_scratch(len(X) * n_units, architecture).reshape(len(X), n_units)
-    run = outputs.make_outputs(hidden, output, bias)
-    layers, workspace = _signed_table(architecture), _block_workspace(architecture)
-    run(layers, parameters, X, _IN_ORDER, values, workspace)
-    return values
 
 
 def evaluator(architecture: Architecture, data: Samples) -> Evaluator:
@@ -166,10 +195,10 @@ def evaluator(architecture: Architecture, data: Samples) -> Evaluator:
     run = outputs.make_loss(*_codes(architecture))
     layers, workspace = _signed_table(architecture), _block_workspace(architecture)
     run(layers, np.zeros(architecture.n_parameters, architecture.dtype),
-        data.X[:0], data.Y[:0], _IN_ORDER, workspace)  # fmt: skip
+        data.X[:0], data.Y[:0], workspace)  # fmt: skip
 
     def evaluate(parameters: np.ndarray) -> float:
-        return float(run(layers, parameters, data.X, data.Y, _IN_ORDER, workspace))
+        return float(run(layers, parameters, data.X, data.Y, workspace))
 
     return evaluate
 

@@ -31,7 +31,8 @@ def _twice_mean_difference(z, a, y, m):
 
 @inner
 def _binary_cross_entropy(z, a, y, m):
-    return (softplus(z) - y * z) / type(a)(m)
+    # log(1 + e^z) in two parts: for large z, one small number is left of two large ones.
+    return (max(z, type(z)(0)) - y * z + softplus(-abs(z))) / type(a)(m)
 
 
 @inner

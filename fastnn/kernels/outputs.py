@@ -3,7 +3,10 @@
 import functools
 from typing import Any
 
+import numpy as np
+
 from fastnn.activations import ACTIVATIONS
+from fastnn.kernels.activations import VALUES
 from fastnn.kernels.blocks import (
     BLOCK,
     WIDE_INPUT,
@@ -14,14 +17,17 @@ from fastnn.kernels.blocks import (
     softmax,
 )
 from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
-from fastnn.kernels.layout import N_IN, N_OUT, UNITS
-from fastnn.kernels.rows import make_activate
+from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
+from fastnn.kernels.rows import make_activate, make_weighted_sums
+from fastnn.kernels.rows import softmax as softmax_row
+
+SOFTMAX = ACTIVATIONS["softmax"].code
 
 
 @functools.cache
 def _make_activate_outputs(output: int) -> Any:
     """Make a function that activates an output block (n_out, n) in place."""
-    if output == ACTIVATIONS["softmax"].code:
+    if output == SOFTMAX:
 
         @inner
         def activate_softmax(values, n_out, n, scratch):
@@ -32,27 +38,81 @@ def _make_activate_outputs(output: int) -> Any:
 
     @inner
     def activate_outputs(values, n_out, n, scratch):
-        activate(output, values, 0, values, 0, n_out * n)
+        activate(output, values, 0, n_out * n)
 
     return activate_outputs
 
 
+@inner
+def _all_finite(values):
+    finite = True
+    for k in range(len(values)):
+        finite &= np.isfinite(values[k])
+    return finite
+
+
 @functools.cache
-def make_outputs(hidden: int, output: int, bias: bool) -> Any:
-    """Make the kernel that fills *values*, (n, m): the last m units of the network."""
-    forward = make_forward(hidden, bias)
+def _make_forward_by_unit(hidden: int, bias: bool) -> Any:
+    """Make the forward pass for one hidden layer and few inputs and outputs.
+
+    Unit by unit: what a unit has to say about n samples stays in the first-level cache from its
+    weighted sums to the outputs.
+    """
+    value = VALUES[hidden]
+
+    @inner
+    def forward_by_unit(layers, p, workspace, places, x, n, block):
+        n_in, n_hidden, n_out = layers[0, N_IN], layers[0, N_OUT], layers[1, N_OUT]
+        W, V = layers[0, WEIGHTS], layers[1, WEIGHTS]
+        out = places.units + n_hidden * block
+        zero = p.dtype.type(0)
+        h = workspace[places.scratch : places.scratch + n]
+        for o in range(n_out):
+            start = p[layers[1, BIAS] + o] if bias else zero
+            for s in range(n):
+                workspace[out + o * n + s] = start
+        for j in range(n_hidden):
+            start = p[layers[0, BIAS] + j] if bias else zero
+            first, w = workspace[x : x + n], p[W + j]
+            for s in range(n):
+                h[s] = start + w * first[s]
+            for i in range(1, n_in):
+                row, w = workspace[x + i * n : x + (i + 1) * n], p[W + i * n_hidden + j]
+                for s in range(n):
+                    h[s] += w * row[s]
+            for s in range(n):
+                h[s] = value(h[s])
+            for o in range(n_out):
+                row, v = workspace[out + o * n : out + (o + 1) * n], p[V + j * n_out + o]
+                for s in range(n):
+                    row[s] += v * h[s]
+
+    return forward_by_unit
+
+
+@functools.cache
+def make_outputs(hidden: int, output: int, bias: bool, by_unit: bool) -> Any:
+    """Make the kernel that fills *values*, (n, m): the last m units of the network.
+
+    It returns False, having stopped, if it meets an input that is not finite. *by_unit* chooses
+    `_make_forward_by_unit`, which leaves nothing of the hidden layer.
+    """
+    forward = _make_forward_by_unit(hidden, bias) if by_unit else make_forward(hidden, bias)
     activate_outputs = _make_activate_outputs(output)
 
     @kernel
-    def outputs(layers, p, X, in_order, values, workspace):
+    def outputs(layers, p, X, values, workspace):
         prefer_wide_vectors()
         places = places_of(layers, BLOCK, 0)
         last, n_in = len(layers) - 1, layers[0, N_IN]
         n_out = layers[last, N_OUT]
         z = places.units + (layers[last, UNITS] - n_in) * BLOCK
+        in_order = layers[:0]  # the row order of no epochs
         for position in range(0, len(X), BLOCK):
             n = min(BLOCK, len(X) - position)
             gather(X, in_order, 0, position, n, n_in < WIDE_INPUT, workspace, places.x)
+            if not _all_finite(workspace[places.x : places.x + n_in * n]):
+                return False
             forward(layers, p, workspace, places, places.x, n, BLOCK)
             activate_outputs(workspace[z : z + n_out * n], n_out, n, workspace[places.scratch :])
             column = values.shape[1]
@@ -64,8 +124,46 @@ def make_outputs(hidden: int, output: int, bias: bool) -> Any:
                 for s in range(n):
                     for j in range(layers[l, N_OUT]):
                         values[position + s, column + j] = workspace[at + j * n + s]
+        return True
 
     return outputs
+
+
+@functools.cache
+def make_outputs_by_row(hidden: int, output: int, bias: bool) -> Any:
+    """Make the same kernel for few samples and the output layer only: the lanes run over units.
+
+    The layer table is unsigned here, and the workspace holds the inputs and all units.
+    """
+    weighted_sums = make_weighted_sums(bias)
+    activate = make_activate(hidden)
+    with_softmax = output == SOFTMAX
+    activate_output = softmax_row if with_softmax else make_activate(output)
+
+    @kernel
+    def outputs_by_row(layers, p, X, values, workspace):
+        last = len(layers) - 1
+        at, n_out = layers[last, UNITS], layers[last, N_OUT]
+        for row in range(len(X)):
+            for i in range(X.shape[1]):
+                if not np.isfinite(X[row, i]):
+                    return False
+                workspace[i] = X[row, i]
+            for l in range(last + 1):
+                n, units = layers[l, N_OUT], layers[l, UNITS]
+                weighted_sums(p, layers[l, WEIGHTS], layers[l, BIAS], layers[l, N_IN], n,
+                              workspace, layers[l, INPUTS], workspace, units)  # fmt: skip
+                if l < last:
+                    activate(layers[l, ACTIVATION], workspace, units, n)
+            if with_softmax:
+                activate_output(workspace, at, workspace, n_out)
+            else:
+                activate_output(output, workspace, at, n_out)
+            for j in range(n_out):
+                values[row, j] = workspace[at + j]
+        return True
+
+    return outputs_by_row
 
 
 @functools.cache
@@ -75,8 +173,9 @@ def make_loss(hidden: int, output: int, loss: int, bias: bool) -> Any:
     finish = make_finish(output, loss)
 
     @kernel
-    def total_loss(layers, p, X, Y, in_order, workspace):
+    def total_loss(layers, p, X, Y, workspace):
         prefer_wide_vectors()
+        in_order = layers[:0]  # the row order of no epochs
         places = places_of(layers, BLOCK, 0)
         n_in, n_out = layers[0, N_IN], Y.shape[1]
         z = places.units + (layers[len(layers) - 1, UNITS] - n_in) * BLOCK

@@ -77,17 +77,28 @@ def make_add_outer(bias: bool) -> Any:
     return add_outer
 
 
+@inner
+def transpose(source, at, target, to, rows, columns):
+    """Copy a (rows, columns) matrix as (columns, rows)."""
+    for i in range(rows):
+        for j in range(columns):
+            target[to + j * rows + i] = source[at + i * columns + j]
+
+
 @functools.cache
 def make_activate(hidden: int) -> Any:
-    """Make a = activation(z), n numbers; with `MIXED`, *code* says at run time which."""
+    """Make the activation of n numbers in place; with `MIXED`, *code* says at run time which.
+
+    In place, because for two vectors that may be one and the same LLVM does not vectorise.
+    """
 
     def for_code(code: int) -> Any:
         value = VALUES[code]
 
         @inner
-        def activate(code, sums, z, values, a, n):
+        def activate(code, values, at, n):
             for j in range(n):
-                values[a + j] = value(sums[z + j])
+                values[at + j] = value(values[at + j])
 
         return activate
 
@@ -127,11 +138,11 @@ def _link(code: int, function: Any, otherwise: Any) -> Any:
         return function
 
     @inner
-    def choose(wanted, source, at, target, to, n):
+    def choose(wanted, *arguments):
         if wanted == code:
-            function(wanted, source, at, target, to, n)
+            function(wanted, *arguments)
         else:
-            otherwise(wanted, source, at, target, to, n)
+            otherwise(wanted, *arguments)
 
     return choose
 

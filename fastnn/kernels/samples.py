@@ -18,13 +18,13 @@ from fastnn.kernels.rows import (
 
 
 def workspace_size(layers: np.ndarray) -> int:
-    """Three vectors: weighted sums z, values a, gradients d of the inputs and all units."""
+    """Three vectors over the inputs and all units: sums z (of the outputs only), values a, d."""
     return 3 * int(layers[-1, UNITS] + layers[-1, N_OUT])
 
 
 @functools.cache
 def make_forward(hidden: int, output: int, loss: int, bias: bool) -> Any:
-    """Make the forward pass of one sample: fills z, a, and the last layer's d; returns the loss."""
+    """Make the forward pass of one sample: fills a, and d of the outputs; returns the loss."""
     weighted_sums = make_weighted_sums(bias)
     activate = make_activate(hidden)
     finish = make_finish(output, loss)
@@ -36,11 +36,20 @@ def make_forward(hidden: int, output: int, loss: int, bias: bool) -> Any:
         last = len(layers) - 1
         for l in range(last + 1):
             n_in, n_out, units = layers[l, N_IN], layers[l, N_OUT], layers[l, UNITS]
+            into = a if l < last else z
             weighted_sums(
-                p, layers[l, WEIGHTS], layers[l, BIAS], n_in, n_out, a, layers[l, INPUTS], z, units
+                p,
+                layers[l, WEIGHTS],
+                layers[l, BIAS],
+                n_in,
+                n_out,
+                a,
+                layers[l, INPUTS],
+                into,
+                units,
             )
             if l < last:
-                activate(layers[l, ACTIVATION], z, units, a, units, n_out)
+                activate(layers[l, ACTIVATION], a, units, n_out)
         return finish(z, a, d, layers[last, UNITS], layers[last, N_OUT], Y, row)
 
     return forward
@@ -53,7 +62,7 @@ def make_backward(hidden: int, bias: bool) -> Any:
     times_slope = make_times_slope(hidden)
 
     @inner
-    def backward(layers, p, z, a, d, into, scale):
+    def backward(layers, p, a, d, into, scale):
         for l in range(len(layers) - 1, -1, -1):
             n_in, n_out, inputs = layers[l, N_IN], layers[l, N_OUT], layers[l, INPUTS]
             W, units = layers[l, WEIGHTS], layers[l, UNITS]
@@ -81,7 +90,7 @@ def make_train_samples(hidden: int, output: int, loss: int, bias: bool) -> Any:
             for position in range(start, stop):
                 row = order[epoch, position] if len(order) > 0 else position
                 total += forward(layers, p, X, Y, row, z, a, d)
-                backward(layers, p, z, a, d, p, -rate)
+                backward(layers, p, a, d, p, -rate)
             loss_sums[epoch] = total
 
     return train_samples

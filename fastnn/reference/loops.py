@@ -19,7 +19,7 @@ from math import exp, log, log1p, tanh
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Evaluator, Piece, Samples
+from fastnn.engines import Evaluator, Piece, Predictor, Samples
 
 Vector = list[float]
 Matrix = list[Vector]
@@ -86,7 +86,7 @@ def squared_error_gradient(a: Vector, y: Vector) -> Vector:
 def binary_cross_entropy(z: Vector, a: Vector, y: Vector) -> float:
     """(1/m) Σ log(1 + e^z) - y z, with log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)."""
     return sum(
-        max(z_j, 0.0) + log1p(exp(-abs(z_j))) - y_j * z_j for z_j, y_j in zip(z, y, strict=True)
+        (max(z_j, 0.0) - y_j * z_j) + log1p(exp(-abs(z_j))) for z_j, y_j in zip(z, y, strict=True)
     ) / len(z)
 
 
@@ -263,9 +263,14 @@ class _Trainer:
 trainer = _Trainer
 
 
-def predict(architecture: Architecture, parameters: np.ndarray, X: np.ndarray) -> np.ndarray:
+def predictor(architecture: Architecture) -> Predictor:
     """See `fastnn.engines.Engine`."""
-    return layer_outputs(architecture, parameters, X)[-1]
+
+    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
+        finite = np.isfinite(X).all()
+        return layer_outputs(architecture, parameters, X)[-1] if finite else None
+
+    return predict
 
 
 def layer_outputs(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Evaluator, Piece, Samples
+from fastnn.engines import Evaluator, Piece, Predictor, Samples
 
 #: Rows handled at once in `loss` and `loss_and_gradient`, so that memory stays bounded.
 BLOCK = 1024
@@ -60,7 +60,7 @@ class LossFunction:
 
 def _binary_cross_entropy(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """log(1 + e^z) - y z, with log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)."""
-    terms: np.ndarray = np.maximum(Z, 0) + np.log1p(np.exp(-np.abs(Z))) - Y * Z
+    terms: np.ndarray = (np.maximum(Z, 0) - Y * Z) + np.log1p(np.exp(-np.abs(Z)))
     losses: np.ndarray = terms.mean(axis=1)
     return losses
 
@@ -156,12 +156,22 @@ class _Trainer:
 
 trainer = _Trainer
 
+#: As decorators: a result that overflows is infinite, as on the other engines, without a warning.
+_overflow = np.errstate(over="ignore", invalid="ignore")
 
-def predict(architecture: Architecture, parameters: np.ndarray, X: np.ndarray) -> np.ndarray:
+
+def predictor(architecture: Architecture) -> Predictor:
     """See `fastnn.engines.Engine`."""
-    return layer_outputs(architecture, parameters, X)[-1]
+
+    @_overflow
+    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
+        finite = np.isfinite(X).all()
+        return layer_outputs(architecture, parameters, X)[-1] if finite else None
+
+    return predict
 
 
+@_overflow
 def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
 ) -> list[np.ndarray]:
@@ -177,6 +187,7 @@ def _blocks(samples: Samples) -> list[tuple[np.ndarray, np.ndarray]]:
 def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
     """See `fastnn.engines.Engine`."""
 
+    @_overflow
     def evaluate(parameters: np.ndarray) -> float:
         model = Model(architecture, parameters)
         total = 0.0
@@ -188,6 +199,7 @@ def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
     return evaluate
 
 
+@_overflow
 def loss_and_gradient(
     architecture: Architecture, parameters: np.ndarray, samples: Samples
 ) -> tuple[float, np.ndarray]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from problems import check_training, make_problem, orders
 
-from fastnn.kernels import blocks, engine
+from fastnn import training
+from fastnn.kernels import blocks, engine, samples, wide_input
 
 SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"  # plain Python: a few sizes must do
 WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100)
@@ -14,13 +15,16 @@ WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100)
 #: One network for each way through the kernels.
 PATHS = {
     "fused, one input": ([1, 9, 1], "half_squared_error", "sigmoid"),
-    "fused, several inputs": ([3, 9, 1], "binary_cross_entropy", "tanh"),
+    "fused, several inputs": ([3, 4, 1], "binary_cross_entropy", "tanh"),
     "transposed": ([3, 9, 4], "cross_entropy", "relu"),
     "no hidden layer": ([3, 2], "binary_cross_entropy", "tanh"),
     "deep": ([3, 5, 4, 6, 2], "squared_error", "tanh"),
     "mixed activations": ([3, 5, 4, 6, 2], "squared_error", ["tanh", "relu", "sigmoid"]),
     "wide input": ([100, 6, 3], "cross_entropy", "relu"),
+    "wide first layer": ([64, 33, 3], "cross_entropy", "relu"),
+    "deep with a wide first layer": ([64, 33, 6, 3], "squared_error", ["tanh", "sigmoid"]),
 }
+WIDE_FIRST_LAYER = ("wide first layer", "deep with a wide first layer")
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 23])
@@ -33,7 +37,7 @@ def test_each_path_agrees_with_numpy(path, batch_size):
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
-@pytest.mark.parametrize("path", ["fused, one input", "transposed", "deep"])
+@pytest.mark.parametrize("path", ["fused, one input", "transposed", "deep", *WIDE_FIRST_LAYER])
 def test_without_biases_and_in_single_precision(path, batch_size):
     sizes, loss, activation = PATHS[path]
     check_training(make_problem(sizes, loss, activation, bias=False), batch_size, True)
@@ -77,15 +81,67 @@ def test_batches_larger_than_a_block(inputs, n):
         check_training(problem, min(batch_size, n), shuffled=True)
 
 
+def plain_loop(architecture):
+    """For `engine._sample_kernel`: per-sample SGD as one would write it."""
+    layers = engine._layer_table(architecture)
+    return samples.make_train_samples(*engine._codes(architecture)), samples.workspace_size(layers)
+
+
+def check_against_plain_loop(problem, monkeypatch, shuffled):
+    """Where blocks are worked through at once, the result is that of the plain loop."""
+    n = len(problem.samples)
+    order, rates = orders(n, 3, shuffled), np.linspace(0.02, 0.05, 3)
+    assert engine._sample_kernel(problem.architecture)[0].__name__ == "train_wide_input"
+    got = problem.train(engine, 1, order, rates)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_sample_kernel", plain_loop)
+        expected = problem.train(engine, 1, order, rates)
+    for values, wanted in zip(got, expected, strict=True):
+        np.testing.assert_allclose(values, wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("path", WIDE_FIRST_LAYER)
+@pytest.mark.parametrize("n", WIDTHS if SMALL else (*range(1, 67), 127, 128, 129, 200))
+def test_blocks_of_samples_equal_the_plain_loop(path, n, monkeypatch):
+    sizes, loss, activation = PATHS[path]
+    problem = make_problem(sizes, loss, activation, n=n)
+    check_against_plain_loop(problem, monkeypatch, shuffled=n % 2 == 0)
+    check_training(problem, 1, shuffled=False)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_width_in_blocks_of_samples(width, monkeypatch):
+    monkeypatch.setattr(wide_input, "pays", lambda layers: True)
+    n = 7 if SMALL else 70
+    for sizes, loss, activation in (
+        ([width, 5, 1], "binary_cross_entropy", "tanh"),
+        ([3, width, 4], "cross_entropy", "relu"),
+        ([3, width, width, 6, 2], "squared_error", "tanh"),
+        ([width, 5, 6, width], "cross_entropy", "sigmoid"),
+        ([width, width], "squared_error", "tanh"),
+    ):
+        problem = make_problem(sizes, loss, activation, n=n)
+        check_against_plain_loop(problem, monkeypatch, shuffled=True)
+
+
+def test_blocks_without_biases(monkeypatch):
+    for path in WIDE_FIRST_LAYER:
+        sizes, loss, activation = PATHS[path]
+        problem = make_problem(sizes, loss, activation, bias=False, n=70)
+        check_against_plain_loop(problem, monkeypatch, shuffled=True)
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_cuts_change_no_bit(path, batch_size):
     sizes, loss, activation = PATHS[path]
-    problem = make_problem(sizes, loss, activation)
+    in_blocks = path in WIDE_FIRST_LAYER and batch_size == 1
+    n, cuts = (150, (64, 128)) if in_blocks else (23, (5, 10, 20))
+    problem = make_problem(sizes, loss, activation, n=n)
     rates = np.array([0.1, 0.3])
-    order = orders(23, 2, shuffled=True)
+    order = orders(n, 2, shuffled=True)
     whole = problem.train(engine, batch_size, order, rates)
-    cut = problem.train(engine, batch_size, order, rates, cuts=(5, 10, 20))
+    cut = problem.train(engine, batch_size, order, rates, cuts=cuts)
     assert whole[0].tobytes() == cut[0].tobytes()
     assert whole[1].tobytes() == cut[1].tobytes()
 
@@ -99,7 +155,7 @@ def all_results(problem, batch_size):
     arrays = [
         parameters,
         sums,
-        engine.predict(*inputs, problem.samples.X),
+        engine.predictor(problem.architecture)(problem.parameters, problem.samples.X),
         *engine.layer_outputs(*inputs, problem.samples.X),
         np.array([engine.evaluator(problem.architecture, problem.samples)(inputs[1]), loss]),
         gradient,
@@ -124,3 +180,5 @@ def test_what_is_in_scratch_memory_changes_no_bit(path, batch_size, monkeypatch)
 def test_blocks_hold_the_sizes_these_tests_count_on():
     assert blocks.BLOCK == 256
     assert blocks.WIDE_INPUT <= 100
+    assert wide_input.BLOCK == 64
+    assert training._GRAIN % wide_input.BLOCK == 0  # pieces begin where blocks do
