@@ -12,6 +12,7 @@ from fastnn.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from fastnn.profiling import profile
+    from fastnn.warming import warmup
 
 __all__ = [
     "SGD",
@@ -21,10 +22,11 @@ __all__ = [
     "TrainingDivergedError",
     "__version__",
     "profile",
+    "warmup",
 ]
 
 #: Names imported when they are first used, and where they are: what they need takes a while.
-_IMPORTED_ON_USE = {"profile": "fastnn.profiling"}
+_IMPORTED_ON_USE = {"profile": "fastnn.profiling", "warmup": "fastnn.warming"}
 
 
 def __getattr__(name: str) -> Any:

@@ -171,9 +171,9 @@ def run_profile(options: argparse.Namespace) -> int:
         if layers is None and options.batch_size is not None:
             raise BadInputError("--batch-size belongs to --layers")
         arguments: dict[str, Any] = {
-            "ops": options.ops and _words(options.ops),
+            "ops": None if options.ops is None else _words(options.ops),
             "sizes": _numbers(options.sizes, "--sizes"),
-            "engines": options.engines and _words(options.engines),
+            "engines": None if options.engines is None else _words(options.engines),
             "samples": _number(options.samples, "--samples", int),
             "seconds": _number(options.seconds, "--seconds", float),
         }
@@ -188,6 +188,8 @@ def run_profile(options: argparse.Namespace) -> int:
         return FIGURES_MISSED
     except (ValueError, TypeError) as error:
         raise BadInputError(error) from None
+    if not result.rows:
+        raise BadInputError(f"nothing was measured. {' '.join(result.notes)}")
     console = Console(highlight=False)
     console.print(result)
     try:
@@ -202,8 +204,29 @@ def run_profile(options: argparse.Namespace) -> int:
     return 0
 
 
+def add_info_parser(subparsers: Subparsers) -> None:
+    """``fastnn info``."""
+    parser = subparsers.add_parser(
+        "info", help="print versions, CPU, kernel cache, BLAS and threads, for a bug report"
+    )
+    parser.set_defaults(run=run_info)
+
+
+def run_info(_options: argparse.Namespace) -> int:
+    """Print what `fastnn.info` finds, a line each."""
+    from fastnn.info import info
+
+    for name, value in info().items():
+        print(f"{name}: {value}")
+    return 0
+
+
 #: To add a subcommand, write its function and name it here.
-SUBCOMMANDS: tuple[Callable[[Subparsers], None], ...] = (add_demo_parser, add_profile_parser)
+SUBCOMMANDS: tuple[Callable[[Subparsers], None], ...] = (
+    add_demo_parser,
+    add_profile_parser,
+    add_info_parser,
+)
 
 
 def _words(text: str) -> list[str]:

@@ -130,3 +130,9 @@ def test_a_terminal_without_the_characters():
     assert result.returncode == 0
     assert result.stderr == ""
     assert "all 6 match" in result.stdout
+
+
+def test_info_prints_a_line_for_each_fact(capsys):
+    assert main(["info"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("kernel cache: ") for line in lines)

@@ -1,0 +1,342 @@
+"""What can be profiled: for each operation, the same work for every engine."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastnn.architecture import Architecture
+from fastnn.engines import Piece, Samples, get_engine
+from fastnn.network import Network
+from fastnn.profiling.measuring import Contestant
+
+ENGINES = ("python", "numpy", "numba")
+#: Bytes of a number in an array, and in a list of floats.
+NUMBER, LISTED = 8, 32
+
+
+@dataclass(frozen=True)
+class Work:
+    """What has to be done at least, however it is programmed.
+
+    Attributes
+    ----------
+    arithmetic : int
+        Additions and multiplications.
+    activations : int
+        Values of the sigmoid.
+    moved : int
+        Bytes that go in or out: each input, parameter and result once, or once per update.
+    changed : int
+        Of these, the bytes of what is read and written back.
+    held : int
+        Bytes of all arrays that the work goes over again and again.
+    """
+
+    arithmetic: int
+    activations: int
+    moved: int
+    changed: int
+    held: int
+
+
+class Problem:
+    """One operation at one size.
+
+    Attributes
+    ----------
+    contestant : callable
+        Takes the name of an engine; returns what is timed.
+    result : callable
+        Takes the name of an engine, does the work once, and returns its numbers for comparison.
+    """
+
+    def __init__(
+        self, contestant: Callable[[str], Contestant], result: Callable[[str], np.ndarray]
+    ):
+        self.contestant = contestant
+        self.result = result
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation that can be profiled.
+
+    Attributes
+    ----------
+    name : str
+    line : str
+        What it does and what its size is; ``{samples}`` stands for the number of samples.
+    contestants : dict of engine to str
+        How each engine does it.
+    sizes, quick_sizes : tuple of int
+        Those measured by default.
+    problem : callable
+        (size, samples) -> Problem
+    work : callable
+        (size, samples) -> Work
+    per_sample : bool
+        Whether the work is proportional to the number of samples, rather than to the size.
+    """
+
+    name: str
+    line: str
+    contestants: dict[str, str]
+    sizes: tuple[int, ...]
+    quick_sizes: tuple[int, ...]
+    problem: Callable[[int, int], Problem]
+    work: Callable[[int, int], Work]
+    per_sample: bool = True
+
+    def part(self, size: int, samples: int, amount: int) -> Problem:
+        """A smaller problem: *amount* of the samples, or of the size."""
+        return self.problem(size, amount) if self.per_sample else self.problem(amount, samples)
+
+    def amount(self, size: int, samples: int) -> int:
+        """What `part` gives a part of."""
+        return samples if self.per_sample else size
+
+    def memory(self, size: int, samples: int, engine: str) -> int:
+        """About how many bytes the problem needs on an engine."""
+        numbers = self.work(size, samples).held // NUMBER
+        return numbers * (LISTED + NUMBER if engine == "python" else 3 * NUMBER)
+
+
+def loop_dot(a: Sequence[float], b: Sequence[float]) -> float:
+    """Σ a_i b_i, by a loop."""
+    total = 0.0
+    for i in range(len(a)):
+        total += a[i] * b[i]
+    return total
+
+
+def _dot_problem(size: int, _samples: int) -> Problem:
+    from fastnn.kernels.ceilings import dot
+
+    random = np.random.default_rng(size)
+    a, b = aligned(size), aligned(size)
+    a[:], b[:] = random.random(size), random.random(size)
+    lists: list[Any] = []
+
+    def run(engine: str) -> Callable[[], float]:
+        if engine == "python":
+            if not lists:
+                lists.extend((a.tolist(), b.tolist()))
+            a_list, b_list = lists
+            return lambda: loop_dot(a_list, b_list)
+        if engine == "numpy":
+            return lambda: a @ b
+        return lambda: dot(a, b)
+
+    return Problem(lambda engine: Contestant(run(engine)), lambda engine: np.array(run(engine)()))
+
+
+def _dot_work(size: int, _samples: int) -> Work:
+    return Work(2 * size, 0, 2 * NUMBER * size, 0, 2 * NUMBER * size)
+
+
+def aligned(size: int) -> np.ndarray:
+    """An array of zeros that begins on a cache line: otherwise chance decides its speed."""
+    room = np.empty(size + 8)
+    room[:] = 0  # np.zeros would give memory that is not there yet
+    start = -room.ctypes.data // 8 % 8
+    return room[start : start + size]
+
+
+def _curve(size: int, samples: int) -> tuple[Architecture, np.ndarray, Samples]:
+    """A 1-size-1 network, its start weights, and samples of a curve."""
+    net = Network([1, size, 1], seed=2)
+    X = np.random.default_rng(0).random((samples, 1))
+    return net._architecture, net.parameters, Samples(X, np.sin(6 * X))
+
+
+def _forward_problem(size: int, samples: int) -> Problem:
+    X = _curve(size, samples)[2].X
+
+    def run(engine: str) -> Callable[[], np.ndarray]:
+        net = Network([1, size, 1], seed=2, engine=engine)
+        return lambda: net.predict(X)
+
+    return Problem(lambda engine: Contestant(run(engine)), lambda engine: run(engine)())
+
+
+def _backward_problem(size: int, samples: int) -> Problem:
+    architecture, parameters, data = _curve(size, samples)
+
+    def run(engine: str) -> Callable[[], tuple[float, np.ndarray]]:
+        differentiate = get_engine(engine).loss_and_gradient
+        return lambda: differentiate(architecture, parameters, data)
+
+    return Problem(lambda engine: Contestant(run(engine)), lambda engine: np.hstack(run(engine)()))
+
+
+def _epoch_problem(batch_size: int | None) -> Callable[[int, int], Problem]:
+    def problem(size: int, samples: int) -> Problem:
+        return epoch_problem(*_curve(size, samples), batch_size or samples, rate=0.1 / (size + 10))
+
+    return problem
+
+
+def epoch_problem(
+    architecture: Architecture,
+    start: np.ndarray,
+    data: Samples,
+    batch_size: int,
+    rate: float,
+    order: np.ndarray | None = None,
+) -> Problem:
+    """One epoch of training from the parameters *start*; the rows as they lie or in *order*."""
+    if order is None:
+        order = np.empty((0, len(data)), np.int64)
+
+    def prepared(engine: str) -> tuple[Callable[[], None], Callable[[], None], np.ndarray]:
+        parameters = start.copy()
+        trainer = get_engine(engine).trainer(architecture, data, batch_size)
+        piece = Piece(np.array([rate]), order, 0, len(data), np.zeros(1))
+
+        def reset() -> None:
+            parameters[:] = start
+
+        return lambda: trainer.run(parameters, piece), reset, parameters
+
+    def contestant(engine: str) -> Contestant:
+        run, reset, _ = prepared(engine)
+        return Contestant(run, reset)
+
+    def result(engine: str) -> np.ndarray:
+        run, _, parameters = prepared(engine)
+        run()
+        return parameters
+
+    return Problem(contestant, result)
+
+
+def network_work(
+    sizes: Sequence[int], samples: int, *, passes: int, updates: int, result: int = 0
+) -> Work:
+    """The work of a network with biases and sigmoid hidden units.
+
+    *passes* is 1 for forward alone and 2 for forward and backward; *updates* is how often the
+    parameters change; *result* is how many numbers come out.
+    """
+    pairs = list(itertools.pairwise(sizes))
+    weights = sum(n_in * n_out for n_in, n_out in pairs)
+    parameters = weights + sum(sizes[1:])
+    hidden = sum(sizes[1:-1])
+    arithmetic = 2 * weights * samples
+    if passes == 2:  # the gradients of all weights, ∂loss/∂a of the hidden units, a (1 - a)
+        arithmetic += 2 * weights * samples + sum(sizes[1:]) * samples
+        arithmetic += 2 * (weights - sizes[0] * sizes[1]) * samples + 3 * hidden * samples
+    arithmetic += 2 * parameters * updates if updates < samples else 0
+    changed = 2 * parameters * updates
+    data = (sizes[0] + (sizes[-1] if passes == 2 else 0)) * samples
+    moved = data + result + (changed or parameters)
+    return Work(
+        arithmetic,
+        hidden * samples,
+        NUMBER * moved,
+        NUMBER * changed,
+        NUMBER * (parameters + data + result),
+    )
+
+
+OPERATIONS = {
+    operation.name: operation
+    for operation in (
+        Operation(
+            "dot",
+            "Dot product Σ a_i b_i of two vectors. size: their length",
+            {
+                "python": "for i in range(n): total += a[i] * b[i], over two lists",
+                "numpy": "a @ b",
+                "numba": "the python loop, compiled, over two arrays",
+            },
+            (1, 3, 10, 30, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000),
+            (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000),
+            _dot_problem,
+            _dot_work,
+            per_sample=False,
+        ),
+        Operation(
+            "forward",
+            "Outputs of a 1-size-1 network (sigmoid, biases) for {samples} samples. "
+            "size: hidden units",
+            {
+                "python": "sample by sample, in lists",
+                "numpy": "all samples in one matrix",
+                "numba": "compiled, in blocks of 256 samples",
+            },
+            (1, 4, 16, 64, 128, 256, 1024),
+            (1, 8, 32, 128, 512),
+            _forward_problem,
+            lambda size, samples: network_work(
+                (1, size, 1), samples, passes=1, updates=0, result=samples
+            ),
+        ),
+        Operation(
+            "backward",
+            "Loss and gradient of a 1-size-1 network over {samples} samples: a forward and a "
+            "backward pass. size: hidden units",
+            {
+                "python": "sample by sample, in lists",
+                "numpy": "in blocks of 1024 samples",
+                "numba": "compiled, in blocks of 256 samples",
+            },
+            (1, 4, 16, 64, 128, 256, 1024),
+            (1, 8, 32, 128, 512),
+            _backward_problem,
+            lambda size, samples: network_work(
+                (1, size, 1), samples, passes=2, updates=0, result=3 * size + 1
+            ),
+        ),
+        Operation(
+            "sgd_epoch",
+            "One epoch of per-sample SGD: {samples} updates of a 1-size-1 network, one for each "
+            "sample, in the order given. size: hidden units",
+            {
+                "python": "sample by sample, in lists",
+                "numpy": "sample by sample, in arrays of one row",
+                "numba": "sample by sample, compiled",
+            },
+            (1, 4, 16, 64, 128, 256, 1024),
+            (1, 8, 32, 128, 512),
+            _epoch_problem(1),
+            lambda size, samples: network_work((1, size, 1), samples, passes=2, updates=samples),
+        ),
+        Operation(
+            "gd_epoch",
+            "One epoch of gradient descent: one update of a 1-size-1 network from all {samples} "
+            "samples. size: hidden units",
+            {
+                "python": "sample by sample, in lists; then one update",
+                "numpy": "all samples in one matrix; then one update",
+                "numba": "compiled, in blocks of 256 samples; then one update",
+            },
+            (1, 4, 16, 64, 128, 256, 1024),
+            (1, 8, 32, 128, 512),
+            _epoch_problem(None),
+            lambda size, samples: network_work((1, size, 1), samples, passes=2, updates=1),
+        ),
+    )
+}
+
+
+class DisagreementError(ArithmeticError):
+    """Contestants that should give the same numbers do not, so timing them means nothing."""
+
+
+def check_agreement(problem: Problem, engines: Sequence[str], what: str) -> None:
+    """Let each engine do the work once; DisagreementError unless all give the same numbers."""
+    if not engines:
+        return
+    first = problem.result(engines[0])
+    for engine in engines[1:]:
+        other = problem.result(engine)
+        allowed = 1e-8 * (np.abs(first).max() + 1e-300)
+        if first.shape != other.shape or not (np.abs(other - first) <= allowed).all():
+            raise DisagreementError(
+                f"{what}: the engines {engines[0]} and {engine} do not give the same numbers, "
+                "so they are not timed"
+            )

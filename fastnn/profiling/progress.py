@@ -1,0 +1,28 @@
+"""The progress bar of the profiler."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastnn.profiling.comparing import Report
+
+
+@contextmanager
+def show_progress(enabled: bool) -> Iterator[Report]:
+    """Give what shows on the standard error stream what is being done; nothing unless *enabled*."""
+    if not enabled:
+        yield lambda what, part: None
+        return
+    from rich import progress
+    from rich.console import Console
+
+    bar = progress.Progress(
+        progress.SpinnerColumn(),
+        progress.BarColumn(bar_width=24),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("{task.description}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda what, part: bar.update(task, description=what, completed=part)
