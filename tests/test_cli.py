@@ -1,5 +1,6 @@
 """The command line: what it prints, where, and its exit codes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -105,6 +106,91 @@ def test_plot_without_matplotlib(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     message = fails_with(["demo", "gate", "--plot", str(tmp_path)], capsys)
     assert "pip install 'fastnn-jit[plot]'" in message
+
+
+@pytest.fixture
+def quick_profile(monkeypatch):
+    """Without the parts of the profiler that take seconds."""
+    from fastnn.profiling import comparing
+
+    monkeypatch.setattr(comparing, "compile_seconds", lambda what, timeout: 1.5)
+    monkeypatch.setattr(comparing, "measure_ceilings", lambda seconds: None)
+    monkeypatch.setattr(comparing, "POINT_SECONDS", 0.001)
+
+
+def test_profile_prints_and_writes(tmp_path, capsys, quick_profile):
+    results, picture = tmp_path / "p.json", tmp_path / "p.png"
+    command = ["profile", "--ops", "dot", "--sizes", "2,16", "--engines", "numpy,python"]
+    assert main([*command, "--json", str(results), "--plot", str(picture)]) == 0
+    output = capsys.readouterr().out
+    assert "dot: Dot product" in output
+    assert str(results) in output
+    saved = json.loads(results.read_text(encoding="utf-8"))
+    points = [(row["operation"], row["size"], row["engine"]) for row in saved["results"]]
+    assert points == [("dot", n, engine) for n in (2, 16) for engine in ("python", "numpy")]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_profile_of_a_network(capsys):
+    command = ["profile", "--layers", "2,3,1", "--samples", "20", "--batch-size", "all"]
+    assert main([*command, "--engines", "numpy,python", "--seconds", "1"]) == 0
+    output = capsys.readouterr().out
+    assert "An epoch of 2-3-1" in output
+    assert "engine='numpy' is" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ops", "dott"], "Did you mean 'dot'?"),
+        (["--ops", ""], "ops must name at least one"),
+        (["--engines", "nunba"], "Did you mean 'numba'?"),
+        (["--sizes", "10,0"], "sizes[1] must be at least 1, got 0"),
+        (["--sizes", "ten"], "--sizes takes whole numbers, got 'ten'"),
+        (["--seconds", "soon"], "--seconds takes a number, got 'soon'"),
+        (["--layers", "3"], "layer_sizes"),
+        (["--layers", "3,1", "--ops", "dot"], "without a network"),
+        (["--batch-size", "3"], "--batch-size belongs to --layers"),
+        (["--plot", "p.xyz"], ".png, .svg or .pdf"),
+        (
+            ["--ops", "sgd_epoch", "--sizes", "64", "--samples", "1000000", "--engines", "python",
+             "--seconds", "1"],
+            "nothing was measured. sgd_epoch at size 64 on python: one run would take about",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_requests_to_profile(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert message in fails_with(["profile", *arguments], capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_profile_into_a_folder(tmp_path, capsys):
+    message = fails_with(["profile", "--json", str(tmp_path)], capsys)
+    assert message.startswith(f"fastnn: cannot write {tmp_path}: ")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+def test_profile_where_one_may_not_write(tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    assert "ermission" in fails_with(["profile", "--json", str(tmp_path / "p.json")], capsys)
+
+
+def test_profile_where_writing_fails(capsys, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(cli.Path, "open", refuse)
+    message = fails_with(["profile", "--json", "p.json"], capsys)
+    assert message == "fastnn: cannot write p.json: Permission denied\n"
+
+
+def test_profile_of_engines_that_disagree(capsys, monkeypatch, quick_profile):
+    from fastnn.profiling import operations
+
+    monkeypatch.setattr(operations, "loop_dot", lambda a, b: 0.0)
+    assert main(["profile", "--ops", "dot", "--sizes", "8", "--engines", "python,numpy"]) == 1
+    assert "do not give the same numbers" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_the_command_and_not_only_one_training(capsys, monkeypatch):

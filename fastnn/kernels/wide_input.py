@@ -25,6 +25,12 @@ B² n_in / 2 multiplications for G and as many times n_hidden / n_in for the sum
 size balances these against W's trips through the cache. Of G only what lies on and below the
 diagonal is computed, in strips of a few rows.
 
+All products are done in small parts, because those keep OpenBLAS from using threads. They cost
+nothing: 784-512 in float32, in blocks of 64, takes 7.1 + 10.6 µs a sample for Z and the update of
+W, in whole products 9.7 + 8.1. Threads would have to meet three times in a block, which is every
+0.5 to 2 ms; with other work on the cores, a meeting waits for the scheduler. 784-512-10 in whole
+products on 4 threads of a busy machine: 81 to 650 µs a sample; on one: 25 to 37.
+
 Above the first layer the weights are kept transposed meanwhile, one output's weights in a row, so
 that the lanes run over a layer's inputs however few its outputs are.
 
@@ -40,11 +46,11 @@ import numpy as np
 
 from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.products import Matrix, inputs_at_once, multiply
+from fastnn.kernels.products import Matrix, multiply
 from fastnn.kernels.rows import make_activate, make_finish, make_times_slope, transpose
 
 # When it pays, measured against the kernels that go sample by sample (time ratio; one core, 10
-# outputs, relu; float32 / float64). Inputs x first layer's units:
+# outputs, relu; float32 / float64; on a busy machine, ± 0.1). Inputs x first layer's units:
 #   32x64    1.06 / 1.03    48x64   0.98 / 0.85    64x32   0.99 / 0.88    64x512  0.85 / 0.64
 #   128x8    0.99 / 1.09    128x16  0.40 / 0.87    256x8   0.78 / 0.98    784x8   0.64 / 0.97
 #   784x128  0.36 / 0.41    784x512 0.37 / 0.32    without a hidden layer, 784x10: 0.32 / 0.45
@@ -54,10 +60,10 @@ LEAST_WEIGHTS = 2048
 
 #: Samples in a block; `fastnn.training` cuts epochs at multiples of it.
 BLOCK = np.uint64(64)
-#: Rows of G in one product.
-STRIP = np.uint64(16)
-#: Inputs from which a product in parts is faster than a whole one.
-LEAST_PART = np.uint64(64)
+#: Inputs and units in one product with W; rows of G, and inputs, in one product for G. That is 2^18
+#: multiplications each, up to which OpenBLAS never starts threads and, with AVX-512, packs nothing.
+TILE = np.uint64(64)
+STRIP, STRIP_INPUTS = np.uint64(16), np.uint64(256)
 
 _0, _1, _2, _3 = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
 _4, _16 = np.uint64(4), np.uint64(16)
@@ -110,42 +116,34 @@ def _gather(X, order, epoch, position, n, workspace, x):
             workspace[x + s * n_in + i] = X[row, i]
 
 
-@inner
-def _part(n_in, n_hidden, n):
-    """How many inputs one product takes: see `products.UNPACKED`, unless that is too few."""
-    some = np.uint64(inputs_at_once(np.int64(n_in), np.int64(n_hidden), np.int64(n)))
-    return some if some >= LEAST_PART else n_in
-
-
 @functools.cache
 def _make_enter_block(bias: bool) -> Any:
     """Make Z = X W + b and G = X Xᵀ of n samples."""
 
     @inner
     def enter_block(layers, p, workspace, places, n):
-        n_in, n_hidden, W, b = (
-            layers[0, N_IN],
-            layers[0, N_OUT],
-            layers[0, WEIGHTS],
-            layers[0, BIAS],
-        )
+        n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
+        W, b = layers[0, WEIGHTS], layers[0, BIAS]
         one, zero = p.dtype.type(1), p.dtype.type(0)
         scalars = workspace[places.scalars : places.scalars + _2]
         for s in range(n):
             for j in range(n_hidden):
                 workspace[places.z + s * n_hidden + j] = p[b + j] if bias else zero
-        Z = Matrix(workspace, places.z, n_hidden, False)
-        some = _part(n_in, n_hidden, n)
-        for i in range(_0, n_in, some):
+        for i in range(_0, n_in, TILE):
             X = Matrix(workspace, places.x + i, n_in, False)
-            weights = Matrix(p, W + i * n_hidden, n_hidden, False)
-            multiply(one, X, weights, one, Z, (n, min(some, n_in - i), n_hidden), scalars)
-        all_turned = Matrix(workspace, places.x, n_in, True)
-        for s in range(_0, n, STRIP):
-            rows = min(STRIP, n - s)
-            X = Matrix(workspace, places.x + s * n_in, n_in, False)
-            G = Matrix(workspace, places.gram + s * BLOCK, BLOCK, False)
-            multiply(one, X, all_turned, zero, G, (rows, n_in, s + rows), scalars)
+            for j in range(_0, n_hidden, TILE):
+                weights = Matrix(p, W + i * n_hidden + j, n_hidden, False)
+                Z = Matrix(workspace, places.z + j, n_hidden, False)
+                sizes = (n, min(TILE, n_in - i), min(TILE, n_hidden - j))
+                multiply(one, X, weights, one, Z, sizes, scalars)
+        for i in range(_0, n_in, STRIP_INPUTS):
+            turned = Matrix(workspace, places.x + i, n_in, True)
+            for s in range(_0, n, STRIP):
+                rows = min(STRIP, n - s)
+                X = Matrix(workspace, places.x + s * n_in + i, n_in, False)
+                G = Matrix(workspace, places.gram + s * BLOCK, BLOCK, False)
+                sizes = (rows, min(STRIP_INPUTS, n_in - i), s + rows)
+                multiply(one, X, turned, one if i > _0 else zero, G, sizes, scalars)
 
     return enter_block
 
@@ -156,20 +154,17 @@ def _make_leave_block(bias: bool) -> Any:
 
     @inner
     def leave_block(layers, p, workspace, places, n):
-        n_in, n_hidden, W, b = (
-            layers[0, N_IN],
-            layers[0, N_OUT],
-            layers[0, WEIGHTS],
-            layers[0, BIAS],
-        )
+        n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
+        W, b = layers[0, WEIGHTS], layers[0, BIAS]
         one = p.dtype.type(1)
         scalars = workspace[places.scalars : places.scalars + _2]
-        D = Matrix(workspace, places.d, n_hidden, False)
-        some = _part(n_in, n_hidden, n)
-        for i in range(_0, n_in, some):
+        for i in range(_0, n_in, TILE):
             X = Matrix(workspace, places.x + i, n_in, True)
-            weights = Matrix(p, W + i * n_hidden, n_hidden, False)
-            multiply(-one, X, D, one, weights, (min(some, n_in - i), n, n_hidden), scalars)
+            for j in range(_0, n_hidden, TILE):
+                D = Matrix(workspace, places.d + j, n_hidden, False)
+                weights = Matrix(p, W + i * n_hidden + j, n_hidden, False)
+                sizes = (min(TILE, n_in - i), n, min(TILE, n_hidden - j))
+                multiply(-one, X, D, one, weights, sizes, scalars)
         if bias:
             for s in range(n):
                 for j in range(n_hidden):

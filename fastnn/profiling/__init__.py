@@ -86,21 +86,20 @@ def profile(
         seconds = validation.positive(seconds, "seconds")
     if batch_size is not None:
         batch_size = validation.integer(batch_size, "batch_size", 1)
-    with show_progress(validation.boolean(progress, "progress")) as report:
-        if network is not None:
-            if ops is not None or sizes is not None:
-                raise ValueError("ops and sizes are for profiling without a network")
-            net = network if isinstance(network, Network) else Network(network, seed=0)
-            return NetworkAnalysis(net, samples, batch_size, chosen, quick, seconds, report).run()
-        return Comparison(
-            _choices(list(OPERATIONS) if ops is None else ops, OPERATIONS, "ops"),
-            _sizes(sizes),
-            chosen,
-            samples,
-            quick,
-            seconds,
-            report,
-        ).run()
+    progress = validation.boolean(progress, "progress")
+    if network is None:
+        chosen_ops = _choices(list(OPERATIONS) if ops is None else ops, OPERATIONS, "ops")
+        chosen_sizes = _sizes(sizes)
+        with show_progress(progress) as report:
+            return Comparison(
+                chosen_ops, chosen_sizes, chosen, samples, quick, seconds, report
+            ).run()
+    if ops is not None or sizes is not None:
+        raise ValueError("ops and sizes are for profiling without a network")
+    net = network if isinstance(network, Network) else Network(network, seed=0)
+    analysis = NetworkAnalysis(net, samples, batch_size, chosen, quick, seconds)
+    with show_progress(progress) as report:
+        return analysis.run(report)
 
 
 def _choices(names: Any, table: Any, argument: str) -> list[str]:

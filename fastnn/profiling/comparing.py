@@ -13,7 +13,7 @@ from fastnn.profiling.result import Profile, Row
 #: Seconds for everything.
 SECONDS, QUICK_SECONDS = 240.0, 42.0
 #: A single run may take this part of them.
-LONGEST_RUN = 1 / 100
+LONGEST_RUN = 1 / 80
 #: And finding out compile times this part.
 COMPILING = 1 / 3
 #: The most seconds for one engine at one size.

@@ -22,7 +22,7 @@ import scipy
 
 from fastnn._version import __version__
 from fastnn.activations import ACTIVATIONS
-from fastnn.profiling.measuring import Contestant, measure
+from fastnn.profiling.measuring import PROCESSOR_TIME, Contestant, measure
 from fastnn.profiling.operations import Work, aligned
 
 #: The sizes of vectors, in bytes, for which memory is measured.
@@ -72,6 +72,7 @@ def facts() -> dict[str, Any]:
         "fastnn": __version__,
         "blas_threads": blas_threads(),
         "dtype": "float64",
+        "clock": "processor time" if PROCESSOR_TIME else "wall time",
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 

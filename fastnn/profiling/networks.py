@@ -192,9 +192,9 @@ class NetworkProfile(Result):
         yield Text(f"An epoch of {layers} ({', '.join(self.activations)})", style="bold")
         yield Text(facts_as_text(self.machine))
         yield Text(
-            f"{self.samples:,} samples in random order, {batch}, SGD. Seconds are medians; ± is "
-            "half the distance between the quartiles. The engines are checked to give the "
-            "same parameters first."
+            f"{self.samples:,} samples in random order, {batch}, SGD. Times are medians of "
+            f"{self.machine['clock']}; ± is half the distance between the quartiles. The engines "
+            "are checked to give the same parameters first."
         )
         yield Text()
         numba = self.epoch_seconds.get("numba")
@@ -280,7 +280,6 @@ class NetworkAnalysis:
         engines: Sequence[str],
         quick: bool,
         seconds: float | None,
-        report: Callable[[str, float], object],
     ):
         self._architecture = net._architecture
         self._start = net.parameters
@@ -288,14 +287,15 @@ class NetworkAnalysis:
         self._batch_size = samples if batch_size is None else min(batch_size, samples)
         self._engines = engines
         self._seconds = seconds or (QUICK_SECONDS if quick else SECONDS)
-        self._report = report
+        self._report: Callable[[str, float], object] = lambda what, part: None
         self._started = time.perf_counter()
         self._check_memory()
         self._data = _samples_for(net._architecture, samples)
         self._order = np.random.default_rng(1).permutation(samples)[np.newaxis]
 
-    def run(self) -> NetworkProfile:
-        """Measure everything; one BLAS thread meanwhile."""
+    def run(self, report: Callable[[str, float], object]) -> NetworkProfile:
+        """Measure everything; one BLAS thread meanwhile. *report* as for `Comparison`."""
+        self._report = report
         architecture = self._architecture
         with measuring() as machine:
             machine["dtype"] = str(architecture.dtype)
@@ -476,11 +476,11 @@ class NetworkAnalysis:
                 ("activation='relu'", "Another network: it trains differently.", with_relu, batch)
             )
         found = []
-        for change, *details in tries:
+        for change, effect, other, batch in tries:
             if time.perf_counter() - self._started > self._seconds:
                 notes.append(f"{change} was not tried: the {self._seconds:g} s were over.")
             else:
-                found.append(self._change(epoch, change, *details))
+                found.append(self._change(epoch, change, effect, other, batch))
         return found
 
     def _change(

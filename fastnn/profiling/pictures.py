@@ -129,7 +129,8 @@ def _speed_ups(profile: Profile, name: str) -> list[str]:
         return []
     size = max(common)
     ratios = (
-        f"{times(found[size] / compiled[size])} × {engine}" for engine, found in seconds.items()
+        f"{times(found[size] / compiled[size])} × as fast as {engine}"
+        for engine, found in seconds.items()
     )
     return [f"at {size:,}, compiled is {', '.join(ratios)}"]
 

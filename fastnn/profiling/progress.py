@@ -8,19 +8,23 @@ from fastnn.profiling.comparing import Report
 
 @contextmanager
 def show_progress(enabled: bool) -> Iterator[Report]:
-    """Give what shows on the standard error stream what is being done; nothing unless *enabled*."""
-    if not enabled:
-        yield lambda what, part: None
-        return
+    """Give what shows in the terminal what is being done; nothing unless *enabled*.
+
+    It shows on the standard error stream, and only if that is a terminal.
+    """
     from rich import progress
     from rich.console import Console
 
+    console = Console(stderr=True)
+    if not enabled or not console.is_terminal:
+        yield lambda what, part: None
+        return
     bar = progress.Progress(
         progress.SpinnerColumn(),
         progress.BarColumn(bar_width=24),
         progress.TimeElapsedColumn(),
         progress.TextColumn("{task.description}"),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
     )
     with bar:

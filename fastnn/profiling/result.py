@@ -275,9 +275,9 @@ class Profile(Result):
         yield Text("Loop against vector against compiled", style="bold")
         yield Text(facts_as_text(self.machine))
         yield Text(
-            "Seconds are medians over rounds of all engines in turn; ± is half the distance "
-            "between the quartiles. An engine is checked to give the others' numbers first. "
-            "Compilation, validation of the data and loading are not in the times."
+            f"Times are medians of {self.machine['clock']} over rounds of all engines in turn; ± "
+            "is half the distance between the quartiles. An engine is checked to give the others' "
+            "numbers first. Compilation and the making of the data are not in the times."
         )
         for operation in self.operations:
             yield Text()
@@ -393,7 +393,7 @@ def _nearness(row: Row | None) -> str:
 
 def _rounded(number: float) -> str:
     """A number with two digits: what an estimate is good for."""
-    return f"{float(f'{number:.2g}'):,.0f}" if number >= 10 else f"{number:.1f}"
+    return f"{float(f'{number:.2g}'):,.0f}" if number >= 9.95 else f"{number:.1f}"
 
 
 def new_table(

@@ -1,0 +1,366 @@
+"""The profiler: what it measures, says, cuts and refuses."""
+
+import itertools
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import profiling
+from fastnn.profiling import comparing, networks
+from fastnn.profiling.cold import compile_seconds
+from fastnn.profiling.machine import Ceilings, jit_is_on
+from fastnn.profiling.measuring import (
+    FEWEST_ROUNDS,
+    Contestant,
+    duration,
+    estimate,
+    geometric_crossings,
+    measure,
+    summarise,
+    times,
+)
+from fastnn.profiling.operations import (
+    ENGINES,
+    OPERATIONS,
+    DisagreementError,
+    Problem,
+    aligned,
+    check_agreement,
+    network_work,
+)
+from fastnn.profiling.result import Profile, Row
+
+CEILINGS = Ceilings(8e9, 1e-9, (1024, 4096), (32e9, 8e9), (16e9, 4e9))
+SLOW = Contestant(lambda: sum(range(100)))
+
+
+@pytest.fixture(autouse=True)
+def no_long_measurements(monkeypatch):
+    """The parts that take seconds, and have tests of their own."""
+    monkeypatch.setattr(comparing, "compile_seconds", lambda what, timeout: 1.5)
+    monkeypatch.setattr(comparing, "measure_ceilings", lambda seconds: CEILINGS)
+    monkeypatch.setattr(
+        networks.NetworkAnalysis, "_compile_seconds", lambda self: 2.0, raising=True
+    )
+
+
+@pytest.fixture(scope="module")
+def machine():
+    return {
+        "cpu": "A processor", "cores": 4, "system": "Linux", "python": "3.11", "numpy": "2.4",
+        "numba": "0.68", "fastnn": "0.1", "blas_threads": 1, "dtype": "float64",
+        "clock": "wall time", "date": "2026-11-21T00:00:00+00:00",
+    }  # fmt: skip
+
+
+def row(operation, size, engine, seconds):
+    return Row(operation, size, engine, 1000, summarise([seconds, seconds, 1.2 * seconds]))
+
+
+def made_up(machine, seconds):
+    """A profile of dot with these {engine: {size: seconds}}."""
+    found = Profile(machine, 1000)
+    for engine, by_size in seconds.items():
+        found.rows += [row("dot", size, engine, value) for size, value in by_size.items()]
+    return found
+
+
+def test_durations_and_ratios_read_well():
+    assert duration(4.1234e-6) == "4.12 µs"
+    assert duration(99.96e-9) == "100 ns"
+    assert duration(0.0123) == "12.3 ms"
+    assert duration(90) == "90.0 s"
+    assert duration(600) == "10.0 min"
+    assert duration(3 * 3600) == "3.00 h"
+    assert duration(864_000) == "10.0 days"
+    assert [times(ratio) for ratio in (0.5, 4.14, 1234.5)] == ["0.50", "4.1", "1,234"]
+
+
+def test_crossings_are_found_on_logarithmic_scales():
+    assert geometric_crossings([1, 100], [0.1, 10]) == [(pytest.approx(10), True)]
+    assert geometric_crossings([1, 100], [10, 0.1]) == [(pytest.approx(10), False)]
+    assert geometric_crossings([1, 10], [2, 3]) == []
+    assert geometric_crossings([1, 10, 100], [0.5, 1.01, 0.5], 0.05) == []
+
+
+def test_every_contestant_gets_its_rounds():
+    timings = measure({"a": Contestant(lambda: None), "b": SLOW}, seconds=0.0)
+    assert {timing.rounds for timing in timings.values()} == {FEWEST_ROUNDS}
+    for timing in timings.values():
+        assert 0 < timing.best <= timing.lower <= timing.median <= timing.upper
+        assert timing.spread >= 0
+    assert timings["a"].median < timings["b"].median
+
+
+def test_each_round_starts_from_a_reset():
+    calls = []
+    contestant = Contestant(lambda: calls.append("run"), lambda: calls.append("reset"))
+    contestant._number = 2
+    contestant.round()
+    assert calls == ["reset", "run", "run"]
+
+
+def test_an_estimate_does_only_a_part():
+    tried = []
+
+    def prepare(amount):
+        tried.append(amount)
+        return lambda: sum(range(1000 * amount))
+
+    seconds, amount = estimate(prepare, 10**9, compiles=False)
+    assert max(tried) == amount < 10**7
+    assert seconds > 100
+
+
+def test_arrays_begin_on_a_cache_line():
+    assert {aligned(size).ctypes.data % 64 for size in (1, 3, 8, 1000)} == {0}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_engines_agree(name):
+    check_agreement(OPERATIONS[name].problem(5, 8), ENGINES, name)
+
+
+def test_disagreement_is_an_error():
+    wrong = Problem(lambda engine: SLOW, lambda engine: np.array([len(engine)]))
+    with pytest.raises(DisagreementError, match="dot: the engines numba and python do not"):
+        check_agreement(wrong, ["numba", "numpy", "python"], "dot")
+    with pytest.raises(DisagreementError):  # NaN agrees with nothing
+        check_agreement(
+            Problem(lambda engine: SLOW, lambda engine: np.array(np.nan)), ENGINES[:2], ""
+        )
+
+
+def test_the_work_of_a_network_is_counted():
+    forward = network_work((1, 2, 1), 10, passes=1, updates=0, result=10)
+    assert forward.arithmetic == 2 * 4 * 10  # four weights, each with one product and one sum
+    assert forward.activations == 2 * 10
+    assert forward.moved == 8 * (10 + 10 + 7)
+    per_sample = network_work((1, 2, 1), 10, passes=2, updates=10)
+    assert per_sample.changed == 2 * 8 * 7 * 10
+    assert per_sample.arithmetic > 2 * forward.arithmetic
+
+
+def test_nearness_to_the_lower_ceiling():
+    dot = OPERATIONS["dot"].work(64, 0)  # 1 KiB: read at 32e9 bytes/s; 128 operations at 8e9/s
+    near = CEILINGS.nearness(dot, 64e-9)
+    assert (near.limit, near.share) == ("memory", pytest.approx(0.5))
+    assert near.roof == pytest.approx(128 / 32e-9)
+    sigmoids = network_work((1, 8, 1), 1000, passes=1, updates=0)
+    near = CEILINGS.nearness(sigmoids, 1.0)
+    assert (near.limit, near.share) == ("arithmetic", pytest.approx(8000e-9 + 32_000 / 8e9))
+    assert CEILINGS._speed(CEILINGS.read, 2048) == pytest.approx(16e9)
+    assert CEILINGS._speed(CEILINGS.read, 10**9) == 8e9
+
+
+@pytest.mark.skipif(not jit_is_on(), reason="NUMBA_DISABLE_JIT is set")
+def test_the_ceilings_of_this_machine(monkeypatch):
+    from fastnn.profiling import machine
+
+    monkeypatch.setattr(machine, "HELD", (4096, 65536))
+    found = machine.measure_ceilings(0.05)
+    assert found.peak > 1e8
+    assert 1e-12 < found.activation < 1e-6
+    assert found.read[0] >= found.read[1] > 1e8
+    assert found.changed[0] >= found.changed[1] > 1e8
+    assert "4 KiB" in found.as_text()
+    assert found.as_dict()["memory"][1]["bytes"] == 65536
+
+
+def test_crossovers_in_words(machine):
+    sizes = (1, 10, 100, 1000)
+    profile = made_up(
+        machine,
+        {
+            "python": dict(zip(sizes, (1e-7, 1e-6, 1e-5, 1e-4), strict=True)),
+            "numpy": dict(zip(sizes, (1e-6, 1e-6, 1e-6, 2e-6), strict=True)),
+            "numba": dict(zip(sizes, (1e-8, 1e-7, 2e-6, 2e-6), strict=True)),
+        },
+    )
+    said = [crossover.as_text() for crossover in profile.crossovers("dot")]
+    assert said == [
+        "NumPy against the Python loop: overtakes at about size 10.",
+        "numba is faster than the Python loop at all sizes measured, 1 to 1,000.",
+        "numba against NumPy: is ahead at first, falls behind at about size 59.",
+    ]
+    changes = profile.to_dict()["crossovers"][0]["changes"]
+    assert changes[0]["overtakes"]
+    profile.compile_seconds["dot"] = 1.0
+    text = str(profile)
+    assert "Compile time: 1.00 s" in text
+    assert "won back" not in text  # at the largest size numba gains nothing
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A real profile of everything, as small as can be."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparing, "compile_seconds", lambda what, timeout: 1.5)
+        patch.setattr(comparing, "measure_ceilings", lambda seconds: CEILINGS)
+        patch.setattr(comparing, "LONGEST_RUN", 1.0)
+        patch.setattr(comparing, "QUICK_POINT_SECONDS", 0.001)
+        return profiling.profile(sizes=[2, 8], samples=8, quick=True)
+
+
+def test_a_profile_has_a_row_for_every_point(small):
+    points = [(row.operation, row.size, row.engine) for row in small.rows]
+    assert points == list(itertools.product(OPERATIONS, (2, 8), ENGINES))
+    assert not [note for note in small.notes if "left out" in note]
+    assert small.seconds("dot", "numpy").keys() == {2, 8}
+
+
+def test_a_profile_as_json(small, tmp_path):
+    small.save(tmp_path / "p.json")
+    saved = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
+    first = saved["results"][0]
+    assert {"operation", "size", "engine", "median_seconds", "spread", "rounds"} <= first.keys()
+    assert {"cpu", "blas_threads", "python", "numpy", "numba", "fastnn"} <= saved["machine"].keys()
+    assert saved == json.loads(small.to_json())
+    if jit_is_on():
+        assert len(saved["roofline"]) == 2 * len(OPERATIONS)
+        assert saved["compile_seconds"]["gd_epoch"] == 1.5
+
+
+def test_a_profile_as_text(small):
+    text = str(small)
+    assert max(map(len, text.splitlines())) <= 100
+    for name, operation in OPERATIONS.items():
+        assert f"{name}: {operation.line.format(samples=8)}"[:80] in text
+    assert "one thread" in text or "threadpoolctl" in text
+    assert np.__version__ in text
+
+
+def test_a_profile_as_a_frame(small, monkeypatch):
+    frame = small.to_pandas()
+    assert len(frame) == len(small.rows)
+    assert (frame.median_seconds > 0).all()
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        small.to_pandas()
+
+
+def test_a_profile_as_a_picture(small, tmp_path):
+    from matplotlib import pyplot
+
+    figure = small.plot()
+    assert len(figure.axes) == len(OPERATIONS) + jit_is_on()
+    figure.savefig(tmp_path / "p.png")
+    pyplot.close(figure)
+
+
+def test_what_would_take_hours_is_estimated_and_left_out():
+    profile = fastnn.profile(
+        ops="sgd_epoch", sizes=[64], engines="python", samples=10**6, seconds=1.0
+    )
+    assert profile.rows == []
+    (note,) = profile.notes
+    assert "sgd_epoch at size 64 on python: one run would take about" in note
+    assert "left out. With --seconds" in note
+
+
+def test_what_does_not_fit_into_memory_is_left_out():
+    profile = fastnn.profile(ops="dot", sizes=[10**13], engines=["python", "numpy"], seconds=1.0)
+    assert profile.rows == []
+    assert ["of memory" in note for note in profile.notes] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"ops": "dott"}, ValueError, "ops='dott' is not known. Did you mean 'dot'?"),
+        ({"ops": []}, ValueError, "ops must name at least one"),
+        ({"ops": 3}, TypeError, "ops must be a name or a list"),
+        ({"engines": ["nunba"]}, ValueError, "Did you mean 'numba'?"),
+        ({"sizes": [10, 0]}, ValueError, r"sizes\[1\] must be at least 1, got 0"),
+        ({"sizes": []}, ValueError, "sizes must name at least one"),
+        ({"sizes": "10"}, TypeError, "sizes must be a list"),
+        ({"sizes": [1.5]}, TypeError, r"sizes\[0\] must be a whole number"),
+        ({"samples": 0}, ValueError, "samples must be at least 1"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"seconds": -1}, ValueError, "seconds must be above 0"),
+        ({"network": [1, 1], "ops": "dot"}, ValueError, "without a network"),
+        ({"network": [3]}, ValueError, "layer_sizes"),
+        ({"network": [1, 1], "samples": 10**13}, ValueError, "of memory"),
+    ],
+)
+def test_bad_requests(arguments, error, message):
+    with pytest.raises(error, match=message):
+        fastnn.profile(**arguments)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_network_of_ones_own(batch_size, monkeypatch, tmp_path):
+    tried = []
+
+    def change(self, epoch, change, effect, architecture, batch):
+        tried.append((change, architecture.sizes, batch))
+        return networks.Change(change, effect, epoch / 2, 2.0)
+
+    monkeypatch.setattr(networks.NetworkAnalysis, "_change", change)
+    monkeypatch.setattr(networks, "_EPOCH", 0.0)
+    monkeypatch.setattr(networks, "_STEP", 0.0)
+    net = fastnn.Network([3, 8, 2], seed=0)
+    before = net.parameters.copy()
+    result = fastnn.profile(net, samples=24, batch_size=batch_size)
+    np.testing.assert_array_equal(net.parameters, before)
+    assert [row.engine for row in result.rows] == list(ENGINES)
+    text = str(result)
+    assert "An epoch of 3-8-2 (sigmoid, identity)" in text
+    if jit_is_on():
+        steps = [(step.layer, step.phase) for step in result.steps]
+        assert steps == [
+            (1, "forward"), (1, "update"), (2, "forward"), (2, "backward"), (2, "update")
+        ]  # fmt: skip
+        assert sum(step.share for step in result.steps) == pytest.approx(1)
+        assert [entry[0] for entry in tried] == [
+            "batch_size=24", "dtype='float32'", "4 units in layer 1", "activation='relu'"
+        ]  # fmt: skip
+        assert "dtype='float32' makes the epoch 2.00 times as fast" in text
+    saved = json.loads(result.to_json())
+    assert saved["results"][0]["size"] == "3-8-2"
+    assert saved["advice"][0].startswith("engine='numba' is")
+    result.plot().savefig(tmp_path / "n.png")
+
+
+@pytest.mark.skipif(not jit_is_on(), reason="NUMBA_DISABLE_JIT is set")
+def test_a_change_is_measured():
+    from dataclasses import replace
+
+    net = fastnn.Network([3, 64, 1], seed=0)
+    analysis = networks.NetworkAnalysis(net, 200, 1, ["numba"], True, 0.5)
+    smaller = replace(net._architecture, sizes=(3, 4, 1))
+    change = analysis._change(1.0, "4 units", "", smaller, 1)
+    assert change.gain > 1.2
+    assert change.seconds == pytest.approx(1 / change.gain)
+
+
+def test_an_epoch_that_takes_long_is_estimated(monkeypatch):
+    monkeypatch.setattr(networks, "LONGEST_RUN", 1e-3)
+    result = fastnn.profile([3, 8, 1], samples=20_000, engines="python", seconds=1.0)
+    (row,) = result.rows
+    assert row.estimated_from < 20_000
+    assert "samples were timed" in result.notes[0]
+    assert row.timing.median > 0.05
+
+
+@pytest.mark.skipif(not jit_is_on(), reason="NUMBA_DISABLE_JIT is set")
+def test_compile_time_is_that_of_a_fresh_process():
+    seconds = compile_seconds("dot", timeout=60)
+    assert 0.02 < seconds < 60
+    assert compile_seconds("nonsense", timeout=60) is None
+
+
+def test_importing_fastnn_does_not_import_the_profiler():
+    code = (
+        "import sys, fastnn; assert 'profile' in dir(fastnn);"
+        "print({'rich', 'matplotlib', 'numba', 'fastnn.profiling'} & set(sys.modules));"
+        "print(fastnn.profile.__module__)"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert output.split("\n")[:2] == ["set()", "fastnn.profiling"]
+    with pytest.raises(AttributeError, match="no attribute 'proffile'"):
+        _ = fastnn.proffile
