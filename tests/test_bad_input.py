@@ -79,6 +79,16 @@ BAD_X = {
         pd.DataFrame({"a": pd.to_datetime(["2026-01-01"]), "b": pd.to_datetime(["2026-01-02"])}),
         TypeError, ("real numbers",),
     ),
+    "frame with NA": (
+        pd.DataFrame({"a": pd.array([1, None], "Int64"), "b": [1.0, 2.0]}),
+        ValueError, ("finite", "X[1, 0] = nan"),
+    ),
+    "frame of too large integers": (
+        pd.DataFrame({"a": [10**400], "b": [1]}), (TypeError, ValueError), ()
+    ),
+    "frame of complex numbers": (
+        pd.DataFrame({"a": [1j], "b": [1.0]}), TypeError, ("real numbers",)
+    ),
     "frame with NaN": (
         pd.DataFrame({"a": [1.0, NAN], "b": [1.0, 2.0]}), ValueError, ("finite", "X[1, 0] = nan")
     ),
@@ -103,7 +113,21 @@ def test_bad_inputs_are_refused_by_every_method(net, source, method, what):
     X, kind, fragments = BAD_X[what]
     with unchanged(net, source), pytest.raises((ValueError, TypeError)) as error:
         METHODS[method](net, X)
+    kind = type(error.value) if isinstance(kind, tuple) and type(error.value) in kind else kind
     check(error, kind, ("X ", *fragments))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 300])
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+def test_predict_finds_every_number_that_is_not_finite(engine, n, bad):
+    """Also in an array that needs no conversion, where the engine itself looks."""
+    net = fastnn.Network([2, 3, 1], seed=0, engine=engine)
+    for row in {0, n // 2, n - 1}:
+        for column in (0, 1):
+            X = np.zeros((n, 2))
+            X[row, column] = bad
+            with pytest.raises(ValueError, match=rf"^X must be finite, got X\[{row}, {column}\]"):
+                net.predict(X)
 
 
 # y for three samples: (network's outputs and loss, what comes, the exception, the message)

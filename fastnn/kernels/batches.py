@@ -17,9 +17,10 @@ from fastnn.kernels.layout import N_IN, UNITS
 
 
 @functools.cache
-def make_train_batches(hidden: int, output: int, loss: int, bias: bool, mean: bool) -> Any:
+def make_train_batches(hidden: int, output: int, loss: int, bias: bool) -> Any:
     """Make the training kernel for these codes; most arguments are those of `Piece`.
 
+    With *mean* a batch's gradient is divided by its size.
     *gradient* is scratch as long as p, and is used for batches larger than a block. With
     *only_gradient* p stays as it is and gradient holds the last batch's summed gradient. With
     *keep* the samples, taken in order, are gathered once and stay in the workspace.
@@ -30,7 +31,7 @@ def make_train_batches(hidden: int, output: int, loss: int, bias: bool, mean: bo
 
     @kernel
     def train_batches(layers, p, X, Y, order, rates, start, stop, loss_sums, workspace,
-                      batch_size, gradient, only_gradient, keep):  # fmt: skip
+                      batch_size, mean, gradient, only_gradient, keep):  # fmt: skip
         prefer_wide_vectors()
         places = places_of(layers, BLOCK, len(X) if keep else 0)
         n_in, n_out = layers[0, N_IN], Y.shape[1]

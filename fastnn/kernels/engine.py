@@ -101,8 +101,8 @@ class _BatchTrainer:
         self._data = data
         self._batch_size = batch_size
         self._layers = _signed_table(architecture)
-        mean = architecture.reduction == "mean"
-        self._kernel = batches.make_train_batches(*_codes(architecture), mean)
+        self._mean = architecture.reduction == "mean"
+        self._kernel = batches.make_train_batches(*_codes(architecture))
         self._small = data.X.size + data.Y.size <= MOST_KEPT
         self._workspace = _block_workspace(architecture, len(data) if self._small else 0)
         self.gradient = new_scratch(architecture.n_parameters, architecture)
@@ -121,6 +121,7 @@ class _BatchTrainer:
             piece.loss_sums,
             self._workspace,
             self._batch_size,
+            self._mean,
             self.gradient,
             only_gradient,
             self._small and len(piece.order) == 0,

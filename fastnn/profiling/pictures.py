@@ -129,15 +129,14 @@ def _speed_ups(profile: Profile, name: str) -> list[str]:
         return []
     size = max(common)
     ratios = (
-        f"{times(found[size] / compiled[size])} × as fast as {engine}"
-        for engine, found in seconds.items()
+        f"{times(found[size] / compiled[size])} × {engine}" for engine, found in seconds.items()
     )
-    return [f"at {size:,}, compiled is {', '.join(ratios)}"]
+    return [f"speed compiled, at {size:,}: {', '.join(ratios)}"]
 
 
 def _draw_roofline(ax: Axes, profile: Profile, ceilings: Ceilings) -> None:
     points = [(row, row.nearness) for row in profile.rows if row.nearness is not None]
-    low = min((near.intensity for _, near in points), default=0.1) / 30
+    low = min([0.1, *(near.intensity for _, near in points)]) / 30
     high = max((near.intensity for _, near in points), default=10.0) * 6
     high = max(high, 3 * ceilings.peak / ceilings.read[-1])
     shown = (0, len(ceilings.held) // 2, len(ceilings.held) - 1)
@@ -200,7 +199,8 @@ def _draw_roofline(ax: Axes, profile: Profile, ceilings: Ceilings) -> None:
     )
     ax.yaxis.set_major_formatter(lambda speed, _place: f"{speed / 1e9:g}")
     _plain_axis(ax.xaxis)
-    bottom = min([near.speed for _, near in points] or [1e9])
+    ax.yaxis.set_minor_formatter(lambda _speed, _place: "")
+    bottom = min([low * ceilings.read[-1], *(near.speed for _, near in points)])
     ax.set_ylim(bottom / 2, 3 * ceilings.peak)
     ax.grid(alpha=0.25)
     ax.legend(fontsize=8, loc="lower right", frameon=False)

@@ -322,7 +322,8 @@ class Profile(Result):
         yield new_table(headings, lines, tight=True)
         if pairs:
             yield Text(
-                "numpy:python: how many times as fast as python numpy is."
+                f"{pairs[0][1]}:{pairs[0][0]} is how many times as fast as {pairs[0][0]} "
+                f"{pairs[0][1]} is."
                 + (" Ceiling: A arithmetic, M memory, see below." if near else "")
             )
         for crossover in self.crossovers(name):

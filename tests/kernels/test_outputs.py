@@ -21,7 +21,13 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    "network",
+    [
+        pytest.param(name, marks=[] if name in ("binary", "deep") else [pytest.mark.slow])
+        for name in NETWORKS
+    ],
+)
 def test_every_number_of_samples(network):
     for n in COUNTS:
         problem = make_problem(*NETWORKS[network], n=n)

@@ -24,6 +24,16 @@ PATHS = {
     "wide first layer": ([64, 33, 3], "cross_entropy", "relu"),
     "deep with a wide first layer": ([64, 33, 6, 3], "squared_error", ["tanh", "sigmoid"]),
 }
+
+
+def some_paths(*paths, fast):
+    """Parametrize with paths; all but the *fast* ones are slow, for they compile more kernels."""
+    return pytest.mark.parametrize(
+        "path",
+        [pytest.param(p, marks=[] if p in fast else [pytest.mark.slow]) for p in paths],
+    )
+
+
 WIDE_FIRST_LAYER = ("wide first layer", "deep with a wide first layer")
 
 
@@ -37,7 +47,7 @@ def test_each_path_agrees_with_numpy(path, batch_size):
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
-@pytest.mark.parametrize("path", ["fused, one input", "transposed", "deep", *WIDE_FIRST_LAYER])
+@some_paths("fused, one input", "transposed", "deep", *WIDE_FIRST_LAYER, fast=["transposed"])
 def test_without_biases_and_in_single_precision(path, batch_size):
     sizes, loss, activation = PATHS[path]
     check_training(make_problem(sizes, loss, activation, bias=False), batch_size, True)
@@ -163,7 +173,7 @@ def all_results(problem, batch_size):
     return [array.tobytes() for array in arrays]
 
 
-@pytest.mark.parametrize("path", PATHS)
+@some_paths(*PATHS, fast=["fused, one input", "mixed activations"])
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_what_is_in_scratch_memory_changes_no_bit(path, batch_size, monkeypatch):
     sizes, loss, activation = PATHS[path]
