@@ -41,7 +41,7 @@ def jit_is_on() -> bool:
 def one_thread() -> AbstractContextManager[object]:
     """Let BLAS use one thread inside the ``with`` block, if threadpoolctl is installed."""
     try:
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
     except ImportError:
         return contextlib.nullcontext()
     limits: AbstractContextManager[object] = threadpool_limits(1)
