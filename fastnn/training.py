@@ -17,6 +17,7 @@ from fastnn.engines import Engine, Piece, Samples
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.interrupts import remember_interrupt
+from fastnn.mapped import release_pages
 from fastnn.progress import TrainingBar
 from fastnn.stopping import EarlyStopping, StopRule
 
@@ -121,6 +122,7 @@ class _Run:
         except BaseException:
             before.restore(self.parameters, self.rng)
             raise
+        release_pages(self.job.samples.X)
         rows = len(piece.rates) * (piece.stop - piece.start)
         self._pace.took(rows, time.perf_counter() - started)
         self._part = piece if piece.stop < self._n else None

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.losses import Loss
+from fastnn.mapped import RELEASE_BYTES, release_pages
 
 #: Elements looked at in one go by the finite check, so that it needs no large temporary.
 _BLOCK_ELEMENTS = 1 << 18
@@ -215,6 +216,8 @@ def _finite_and_frozen(array: np.ndarray, dtype: np.dtype[np.floating], name: st
 def _check_finite(converted: np.ndarray, original: np.ndarray, name: str) -> None:
     flat = converted.reshape(-1)
     for start in range(0, flat.size, _BLOCK_ELEMENTS):
+        if start % (RELEASE_BYTES // converted.itemsize) == 0:
+            release_pages(original)
         bad = ~np.isfinite(flat[start : start + _BLOCK_ELEMENTS])
         if bad.any():
             where = np.unravel_index(start + int(bad.argmax()), converted.shape)

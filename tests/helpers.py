@@ -79,10 +79,10 @@ CORE = [
     Case("half_squared_error", "sigmoid", 2, 2, True, "float64"),
     Case("half_squared_error", "sigmoid", 3, 1, True, "float32"),
     Case("half_squared_error", "sigmoid", 2, 0, True, "float64"),
-    Case("squared_error", "relu", 2, 3, False, "float64"),
+    Case("half_squared_error", "identity", 2, 1, True, "float64"),
+    Case("squared_error", "tanh", 2, 3, False, "float64"),
     Case("binary_cross_entropy", "tanh", 2, 1, True, "float64"),
-    Case("cross_entropy", "identity", 3, 1, True, "float64"),
-    Case("cross_entropy", "sigmoid", 2, 0, True, "float64"),
+    Case("cross_entropy", "relu", 3, 1, True, "float64"),
 ]
 
 

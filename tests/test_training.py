@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import numpy as np
 import oracles
 import pytest
-from helpers import DTYPES, SLICINGS, data_for, random_state
+from helpers import DTYPES, ENGINES, SLICINGS, data_for, random_state
 
 import fastnn
 from fastnn import training
@@ -492,9 +492,18 @@ def test_a_divergence_error_is_an_arithmetic_error_and_can_be_pickled():
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "dtype", "rate"),
-    [(1, "float64", 2.0), (7, "float64", 8.0), (None, "float64", 1e9),
-     (1, "float32", 1.4), (7, "float32", 3.0), (None, "float32", 1e4)],
+    ("engine", "batch_size", "dtype", "rate"),
+    [
+        pytest.param(
+            engine, batch_size, dtype, rate,
+            marks=[pytest.mark.slow] if (engine, dtype) == ("numba", "float32") else [],
+        )
+        for engine in ENGINES
+        for batch_size, dtype, rate in [
+            (1, "float64", 2.0), (7, "float64", 8.0), (None, "float64", 1e9),
+            (1, "float32", 1.4), (7, "float32", 3.0), (None, "float32", 1e4),
+        ]
+    ],
 )  # fmt: skip
 def test_divergence_leaves_the_same_bits_however_training_is_cut(engine, batch_size, dtype, rate):
     """n = 150: with 64 rows a piece the loss overflows inside an epoch."""
