@@ -192,7 +192,7 @@ def _from_pandas(value: Any, array: np.ndarray) -> np.ndarray:
         return array
     try:
         converted: np.ndarray = value.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return array
     return converted
 

@@ -519,7 +519,7 @@ def test_divergence_leaves_the_same_bits_however_training_is_cut(engine, batch_s
 
     expected = trained("one epoch a piece")
     assert 1 < expected[0] < 25
-    for slicing in SLICINGS:
+    for slicing in ("as it is", "64 rows a piece", "all in one piece", "three epochs a piece"):
         assert trained(slicing) == expected, slicing
 
 
