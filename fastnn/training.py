@@ -187,33 +187,39 @@ class _Run:
         completed = n_well if self._part is None else 0
         first = self.history.epochs
         stops = False
-        for done in range(1, completed + 1):
-            self.history.loss.append(float(losses[done - 1]))
-            self.history.val_loss.extend(val_losses[done - 1 : done].tolist())
-            stops = self._follow_rule(piece, done)
-            if stops:
-                if done < len(losses):
-                    self._go_back(done)
-                break
+        if self._rule is not None:
+            completed, stops = self._follow_rule(
+                piece, self._rule, losses[:completed], val_losses[:completed]
+            )
+        self.history.loss += losses[:completed].tolist()
+        self.history.val_loss += val_losses[:completed].tolist()
+        if stops and completed < len(losses):
+            self._go_back(completed)
         if not (stops or well.all()) or not np.isfinite(self.parameters).all():
             kept = self._go_back_to_finite(self.history.epochs - first)
             del self.history.loss[first + kept :], self.history.val_loss[first + kept :]
             raise TrainingDivergedError(self.history.epochs + 1, self.job.learning_rate)
         return stops
 
-    def _follow_rule(self, piece: Piece, done: int) -> bool:
-        """Show the stopping rule the last epoch, the piece's *done*-th. True if it says stop."""
-        if self._rule is None:
-            return False
-        monitored = getattr(self.history, self._rule.settings.monitor)[-1]
-        stops = self._rule.says_stop(monitored)
-        if self._rule.best_epoch == self.history.epochs:
-            self.history.best_epoch = self._rule.best_epoch
+    def _follow_rule(
+        self, piece: Piece, rule: StopRule, losses: np.ndarray, val_losses: np.ndarray
+    ) -> tuple[int, bool]:
+        """Show the rule the epochs of *piece*: how many count, and whether it says stop."""
+        best_before = rule.best_epoch
+        monitored = losses if rule.settings.monitor == "loss" else val_losses
+        done, stops = 0, False
+        for value in monitored.tolist():
+            done += 1
+            stops = rule.says_stop(value)
+            if stops:
+                break
+        if rule.best_epoch > best_before:
+            self.history.best_epoch = rule.best_epoch
             if piece.start == 0:
-                self._best = (self._epoch_start, done)
+                self._best = (self._epoch_start, rule.best_epoch - self.history.epochs)
             else:  # the epoch was run in parts and ends here
                 self._best = (_State.of(self.parameters, self.rng), 0)
-        return stops
+        return done, stops
 
     def _go_back(self, epochs: int, start: _State | None = None) -> None:
         """Return to *start*, by default where the last piece began, and run *epochs* from there."""

@@ -129,10 +129,3 @@ def test_numba_agrees_for_narrow_and_wide_layers(sizes, batch_size):
 @pytest.mark.parametrize("batch_size", [1, 7, None])
 def test_engines_agree_on_the_full_grid(engine, batch_size, case):
     check(engine, case, batch_size)
-
-
-@pytest.mark.slow
-@on_engines(full_grid(("float32",)), ("numba",))
-@pytest.mark.parametrize("batch_size", [1, 7, None])
-def test_numba_agrees_in_float32_on_the_full_grid(engine, batch_size, case):
-    check(engine, case, batch_size, tolerance=2e-3)

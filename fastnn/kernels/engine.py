@@ -1,5 +1,6 @@
 """The ``numba`` engine: chooses the kernels for a network and gives them their workspace."""
 
+import contextlib
 import functools
 from typing import Any
 
@@ -163,6 +164,8 @@ class _Predictor:
 
     def __call__(self, parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         """See `fastnn.engines.Predictor`."""
+        if not X.flags.writeable:
+            X = _as_writable(X)
         try:
             workspace = self._workspaces.pop()
         except IndexError:
@@ -174,6 +177,17 @@ class _Predictor:
             finite = self._kernel(self._layers, parameters, X, values, workspace)
         self._workspaces.append(workspace)
         return values if finite else None
+
+
+def _as_writable(X: np.ndarray) -> np.ndarray:
+    """A view that numba takes for an ordinary array, for which the kernel is compiled already.
+
+    What belongs to a read-only owner stays as it is, and has a kernel compiled for its type.
+    """
+    view = X.view()
+    with contextlib.suppress(ValueError):
+        view.flags.writeable = True
+    return view
 
 
 def predictor(architecture: Architecture) -> _Predictor:

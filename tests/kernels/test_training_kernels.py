@@ -119,6 +119,7 @@ def test_blocks_of_samples_equal_the_plain_loop(path, n, monkeypatch):
     check_training(problem, 1, shuffled=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_width_in_blocks_of_samples(width, monkeypatch):
     monkeypatch.setattr(wide_input, "pays", lambda layers: True)
@@ -134,6 +135,7 @@ def test_every_width_in_blocks_of_samples(width, monkeypatch):
         check_against_plain_loop(problem, monkeypatch, shuffled=True)
 
 
+@pytest.mark.slow
 def test_blocks_without_biases(monkeypatch):
     for path in WIDE_FIRST_LAYER:
         sizes, loss, activation = PATHS[path]
