@@ -1,0 +1,37 @@
+"""``python -m bench.report RESULTS.json [MORE.json ...]``."""
+
+import argparse
+from pathlib import Path
+
+from bench.report import figures, tables
+from bench.report.results import read
+
+_BENCH = Path(__file__).parents[1]
+
+
+def main() -> None:
+    """Rewrite the tables between the markers of the two READMEs, and the figures."""
+    parser = argparse.ArgumentParser(prog="python -m bench.report", description=main.__doc__)
+    parser.add_argument(
+        "results",
+        nargs="+",
+        type=Path,
+        help="JSON of `pytest bench`; rows that are in several are taken from the last",
+    )
+    results = read(parser.parse_args().results)
+    for path, text in (
+        (_BENCH.parent / "README.md", tables.times(results)),
+        (_BENCH / "README.md", tables.goals(results)),
+    ):
+        done = tables.insert(path, text)
+        print(f"{path.name}: {'written' if done else 'no markers, left as it is'}")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        parser.error("the figures need matplotlib: pip install 'fastnn-jit[plot]'")
+    for path in figures.draw(results, _BENCH / "figures"):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""Training: per-sample SGD, full-batch gradient descent, mini-batches."""
+
+from bench.problems import FULL_BATCH, MINI_BATCH, PER_SAMPLE
+from bench.rows import rows, run_network
+
+
+@rows("train", "per-sample SGD", PER_SAMPLE)
+def test_per_sample(benchmark, enter, cores, quick, problem, contestant):
+    run_network(benchmark, enter, cores, quick, "train", problem, contestant)
+
+
+@rows("train", "gradient descent", FULL_BATCH)
+def test_full_batch(benchmark, enter, cores, quick, problem, contestant):
+    run_network(benchmark, enter, cores, quick, "train", problem, contestant)
+
+
+@rows("train", "mini-batches", MINI_BATCH)
+def test_mini_batches(benchmark, enter, cores, quick, problem, contestant):
+    run_network(benchmark, enter, cores, quick, "train", problem, contestant)
