@@ -123,14 +123,17 @@ class Network:
         return self._parameters
 
     @property
-    def weights(self) -> list[np.ndarray]:
-        """Views (n_in, n_out) of the weights into the parameter vector, one per layer."""
-        return self._architecture.weight_views(self._parameters)
+    def weights(self) -> tuple[np.ndarray, ...]:
+        """Views (n_in, n_out) of the weights into the parameter vector, one per layer.
+
+        To change a layer, write into its view: ``net.weights[0][:] = W``.
+        """
+        return tuple(self._architecture.weight_views(self._parameters))
 
     @property
-    def biases(self) -> list[np.ndarray]:
+    def biases(self) -> tuple[np.ndarray, ...]:
         """Views (n_out,) of the biases into the parameter vector; empty with ``bias=False``."""
-        return self._architecture.bias_views(self._parameters)
+        return tuple(self._architecture.bias_views(self._parameters))
 
     def set_parameters(self, vector: Any) -> Self:
         """Copy *vector*, shape (n_parameters,), into the network's parameters.
