@@ -64,7 +64,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     train = one_hidden.make_train_one_hidden(
         *codes,
         merged=merged,
-        n_in=1 if merged and n_in == 1 else 0,
+        n_in=n_in if merged else 0,
         wide=n_hidden >= one_hidden.WIDE_FROM,
     )
     return train, one_hidden.workspace_size(layers)

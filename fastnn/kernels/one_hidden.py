@@ -53,12 +53,13 @@ def _update_and_sum(p, X, last, row, at, step, n_in, d):
 
 @functools.cache
 def make_merged_sweep(hidden: int, bias: bool, n_in: int) -> Any:
-    """Make the sweep for one output and *n_in* inputs, 0 meaning more than one."""
+    """Make the sweep for one output and *n_in* inputs."""
     value, slope = VALUES[hidden], SLOPES[hidden]
+    inputs = np.uint64(n_in)
 
     @inner
     def sweep(layers, p, X, last, row, rated, workspace, sums):
-        W, b, inputs = layers[0, WEIGHTS], layers[0, BIAS], layers[0, N_IN]
+        W, b = layers[0, WEIGHTS], layers[0, BIAS]
         V, n_hidden = layers[1, WEIGHTS], layers[0, N_OUT]
         g = rated[0]
         g_last, x_row = g * X[last, 0], X[row, 0]
