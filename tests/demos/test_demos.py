@@ -34,7 +34,10 @@ def test_every_demo_has_a_test_here():
     assert list(DEMOS) == list(PICTURES) == list(ALL_FIGURES)
 
 
-@pytest.mark.parametrize("name", DEMOS)
+@pytest.mark.parametrize(
+    "name",  # the others compile for their own networks
+    [pytest.param(d, marks=[] if d == "curve" else [pytest.mark.slow]) for d in DEMOS],
+)
 def test_quick_run_matches_and_draws(name, tmp_path, capsys):
     code = main(["demo", name, "--quick", "--plot", str(tmp_path / "new")])
     output, errors = capsys.readouterr()
