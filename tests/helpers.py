@@ -122,15 +122,22 @@ def data_for(
 
 
 def on_engines(cases: list[Case], engines: tuple[str, ...] = ENGINES):
-    """Run a test with each engine and case; slow where numba compiles for what is not `CORE`."""
+    """Run a test with each engine and case; slow where numba compiles for what is not `CORE`.
+
+    Cases that share compiled kernels are a group: with ``--dist loadgroup`` one worker has them.
+    """
+
+    def marks(engine: str, case: Case) -> list[pytest.MarkDecorator]:
+        if engine != "numba" or case in CORE:
+            return []
+        kernels = f"{case.loss}, {case.activation}, {case.bias}, {case.dtype}"
+        return [pytest.mark.slow, pytest.mark.xdist_group(kernels)]
+
     points = [
-        pytest.param(
-            engine, case, id=f"{engine}-{case}",
-            marks=[pytest.mark.slow] if engine == "numba" and case not in CORE else [],
-        )
+        pytest.param(engine, case, id=f"{engine}-{case}", marks=marks(engine, case))
         for engine in engines
         for case in cases
-    ]  # fmt: skip
+    ]
     return pytest.mark.parametrize(("engine", "case"), points)
 
 

@@ -40,8 +40,8 @@ _OPTIONS: dict[str, Any] = {
 #: What only kernels call needs no entry points for Python and C: it compiles faster without.
 _INNER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
-# Inlined whatever LLVM thinks of it: `prefer_wide_vectors` reaches only what is in the kernel itself
-# (1-128-1: 350 to 315 ns in float64, 190 to 154 in float32), and it compiles faster.
+# Inlined whatever LLVM thinks of it: `prefer_wide_vectors` reaches only what is in the kernel
+# itself (1-128-1: 350 to 315 ns in float64, 190 to 154 in float32), and it compiles faster.
 inner = numba.njit(forceinline=True, **_INNER)
 #: For ``numba.extending.overload``, where a function depends on its arguments' types.
 OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": _INNER}
