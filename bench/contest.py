@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-#: Seconds that one run may take at most; what is estimated to take longer is left out.
-PATIENCE = 40.0
+#: Seconds that a run may take at most, and there are two at least; what is estimated to take longer
+#: is left out.
+PATIENCE = 20.0
 #: A run that takes longer than this is timed by counting rounds, without calibration.
 SLOW = 0.25
 #: How many rounds' worth of --benchmark-max-time such a row gets.

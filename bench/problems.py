@@ -215,7 +215,7 @@ PER_SAMPLE = [
     CURVE_FLOAT32,
     DIGITS,
     WIDE_DIGITS,
-    replace(WIDE_DIGITS, n=512, epochs=4, all_cores=True),
+    replace(WIDE_DIGITS, n=512, epochs=2, all_cores=True),
 ]
 FULL_BATCH = [CELSIUS, SMALL, replace(CURVE, batch=None, epochs=20, quick=False)]
 MINI_BATCH = [
@@ -230,7 +230,7 @@ BATCHES = [
     replace(CURVE, batch=None),
     replace(SMALL, quick=False),
     replace(DIGITS, batch=None, n=256),
-    replace(WIDE_DIGITS, batch=None, n=256),
+    replace(WIDE_DIGITS, batch=None, n=64),
 ]
 PREDICT_ONE = [
     replace(CURVE_FLOAT32, n=1, quick=True),

@@ -117,6 +117,7 @@ def elementary(values: Values, _: str) -> Entry:
 
 
 def _compile(torch: Any, function: Any) -> Any:
+    torch._dynamo.reset()  # what it compiled for other rows counts as recompilation otherwise
     return torch.compile(function, fullgraph=True, dynamic=False)
 
 
