@@ -107,3 +107,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict) -> No
     output_json["datetime"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     for benchmark in output_json["benchmarks"]:
         benchmark["stats"].pop("data", None)
+        benchmark["params"] = {"contestant": benchmark["extra_info"]["contestant"]}
+        del benchmark["options"]
+        for seconds in [key for key, value in benchmark["stats"].items() if type(value) is float]:
+            benchmark["stats"][seconds] = float(f"{benchmark['stats'][seconds]:.7g}")

@@ -124,6 +124,10 @@ class Problem:
         """Inputs, shape (n, n_in), read-only."""
         return self._arrays[0]
 
+    def own_X(self) -> np.ndarray:
+        """Inputs as a user has them: an array of one's own, which may be written to."""
+        return self.X.copy()
+
     @property
     def Y(self) -> np.ndarray:
         """Targets, shape (n, n_out), read-only; classes are one-hot rows."""

@@ -38,7 +38,7 @@ def gradient(problem: Problem, engine: str) -> Entry:
 
 def predict(problem: Problem, engine: str) -> Entry:
     """``predict``."""
-    net, X = problem.network(engine), problem.X
+    net, X = problem.network(engine), problem.own_X()
     return _entry(engine, lambda: net.predict(X), lambda: net.predict(X))
 
 

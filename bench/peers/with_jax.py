@@ -85,11 +85,11 @@ def gradient(problem: Problem, gradient_by: str) -> Entry:
 def predict(problem: Problem, _: str) -> Entry:
     """From a NumPy array to a NumPy array, as for everybody else."""
     jax = _jax()
-    params = _to_jax(jax.numpy, problem)
+    params, X = _to_jax(jax.numpy, problem), problem.own_X()
     function = jax.jit(lambda params, X: _outputs(jax, problem, params, X)[0])
 
     def run() -> np.ndarray:
-        return np.asarray(function(params, problem.X))
+        return np.asarray(function(params, X))
 
     return Entry(run, lambda: run().ravel(), {})
 

@@ -49,7 +49,7 @@ def predict(problem: Problem, _: str) -> Entry:
         if "NOT_IMPLEMENTED" in str(error):
             raise UnavailableError(f"onnxruntime has no such operator in {problem.dtype}") from None
         raise
-    inputs = {"x": problem.X}
+    inputs = {"x": problem.own_X()}
     return Entry(
         lambda: session.run(None, inputs), lambda: session.run(None, inputs)[0].ravel(), {}
     )

@@ -18,7 +18,7 @@ def train(problem: Problem, _: str) -> Entry:
 def predict(problem: Problem, _: str) -> Entry:
     """``predict``, or ``predict_proba`` of a classifier."""
     model = _model(problem)
-    X = problem.X
+    X = problem.own_X()
     outputs = model.predict_proba if problem.loss == "cross_entropy" else model.predict
     return Entry(lambda: outputs(X), lambda: np.ravel(outputs(X)), {}, compiles=False)
 

@@ -89,7 +89,7 @@ def predict(problem: Problem, mode: str) -> Entry:
         return _outputs(torch, problem, params, x)[0]
 
     forward = _compile(torch, outputs) if mode == "compile" else outputs
-    X = problem.X.copy()  # PyTorch warns of read-only arrays
+    X = problem.own_X()
 
     def run() -> np.ndarray:
         with torch.inference_mode():

@@ -1,0 +1,50 @@
+"""What people read comes from the committed results, to the digit."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from bench.report import tables
+from bench.report.results import as_time, read
+
+pytestmark = pytest.mark.quick
+BENCH = Path(__file__).parent
+RESULTS = read(sorted((BENCH / "results").glob("*.json")))
+
+
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [(BENCH.parent / "README.md", tables.times), (BENCH / "README.md", tables.goals)],
+    ids=["README.md", "bench/README.md"],
+)
+def test_the_tables_are_those_of_the_committed_results(path, table):
+    assert table(RESULTS) in path.read_text(encoding="utf-8")
+
+
+def test_a_row_that_we_lose_is_shown_as_lost():
+    slower = [
+        dataclasses.replace(row, seconds=row.seconds * 1000) if row.contestant == "numba" else row
+        for row in RESULTS.rows
+    ]
+    table = tables.times(dataclasses.replace(RESULTS, rows=slower))
+    update = next(line for line in table.splitlines() if line.startswith("| 1-128-1"))
+    assert "**" not in update.split("|")[3]
+    assert update.count("**") == 2
+
+
+def test_markers_are_needed(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text("no markers")
+    assert not tables.insert(path, "table")
+    path.write_text("a\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nb\n")
+    assert tables.insert(path, r"new \1")
+    assert path.read_text() == "a\n<!-- bench:begin -->\nnew \\1\n<!-- bench:end -->\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1.234, "1.23 s"), (0.0456, "45.6 ms"), (7.89e-4, "789 µs"), (5e-8, "50.0 ns")],
+)
+def test_times_have_three_digits(seconds, text):
+    assert as_time(seconds) == text
