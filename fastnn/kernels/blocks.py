@@ -21,14 +21,15 @@ from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.losses import CROSS_ENTROPY, FROM_LOGITS, GRADIENTS, TERMS
-from fastnn.kernels.products import Matrix, inputs_at_once, multiply
+from fastnn.kernels.products import WHOLE_FROM, Matrix, inputs_at_once, multiply
 from fastnn.kernels.rows import make_activate, make_times_slope
 
 #: Samples in a block: larger batches are worked through block by block, in constant memory.
 BLOCK = 256
 #: Inputs from which a block's inputs stay (n, n_in): measured with 32 samples of 784 inputs.
 WIDE_INPUT = 96
-#: Multiplications from which D is turned before the weights' gradient is computed (measured).
+#: Multiplications from which D is turned before the weights' gradient is computed, up to those
+#: that BLAS turns itself (measured).
 TURN_FROM = 100_000
 
 #: Places in the workspace: BLAS scalars, inputs X, targets Y, units of all layers, gradients D of
@@ -75,10 +76,15 @@ def gather(X, order, epoch, position, n, turned, workspace, to):
             k += n
     for s in range(fours, n):
         row = order[epoch, position + s] if shuffled else position + s
-        k, step = (to + s, n) if turned else (to + s * width, 1)
-        for i in range(width):
-            workspace[k] = X[row, i]
-            k += step
+        if turned:
+            k = to + s
+            for i in range(width):
+                workspace[k] = X[row, i]
+                k += n
+        else:
+            copy = workspace[to + s * width : to + (s + 1) * width]
+            for i in range(width):
+                copy[i] = X[row, i]
 
 
 @inner
@@ -156,7 +162,7 @@ def make_backward(hidden: int, bias: bool) -> Any:
                         total += row[s]
                     k = layers[l, BIAS] + j
                     into[k] = scale * total + (keep * into[k] if keep != 0 else keep)
-            large = n_in * n_out * n > TURN_FROM
+            large = TURN_FROM < n_in * n_out * n <= WHOLE_FROM
             if large:
                 turn(workspace, d, n_out, n, places.scratch)
             D = Matrix(workspace, places.scratch if large else d, n_out if large else n, not large)
