@@ -7,7 +7,7 @@ from fastnn._version import __version__
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.network import Network
-from fastnn.optimizers import SGD
+from fastnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from fastnn.stopping import EarlyStopping
 
 if TYPE_CHECKING:
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
     "EarlyStopping",
     "History",
     "Network",
+    "RMSprop",
     "TrainingDivergedError",
     "__version__",
     "profile",

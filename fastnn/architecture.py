@@ -40,6 +40,12 @@ class Architecture:
     bias : bool
     dtype : numpy.dtype
         float32 or float64.
+    l1, l2 : float
+        Factors of the penalty Σ l1 |w| + ½ l2 w² over all weights; biases are left out.
+    max_norm : float
+        The most that the weights into one unit may measure, √(Σ w²), after an update; 0: no limit.
+    dropout : tuple of float
+        For each hidden layer, the fraction of its units dropped in training; empty: none at all.
     """
 
     sizes: tuple[int, ...]
@@ -48,6 +54,10 @@ class Architecture:
     reduction: str
     bias: bool
     dtype: np.dtype[np.floating]
+    l1: float = 0.0
+    l2: float = 0.0
+    max_norm: float = 0.0
+    dropout: tuple[float, ...] = ()
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -69,6 +79,25 @@ class Architecture:
         """Length of the flat parameter vector."""
         per_layer = (n_in + self.bias for n_in in self.sizes[:-1])
         return sum(rows * n_out for rows, n_out in zip(per_layer, self.sizes[1:], strict=True))
+
+    @cached_property
+    def is_weight(self) -> np.ndarray:
+        """Which of the parameters are weights, not biases: shape (n_parameters,), bool."""
+        weights = np.zeros(self.n_parameters, dtype=bool)
+        for layer in self.layers:
+            weights[layer.weights] = True
+        weights.flags.writeable = False
+        return weights
+
+    def penalty(self, parameters: np.ndarray) -> float:
+        """What l1 and l2 add to the loss."""
+        weights = parameters[self.is_weight].astype(np.float64)
+        return float(self.l1 * np.abs(weights).sum() + 0.5 * self.l2 * (weights @ weights))
+
+    def penalty_gradient(self, parameters: np.ndarray) -> np.ndarray:
+        """The gradient of `penalty`, shape (n_parameters,); |w| counts as flat where w is 0."""
+        gradient = self.l1 * np.sign(parameters) + self.l2 * parameters
+        return np.where(self.is_weight, gradient, 0).astype(parameters.dtype)
 
     def gradient_scale(self, batch_size: int) -> float:
         """What the summed gradient of a batch is multiplied by."""

@@ -4,7 +4,7 @@ An engine is a module with the functions of `Engine`: ``reference/loops.py`` (li
 ``reference/vectors.py`` (NumPy) and ``kernels/engine.py`` (jitted). Given the same
 architecture, parameters, data and plan, all give the same numbers up to rounding. What reaches
 an engine has been validated: arrays are C-contiguous, finite, of the architecture's dtype
-and read-only, except for the parameter vector, which `Trainer.run` changes in place.
+and read-only, except for the `State`, which `Trainer.run` changes in place.
 """
 
 import importlib
@@ -16,17 +16,86 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.names import find
+from fastnn.optimizers import Optimizer
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs X (n, n_in) and targets Y (n, n_out); classes are one-hot rows."""
+    """Inputs X (n, n_in) and targets Y (n, n_out); classes are one-hot rows.
+
+    With *weights*, shape (n,), each sample's loss and gradient are multiplied by its weight.
+    """
 
     X: np.ndarray
     Y: np.ndarray
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.X)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: what stays the same from the first update to the last.
+
+    An update, from a batch of b samples:
+
+    1. the loss and its gradient, summed over the samples, each times its weight and *scale*;
+    2. `Architecture.l1` and ``l2``: the penalty Σ l1 |w| + ½ l2 w² over all weights (not biases)
+       and its gradient, times b with reduction "mean"; as they are with "sum" or
+       *penalty_per_batch*;
+    3. with reduction "mean", the gradient is divided by b; with *divide_by_weights*, by the sum
+       of the batch's weights (without *scale*);
+    4. ``optimizer.clip_value``, then ``clip_norm``, on the gradient of all parameters;
+    5. the optimizer's update with the rate from `Piece`;
+    6. `Architecture.max_norm`: the weights into each unit are scaled down to that norm.
+
+    Dropout: hidden unit u (counted over all hidden layers) of the sample at place s of its
+    batch is dropped if ``uniform(dropout_key, (update * batch_size + s) * n_hidden_units + u)``,
+    see `fastnn.reference.random`, is below its layer's rate; otherwise its value is divided
+    by 1 - rate. *update* is `State.updates` before the update.
+    """
+
+    batch_size: int
+    optimizer: Optimizer
+    dropout_key: int = 0
+    scale: float = 1.0
+    penalty_per_batch: bool = False
+    divide_by_weights: bool = False
+
+
+@dataclass
+class State:
+    """What training changes, and all that it needs to go on.
+
+    Attributes
+    ----------
+    parameters : ndarray, shape (P,)
+    moments : ndarray, shape (optimizer.n_moments, P), of the parameters' dtype
+        What the optimiser remembers; zeros at the start.
+    updates : ndarray, shape (1,), int64
+        Updates so far. The engines add to it.
+    """
+
+    parameters: np.ndarray
+    moments: np.ndarray
+    updates: np.ndarray
+
+    @classmethod
+    def new(cls, parameters: np.ndarray, optimizer: Optimizer) -> "State":
+        """The state before the first update of *parameters*, which are not copied."""
+        moments = np.zeros((optimizer.n_moments, len(parameters)), parameters.dtype)
+        return cls(parameters, moments, np.zeros(1, np.int64))
+
+    def copy(self) -> "State":
+        """A copy to come back to."""
+        return State(self.parameters.copy(), self.moments.copy(), self.updates.copy())
+
+    def restore(self, other: "State") -> None:
+        """Become equal to *other*, in place."""
+        self.parameters[:] = other.parameters
+        self.moments[:] = other.moments
+        self.updates[:] = other.updates
 
 
 @dataclass(frozen=True)
@@ -37,8 +106,8 @@ class Piece:
 
     Attributes
     ----------
-    rates : ndarray, shape (epochs,), float64
-        The learning rate of each epoch.
+    rates : ndarray, shape (epochs, 1) or (epochs, updates), float64
+        The learning rate: one for each epoch, or one for each update, counted from ``start``.
     order : ndarray, shape (epochs, n) or (0, n), int64
         In what order each epoch takes the rows; (0, n): as they lie.
     start, stop : int
@@ -46,6 +115,10 @@ class Piece:
         ``stop`` at the end of one.
     loss_sums : ndarray, shape (epochs,), float64
         Each epoch's sum of sample losses, each taken before its batch's update, is added here.
+        With ``Plan.divide_by_weights`` a batch's sum is first divided by the sum of its weights
+        and multiplied by its number of samples.
+    penalty_sums : ndarray, shape (epochs,), float64
+        The same for the penalty of each batch, multiplied and divided like the losses.
     """
 
     rates: np.ndarray
@@ -53,16 +126,23 @@ class Piece:
     start: int
     stop: int
     loss_sums: np.ndarray
+    penalty_sums: np.ndarray
+
+    @classmethod
+    def of_epochs(cls, rates: np.ndarray, order: np.ndarray, n: int) -> "Piece":
+        """Whole epochs over n samples."""
+        epochs = len(rates)
+        return cls(rates, order, 0, n, np.zeros(epochs), np.zeros(epochs))
 
 
 class Trainer(Protocol):
-    """An engine set up for one architecture, one set of samples and one batch size."""
+    """An engine set up for one architecture, one set of samples and one plan."""
 
-    def run(self, parameters: np.ndarray, piece: Piece) -> None:
-        """Run *piece*, updating *parameters* in place and adding to ``piece.loss_sums``."""
+    def run(self, state: State, piece: Piece) -> None:
+        """Run *piece*, updating *state* in place and adding to the piece's sums."""
 
 
-#: Takes the parameters, and returns the sum of the samples' losses.
+#: Takes the parameters, and returns the sum of the samples' losses, times their weights.
 Evaluator = Callable[[np.ndarray], float]
 
 
@@ -74,7 +154,7 @@ Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 class Engine(Protocol):
     """What every engine module offers."""
 
-    def trainer(self, architecture: Architecture, samples: Samples, batch_size: int) -> Trainer:
+    def trainer(self, architecture: Architecture, samples: Samples, plan: Plan) -> Trainer:
         """Get ready to train: compile, size the workspace."""
 
     def predictor(self, architecture: Architecture) -> Predictor:
@@ -91,7 +171,10 @@ class Engine(Protocol):
     def loss_and_gradient(
         self, architecture: Architecture, parameters: np.ndarray, samples: Samples
     ) -> tuple[float, np.ndarray]:
-        """Sum of the samples' losses, and its gradient as a flat vector."""
+        """Sum of the samples' losses, times their weights, and its gradient as a flat vector.
+
+        Neither the penalties nor dropout belong to it.
+        """
 
 
 _MODULES = {

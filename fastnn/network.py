@@ -8,13 +8,13 @@ import numpy as np
 from fastnn import validation
 from fastnn.activations import Activation, get_activation
 from fastnn.architecture import Architecture
-from fastnn.engines import Predictor, Samples, get_engine
+from fastnn.engines import Plan, Predictor, Samples, State, get_engine
 from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.losses import Loss, get_loss
 from fastnn.metrics import score
 from fastnn.names import find
-from fastnn.optimizers import SGD, get_optimizer
+from fastnn.optimizers import SGD, Optimizer, get_optimizer
 from fastnn.stopping import EarlyStopping
 from fastnn.training import Job, train
 
@@ -96,6 +96,8 @@ class Network:
         self._engine_name = engine
         self._rng = validation.generator(seed)
         self._parameters = start_parameters(self._architecture, initializer, self._rng)
+        self._optimizer: Optimizer = SGD()
+        self._state = State.new(self._parameters, self._optimizer)
         self._predictor: Predictor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -157,7 +159,7 @@ class Network:
         epochs: int = 1,
         batch_size: int | None = 32,
         learning_rate: float | None = None,
-        optimizer: str | SGD = "sgd",
+        optimizer: str | Optimizer = "sgd",
         shuffle: bool = True,
         validation_data: tuple[Any, Any] | None = None,
         early_stopping: EarlyStopping | None = None,
@@ -178,7 +180,9 @@ class Network:
             Samples per update; 1 is per-sample SGD, None one update per epoch from all samples.
         learning_rate : float, optional
             By default the optimiser's own: 0.01 for SGD.
-        optimizer : "sgd" or SGD
+        optimizer : {"sgd", "rmsprop", "adagrad", "adam", "adamw"} or Optimizer
+            A name, or an object such as ``fastnn.Adam(beta_1=0.8)``. What it remembers is kept
+            for the next ``fit`` with the same kind of optimiser.
         shuffle : bool
             Take the samples in a new random order in each epoch.
         validation_data : tuple (X, y), optional
@@ -213,15 +217,16 @@ class Network:
             engine=get_engine(self._engine_name),
             samples=samples,
             validation=self._validation_samples(validation_data),
-            batch_size=_batch_size(batch_size, len(samples)),
+            plan=Plan(
+                _batch_size(batch_size, len(samples)), get_optimizer(optimizer, learning_rate)
+            ),
             epochs=validation.integer(epochs, "epochs", 1),
-            learning_rate=get_optimizer(optimizer, learning_rate).learning_rate,
             shuffle=validation.boolean(shuffle, "shuffle"),
             early_stopping=early_stopping,
             progress=validation.boolean(progress, "progress"),
         )
         validation.finite_parameters(self._parameters)
-        return train(job, self._parameters, self._rng)
+        return train(job, self._state_for(job.plan.optimizer), self._rng)
 
     def predict(self, X: Any) -> np.ndarray:
         """Outputs of the network for each row of *X*.
@@ -326,6 +331,13 @@ class Network:
             f"bias={architecture.bias}, dtype='{architecture.dtype}', "
             f"engine={self._engine_name!r})"
         )
+
+    def _state_for(self, optimizer: Optimizer) -> State:
+        """The state to go on from: a new one if the last optimiser had another rule."""
+        if optimizer.rule != self._optimizer.rule:
+            self._state = State.new(self._parameters, optimizer)
+        self._optimizer = optimizer
+        return self._state
 
     def _features(self, X: Any, name: str) -> np.ndarray:
         return validation.features(X, self.layer_sizes[0], self.dtype, name)

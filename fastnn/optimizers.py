@@ -1,34 +1,255 @@
-"""The optimisers, as data. What each does to the parameters is the engines' business."""
+"""The optimisers, as data: their settings, and the rule by which an engine updates with them.
 
-from dataclasses import dataclass
+With the gradient g, the rate r and the number t of this update, counted from 1 (formulas as in
+torch.optim, PyTorch 2.13):
+
+    sgd       p -= r g
+    momentum  g += decay p;  v = momentum v + g;  p -= r v, or with Nesterov r (g + momentum v).
+              With *rate inside* instead: v = momentum v + r g;  p -= v, or r g + momentum v
+    rmsprop   v = rho v + (1 - rho) g²;  p -= r g / (√v + epsilon)
+    adagrad   v += g²;  p -= r g / (√v + epsilon)
+    adam      p -= r decay p;  m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g²
+              p -= r / (1 - beta_1ᵗ) m / (√v / √(1 - beta_2ᵗ) + epsilon). With *plain epsilon*
+              instead: p -= r √(1 - beta_2ᵗ) / (1 - beta_1ᵗ) m / (√v + epsilon)
+
+To add one, add a class here and a rule in ``reference/loops.py``, ``reference/vectors.py`` and
+``kernels/updates.py``.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from fastnn import validation
 from fastnn.names import find
 
+#: The rules' codes for kernels, and how many moments (v, or m and v) each keeps per parameter.
+RULES = {"sgd": 0, "momentum": 1, "rmsprop": 2, "adagrad": 3, "adam": 4}
+MOMENTS = {"sgd": 0, "momentum": 1, "rmsprop": 1, "adagrad": 1, "adam": 2}
+
 
 @dataclass(frozen=True)
-class SGD:
+class Optimizer:
+    """What all optimisers have in common.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Step size, above zero.
+    clip_value : float, optional
+        Limit every entry of the gradient to ±clip_value.
+    clip_norm : float, optional
+        Scale the gradient down if its Euclidean norm over all parameters is larger: by
+        clip_norm / (norm + 1e-6), as torch.nn.utils.clip_grad_norm_ does.
+    """
+
+    learning_rate: float = 0.01
+    clip_value: float | None = field(default=None, kw_only=True)
+    clip_norm: float | None = field(default=None, kw_only=True)
+
+    name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        self._check("learning_rate", validation.positive)
+        for name in ("clip_value", "clip_norm"):
+            if getattr(self, name) is not None:
+                self._check(name, validation.positive)
+
+    def _check(self, name: str, check: validation.Check) -> None:
+        """Put what *check* makes of a field in its place."""
+        object.__setattr__(self, name, check(getattr(self, name), name))
+
+    @property
+    def rule(self) -> str:
+        """The rule's name: a key of `RULES`."""
+        return self.name
+
+    @property
+    def n_moments(self) -> int:
+        """Numbers kept for each parameter."""
+        return MOMENTS[self.rule]
+
+    @property
+    def settings(self) -> tuple[float, ...]:
+        """The rule's numbers, in the order in which its class names them."""
+        return ()
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
     """Stochastic gradient descent: ``parameters -= learning_rate * gradient``.
 
     Parameters
     ----------
     learning_rate : float
         Step size, above zero.
+    momentum : float
+        From 0 to 1: how much of the last step's direction is kept.
+    nesterov : bool
+        Look ahead along the momentum; needs momentum above 0.
+    weight_decay : float
+        Added to the gradient: weight_decay times the parameters, biases included.
+    clip_value, clip_norm : float, optional
+        Limits for the gradient: see `Optimizer`.
     """
 
-    learning_rate: float = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    name: ClassVar[str] = "sgd"
 
     def __post_init__(self) -> None:
-        rate = validation.positive(self.learning_rate, "learning_rate")
-        object.__setattr__(self, "learning_rate", rate)
+        super().__post_init__()
+        self._check("momentum", validation.fraction)
+        self._check("nesterov", validation.boolean)
+        self._check("weight_decay", validation.non_negative)
+        if self.nesterov and self.momentum == 0.0:
+            raise ValueError("nesterov=True needs a momentum above 0, got momentum=0.0")
+
+    @property
+    def rule(self) -> str:
+        """Plain "sgd" without momentum and weight decay."""
+        return "momentum" if self.momentum or self.weight_decay else "sgd"
+
+    @property
+    def settings(self) -> tuple[float, ...]:
+        """Momentum, Nesterov (0 or 1), weight decay, rate inside (0 or 1)."""
+        return (self.momentum, float(self.nesterov), self.weight_decay, 0.0)
 
 
-OPTIMIZERS = {"sgd": SGD}
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """Steps divided by a running root mean square of each parameter's gradient.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Step size, above zero.
+    rho : float
+        How much of the mean square is kept at each update, from 0 to 1.
+    epsilon : float
+        Added to the root.
+    clip_value, clip_norm : float, optional
+        Limits for the gradient: see `Optimizer`.
+    """
+
+    learning_rate: float = 0.001
+    rho: float = 0.9
+    epsilon: float = 1e-8
+
+    name: ClassVar[str] = "rmsprop"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("rho", validation.fraction)
+        self._check("epsilon", validation.non_negative)
+
+    @property
+    def settings(self) -> tuple[float, ...]:
+        """Rho, epsilon."""
+        return (self.rho, self.epsilon)
 
 
-def get_optimizer(optimizer: object, learning_rate: object) -> SGD:
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """Steps divided by the root of the sum of each parameter's squared gradients.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Step size, above zero.
+    epsilon : float
+        Added to the root.
+    clip_value, clip_norm : float, optional
+        Limits for the gradient: see `Optimizer`.
+    """
+
+    epsilon: float = 1e-10
+
+    name: ClassVar[str] = "adagrad"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("epsilon", validation.non_negative)
+
+    @property
+    def settings(self) -> tuple[float, ...]:
+        """Epsilon."""
+        return (self.epsilon,)
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Steps from running means of each parameter's gradient and squared gradient.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Step size, above zero.
+    beta_1, beta_2 : float
+        How much of the two means is kept at each update, from 0 to 1.
+    epsilon : float
+        Added to the root.
+    clip_value, clip_norm : float, optional
+        Limits for the gradient: see `Optimizer`.
+    """
+
+    learning_rate: float = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    name: ClassVar[str] = "adam"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("beta_1", validation.fraction)
+        self._check("beta_2", validation.fraction)
+        self._check("epsilon", validation.non_negative)
+
+    @property
+    def rule(self) -> str:
+        """AdamW shares it."""
+        return "adam"
+
+    @property
+    def settings(self) -> tuple[float, ...]:
+        """Beta 1, beta 2, epsilon, decay, plain epsilon (0 or 1)."""
+        return (self.beta_1, self.beta_2, self.epsilon, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam, with weight decay apart from the gradient: p -= learning_rate weight_decay p.
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon, clip_value, clip_norm
+        As in `Adam`.
+    weight_decay : float
+        Of all parameters, biases included.
+    """
+
+    weight_decay: float = 0.01
+
+    name: ClassVar[str] = "adamw"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("weight_decay", validation.non_negative)
+
+    @property
+    def settings(self) -> tuple[float, ...]:
+        """Beta 1, beta 2, epsilon, decay, plain epsilon (0 or 1)."""
+        return (self.beta_1, self.beta_2, self.epsilon, self.weight_decay, 0.0)
+
+
+OPTIMIZERS = {kind.name: kind for kind in (SGD, RMSprop, Adagrad, Adam, AdamW)}
+
+
+def get_optimizer(optimizer: object, learning_rate: object) -> Optimizer:
     """The optimiser that ``fit`` was asked for: by name with a rate, or ready made."""
-    if isinstance(optimizer, SGD):
+    if isinstance(optimizer, Optimizer):
         if learning_rate is not None:
             raise ValueError(
                 f"learning_rate={learning_rate!r} was given beside an optimizer object that has "
@@ -36,8 +257,4 @@ def get_optimizer(optimizer: object, learning_rate: object) -> SGD:
             )
         return optimizer
     kind = find(optimizer, OPTIMIZERS, "optimizer")
-    return (
-        kind()
-        if learning_rate is None
-        else kind(validation.positive(learning_rate, "learning_rate"))
-    )
+    return kind() if learning_rate is None else kind(learning_rate)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Engine, Piece, Samples
+from fastnn.engines import Engine, Piece, Plan, Samples, State
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.interrupts import remember_interrupt
@@ -37,27 +37,26 @@ class Job:
     engine: Engine
     samples: Samples
     validation: Samples | None
-    batch_size: int
+    plan: Plan
     epochs: int
-    learning_rate: float
     shuffle: bool
     early_stopping: EarlyStopping | None
     progress: bool
 
 
 @dataclass
-class _State:
+class _Snapshot:
     """Where training stands at the end of an epoch or a piece: enough to come back to it."""
 
-    parameters: np.ndarray
+    state: State
     random: Any
 
     @classmethod
-    def of(cls, parameters: np.ndarray, rng: np.random.Generator) -> "_State":
-        return cls(parameters.copy(), rng.bit_generator.state)
+    def of(cls, state: State, rng: np.random.Generator) -> "_Snapshot":
+        return cls(state.copy(), rng.bit_generator.state)
 
-    def restore(self, parameters: np.ndarray, rng: np.random.Generator) -> None:
-        parameters[:] = self.parameters
+    def restore(self, state: State, rng: np.random.Generator) -> None:
+        state.restore(self.state)
         rng.bit_generator.state = self.random
 
 
@@ -73,23 +72,25 @@ class _Pace:
 
 
 class _Run:
-    """One call of ``fit``: changes *parameters* in place, draws from *rng*, fills a history."""
+    """One call of ``fit``: changes *state* in place, draws from *rng*, fills a history."""
 
-    def __init__(self, job: Job, parameters: np.ndarray, rng: np.random.Generator):
+    def __init__(self, job: Job, state: State, rng: np.random.Generator):
         self.job = job
-        self.parameters = parameters
+        self.state = state
         self.rng = rng
         self.history = History()
         self._n = len(job.samples)
-        self._trainer = job.engine.trainer(job.architecture, job.samples, job.batch_size)
+        self._trainer = job.engine.trainer(job.architecture, job.samples, job.plan)
         self._evaluate = (
             job.engine.evaluator(job.architecture, job.validation) if job.validation else None
         )
         self._rule = StopRule(job.early_stopping) if job.early_stopping else None
-        self._best: tuple[_State, int] | None = None  # a state, and how many epochs on is the best
+        self._best: tuple[_Snapshot, int] | None = (
+            None  # a state, and how many epochs on is the best
+        )
         self._pace = _Pace()
         self._part: Piece | None = None  # the last piece, if it ended within an epoch
-        self._epoch_start = _State.of(parameters, rng)  # where the piece, or its epoch, began
+        self._epoch_start = _Snapshot.of(state, rng)  # where the piece, or its epoch, began
 
     def train(self) -> History:
         """Run all the epochs, or until something ends training."""
@@ -112,7 +113,7 @@ class _Run:
 
     def _run_next_piece(self) -> bool:
         """Run one piece and take in its losses. True if the stopping rule ends training."""
-        before = _State.of(self.parameters, self.rng)
+        before = _Snapshot.of(self.state, self.rng)
         if self._part is None:
             self._epoch_start = before
         piece = self._next_piece()
@@ -120,13 +121,14 @@ class _Run:
         try:
             val_losses = self._run(piece)
         except BaseException:
-            before.restore(self.parameters, self.rng)
+            before.restore(self.state, self.rng)
             raise
         release_pages(self.job.samples.X)
         rows = len(piece.rates) * (piece.stop - piece.start)
         self._pace.took(rows, time.perf_counter() - started)
         self._part = piece if piece.stop < self._n else None
-        return self._take_in(piece, piece.loss_sums / self._loss_divisor(), val_losses)
+        sums = piece.loss_sums + piece.penalty_sums
+        return self._take_in(piece, sums / self._loss_divisor(), val_losses)
 
     def _next_piece(self) -> Piece:
         """As many whole epochs as fit the pace, or else the next part of an epoch."""
@@ -134,18 +136,18 @@ class _Run:
         if self._part is None and epochs > 0:
             return self._whole_epochs(min(epochs, max(1, _MOST_ORDERED_ROWS // self._n)))
         last = self._part or replace(self._whole_epochs(1), stop=0)
-        batch = self.job.batch_size
+        batch = self.job.plan.batch_size
         grain = batch * -(-_GRAIN // batch)
         rows = grain * max(1, self._pace.rows // grain)
         return replace(last, start=last.stop, stop=min(last.stop + rows, self._n))
 
     def _whole_epochs(self, epochs: int) -> Piece:
-        rates = np.full(epochs, self.job.learning_rate)
-        return Piece(rates, self._draw_order(epochs), 0, self._n, np.zeros(epochs))
+        rates = np.full((epochs, 1), self.job.plan.optimizer.learning_rate)
+        return Piece.of_epochs(rates, self._draw_order(epochs), self._n)
 
     def _draw_order(self, epochs: int) -> np.ndarray:
         """The order of the rows in each epoch: the same draws, however many at a time."""
-        if not self.job.shuffle or self.job.batch_size >= self._n:
+        if not self.job.shuffle or self.job.plan.batch_size >= self._n:
             return np.empty((0, self._n), np.int64)
         in_order = np.tile(np.arange(self._n, dtype=np.int64), (epochs, 1))
         return self.rng.permuted(in_order, axis=1, out=in_order)
@@ -153,7 +155,7 @@ class _Run:
     def _run(self, piece: Piece) -> np.ndarray:
         """Run *piece*; the loss on the validation data after each epoch that it completes."""
         if self._evaluate is None:
-            self._trainer.run(self.parameters, piece)
+            self._trainer.run(self.state, piece)
             return np.empty(0)
         scale = self.job.architecture.gradient_scale(len(self.job.validation or ()))
         val_losses = []
@@ -164,15 +166,16 @@ class _Run:
                 rates=piece.rates[one],
                 order=piece.order[one],
                 loss_sums=piece.loss_sums[one],
+                penalty_sums=piece.penalty_sums[one],
             )
-            self._trainer.run(self.parameters, epoch)
+            self._trainer.run(self.state, epoch)
             if piece.stop == self._n:
-                val_losses.append(self._evaluate(self.parameters) * scale)
+                val_losses.append(self._evaluate(self.state.parameters) * scale)
         return np.array(val_losses)
 
     def _loss_divisor(self) -> float:
         """What an epoch's sum of sample losses is divided by."""
-        n_batches = -(-self._n // self.job.batch_size)
+        n_batches = -(-self._n // self.job.plan.batch_size)
         return self._n if self.job.architecture.reduction == "mean" else n_batches
 
     def _take_in(self, piece: Piece, losses: np.ndarray, val_losses: np.ndarray) -> bool:
@@ -195,10 +198,12 @@ class _Run:
         self.history.val_loss += val_losses[:completed].tolist()
         if stops and completed < len(losses):
             self._go_back(completed)
-        if not (stops or well.all()) or not np.isfinite(self.parameters).all():
+        if not (stops or well.all()) or not np.isfinite(self.state.parameters).all():
             kept = self._go_back_to_finite(self.history.epochs - first)
             del self.history.loss[first + kept :], self.history.val_loss[first + kept :]
-            raise TrainingDivergedError(self.history.epochs + 1, self.job.learning_rate)
+            raise TrainingDivergedError(
+                self.history.epochs + 1, self.job.plan.optimizer.learning_rate
+            )
         return stops
 
     def _follow_rule(
@@ -218,14 +223,14 @@ class _Run:
             if piece.start == 0:
                 self._best = (self._epoch_start, rule.best_epoch - self.history.epochs)
             else:  # the epoch was run in parts and ends here
-                self._best = (_State.of(self.parameters, self.rng), 0)
+                self._best = (_Snapshot.of(self.state, self.rng), 0)
         return done, stops
 
-    def _go_back(self, epochs: int, start: _State | None = None) -> None:
+    def _go_back(self, epochs: int, start: _Snapshot | None = None) -> None:
         """Return to *start*, by default where the last piece began, and run *epochs* from there."""
-        (start or self._epoch_start).restore(self.parameters, self.rng)
+        (start or self._epoch_start).restore(self.state, self.rng)
         if epochs > 0:
-            self._trainer.run(self.parameters, self._whole_epochs(epochs))
+            self._trainer.run(self.state, self._whole_epochs(epochs))
 
     def _go_back_to_finite(self, most: int) -> int:
         """Go back to the latest epoch, at most *most*, with finite parameters; return which.
@@ -235,7 +240,7 @@ class _Run:
         finite, not_finite, epochs = 0, most + 1, most
         while not_finite - finite > 1:
             self._go_back(epochs)
-            if np.isfinite(self.parameters).all():
+            if np.isfinite(self.state.parameters).all():
                 finite = epochs
             else:
                 not_finite = epochs
@@ -261,12 +266,12 @@ class _Run:
         )
 
 
-def train(job: Job, parameters: np.ndarray, rng: np.random.Generator) -> History:
-    """Train *parameters* in place.
+def train(job: Job, state: State, rng: np.random.Generator) -> History:
+    """Train *state* in place.
 
     Raises
     ------
     TrainingDivergedError
         If a loss or a parameter is no longer finite.
     """
-    return _Run(job, parameters, rng).train()
+    return _Run(job, state, rng).train()

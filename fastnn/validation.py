@@ -8,13 +8,16 @@ argument, what came and what was expected.
 import math
 import numbers
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastnn.losses import Loss
 from fastnn.mapped import RELEASE_BYTES, release_pages
+
+#: Takes a value and the name of its argument, and returns it checked.
+Check = Callable[[object, str], Any]
 
 #: Elements looked at in one go by the finite check, so that it needs no large temporary.
 _BLOCK_ELEMENTS = 1 << 18
@@ -55,6 +58,14 @@ def non_negative(value: object, name: str) -> float:
     number = real(value, name)
     if number < 0.0:
         raise ValueError(f"{name} must be at least 0, got {value}")
+    return number
+
+
+def fraction(value: object, name: str) -> float:
+    """A number from 0 to 1, 1 left out."""
+    number = real(value, name)
+    if not 0.0 <= number < 1.0:
+        raise ValueError(f"{name} must be at least 0 and below 1, got {value}")
     return number
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastnn import validation
-from fastnn.engines import Samples, get_engine
+from fastnn.engines import Plan, Samples, get_engine
 from fastnn.network import Network
+from fastnn.optimizers import SGD
 
 
 def warmup(*networks: Network, batch_sizes: Sequence[int] = (1, 32)) -> float:
@@ -54,7 +55,7 @@ def warmup(*networks: Network, batch_sizes: Sequence[int] = (1, 32)) -> float:
             _frozen(np.full((2, n_out), 1 / n_out, architecture.dtype)),
         )
         for size in sizes:
-            engine.trainer(architecture, samples, min(size, 2))
+            engine.trainer(architecture, samples, Plan(min(size, 2), SGD()))
         engine.evaluator(architecture, samples)
         for rows in (1, 100):
             network.predict(np.zeros((rows, n_in), architecture.dtype))

@@ -58,17 +58,18 @@ class Watching:
         for order in piece.order:
             assert sorted(order) == list(range(n))
 
-    def trainer(self, architecture, samples, batch_size):
+    def trainer(self, architecture, samples, plan):
+        batch_size = plan.batch_size
         assert 1 <= batch_size <= len(samples)
         self.samples(architecture, samples)
-        inner = vectors.trainer(architecture, samples, batch_size)
+        inner = vectors.trainer(architecture, samples, plan)
         watching = self
 
         class Trainer:
-            def run(self, parameters, piece):
-                watching.parameters(architecture, parameters)
+            def run(self, state, piece):
+                watching.parameters(architecture, state.parameters)
                 watching.piece(samples, batch_size, piece)
-                inner.run(parameters, piece)
+                inner.run(state, piece)
 
         return Trainer()
 

@@ -8,16 +8,16 @@ import numpy as np
 import fastnn
 from bench.contest import Entry
 from bench.problems import Problem
-from fastnn.engines import Piece, Samples, get_engine
+from fastnn.engines import Piece, Plan, Samples, State, get_engine
 
 
 def train(problem: Problem, engine: str) -> Entry:
     """All epochs in one call."""
     net: fastnn.Network = problem.network(engine)
     samples = Samples(problem.X, problem.Y)
-    trainer = get_engine(engine).trainer(net._architecture, samples, problem.batch_size)
+    plan = Plan(problem.batch_size, fastnn.SGD(problem.rate))
+    trainer = get_engine(engine).trainer(net._architecture, samples, plan)
     in_order = np.empty((0, problem.n), np.int64)
-    piece = Piece(
-        np.full(problem.epochs, problem.rate), in_order, 0, problem.n, np.zeros(problem.epochs)
-    )
-    return Entry(lambda: trainer.run(net.parameters, piece), lambda: net.parameters, {})
+    piece = Piece.of_epochs(np.full((problem.epochs, 1), problem.rate), in_order, problem.n)
+    state = State.new(net.parameters, plan.optimizer)
+    return Entry(lambda: trainer.run(state, piece), lambda: net.parameters, {})

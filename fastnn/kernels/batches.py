@@ -38,10 +38,13 @@ def make_train_batches(hidden: int, output: int, loss: int, bias: bool) -> Any:
         turned = n_in < WIDE_INPUT
         z = places.units + (layers[len(layers) - 1, UNITS] - n_in) * BLOCK
         one = p.dtype.type(1)
+        per_update = 1 if rates.shape[1] > 1 else 0
         for epoch in range(len(rates)):
             for first in range(start, stop, batch_size):
                 after = min(first + batch_size, stop)
-                rate = p.dtype.type(rates[epoch] / (after - first) if mean else rates[epoch])
+                rate = p.dtype.type(rates[epoch, (first - start) // batch_size * per_update])
+                if mean:
+                    rate /= p.dtype.type(after - first)
                 direct = after - first <= BLOCK and not only_gradient  # the update goes into p
                 for position in range(first, after, BLOCK):
                     n = min(BLOCK, after - position)

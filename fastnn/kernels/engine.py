@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Evaluator, Piece, Samples
+from fastnn.engines import Evaluator, Piece, Plan, Samples, State, Trainer
 from fastnn.kernels import batches, blocks, one_hidden, outputs, samples, wide_input
 from fastnn.kernels.activations import MIXED
 from fastnn.kernels.layout import layer_table
@@ -79,11 +79,11 @@ class _SampleTrainer:
         self._kernel, size = _sample_kernel(architecture)
         self._workspace = new_scratch(size, architecture)
 
-    def run(self, parameters: np.ndarray, piece: Piece) -> None:
+    def run(self, state: State, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
         self._kernel(
             self._layers,
-            parameters,
+            state.parameters,
             self._data.X,
             self._data.Y,
             piece.order,
@@ -93,6 +93,7 @@ class _SampleTrainer:
             piece.loss_sums,
             self._workspace,
         )
+        state.updates += len(piece.rates) * (piece.stop - piece.start)
 
 
 class _BatchTrainer:
@@ -108,8 +109,16 @@ class _BatchTrainer:
         self._workspace = _block_workspace(architecture, len(data) if self._small else 0)
         self.gradient = new_scratch(architecture.n_parameters, architecture)
 
-    def run(self, parameters: np.ndarray, piece: Piece, only_gradient: bool = False) -> None:
+    def run(self, state: State, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
+        self._run(state.parameters, piece, only_gradient=False)
+        state.updates += len(piece.rates) * -(-(piece.stop - piece.start) // self._batch_size)
+
+    def add_gradient(self, parameters: np.ndarray, piece: Piece) -> None:
+        """Leave the summed gradient of the piece's one batch in ``gradient``."""
+        self._run(parameters, piece, only_gradient=True)
+
+    def _run(self, parameters: np.ndarray, piece: Piece, only_gradient: bool) -> None:
         self._kernel(
             self._layers,
             parameters,
@@ -129,18 +138,17 @@ class _BatchTrainer:
         )
 
 
-def trainer(
-    architecture: Architecture, data: Samples, batch_size: int
-) -> _SampleTrainer | _BatchTrainer:
+def trainer(architecture: Architecture, data: Samples, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
-    one_sample = batch_size == 1
+    one_sample = plan.batch_size == 1
     made = (
         _SampleTrainer(architecture, data)
         if one_sample
-        else _BatchTrainer(architecture, data, batch_size)
+        else _BatchTrainer(architecture, data, plan.batch_size)
     )
-    nothing = Piece(np.ones(1), np.empty((0, len(data)), np.int64), 0, 0, np.zeros(1))
-    made.run(np.zeros(architecture.n_parameters, architecture.dtype), nothing)
+    nothing = Piece.of_epochs(np.ones((1, 1)), np.empty((0, len(data)), np.int64), 0)
+    parameters = np.zeros(architecture.n_parameters, architecture.dtype)
+    made.run(State.new(parameters, plan.optimizer), nothing)
     return made
 
 
@@ -223,6 +231,7 @@ def loss_and_gradient(
 ) -> tuple[float, np.ndarray]:
     """See `fastnn.engines.Engine`."""
     everything = _BatchTrainer(architecture, data, len(data))
-    piece = Piece(np.ones(1), np.empty((0, len(data)), np.int64), 0, len(data), np.zeros(1))
-    everything.run(parameters, piece, only_gradient=True)
+    in_order = np.empty((0, len(data)), np.int64)
+    piece = Piece.of_epochs(np.ones((1, 1)), in_order, len(data))
+    everything.add_gradient(parameters, piece)
     return float(piece.loss_sums[0]), everything.gradient

@@ -164,12 +164,13 @@ def make_train_one_hidden(
         if not merged:
             transpose(p, layers[1, WEIGHTS], workspace, T, n_hidden, n_out)
         in_order = len(order) == 0
+        per_update = 1 if rates.shape[1] > 1 else 0
         if start < stop:
             last = start if in_order else order[0, start]
             for epoch in range(len(rates)):
-                rate = p.dtype.type(rates[epoch])
                 total = loss_sums[epoch]
                 for position in range(start, stop):
+                    rate = p.dtype.type(rates[epoch, (position - start) * per_update])
                     row = position if in_order else order[epoch, position]
                     sweep(layers, p, X, last, row, rated, workspace, sums)
                     total += finish(sums, values, rated, FIRST, n_out, Y, row)

@@ -84,10 +84,11 @@ def make_train_samples(hidden: int, output: int, loss: int, bias: bool) -> Any:
     def train_samples(layers, p, X, Y, order, rates, start, stop, loss_sums, workspace):
         n = len(workspace) // 3
         z, a, d = workspace[:n], workspace[n : 2 * n], workspace[2 * n :]
+        per_update = 1 if rates.shape[1] > 1 else 0
         for epoch in range(len(rates)):
-            rate = p.dtype.type(rates[epoch])
             total = loss_sums[epoch]
             for position in range(start, stop):
+                rate = p.dtype.type(rates[epoch, (position - start) * per_update])
                 row = order[epoch, position] if len(order) > 0 else position
                 total += forward(layers, p, X, Y, row, z, a, d)
                 backward(layers, p, a, d, p, -rate)

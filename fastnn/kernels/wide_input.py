@@ -315,8 +315,8 @@ def make_train_wide_input(hidden: int, output: int, loss: int, bias: bool) -> An
         for l in range(1, len(layers)):
             transpose(p, layers[l, WEIGHTS], workspace, V, layers[l, N_IN], layers[l, N_OUT])
             V += layers[l, N_IN] * layers[l, N_OUT]
+        per_update = 1 if rates.shape[1] > 1 else 0
         for epoch in range(len(rates)):
-            rate = p.dtype.type(rates[epoch])
             total = loss_sums[epoch]
             for position in range(start, stop, np.int64(BLOCK)):
                 n = np.uint64(min(np.int64(BLOCK), stop - position))
@@ -329,6 +329,7 @@ def make_train_wide_input(hidden: int, output: int, loss: int, bias: bool) -> An
                     at = position + np.int64(s)
                     row = order[epoch, at] if len(order) > 0 else at
                     total += forward(layers, p, workspace, places, z, Y, row)
+                    rate = p.dtype.type(rates[epoch, (at - start) * per_update])
                     backward(layers, p, workspace, places, z, d, rate)
                 leave_block(layers, p, workspace, places, n)
             loss_sums[epoch] = total

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Samples, get_engine
+from fastnn.engines import Piece, Plan, Samples, State, get_engine
 from fastnn.network import Network
+from fastnn.optimizers import SGD
 from fastnn.profiling.measuring import Contestant
 
 ENGINES = ("python", "numpy", "numba")
@@ -193,13 +194,15 @@ def epoch_problem(
 
     def prepared(engine: str) -> tuple[Callable[[], None], Callable[[], None], np.ndarray]:
         parameters = start.copy()
-        trainer = get_engine(engine).trainer(architecture, data, batch_size)
-        piece = Piece(np.array([rate]), order, 0, len(data), np.zeros(1))
+        plan = Plan(batch_size, SGD(rate))
+        trainer = get_engine(engine).trainer(architecture, data, plan)
+        piece = Piece.of_epochs(np.array([[rate]]), order, len(data))
+        state = State.new(parameters, plan.optimizer)
 
         def reset() -> None:
             parameters[:] = start
 
-        return lambda: trainer.run(parameters, piece), reset, parameters
+        return lambda: trainer.run(state, piece), reset, parameters
 
     def contestant(engine: str) -> Contestant:
         run, reset, _ = prepared(engine)

@@ -19,7 +19,7 @@ from math import exp, log, log1p, tanh
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Evaluator, Piece, Predictor, Samples
+from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State
 
 Vector = list[float]
 Matrix = list[Vector]
@@ -240,16 +240,17 @@ def descend_batch(model: Model, X: Matrix, Y: Matrix, rate: float) -> float:
 
 
 class _Trainer:
-    def __init__(self, architecture: Architecture, samples: Samples, batch_size: int):
+    def __init__(self, architecture: Architecture, samples: Samples, plan: Plan):
         self._architecture = architecture
         self._samples = samples
-        self._batch_size = batch_size
+        self._batch_size = plan.batch_size
 
-    def run(self, parameters: np.ndarray, piece: Piece) -> None:
+    def run(self, state: State, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        model = Model(self._architecture, parameters)
-        for epoch, rate in enumerate(piece.rates.tolist()):
-            for first in range(piece.start, piece.stop, self._batch_size):
+        model = Model(self._architecture, state.parameters)
+        for epoch, rates in enumerate(piece.rates):
+            for k, first in enumerate(range(piece.start, piece.stop, self._batch_size)):
+                rate = float(rates[k if len(rates) > 1 else 0])
                 rows = slice(first, min(first + self._batch_size, piece.stop))
                 picked = piece.order[epoch, rows] if len(piece.order) else rows
                 X, Y = self._samples.X[picked].tolist(), self._samples.Y[picked].tolist()
@@ -257,7 +258,8 @@ class _Trainer:
                     piece.loss_sums[epoch] += descend_sample(model, X[0], Y[0], rate)
                 else:
                     piece.loss_sums[epoch] += descend_batch(model, X, Y, rate)
-        parameters[:] = model.to_flat()
+                state.updates += 1
+        state.parameters[:] = model.to_flat()
 
 
 trainer = _Trainer

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Evaluator, Piece, Predictor, Samples
+from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State
 
 #: Rows handled at once in `loss` and `loss_and_gradient`, so that memory stays bounded.
 BLOCK = 1024
@@ -132,26 +132,28 @@ class Model:
 
 
 class _Trainer:
-    def __init__(self, architecture: Architecture, samples: Samples, batch_size: int):
+    def __init__(self, architecture: Architecture, samples: Samples, plan: Plan):
         self._architecture = architecture
         self._samples = samples
-        self._batch_size = batch_size
+        self._batch_size = plan.batch_size
         self._gradient = Model(
             architecture, np.empty(architecture.n_parameters, architecture.dtype)
         )
 
-    def run(self, parameters: np.ndarray, piece: Piece) -> None:
+    def run(self, state: State, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        model = Model(self._architecture, parameters)
-        for epoch, rate in enumerate(piece.rates.tolist()):
-            for first in range(piece.start, piece.stop, self._batch_size):
+        model = Model(self._architecture, state.parameters)
+        for epoch, rates in enumerate(piece.rates):
+            for k, first in enumerate(range(piece.start, piece.stop, self._batch_size)):
+                rate = float(rates[k if len(rates) > 1 else 0])
                 rows = slice(first, min(first + self._batch_size, piece.stop))
                 picked = piece.order[epoch, rows] if len(piece.order) else rows
                 X, Y = self._samples.X[picked], self._samples.Y[picked]
                 piece.loss_sums[epoch] += model.batch_gradient(X, Y, self._gradient)
                 scale = rate * self._architecture.gradient_scale(len(X))
                 self._gradient.vector *= scale
-                parameters -= self._gradient.vector
+                state.parameters -= self._gradient.vector
+                state.updates += 1
 
 
 trainer = _Trainer

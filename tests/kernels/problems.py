@@ -8,7 +8,7 @@ import numpy as np
 
 import fastnn
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Samples
+from fastnn.engines import Piece, Plan, Samples, State
 from fastnn.kernels import engine
 from fastnn.reference import vectors
 
@@ -24,18 +24,22 @@ class Problem:
     def train(self, with_engine, batch_size, order, rates, cuts=()):
         """Run epochs; each is cut at the given positions. Parameters and loss sums."""
         n = len(self.samples)
-        parameters = self.parameters.copy()
-        trainer = with_engine.trainer(self.architecture, self.samples, batch_size)
+        plan = Plan(batch_size, fastnn.SGD())
+        state = State.new(self.parameters.copy(), plan.optimizer)
+        trainer = with_engine.trainer(self.architecture, self.samples, plan)
+        rates = np.reshape(rates, (len(rates), -1))
         if not cuts:
-            piece = Piece(rates, order, 0, n, np.zeros(len(rates)))
-            trainer.run(parameters, piece)
-            return parameters, piece.loss_sums
+            piece = Piece.of_epochs(rates, order, n)
+            trainer.run(state, piece)
+            return state.parameters, piece.loss_sums
         sums = np.zeros(len(rates))
         for epoch in range(len(rates)):
             one = slice(epoch, epoch + 1)
             for start, stop in zip((0, *cuts), (*cuts, n), strict=True):
-                trainer.run(parameters, Piece(rates[one], order[one], start, stop, sums[one]))
-        return parameters, sums
+                penalties = np.zeros(1)
+                piece = Piece(rates[one], order[one], start, stop, sums[one], penalties)
+                trainer.run(state, piece)
+        return state.parameters, sums
 
 
 def make_problem(sizes, loss, activation="tanh", bias=True, dtype="float64", n=23, seed=0):
