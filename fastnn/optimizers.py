@@ -17,7 +17,7 @@ To add one, add a class here and a rule in ``reference/loops.py``, ``reference/v
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fastnn import validation
 from fastnn.names import find
@@ -247,7 +247,7 @@ class AdamW(Adam):
 OPTIMIZERS = {kind.name: kind for kind in (SGD, RMSprop, Adagrad, Adam, AdamW)}
 
 
-def get_optimizer(optimizer: object, learning_rate: object) -> Optimizer:
+def get_optimizer(optimizer: object, learning_rate: Any) -> Optimizer:
     """The optimiser that ``fit`` was asked for: by name with a rate, or ready made."""
     if isinstance(optimizer, Optimizer):
         if learning_rate is not None:
