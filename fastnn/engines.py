@@ -9,7 +9,7 @@ and read-only, except for the `State`, which `Trainer.run` changes in place.
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 import numpy as np
@@ -75,11 +75,19 @@ class State:
         What the optimiser remembers; zeros at the start.
     updates : ndarray, shape (1,), int64
         Updates so far. The engines add to it.
+    steps : ndarray, shape (2,), int64
+        Updates and epochs since the learning-rate schedule began. Engines ignore it.
+    plateau : ndarray, shape (3,), float64
+        What `fastnn.ReduceOnPlateau` remembers: what the rate is multiplied by, the best value
+        (times -1 if higher is better), and for how many epochs it has waited for a better one.
+        Engines ignore it.
     """
 
     parameters: np.ndarray
     moments: np.ndarray
     updates: np.ndarray
+    steps: np.ndarray = field(default_factory=lambda: np.zeros(2, np.int64))
+    plateau: np.ndarray = field(default_factory=lambda: np.array([1.0, np.inf, 0.0]))
 
     @classmethod
     def new(cls, parameters: np.ndarray, optimizer: Optimizer) -> "State":
@@ -89,13 +97,26 @@ class State:
 
     def copy(self) -> "State":
         """A copy to come back to."""
-        return State(self.parameters.copy(), self.moments.copy(), self.updates.copy())
+        return State(
+            self.parameters.copy(),
+            self.moments.copy(),
+            self.updates.copy(),
+            self.steps.copy(),
+            self.plateau.copy(),
+        )
 
     def restore(self, other: "State") -> None:
         """Become equal to *other*, in place."""
         self.parameters[:] = other.parameters
         self.moments[:] = other.moments
         self.updates[:] = other.updates
+        self.steps[:] = other.steps
+        self.plateau[:] = other.plateau
+
+    def restart_schedule(self) -> None:
+        """Begin anew with the learning-rate schedule."""
+        self.steps[:] = 0
+        self.plateau[:] = 1.0, np.inf, 0.0
 
 
 @dataclass(frozen=True)
