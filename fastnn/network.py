@@ -15,6 +15,7 @@ from fastnn.losses import Loss, get_loss
 from fastnn.metrics import score
 from fastnn.names import find
 from fastnn.optimizers import SGD, Optimizer, get_optimizer
+from fastnn.random_state import dropout_key
 from fastnn.stopping import EarlyStopping
 from fastnn.training import Job, train
 
@@ -95,9 +96,10 @@ class Network:
         get_engine(engine)
         self._engine_name = engine
         self._rng = validation.generator(seed)
-        self._parameters = start_parameters(self._architecture, initializer, self._rng)
+        self._dropout_key = dropout_key(self._rng)
+        parameters = start_parameters(self._architecture, initializer, self._rng)
         self._optimizer: Optimizer = SGD()
-        self._state = State.new(self._parameters, self._optimizer)
+        self._state = State.new(parameters, self._optimizer)
         self._predictor: Predictor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -122,7 +124,7 @@ class Network:
     @property
     def parameters(self) -> np.ndarray:
         """The flat parameter vector itself: writing to it changes the network."""
-        return self._parameters
+        return self._state.parameters
 
     @property
     def weights(self) -> tuple[np.ndarray, ...]:
@@ -130,12 +132,12 @@ class Network:
 
         To change a layer, write into its view: ``net.weights[0][:] = W``.
         """
-        return tuple(self._architecture.weight_views(self._parameters))
+        return tuple(self._architecture.weight_views(self.parameters))
 
     @property
     def biases(self) -> tuple[np.ndarray, ...]:
         """Views (n_out,) of the biases into the parameter vector; empty with ``bias=False``."""
-        return tuple(self._architecture.bias_views(self._parameters))
+        return tuple(self._architecture.bias_views(self.parameters))
 
     def set_parameters(self, vector: Any) -> Self:
         """Copy *vector*, shape (n_parameters,), into the network's parameters.
@@ -146,7 +148,7 @@ class Network:
             If its length is wrong or a number in it is not finite; nothing is changed then.
         """
         architecture = self._architecture
-        self._parameters[:] = validation.parameter_vector(
+        self.parameters[:] = validation.parameter_vector(
             vector, architecture.n_parameters, architecture.dtype
         )
         return self
@@ -225,7 +227,7 @@ class Network:
             early_stopping=early_stopping,
             progress=validation.boolean(progress, "progress"),
         )
-        validation.finite_parameters(self._parameters)
+        validation.finite_parameters(self.parameters)
         return train(job, self._state_for(job.plan.optimizer), self._rng)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -247,9 +249,9 @@ class Network:
         """
         if self._predictor is None:
             self._predictor = get_engine(self._engine_name).predictor(self._architecture)
-        outputs = self._predictor(self._parameters, X) if self._fits_as_it_is(X) else None
+        outputs = self._predictor(self.parameters, X) if self._fits_as_it_is(X) else None
         if outputs is None:  # something to convert or to complain about
-            outputs = self._predictor(self._parameters, self._features(X, "X"))
+            outputs = self._predictor(self.parameters, self._features(X, "X"))
         assert outputs is not None
         return outputs
 
@@ -258,7 +260,7 @@ class Network:
         return (
             type(X) is np.ndarray
             and X.ndim == 2
-            and X.dtype == self._parameters.dtype
+            and X.dtype == self.parameters.dtype
             and X.shape[1] == self._architecture.sizes[0]
             and X.shape[0] > 0
             and X.flags.carray
@@ -271,7 +273,7 @@ class Network:
         """
         inputs = self._features(X, "X")
         engine = get_engine(self._engine_name)
-        return engine.layer_outputs(self._architecture, self._parameters, inputs)
+        return engine.layer_outputs(self._architecture, self.parameters, inputs)
 
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """Loss, and accuracy for the cross-entropies or r2 for the squared errors.
@@ -289,7 +291,7 @@ class Network:
         """
         samples = self._samples(X, y)
         engine = get_engine(self._engine_name)
-        loss = engine.evaluator(self._architecture, samples)(self._parameters)
+        loss = engine.evaluator(self._architecture, samples)(self.parameters)
         outputs = self.predict(samples.X)
         metric, value = score(self._architecture.loss, samples.Y, outputs)
         return {"loss": loss * self._architecture.gradient_scale(len(samples)), metric: value}
@@ -310,7 +312,7 @@ class Network:
         """
         samples = self._samples(X, y)
         total, gradient = get_engine(self._engine_name).loss_and_gradient(
-            self._architecture, self._parameters, samples
+            self._architecture, self.parameters, samples
         )
         scale = self._architecture.gradient_scale(len(samples))
         gradient *= self.dtype.type(scale)
@@ -335,7 +337,7 @@ class Network:
     def _state_for(self, optimizer: Optimizer) -> State:
         """The state to go on from: a new one if the last optimiser had another rule."""
         if optimizer.rule != self._optimizer.rule:
-            self._state = State.new(self._parameters, optimizer)
+            self._state = State.new(self.parameters, optimizer)
         self._optimizer = optimizer
         return self._state
 
