@@ -7,120 +7,21 @@ the next, ``b[j]`` is the bias of unit j. For one sample x:
     backward   d_j = ∂loss/∂z_j at the output; one layer down, d_i = slope_i Σ_j W_ij d_j
     gradient   ∂loss/∂W_ij = a_i d_j, ∂loss/∂b_j = d_j
 
-With dtype float32 the arithmetic here is still Python's float64; the weights are rounded to
-float32 after every update.
+With dtype float32 the arithmetic here is still Python's float64; the weights and moments are
+rounded to float32 after every update. The activations and losses are in ``loops_functions.py``,
+the optimisers and what comes with them in ``loops_updates.py``.
 """
 
 from array import array
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from math import exp, log, log1p, tanh
+from collections.abc import Iterable
 
 import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State
-
-Vector = list[float]
-Matrix = list[Vector]
-
-
-def sigmoid(z: Vector) -> Vector:
-    """1 / (1 + e^-z), as e^z where e^-z would overflow."""
-    return [1.0 / (1.0 + exp(-z_j)) if z_j > -700.0 else exp(z_j) for z_j in z]
-
-
-def softmax(z: Vector) -> Vector:
-    """e^z_j / Σ_k e^z_k; the largest z is taken off first, so that nothing overflows."""
-    top = max(z)
-    exps = [exp(z_j - top) for z_j in z]
-    total = sum(exps)
-    return [e / total for e in exps]
-
-
-@dataclass(frozen=True)
-class Function:
-    """An activation a(z) of all units of a layer, and their slopes da/dz given z and a."""
-
-    value: Callable[[Vector], Vector]
-    slope: Callable[[Vector, Vector], Vector]
-
-
-ACTIVATIONS = {
-    "identity": Function(lambda z: z, lambda z, a: [1.0] * len(z)),
-    "sigmoid": Function(sigmoid, lambda z, a: [a_j * (1.0 - a_j) for a_j in a]),
-    "tanh": Function(
-        lambda z: [tanh(z_j) for z_j in z], lambda z, a: [1.0 - a_j * a_j for a_j in a]
-    ),
-    "relu": Function(
-        lambda z: [z_j if z_j > 0.0 else 0.0 for z_j in z],
-        lambda z, a: [1.0 if z_j > 0.0 else 0.0 for z_j in z],
-    ),
-}
-
-
-# Losses of one sample from z, the outputs a and the targets y, each with its gradient: with
-# respect to a for the first two, to z for the two that are computed from logits.
-
-
-def half_squared_error(z: Vector, a: Vector, y: Vector) -> float:
-    """½ Σ (a - y)²."""
-    return 0.5 * sum((a_j - y_j) * (a_j - y_j) for a_j, y_j in zip(a, y, strict=True))
-
-
-def half_squared_error_gradient(a: Vector, y: Vector) -> Vector:
-    """∂/∂a_j ½ Σ (a - y)² = a_j - y_j."""
-    return [a_j - y_j for a_j, y_j in zip(a, y, strict=True)]
-
-
-def squared_error(z: Vector, a: Vector, y: Vector) -> float:
-    """(1/m) Σ (a - y)²."""
-    return sum((a_j - y_j) * (a_j - y_j) for a_j, y_j in zip(a, y, strict=True)) / len(a)
-
-
-def squared_error_gradient(a: Vector, y: Vector) -> Vector:
-    """∂/∂a_j (1/m) Σ (a - y)² = (2/m) (a_j - y_j)."""
-    return [2.0 * (a_j - y_j) / len(a) for a_j, y_j in zip(a, y, strict=True)]
-
-
-def binary_cross_entropy(z: Vector, a: Vector, y: Vector) -> float:
-    """(1/m) Σ log(1 + e^z) - y z, with log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)."""
-    return sum(
-        (max(z_j, 0.0) - y_j * z_j) + log1p(exp(-abs(z_j))) for z_j, y_j in zip(z, y, strict=True)
-    ) / len(z)
-
-
-def binary_cross_entropy_gradient(a: Vector, y: Vector) -> Vector:
-    """∂/∂z_j (1/m) Σ log(1 + e^z) - y z = (1/m) (a_j - y_j)."""
-    return [(a_j - y_j) / len(a) for a_j, y_j in zip(a, y, strict=True)]
-
-
-def cross_entropy(z: Vector, a: Vector, y: Vector) -> float:
-    """log Σ e^z - Σ y z, the largest z taken off first; Σ y = 1."""
-    top = max(z)
-    log_sum = top + log(sum(exp(z_j - top) for z_j in z))
-    return sum(y_j * (log_sum - z_j) for z_j, y_j in zip(z, y, strict=True))
-
-
-def cross_entropy_gradient(a: Vector, y: Vector) -> Vector:
-    """∂/∂z_j (log Σ e^z - Σ y z) = a_j - y_j, as Σ y = 1."""
-    return [a_j - y_j for a_j, y_j in zip(a, y, strict=True)]
-
-
-@dataclass(frozen=True)
-class LossFunction:
-    """A sample's loss (z, a, y) -> float, and its gradient (a, y) -> one number per output."""
-
-    value: Callable[[Vector, Vector, Vector], float]
-    gradient: Callable[[Vector, Vector], Vector]
-
-
-LOSSES = {
-    "half_squared_error": LossFunction(half_squared_error, half_squared_error_gradient),
-    "squared_error": LossFunction(squared_error, squared_error_gradient),
-    "binary_cross_entropy": LossFunction(binary_cross_entropy, binary_cross_entropy_gradient),
-    "cross_entropy": LossFunction(cross_entropy, cross_entropy_gradient),
-}
+from fastnn.reference import loops_updates as updates
+from fastnn.reference import plans
+from fastnn.reference.loops_functions import ACTIVATIONS, LOSSES, Matrix, Vector, softmax
 
 
 class Model:
@@ -128,10 +29,14 @@ class Model:
 
     def __init__(self, architecture: Architecture, vector: Iterable[float]):
         self.architecture = architecture
-        flat = [float(v) for v in vector]
         self.weights: list[Matrix] = []
         self.biases: list[Vector] = []
-        for layer in architecture.layers:
+        self.set_flat([float(v) for v in vector])
+
+    def set_flat(self, flat: Vector) -> None:
+        """Take the weights from a flat parameter vector."""
+        self.weights, self.biases = [], []
+        for layer in self.architecture.layers:
             w = flat[layer.weights]
             self.weights.append(
                 [w[i * layer.n_out : (i + 1) * layer.n_out] for i in range(layer.n_in)]
@@ -148,24 +53,32 @@ class Model:
                 flat.extend(b)
         return flat
 
-    def forward(self, x: Vector) -> tuple[Matrix, Matrix]:
-        """Weighted sums z and outputs a of every layer; outputs[0] is the input itself."""
-        sums: Matrix = []
-        outputs = [x]
-        for layer, W, b in zip(self.architecture.layers, self.weights, self.biases, strict=True):
+    def forward(self, x: Vector, kept: Matrix | None = None) -> tuple[Matrix, Matrix, Matrix]:
+        """Inputs, weighted sums z and outputs a of every layer.
+
+        A layer's outputs are the next one's inputs, multiplied by *kept*, the factors of dropout.
+        """
+        inputs, sums, outputs = [x], [], []
+        for k, (W, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             z = b
-            for a_i, row in zip(outputs[-1], W, strict=True):
+            for a_i, row in zip(inputs[-1], W, strict=True):
                 z = [z_j + a_i * w for z_j, w in zip(z, row, strict=True)]
+            name = self.architecture.activations[k].name
+            a = softmax(z) if name == "softmax" else ACTIVATIONS[name].value(z)
             sums.append(z)
-            name = layer.activation.name
-            outputs.append(softmax(z) if name == "softmax" else ACTIVATIONS[name].value(z))
-        return sums, outputs
+            outputs.append(a)
+            if kept is not None and k < len(kept):
+                a = [a_j * kept_j for a_j, kept_j in zip(a, kept[k], strict=True)]
+            inputs.append(a)
+        return inputs[:-1], sums, outputs
 
     def loss(self, z: Vector, a: Vector, y: Vector) -> float:
         """The loss of one sample, from the output layer's z and a."""
         return LOSSES[self.architecture.loss.name].value(z, a, y)
 
-    def backward(self, sums: Matrix, outputs: Matrix, y: Vector) -> Matrix:
+    def backward(
+        self, sums: Matrix, outputs: Matrix, y: Vector, kept: Matrix | None = None
+    ) -> Matrix:
         """∂loss/∂z of one sample in every layer."""
         loss = self.architecture.loss
         d = LOSSES[loss.name].gradient(outputs[-1], y)
@@ -176,7 +89,9 @@ class Model:
             back = [
                 sum([w * d_j for w, d_j in zip(row, d, strict=True)]) for row in self.weights[k]
             ]
-            d = self._through_activation(k - 1, back, sums[k - 1], outputs[k])
+            if kept is not None:
+                back = [d_j * kept_j for d_j, kept_j in zip(back, kept[k - 1], strict=True)]
+            d = self._through_activation(k - 1, back, sums[k - 1], outputs[k - 1])
             gradients.insert(0, d)
         return gradients
 
@@ -185,6 +100,28 @@ class Model:
         slopes = ACTIVATIONS[self.architecture.activations[k].name].slope(z, a)
         return [d_j * slope for d_j, slope in zip(d, slopes, strict=True)]
 
+    def add_gradient(
+        self, into: "Model", x: Vector, y: Vector, scale: float, kept: Matrix | None = None
+    ) -> float:
+        """Add scale times the gradient of one sample to *into*'s weights; return its loss.
+
+        *into* is where gradients are summed, or this model itself, for a step of SGD: then
+        *scale* is minus the rate.
+        """
+        inputs, sums, outputs = self.forward(x, kept)
+        loss = self.loss(sums[-1], outputs[-1], y)
+        into.add_outer(inputs, self.backward(sums, outputs, y, kept), scale)
+        return loss
+
+    def add_outer(self, inputs: Matrix, gradients: Matrix, scale: float) -> None:
+        """W_ij += scale a_i d_j and b_j += scale d_j."""
+        for W, b, a, d in zip(self.weights, self.biases, inputs, gradients, strict=True):
+            scaled = [scale * d_j for d_j in d]
+            for i, a_i in enumerate(a):
+                W[i] = [w + a_i * d_j for w, d_j in zip(W[i], scaled, strict=True)]
+            if self.architecture.bias:
+                b[:] = [b_j + d_j for b_j, d_j in zip(b, scaled, strict=True)]
+
     def round_to_dtype(self) -> None:
         """Round the weights to the architecture's dtype."""
         if self.architecture.dtype == np.float32:
@@ -192,74 +129,107 @@ class Model:
                 W[:] = [array("f", row).tolist() for row in W]
                 b[:] = array("f", b).tolist()
 
-    def add_outer(self, outputs: Matrix, gradients: Matrix, scale: float) -> None:
-        """W_ij += scale a_i d_j and b_j += scale d_j: a gradient's sum, or a step with -rate."""
-        for W, b, a, d in zip(self.weights, self.biases, outputs, gradients, strict=False):
-            scaled = [scale * d_j for d_j in d]
-            for i, a_i in enumerate(a):
-                W[i] = [w + a_i * d_j for w, d_j in zip(W[i], scaled, strict=True)]
-            if self.architecture.bias:
-                b[:] = [b_j + d_j for b_j, d_j in zip(b, scaled, strict=True)]
 
-    def step(self, gradient: "Model", rate: float) -> None:
-        """Gradient descent: every weight goes down by rate times its gradient."""
-        for W, dW in zip(self.weights, gradient.weights, strict=True):
-            for i, row in enumerate(dW):
-                W[i] = [w - rate * d for w, d in zip(W[i], row, strict=True)]
-        for b, db in zip(self.biases, gradient.biases, strict=True):
-            b[:] = [b_j - rate * d for b_j, d in zip(b, db, strict=True)]
+def batch_gradient(
+    model: Model, samples: Samples, kept: list[Matrix] | None = None
+) -> tuple[float, Model]:
+    """Sum of the samples' losses and of their gradients, each times the sample's weight.
 
-
-def batch_gradient(model: Model, X: Matrix, Y: Matrix) -> tuple[float, Model]:
-    """Sum of the samples' losses and of their gradients."""
+    *kept* are the factors of dropout, for each sample.
+    """
     architecture = model.architecture
     gradient = Model(architecture, [0.0] * architecture.n_parameters)
     total = 0.0
-    for x, y in zip(X, Y, strict=True):
-        sums, outputs = model.forward(x)
-        total += model.loss(sums[-1], outputs[-1], y)
-        gradient.add_outer(outputs, model.backward(sums, outputs, y), 1.0)
+    X, Y, weights = samples.X.tolist(), samples.Y.tolist(), _weights(samples)
+    for s, (x, y, weight) in enumerate(zip(X, Y, weights, strict=True)):
+        loss = model.add_gradient(gradient, x, y, weight, kept[s] if kept is not None else None)
+        total += weight * loss
     return total, gradient
 
 
-def descend_sample(model: Model, x: Vector, y: Vector, rate: float) -> float:
-    """One step of per-sample SGD; the sample's loss before it."""
-    sums, outputs = model.forward(x)
-    total = model.loss(sums[-1], outputs[-1], y)
-    model.add_outer(outputs, model.backward(sums, outputs, y), -rate)
-    model.round_to_dtype()
-    return total
-
-
-def descend_batch(model: Model, X: Matrix, Y: Matrix, rate: float) -> float:
-    """One step of gradient descent; the sum of the samples' losses before it."""
-    total, gradient = batch_gradient(model, X, Y)
-    model.step(gradient, rate * model.architecture.gradient_scale(len(X)))
-    model.round_to_dtype()
-    return total
+def _weights(samples: Samples) -> Vector:
+    """The samples' weights; without any, 1 for each."""
+    return [1.0] * len(samples) if samples.weights is None else samples.weights.tolist()
 
 
 class _Trainer:
     def __init__(self, architecture: Architecture, samples: Samples, plan: Plan):
         self._architecture = architecture
         self._samples = samples
-        self._batch_size = plan.batch_size
+        self._plan = plan
+        self._drops = plans.has_dropout(architecture)
+        self._directly = plan.batch_size == 1 and plans.is_plain(architecture, plan)
 
     def run(self, state: State, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
         model = Model(self._architecture, state.parameters)
+        moments = state.moments.tolist()
         for epoch, rates in enumerate(piece.rates):
-            for k, first in enumerate(range(piece.start, piece.stop, self._batch_size)):
+            for k, first in enumerate(range(piece.start, piece.stop, self._plan.batch_size)):
                 rate = float(rates[k if len(rates) > 1 else 0])
-                rows = slice(first, min(first + self._batch_size, piece.stop))
-                picked = piece.order[epoch, rows] if len(piece.order) else rows
-                X, Y = self._samples.X[picked].tolist(), self._samples.Y[picked].tolist()
-                if self._batch_size == 1:
-                    piece.loss_sums[epoch] += descend_sample(model, X[0], Y[0], rate)
+                rows = slice(first, min(first + self._plan.batch_size, piece.stop))
+                batch = self._samples_at(piece.order[epoch, rows] if len(piece.order) else rows)
+                update = int(state.updates[0])
+                if self._directly:
+                    loss, penalty = self._descend_sample(model, batch, rate, update), 0.0
                 else:
-                    piece.loss_sums[epoch] += descend_batch(model, X, Y, rate)
+                    loss, penalty = self._update(model, moments, batch, rate, update)
+                piece.loss_sums[epoch] += loss
+                piece.penalty_sums[epoch] += penalty
                 state.updates += 1
         state.parameters[:] = model.to_flat()
+        for row, moment in zip(state.moments, moments, strict=True):
+            row[:] = moment
+
+    def _samples_at(self, rows: slice | np.ndarray) -> Samples:
+        every = self._samples
+        weights = None if every.weights is None else every.weights[rows]
+        return Samples(every.X[rows], every.Y[rows], weights)
+
+    def _kept(self, batch: Samples, update: int) -> list[Matrix] | None:
+        """The factors of dropout for each sample of the batch; None without dropout."""
+        if not self._drops:
+            return None
+        return [
+            updates.dropout_factors(self._architecture, self._plan, update, place)
+            for place in range(len(batch))
+        ]
+
+    def _descend_sample(self, model: Model, batch: Samples, rate: float, update: int) -> float:
+        """One step of plain SGD with one sample, without a vector for its gradient; its loss."""
+        (weight,) = _weights(batch)
+        factors = plans.factors(self._architecture, self._plan, 1, weight)
+        kept = self._kept(batch, update)
+        x, y = batch.X[0].tolist(), batch.Y[0].tolist()
+        scale = -rate * factors.gradient * weight
+        loss = model.add_gradient(model, x, y, scale, kept[0] if kept is not None else None)
+        model.round_to_dtype()
+        return factors.loss * weight * loss
+
+    def _update(
+        self, model: Model, moments: Matrix, batch: Samples, rate: float, update: int
+    ) -> tuple[float, float]:
+        """One update, step by step as `fastnn.engines.Plan` has them; loss and penalty before."""
+        architecture, optimizer = self._architecture, self._plan.optimizer
+        total, gradient = batch_gradient(model, batch, self._kept(batch, update))
+        factors = plans.factors(architecture, self._plan, len(batch), sum(_weights(batch)))
+        p = model.to_flat()
+        g = [factors.gradient * g_k for g_k in gradient.to_flat()]
+        penalty = updates.penalty(p, architecture) if plans.has_penalty(architecture) else 0.0
+        if plans.has_penalty(architecture):
+            updates.add_penalty_gradient(g, p, architecture, factors.penalty_gradient)
+        if optimizer.clip_value is not None:
+            updates.clip_value(g, optimizer.clip_value)
+        if optimizer.clip_norm is not None:
+            updates.clip_norm(g, optimizer.clip_norm)
+        updates.RULES[optimizer.rule](p, g, moments, rate, update + 1, list(optimizer.settings))
+        if architecture.max_norm > 0.0:
+            updates.limit_norms(p, architecture)
+        model.set_flat(p)
+        model.round_to_dtype()
+        if architecture.dtype == np.float32:
+            moments[:] = [array("f", moment).tolist() for moment in moments]
+        return factors.loss * total, factors.penalty * penalty
 
 
 trainer = _Trainer
@@ -280,7 +250,7 @@ def layer_outputs(
 ) -> list[np.ndarray]:
     """See `fastnn.engines.Engine`."""
     model = Model(architecture, parameters)
-    per_sample = [model.forward(x)[1][1:] for x in X.tolist()]
+    per_sample = [model.forward(x)[2] for x in X.tolist()]
     return [
         np.array([outputs[k] for outputs in per_sample], dtype=architecture.dtype).reshape(
             len(X), layer.n_out
@@ -291,14 +261,14 @@ def layer_outputs(
 
 def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
     """See `fastnn.engines.Engine`."""
-    X, Y = samples.X.tolist(), samples.Y.tolist()
+    X, Y, weights = samples.X.tolist(), samples.Y.tolist(), _weights(samples)
 
     def evaluate(parameters: np.ndarray) -> float:
         model = Model(architecture, parameters)
         total = 0.0
-        for x, y in zip(X, Y, strict=True):
-            sums, outputs = model.forward(x)
-            total += model.loss(sums[-1], outputs[-1], y)
+        for x, y, weight in zip(X, Y, weights, strict=True):
+            _, sums, outputs = model.forward(x)
+            total += weight * model.loss(sums[-1], outputs[-1], y)
         return total
 
     return evaluate
@@ -309,5 +279,5 @@ def loss_and_gradient(
 ) -> tuple[float, np.ndarray]:
     """See `fastnn.engines.Engine`."""
     model = Model(architecture, parameters)
-    total, gradient = batch_gradient(model, samples.X.tolist(), samples.Y.tolist())
+    total, gradient = batch_gradient(model, samples)
     return total, np.array(gradient.to_flat(), dtype=architecture.dtype)

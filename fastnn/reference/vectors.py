@@ -3,86 +3,21 @@
 forward    Z = A_in W + b, A = activation(Z), shapes (b, n_out), layer by layer
 backward   D = ∂loss/∂Z at the output; one layer down, D_in = (D Wᵀ) * slope
 gradient   ∂loss/∂W = A_inᵀ D, ∂loss/∂b = Σ over samples of D
-"""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+The activations and losses are in ``vectors_functions.py``, the optimisers and what comes with
+them in ``vectors_updates.py``.
+"""
 
 import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State
+from fastnn.reference import plans
+from fastnn.reference import vectors_updates as updates
+from fastnn.reference.vectors_functions import ACTIVATIONS, LOSSES, softmax
 
 #: Rows handled at once in `loss` and `loss_and_gradient`, so that memory stays bounded.
 BLOCK = 1024
-
-
-def sigmoid(Z: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-z), by way of e^-|z| so that nothing overflows."""
-    e = np.exp(-np.abs(Z))
-    A: np.ndarray = np.where(Z >= 0, 1, e) / (1 + e)
-    return A
-
-
-def softmax(Z: np.ndarray) -> np.ndarray:
-    """e^z_j / Σ_k e^z_k by rows; the largest z is taken off first, so that nothing overflows."""
-    E: np.ndarray = np.exp(Z - Z.max(axis=1, keepdims=True))
-    E /= E.sum(axis=1, keepdims=True)
-    return E
-
-
-@dataclass(frozen=True)
-class Function:
-    """An activation a(z) and its slope da/dz, given both z and a."""
-
-    value: Callable[[np.ndarray], np.ndarray]
-    slope: Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-ACTIVATIONS = {
-    "identity": Function(lambda Z: Z, lambda Z, A: np.ones_like(A)),
-    "sigmoid": Function(sigmoid, lambda Z, A: A * (1 - A)),
-    "tanh": Function(np.tanh, lambda Z, A: 1 - A * A),
-    "relu": Function(lambda Z: np.maximum(Z, 0), lambda Z, A: (Z > 0).astype(Z.dtype)),
-}
-
-
-@dataclass(frozen=True)
-class LossFunction:
-    """Each sample's loss (Z, A, Y) -> (b,), and its gradient (A, Y) -> (b, m).
-
-    The gradient is with respect to A, or to Z for the losses computed from logits.
-    """
-
-    value: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-    gradient: Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-def _binary_cross_entropy(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """log(1 + e^z) - y z, with log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)."""
-    terms: np.ndarray = (np.maximum(Z, 0) - Y * Z) + np.log1p(np.exp(-np.abs(Z)))
-    losses: np.ndarray = terms.mean(axis=1)
-    return losses
-
-
-def _cross_entropy(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """Σ y (log Σ e^z - z), the largest z taken off first."""
-    top = Z.max(axis=1, keepdims=True)
-    log_sum = top + np.log(np.exp(Z - top).sum(axis=1, keepdims=True))
-    losses: np.ndarray = (Y * (log_sum - Z)).sum(axis=1)
-    return losses
-
-
-LOSSES = {
-    "half_squared_error": LossFunction(
-        lambda Z, A, Y: ((A - Y) ** 2).sum(axis=1) / 2, lambda A, Y: A - Y
-    ),
-    "squared_error": LossFunction(
-        lambda Z, A, Y: ((A - Y) ** 2).mean(axis=1), lambda A, Y: 2 * (A - Y) / Y.shape[1]
-    ),
-    "binary_cross_entropy": LossFunction(_binary_cross_entropy, lambda A, Y: (A - Y) / Y.shape[1]),
-    "cross_entropy": LossFunction(_cross_entropy, lambda A, Y: A - Y),
-}
 
 
 class Model:
@@ -94,66 +29,146 @@ class Model:
         self.weights = architecture.weight_views(vector)
         self.biases = architecture.bias_views(vector)
 
-    def forward(self, X: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Weighted sums Z and outputs A of every layer; A[0] is the input itself."""
+    def forward(
+        self, X: np.ndarray, kept: list[np.ndarray] | None = None
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """Inputs, weighted sums Z and outputs A of every layer.
+
+        A layer's outputs are the next one's inputs, multiplied by *kept*, the factors of dropout.
+        """
+        inputs: list[np.ndarray] = []
         sums: list[np.ndarray] = []
-        outputs = [X]
+        outputs: list[np.ndarray] = []
+        A = X
         for k, layer in enumerate(self.architecture.layers):
-            Z = outputs[-1] @ self.weights[k]
+            inputs.append(A)
+            Z = A @ self.weights[k]
             if self.biases:
                 Z += self.biases[k]
             sums.append(Z)
             name = layer.activation.name
-            outputs.append(softmax(Z) if name == "softmax" else ACTIVATIONS[name].value(Z))
-        return sums, outputs
+            A = softmax(Z) if name == "softmax" else ACTIVATIONS[name].value(Z)
+            outputs.append(A)
+            if kept is not None and k < len(kept):
+                A = A * kept[k]
+        return inputs, sums, outputs
 
     def sample_losses(self, Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
         """The loss of every sample, shape (b,), from the output layer's Z and A."""
         return LOSSES[self.architecture.loss.name].value(Z, A, Y)
 
-    def batch_gradient(self, X: np.ndarray, Y: np.ndarray, gradient: "Model") -> float:
-        """Return the sum of the samples' losses; write the sum of their gradients."""
-        sums, outputs = self.forward(X)
+    def loss(self, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
+        """The sum of the samples' losses, times their weights."""
+        _, sums, outputs = self.forward(X)
+        return _weighted_sum(self.sample_losses(sums[-1], outputs[-1], Y), weights)
+
+    def batch_gradient(
+        self,
+        samples: tuple[np.ndarray, np.ndarray, np.ndarray | None],
+        gradient: "Model",
+        kept: list[np.ndarray] | None = None,
+    ) -> float:
+        """Return the sum of the samples' losses; write the sum of their gradients.
+
+        *samples* are X, Y and weights, by which each sample's loss and gradient are multiplied;
+        *kept* the factors of dropout.
+        """
+        X, Y, weights = samples
+        inputs, sums, outputs = self.forward(X, kept)
         loss = self.architecture.loss
         D = LOSSES[loss.name].gradient(outputs[-1], Y)
+        if weights is not None:
+            D *= weights[:, None]
         if not loss.from_logits:
             D = D * self._slope(-1, sums[-1], outputs[-1])
         for k in reversed(range(len(self.weights))):
-            A = outputs[k]
-            np.matmul(A.T, D, out=gradient.weights[k])
+            np.matmul(inputs[k].T, D, out=gradient.weights[k])
             if self.biases:
                 gradient.biases[k][:] = D.sum(axis=0)
             if k > 0:
-                D = (D @ self.weights[k].T) * self._slope(k - 1, sums[k - 1], A)
-        return float(self.sample_losses(sums[-1], outputs[-1], Y).sum(dtype=np.float64))
+                D = (D @ self.weights[k].T) * self._slope(k - 1, sums[k - 1], outputs[k - 1])
+                if kept is not None:
+                    D *= kept[k - 1]
+        return _weighted_sum(self.sample_losses(sums[-1], outputs[-1], Y), weights)
 
     def _slope(self, k: int, Z: np.ndarray, A: np.ndarray) -> np.ndarray:
         return ACTIVATIONS[self.architecture.activations[k].name].slope(Z, A)
+
+
+def _weighted_sum(losses: np.ndarray, weights: np.ndarray | None) -> float:
+    """In float64."""
+    if weights is not None:
+        losses = losses * weights
+    return float(losses.sum(dtype=np.float64))
 
 
 class _Trainer:
     def __init__(self, architecture: Architecture, samples: Samples, plan: Plan):
         self._architecture = architecture
         self._samples = samples
-        self._batch_size = plan.batch_size
+        self._plan = plan
         self._gradient = Model(
             architecture, np.empty(architecture.n_parameters, architecture.dtype)
         )
+        self._drops = plans.has_dropout(architecture)
+        self._penalises = plans.has_penalty(architecture)
+        self._is_plain = plans.is_plain(architecture, plan)
+        self._full_batch = plans.factors(architecture, plan, plan.batch_size, None)
 
     def run(self, state: State, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
+        every = self._samples
         model = Model(self._architecture, state.parameters)
         for epoch, rates in enumerate(piece.rates):
-            for k, first in enumerate(range(piece.start, piece.stop, self._batch_size)):
+            for k, first in enumerate(range(piece.start, piece.stop, self._plan.batch_size)):
                 rate = float(rates[k if len(rates) > 1 else 0])
-                rows = slice(first, min(first + self._batch_size, piece.stop))
+                rows = slice(first, min(first + self._plan.batch_size, piece.stop))
                 picked = piece.order[epoch, rows] if len(piece.order) else rows
-                X, Y = self._samples.X[picked], self._samples.Y[picked]
-                piece.loss_sums[epoch] += model.batch_gradient(X, Y, self._gradient)
-                scale = rate * self._architecture.gradient_scale(len(X))
-                self._gradient.vector *= scale
-                state.parameters -= self._gradient.vector
+                weights = None if every.weights is None else every.weights[picked]
+                batch = every.X[picked], every.Y[picked], weights
+                kept = None
+                if self._drops:
+                    update = int(state.updates[0])
+                    kept = updates.dropout_factors(
+                        self._architecture, self._plan, update, len(batch[0])
+                    )
+                loss = model.batch_gradient(batch, self._gradient, kept)
+                factors = self._factors(batch[0], weights)
+                piece.loss_sums[epoch] += factors.loss * loss
+                if self._is_plain:
+                    self._gradient.vector *= rate * factors.gradient
+                    state.parameters -= self._gradient.vector
+                else:
+                    piece.penalty_sums[epoch] += self._update(model, state, rate, factors)
                 state.updates += 1
+
+    def _factors(self, X: np.ndarray, weights: np.ndarray | None) -> plans.Factors:
+        if weights is None and len(X) == self._plan.batch_size:
+            return self._full_batch
+        weight_sum = None if weights is None else float(weights.sum(dtype=np.float64))
+        return plans.factors(self._architecture, self._plan, len(X), weight_sum)
+
+    def _update(self, model: Model, state: State, rate: float, factors: plans.Factors) -> float:
+        """One update from the gradient's sum, as `fastnn.engines.Plan` has it; the penalty before.
+
+        The penalty is multiplied for `Piece.penalty_sums`.
+        """
+        architecture, optimizer = self._architecture, self._plan.optimizer
+        p, g = state.parameters, self._gradient.vector
+        g *= factors.gradient
+        penalty = 0.0
+        if self._penalises:
+            penalty = architecture.penalty(p)
+            g += factors.penalty_gradient * architecture.penalty_gradient(p)
+        if optimizer.clip_value is not None:
+            updates.clip_value(g, optimizer.clip_value)
+        if optimizer.clip_norm is not None:
+            updates.clip_norm(g, optimizer.clip_norm)
+        t = int(state.updates[0]) + 1
+        updates.RULES[optimizer.rule](p, g, state.moments, rate, t, optimizer.settings)
+        if architecture.max_norm > 0.0:
+            updates.limit_norms(model.weights, architecture.max_norm)
+        return factors.penalty * penalty
 
 
 trainer = _Trainer
@@ -178,12 +193,14 @@ def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
 ) -> list[np.ndarray]:
     """See `fastnn.engines.Engine`."""
-    return Model(architecture, parameters).forward(X)[1][1:]
+    return Model(architecture, parameters).forward(X)[2]
 
 
-def _blocks(samples: Samples) -> list[tuple[np.ndarray, np.ndarray]]:
-    starts = range(0, len(samples), BLOCK)
-    return [(samples.X[s : s + BLOCK], samples.Y[s : s + BLOCK]) for s in starts]
+def _blocks(samples: Samples) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """X, Y and weights in parts of at most `BLOCK` rows."""
+    rows = [slice(s, s + BLOCK) for s in range(0, len(samples), BLOCK)]
+    weights = samples.weights
+    return [(samples.X[r], samples.Y[r], None if weights is None else weights[r]) for r in rows]
 
 
 def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
@@ -192,11 +209,7 @@ def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
     @_overflow
     def evaluate(parameters: np.ndarray) -> float:
         model = Model(architecture, parameters)
-        total = 0.0
-        for X, Y in _blocks(samples):
-            sums, outputs = model.forward(X)
-            total += float(model.sample_losses(sums[-1], outputs[-1], Y).sum(dtype=np.float64))
-        return total
+        return sum((model.loss(*block) for block in _blocks(samples)), 0.0)
 
     return evaluate
 
@@ -210,7 +223,7 @@ def loss_and_gradient(
     gradient = np.zeros_like(parameters)
     part = Model(architecture, np.empty_like(parameters))
     total = 0.0
-    for X, Y in _blocks(samples):
-        total += model.batch_gradient(X, Y, part)
+    for block in _blocks(samples):
+        total += model.batch_gradient(block, part)
         gradient += part.vector
     return total, gradient

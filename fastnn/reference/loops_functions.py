@@ -1,0 +1,205 @@
+"""Activations and losses of the ``python`` engine: on lists of floats, one sample at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import erfc, exp, expm1, inf, log, log1p, pi, sqrt, tanh
+
+from fastnn.activations import LEAK, SELU_ALPHA, SELU_SCALE
+
+Vector = list[float]
+Matrix = list[Vector]
+
+
+# Functions of one number.
+
+
+def sigmoid(z: float) -> float:
+    """1 / (1 + e^-z), as e^z where e^-z would overflow."""
+    return 1.0 / (1.0 + exp(-z)) if z > -700.0 else exp(z)
+
+
+def exp_or_infinity(z: float) -> float:
+    """e^z, which is infinite where Python would raise OverflowError."""
+    return inf if z > 709.78 else exp(z)
+
+
+def elu(z: float) -> float:
+    """z above 0, e^z - 1 below."""
+    return z if z > 0.0 else expm1(z)
+
+
+def softplus(z: float) -> float:
+    """log(1 + e^z), as max(z, 0) + log(1 + e^-|z|)."""
+    return max(z, 0.0) + log1p(exp(-abs(z)))
+
+
+def silu_slope(z: float, a: float) -> float:
+    """s + a (1 - s), s = sigmoid(z)."""
+    s = sigmoid(z)
+    return s + a * (1.0 - s)
+
+
+def normal_cdf(z: float) -> float:
+    """Φ(z) = ½ (1 + erf(z/√2)), by way of erfc, which is exact for negative z too."""
+    return 0.5 * erfc(-z / sqrt(2.0))
+
+
+def gelu_slope(z: float, a: float) -> float:
+    """Φ(z) + z e^(-z²/2) / √(2π)."""
+    return normal_cdf(z) + z * exp(-0.5 * z * z) / sqrt(2.0 * pi)
+
+
+def softmax(z: Vector) -> Vector:
+    """e^z_j / Σ_k e^z_k; the largest z is taken off first, so that nothing overflows."""
+    top = max(z)
+    exps = [exp(z_j - top) for z_j in z]
+    total = sum(exps)
+    return [e / total for e in exps]
+
+
+@dataclass(frozen=True)
+class Function:
+    """An activation a(z) of all units of a layer, and their slopes da/dz given z and a."""
+
+    value: Callable[[Vector], Vector]
+    slope: Callable[[Vector, Vector], Vector]
+
+
+def _each(value: Callable[[float], float], slope: Callable[[float, float], float]) -> Function:
+    """A function of one number, for every unit of a layer."""
+    return Function(
+        lambda z: [value(z_j) for z_j in z],
+        lambda z, a: [slope(z_j, a_j) for z_j, a_j in zip(z, a, strict=True)],
+    )
+
+
+ACTIVATIONS = {
+    "identity": Function(lambda z: z, lambda z, a: [1.0] * len(z)),
+    "sigmoid": Function(
+        lambda z: [sigmoid(z_j) for z_j in z], lambda z, a: [a_j * (1.0 - a_j) for a_j in a]
+    ),
+    "tanh": Function(
+        lambda z: [tanh(z_j) for z_j in z], lambda z, a: [1.0 - a_j * a_j for a_j in a]
+    ),
+    "relu": Function(
+        lambda z: [z_j if z_j > 0.0 else 0.0 for z_j in z],
+        lambda z, a: [1.0 if z_j > 0.0 else 0.0 for z_j in z],
+    ),
+    "leaky_relu": _each(
+        lambda z: z if z > 0.0 else LEAK * z, lambda z, a: 1.0 if z > 0.0 else LEAK
+    ),
+    "elu": _each(elu, lambda z, a: 1.0 if z > 0.0 else a + 1.0),
+    "selu": _each(
+        lambda z: SELU_SCALE * (z if z > 0.0 else SELU_ALPHA * expm1(z)),
+        lambda z, a: SELU_SCALE if z > 0.0 else a + SELU_SCALE * SELU_ALPHA,
+    ),
+    "softplus": _each(softplus, lambda z, a: sigmoid(z)),
+    "silu": _each(lambda z: z * sigmoid(z), silu_slope),
+    "gelu": _each(lambda z: z * normal_cdf(z), gelu_slope),
+    "hard_tanh": _each(
+        lambda z: min(max(z, -1.0), 1.0), lambda z, a: 1.0 if -1.0 < z < 1.0 else 0.0
+    ),
+    "exp": _each(exp_or_infinity, lambda z, a: a),
+}
+
+
+# Losses of one sample from z, the outputs a and the targets y, each with its gradient: with
+# respect to a, or to z for those that are computed from logits.
+
+
+def half_squared_error(z: Vector, a: Vector, y: Vector) -> float:
+    """½ Σ (a - y)²."""
+    return 0.5 * sum((a_j - y_j) * (a_j - y_j) for a_j, y_j in zip(a, y, strict=True))
+
+
+def squared_error(z: Vector, a: Vector, y: Vector) -> float:
+    """(1/m) Σ (a - y)²."""
+    return sum((a_j - y_j) * (a_j - y_j) for a_j, y_j in zip(a, y, strict=True)) / len(a)
+
+
+def squared_error_gradient(a: Vector, y: Vector) -> Vector:
+    """∂/∂a_j (1/m) Σ (a - y)² = (2/m) (a_j - y_j)."""
+    return [2.0 * (a_j - y_j) / len(a) for a_j, y_j in zip(a, y, strict=True)]
+
+
+def binary_cross_entropy(z: Vector, a: Vector, y: Vector) -> float:
+    """(1/m) Σ log(1 + e^z) - y z, with log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)."""
+    return sum(
+        (max(z_j, 0.0) - y_j * z_j) + log1p(exp(-abs(z_j))) for z_j, y_j in zip(z, y, strict=True)
+    ) / len(z)
+
+
+def cross_entropy(z: Vector, a: Vector, y: Vector) -> float:
+    """log Σ e^z - Σ y z, the largest z taken off first; Σ y = 1."""
+    top = max(z)
+    log_sum = top + log(sum(exp(z_j - top) for z_j in z))
+    return sum(y_j * (log_sum - z_j) for z_j, y_j in zip(z, y, strict=True))
+
+
+def difference(a: Vector, y: Vector) -> Vector:
+    """a_j - y_j: ∂/∂a_j ½ Σ (a - y)², and, as Σ y = 1, ∂/∂z_j (log Σ e^z - Σ y z)."""
+    return [a_j - y_j for a_j, y_j in zip(a, y, strict=True)]
+
+
+def mean_difference(a: Vector, y: Vector) -> Vector:
+    """(1/m) (a_j - y_j): ∂/∂z_j of binary cross-entropy and of poisson."""
+    return [(a_j - y_j) / len(a) for a_j, y_j in zip(a, y, strict=True)]
+
+
+def absolute_error(z: Vector, a: Vector, y: Vector) -> float:
+    """(1/m) Σ |a - y|."""
+    return sum(abs(a_j - y_j) for a_j, y_j in zip(a, y, strict=True)) / len(a)
+
+
+def absolute_error_gradient(a: Vector, y: Vector) -> Vector:
+    """∂/∂a_j (1/m) Σ |a - y| = (1/m) sign(a_j - y_j); 0 where they are equal."""
+    return [((a_j > y_j) - (a_j < y_j)) / len(a) for a_j, y_j in zip(a, y, strict=True)]
+
+
+def huber(z: Vector, a: Vector, y: Vector) -> float:
+    """(1/m) Σ ½ d² if |d| < 1 else |d| - ½, d = a - y."""
+    distances = [abs(a_j - y_j) for a_j, y_j in zip(a, y, strict=True)]
+    return sum(0.5 * d * d if d < 1.0 else d - 0.5 for d in distances) / len(a)
+
+
+def huber_gradient(a: Vector, y: Vector) -> Vector:
+    """The difference, within ±1, divided by m."""
+    return [min(max(a_j - y_j, -1.0), 1.0) / len(a) for a_j, y_j in zip(a, y, strict=True)]
+
+
+def poisson(z: Vector, a: Vector, y: Vector) -> float:
+    """(1/m) Σ e^z - y z + y log y - y, with a = e^z and 0 log 0 = 0: half the deviance."""
+    entropies = [y_j * log(y_j) if y_j > 0.0 else 0.0 for y_j in y]
+    return sum(
+        a_j - y_j * z_j + (e_j - y_j) for z_j, a_j, y_j, e_j in zip(z, a, y, entropies, strict=True)
+    ) / len(z)
+
+
+def hinge(z: Vector, a: Vector, y: Vector) -> float:
+    """(1/m) Σ max(0, 1 - y a), y = ±1."""
+    return sum(max(0.0, 1.0 - y_j * a_j) for a_j, y_j in zip(a, y, strict=True)) / len(a)
+
+
+def hinge_gradient(a: Vector, y: Vector) -> Vector:
+    """∂/∂a_j (1/m) Σ max(0, 1 - y a) = -y_j / m where y_j a_j < 1, else 0."""
+    return [-y_j / len(a) if y_j * a_j < 1.0 else 0.0 for a_j, y_j in zip(a, y, strict=True)]
+
+
+@dataclass(frozen=True)
+class LossFunction:
+    """A sample's loss (z, a, y) -> float, and its gradient (a, y) -> one number per output."""
+
+    value: Callable[[Vector, Vector, Vector], float]
+    gradient: Callable[[Vector, Vector], Vector]
+
+
+LOSSES = {
+    "half_squared_error": LossFunction(half_squared_error, difference),
+    "squared_error": LossFunction(squared_error, squared_error_gradient),
+    "binary_cross_entropy": LossFunction(binary_cross_entropy, mean_difference),
+    "cross_entropy": LossFunction(cross_entropy, difference),
+    "absolute_error": LossFunction(absolute_error, absolute_error_gradient),
+    "huber": LossFunction(huber, huber_gradient),
+    "poisson": LossFunction(poisson, mean_difference),
+    "hinge": LossFunction(hinge, hinge_gradient),
+}

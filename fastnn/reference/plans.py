@@ -1,0 +1,61 @@
+"""What both reference engines read out of a plan: the numbers that scale a batch."""
+
+from typing import NamedTuple
+
+from fastnn.architecture import Architecture
+from fastnn.engines import Plan
+
+
+class Factors(NamedTuple):
+    """What a batch's sums are multiplied by.
+
+    Attributes
+    ----------
+    gradient : float
+        For the sum of the samples' gradients, times their weights.
+    penalty_gradient : float
+        For the gradient of `Architecture.penalty`.
+    loss, penalty : float
+        For what is added to `Piece.loss_sums` and ``penalty_sums``.
+    """
+
+    gradient: float
+    penalty_gradient: float
+    loss: float
+    penalty: float
+
+
+def factors(
+    architecture: Architecture, plan: Plan, n_samples: int, weight_sum: float | None
+) -> Factors:
+    """The factors of a batch of *n_samples*, whose weights have this sum (None: no weights).
+
+    A batch whose weights sum to 0 is not divided by them.
+    """
+    mean = architecture.reduction == "mean"
+    per_batch = plan.penalty_per_batch or not mean
+    divisor = float(n_samples) if mean else 1.0
+    ratio = 1.0  # of the number of samples to the sum of their weights
+    if mean and plan.divide_by_weights and weight_sum:
+        divisor = weight_sum
+        ratio = n_samples / weight_sum
+    penalty = 1.0 if per_batch else float(n_samples)
+    return Factors(plan.scale / divisor, penalty / divisor, plan.scale * ratio, penalty * ratio)
+
+
+def has_penalty(architecture: Architecture) -> bool:
+    """True if weights are penalised."""
+    return architecture.l1 > 0.0 or architecture.l2 > 0.0
+
+
+def has_dropout(architecture: Architecture) -> bool:
+    """True if units are dropped in training."""
+    return any(rate > 0.0 for rate in architecture.dropout)
+
+
+def is_plain(architecture: Architecture, plan: Plan) -> bool:
+    """True if an update is parameters -= rate * factor * gradient, and nothing else."""
+    optimizer = plan.optimizer
+    clips = optimizer.clip_value is not None or optimizer.clip_norm is not None
+    extras = clips or has_penalty(architecture) or architecture.max_norm > 0.0
+    return optimizer.rule == "sgd" and not extras

@@ -1,0 +1,162 @@
+"""Activations and losses of the ``numpy`` engine: on arrays with a row for each sample."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import pi, sqrt
+
+import numpy as np
+
+from fastnn.activations import LEAK, SELU_ALPHA, SELU_SCALE
+
+
+def sigmoid(Z: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-z), by way of e^-|z| so that nothing overflows."""
+    e = np.exp(-np.abs(Z))
+    A: np.ndarray = np.where(Z >= 0, 1, e) / (1 + e)
+    return A
+
+
+def softmax(Z: np.ndarray) -> np.ndarray:
+    """e^z_j / Σ_k e^z_k by rows; the largest z is taken off first, so that nothing overflows."""
+    E: np.ndarray = np.exp(Z - Z.max(axis=1, keepdims=True))
+    E /= E.sum(axis=1, keepdims=True)
+    return E
+
+
+def elu(Z: np.ndarray) -> np.ndarray:
+    """z above 0, e^z - 1 below."""
+    return np.where(Z > 0, Z, np.expm1(np.minimum(Z, 0)))
+
+
+def elu_slope(Z: np.ndarray, A: np.ndarray) -> np.ndarray:
+    """1 above 0, e^z = a + 1 below."""
+    return np.where(Z > 0, 1, A + 1)
+
+
+def selu(Z: np.ndarray) -> np.ndarray:
+    """λ z above 0, λ α (e^z - 1) below."""
+    return SELU_SCALE * np.where(Z > 0, Z, SELU_ALPHA * np.expm1(np.minimum(Z, 0)))
+
+
+def selu_slope(Z: np.ndarray, A: np.ndarray) -> np.ndarray:
+    """λ above 0, λ α e^z = a + λ α below."""
+    return np.where(Z > 0, SELU_SCALE, A + SELU_SCALE * SELU_ALPHA)
+
+
+def softplus(Z: np.ndarray) -> np.ndarray:
+    """log(1 + e^z), as max(z, 0) + log(1 + e^-|z|)."""
+    A: np.ndarray = np.maximum(Z, 0) + np.log1p(np.exp(-np.abs(Z)))
+    return A
+
+
+def silu_slope(Z: np.ndarray, A: np.ndarray) -> np.ndarray:
+    """s + a (1 - s), s = sigmoid(z)."""
+    S = sigmoid(Z)
+    slopes: np.ndarray = S + A * (1 - S)
+    return slopes
+
+
+def normal_cdf(Z: np.ndarray) -> np.ndarray:
+    """Φ(z), the normal distribution function."""
+    from scipy.special import ndtr  # a third of a second to import, and only gelu needs it
+
+    values: np.ndarray = ndtr(Z)
+    return values
+
+
+def gelu_slope(Z: np.ndarray, A: np.ndarray) -> np.ndarray:
+    """Φ(z) + z e^(-z²/2) / √(2π)."""
+    slopes: np.ndarray = normal_cdf(Z) + Z * np.exp(-0.5 * Z * Z) / sqrt(2 * pi)
+    return slopes
+
+
+@dataclass(frozen=True)
+class Function:
+    """An activation a(z) and its slope da/dz, given both z and a."""
+
+    value: Callable[[np.ndarray], np.ndarray]
+    slope: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+ACTIVATIONS = {
+    "identity": Function(lambda Z: Z, lambda Z, A: np.ones_like(A)),
+    "sigmoid": Function(sigmoid, lambda Z, A: A * (1 - A)),
+    "tanh": Function(np.tanh, lambda Z, A: 1 - A * A),
+    "relu": Function(lambda Z: np.maximum(Z, 0), lambda Z, A: (Z > 0).astype(Z.dtype)),
+    "leaky_relu": Function(
+        lambda Z: np.where(Z > 0, Z, LEAK * Z),
+        lambda Z, A: np.where(Z > 0, 1, LEAK).astype(Z.dtype),
+    ),
+    "elu": Function(elu, elu_slope),
+    "selu": Function(selu, selu_slope),
+    "softplus": Function(softplus, lambda Z, A: sigmoid(Z)),
+    "silu": Function(lambda Z: Z * sigmoid(Z), silu_slope),
+    "gelu": Function(lambda Z: Z * normal_cdf(Z), gelu_slope),
+    "hard_tanh": Function(
+        lambda Z: np.clip(Z, -1, 1), lambda Z, A: (np.abs(Z) < 1).astype(Z.dtype)
+    ),
+    "exp": Function(np.exp, lambda Z, A: A),
+}
+
+
+def binary_cross_entropy(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """(1/m) Σ log(1 + e^z) - y z, with log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)."""
+    terms: np.ndarray = (np.maximum(Z, 0) - Y * Z) + np.log1p(np.exp(-np.abs(Z)))
+    losses: np.ndarray = terms.mean(axis=1)
+    return losses
+
+
+def cross_entropy(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """Σ y (log Σ e^z - z), the largest z taken off first."""
+    top = Z.max(axis=1, keepdims=True)
+    log_sum = top + np.log(np.exp(Z - top).sum(axis=1, keepdims=True))
+    losses: np.ndarray = (Y * (log_sum - Z)).sum(axis=1)
+    return losses
+
+
+def huber(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """(1/m) Σ ½ d² if |d| < 1 else |d| - ½, d = a - y."""
+    D = np.abs(A - Y)
+    losses: np.ndarray = np.where(D < 1, 0.5 * D * D, D - 0.5).mean(axis=1)
+    return losses
+
+
+def poisson(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """(1/m) Σ e^z - y z + y log y - y, with a = e^z and 0 log 0 = 0: half the deviance."""
+    entropies = Y * np.log(np.where(Y > 0, Y, 1))
+    losses: np.ndarray = (A - Y * Z + (entropies - Y)).mean(axis=1)
+    return losses
+
+
+def hinge_gradient(A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """-y / m where y a < 1, else 0."""
+    return np.where(Y * A < 1, -Y / Y.shape[1], 0)
+
+
+@dataclass(frozen=True)
+class LossFunction:
+    """Each sample's loss (Z, A, Y) -> (b,), and its gradient (A, Y) -> a new array (b, m).
+
+    The gradient is with respect to A, or to Z for the losses computed from logits.
+    """
+
+    value: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    gradient: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+LOSSES = {
+    "half_squared_error": LossFunction(
+        lambda Z, A, Y: ((A - Y) ** 2).sum(axis=1) / 2, lambda A, Y: A - Y
+    ),
+    "squared_error": LossFunction(
+        lambda Z, A, Y: ((A - Y) ** 2).mean(axis=1), lambda A, Y: 2 * (A - Y) / Y.shape[1]
+    ),
+    "binary_cross_entropy": LossFunction(binary_cross_entropy, lambda A, Y: (A - Y) / Y.shape[1]),
+    "cross_entropy": LossFunction(cross_entropy, lambda A, Y: A - Y),
+    "absolute_error": LossFunction(
+        lambda Z, A, Y: np.abs(A - Y).mean(axis=1), lambda A, Y: np.sign(A - Y) / Y.shape[1]
+    ),
+    "huber": LossFunction(huber, lambda A, Y: np.clip(A - Y, -1, 1) / Y.shape[1]),
+    "poisson": LossFunction(poisson, lambda A, Y: (A - Y) / Y.shape[1]),
+    "hinge": LossFunction(lambda Z, A, Y: np.maximum(1 - Y * A, 0).mean(axis=1), hinge_gradient),
+}
