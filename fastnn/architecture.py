@@ -46,6 +46,8 @@ class Architecture:
         The most that the weights into one unit may measure, √(Σ w²), after an update; 0: no limit.
     dropout : tuple of float
         For each hidden layer, the fraction of its units dropped in training; empty: none at all.
+    label_smoothing : float
+        Engines need not know it: the targets that reach them are those of `smoothed`.
     """
 
     sizes: tuple[int, ...]
@@ -58,6 +60,7 @@ class Architecture:
     l2: float = 0.0
     max_norm: float = 0.0
     dropout: tuple[float, ...] = ()
+    label_smoothing: float = 0.0
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -91,6 +94,8 @@ class Architecture:
 
     def penalty(self, parameters: np.ndarray) -> float:
         """What l1 and l2 add to the loss."""
+        if not (self.l1 or self.l2):
+            return 0.0
         weights = parameters[self.is_weight].astype(np.float64)
         return float(self.l1 * np.abs(weights).sum() + 0.5 * self.l2 * (weights @ weights))
 
@@ -98,6 +103,20 @@ class Architecture:
         """The gradient of `penalty`, shape (n_parameters,); |w| counts as flat where w is 0."""
         gradient = self.l1 * np.sign(parameters) + self.l2 * parameters
         return np.where(self.is_weight, gradient, 0).astype(parameters.dtype)
+
+    def mean_loss(self, loss_sum: float, n_samples: int, parameters: np.ndarray) -> float:
+        """The loss of *n_samples* from the sum of their losses: reduced, with the penalty."""
+        return loss_sum * self.gradient_scale(n_samples) + self.penalty(parameters)
+
+    def smoothed(self, targets: np.ndarray) -> np.ndarray:
+        """The targets (n, n_out) that the loss is computed from; themselves without smoothing."""
+        s = self.label_smoothing
+        if not s:
+            return targets
+        classes = self.sizes[-1] if self.loss.targets == "classes" else 2
+        smoothed: np.ndarray = (targets * (1 - s) + s / classes).astype(self.dtype, copy=False)
+        smoothed.flags.writeable = False
+        return smoothed
 
     def gradient_scale(self, batch_size: int) -> float:
         """What the summed gradient of a batch is multiplied by."""

@@ -33,6 +33,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.X)
 
+    def for_loss(self, architecture: Architecture) -> "Samples":
+        """What engines compute the loss from: with label smoothing, other targets."""
+        targets = architecture.smoothed(self.Y)
+        return self if targets is self.Y else Samples(self.X, targets, self.weights)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -208,3 +213,14 @@ _MODULES = {
 def get_engine(name: str) -> Engine:
     """Import the engine called *name*; ValueError or TypeError when there is none."""
     return cast(Engine, importlib.import_module(find(name, _MODULES, "engine")))
+
+
+def loss_and_gradient(
+    engine: Engine, architecture: Architecture, parameters: np.ndarray, samples: Samples
+) -> tuple[float, np.ndarray]:
+    """The loss that training lowers and its gradient: reduced over the samples, with penalties."""
+    loss_sum, gradient = engine.loss_and_gradient(architecture, parameters, samples)
+    gradient *= architecture.dtype.type(architecture.gradient_scale(len(samples)))
+    if architecture.l1 or architecture.l2:
+        gradient += architecture.penalty_gradient(parameters)
+    return architecture.mean_loss(loss_sum, len(samples), parameters), gradient

@@ -8,7 +8,7 @@ import numpy as np
 from fastnn import validation
 from fastnn.activations import Activation, get_activation
 from fastnn.architecture import Architecture
-from fastnn.engines import Plan, Predictor, Samples, State, get_engine
+from fastnn.engines import Plan, Predictor, Samples, State, get_engine, loss_and_gradient
 from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.losses import Loss, get_loss
@@ -45,8 +45,20 @@ class Network:
     initializer : str
         Start weights: ``"glorot_uniform"``, ``"glorot_normal"``, ``"he_uniform"``,
         ``"he_normal"``, ``"uniform"`` (±1/√n_in), ``"zeros"``. Biases start at zero.
+    l1, l2 : float
+        Penalty Σ l1 |w| + ½ l2 w² over all weights, not biases: a part of the loss wherever the
+        loss is given, and of its gradient.
+    max_norm : float, optional
+        The most that the weights into one unit may measure, √(Σ w²), after an update.
+    dropout : float or sequence of float
+        The fraction of hidden units dropped in training, at least 0 and below 1: one rate for
+        all hidden layers or one each. The others' outputs are divided by 1 - rate.
+    label_smoothing : float
+        For the cross-entropies, at least 0 and below 1: the loss everywhere is that of the targets
+        (1 - s) y + s / n_outputs with cross-entropy, (1 - s) y + s / 2 with binary cross-entropy.
+        Metrics take the targets as they are.
     seed : int or numpy.random.Generator, optional
-        For the start weights, and then for the shuffling in ``fit``.
+        For the start weights, for the shuffling in ``fit`` and for dropout.
     dtype : {"float64", "float32"}
     engine : {"numba", "numpy", "python"}
         Who does the arithmetic. All give the same numbers up to rounding.
@@ -76,6 +88,11 @@ class Network:
         reduction: str = "mean",
         bias: bool = True,
         initializer: str = "glorot_uniform",
+        l1: float = 0.0,
+        l2: float = 0.0,
+        max_norm: float | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        label_smoothing: float = 0.0,
         seed: int | np.random.Generator | None = None,
         dtype: Any = "float64",
         engine: str = "numba",
@@ -92,6 +109,11 @@ class Network:
             reduction=find(reduction, {"mean": "mean", "sum": "sum"}, "reduction"),
             bias=validation.boolean(bias, "bias"),
             dtype=validation.float_dtype(dtype),
+            l1=validation.non_negative(l1, "l1"),
+            l2=validation.non_negative(l2, "l2"),
+            max_norm=0.0 if max_norm is None else validation.positive(max_norm, "max_norm"),
+            dropout=validation.dropout(dropout, len(sizes) - 2),
+            label_smoothing=validation.label_smoothing(label_smoothing, loss_function),
         )
         get_engine(engine)
         self._engine_name = engine
@@ -217,9 +239,9 @@ class Network:
         job = Job(
             architecture=self._architecture,
             engine=get_engine(self._engine_name),
-            samples=samples,
+            samples=samples.for_loss(self._architecture),
             validation=self._validation_samples(validation_data),
-            plan=Plan(
+            plan=self._plan(
                 _batch_size(batch_size, len(samples)), get_optimizer(optimizer, learning_rate)
             ),
             epochs=validation.integer(epochs, "epochs", 1),
@@ -291,10 +313,15 @@ class Network:
         """
         samples = self._samples(X, y)
         engine = get_engine(self._engine_name)
-        loss = engine.evaluator(self._architecture, samples)(self.parameters)
+        architecture = self._architecture
+        evaluate = engine.evaluator(architecture, samples.for_loss(architecture))
+        loss_sum = evaluate(self.parameters)
         outputs = self.predict(samples.X)
         metric, value = score(self._architecture.loss, samples.Y, outputs)
-        return {"loss": loss * self._architecture.gradient_scale(len(samples)), metric: value}
+        return {
+            "loss": architecture.mean_loss(loss_sum, len(samples), self.parameters),
+            metric: value,
+        }
 
     def loss_and_gradient(self, X: Any, y: Any) -> tuple[float, np.ndarray]:
         """The loss on (X, y) and its gradient with respect to the flat parameter vector.
@@ -308,15 +335,15 @@ class Network:
         -------
         loss : float
         gradient : ndarray, shape (n_parameters,)
-            Of exactly the loss returned.
+            Of exactly the loss returned: with the penalties, without dropout.
         """
-        samples = self._samples(X, y)
-        total, gradient = get_engine(self._engine_name).loss_and_gradient(
-            self._architecture, self.parameters, samples
+        architecture = self._architecture
+        return loss_and_gradient(
+            get_engine(self._engine_name),
+            architecture,
+            self.parameters,
+            self._samples(X, y).for_loss(architecture),
         )
-        scale = self._architecture.gradient_scale(len(samples))
-        gradient *= self.dtype.type(scale)
-        return total * scale, gradient
 
     def summary(self) -> str:
         """Text: the layers with their output shapes and parameter counts, and the bytes."""
@@ -333,6 +360,14 @@ class Network:
             f"bias={architecture.bias}, dtype='{architecture.dtype}', "
             f"engine={self._engine_name!r})"
         )
+
+    def reset_optimizer(self) -> Self:
+        """Forget what the optimiser remembers, and the number of updates; parameters stay."""
+        self._state = State.new(self.parameters, self._optimizer)
+        return self
+
+    def _plan(self, batch_size: int, optimizer: Optimizer) -> Plan:
+        return Plan(batch_size, optimizer, dropout_key=self._dropout_key)
 
     def _state_for(self, optimizer: Optimizer) -> State:
         """The state to go on from: a new one if the last optimiser had another rule."""

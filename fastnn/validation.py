@@ -69,6 +69,37 @@ def fraction(value: object, name: str) -> float:
     return number
 
 
+def dropout(value: object, n_hidden: int) -> tuple[float, ...]:
+    """A rate for each hidden layer, from one for all or one each; empty if all are 0."""
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1):
+        if len(value) != n_hidden:
+            raise ValueError(
+                f"dropout must be one rate or one per hidden layer ({n_hidden}), got {len(value)}"
+            )
+        rates = tuple(fraction(rate, f"dropout[{k}]") for k, rate in enumerate(value))
+    else:
+        rates = (fraction(value, "dropout"),) * n_hidden
+    return rates if any(rates) else ()
+
+
+def label_smoothing(value: object, loss: Loss) -> float:
+    """A fraction, above 0 for the cross-entropies only."""
+    smoothing = fraction(value, "label_smoothing")
+    if smoothing and not loss.name.endswith("cross_entropy"):
+        raise ValueError(
+            f"label_smoothing={value} needs loss 'cross_entropy' or 'binary_cross_entropy', "
+            f"got {loss.name!r}"
+        )
+    return smoothing
+
+
+def text(value: object, name: str) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, got {_describe(value)}")
+    return value
+
+
 def boolean(value: object, name: str) -> bool:
     """True or False."""
     if not isinstance(value, bool | np.bool_):
@@ -156,9 +187,12 @@ def targets(
             f"{name} must have shape ({n_samples}, {n_out}){classes}, got shape {array.shape}"
         )
     array = _finite_and_frozen(array, dtype, name)
-    if loss.targets != "real" and (array.min() < 0 or array.max() > 1):
+    if loss.targets == "signs":
+        return _signs(array, loss, name)
+    least, most = _TARGET_RANGES[loss.targets]
+    if array.min() < least or array.max() > most:
         raise ValueError(
-            f"{name} must lie in [0, 1] for loss {loss.name!r}, got values from "
+            f"{name} must {_RANGE_NAMES[loss.targets]} for loss {loss.name!r}, got values from "
             f"{array.min():g} to {array.max():g}"
         )
     if loss.targets == "classes":
@@ -170,6 +204,34 @@ def targets(
                 f"{loss.name!r}; row {worst} sums to {sums[worst]:g}"
             )
     return array
+
+
+_TARGET_RANGES = {
+    "real": (-math.inf, math.inf),
+    "unit": (0, 1),
+    "classes": (0, 1),
+    "counts": (0, math.inf),
+}
+_RANGE_NAMES = {
+    "unit": "lie in [0, 1]",
+    "classes": "lie in [0, 1]",
+    "counts": "be at least 0",
+}
+
+
+def _signs(array: np.ndarray, loss: Loss, name: str) -> np.ndarray:
+    """Targets of -1 and 1; 0 and 1 are turned into them."""
+    plus = array == 1
+    zeros = array == 0
+    if (plus | (array == -1)).all():
+        return array
+    if not (plus | zeros).all():
+        other = array[~(plus | zeros | (array == -1))]
+        came = f"{other[0]:g}" if other.size else "both 0 and -1"
+        raise ValueError(f"{name} must be -1 and 1 (or 0 and 1) for loss {loss.name!r}, got {came}")
+    signs = np.where(plus, 1, -1).astype(array.dtype)
+    signs.flags.writeable = False
+    return signs
 
 
 def parameter_vector(value: object, n_parameters: int, dtype: np.dtype[np.floating]) -> np.ndarray:
