@@ -1,0 +1,225 @@
+"""The epochs of one call of ``fit``: scikit-learn's bookkeeping around an engine.
+
+An engine runs many epochs at once. What scikit-learn does after each of them (count those that
+do not improve, print, change the learning rate, stop) is done afterwards, from their losses.
+Epochs that are run at once are so few that the first at which training could stop, or its rate
+change, is the last of them; so how they are cut changes no bit of the result.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastnn import validation
+from fastnn.architecture import Architecture
+from fastnn.engines import Piece, Plan, Samples
+from fastnn.estimators import solvers
+from fastnn.estimators.model import Model, engine, network_of, objective
+from fastnn.interrupts import remember_interrupt
+from fastnn.training import _GRAIN, _MOST_ORDERED_ROWS, _Pace
+
+
+@dataclass(frozen=True)
+class Held:
+    """The validation data of early stopping, as scikit-learn scores it; X is None without."""
+
+    X: Any = None
+    y: Any = None
+    weights: np.ndarray | None = None
+
+
+class Epochs:
+    """One call of ``fit`` or ``partial_fit``.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Its attributes change as scikit-learn's do.
+    model : Model
+        With the estimator's parameters, which training changes in place.
+    samples : Samples
+    batch_size : int
+    held : Held
+    incremental : bool
+        One epoch for ``partial_fit``.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        model: Model,
+        samples: Samples,
+        batch_size: int,
+        held: Held,
+        incremental: bool,
+    ):
+        self._est = estimator
+        self._model = model
+        self._samples = samples
+        self._n = len(samples)
+        self._batch_size = batch_size
+        self._held = held
+        self._incremental = incremental
+        self._objective = objective(estimator)
+        self._optimizer = estimator._optimizer
+        self._state = solvers.read_state(self._optimizer, model.architecture, model.parameters)
+        architecture = replace(
+            model.architecture,
+            l2=float(estimator.alpha),
+            dropout=validation.dropout(estimator.dropout, len(model.architecture.sizes) - 2),
+        )
+        self._trainer = engine().trainer(architecture, samples, self._plan(architecture))
+        self._order = np.arange(self._n, dtype=np.int64)
+        self._pace = _Pace()
+        self._listeners = Listeners(estimator, model)
+        self._ended = False
+
+    def _plan(self, architecture: Architecture) -> Plan:
+        drops = bool(architecture.dropout)
+        return Plan(
+            batch_size=self._batch_size,
+            optimizer=solvers.settings_of(self._optimizer),
+            dropout_key=self._est._random_state.randint(2**31 - 1) if drops else 0,
+            scale=self._objective.scale,
+            penalty_per_batch=True,
+            divide_by_weights=self._samples.weights is not None,
+        )
+
+    def run(self) -> None:
+        """Train until something ends it.
+
+        Raises
+        ------
+        ZeroDivisionError
+            If the weights of a batch sum to zero.
+        """
+        self._est.n_iter_ = 0
+        try:
+            # Overflow shows in the losses and the parameters, so it needs no warning.
+            with np.errstate(all="ignore"), remember_interrupt() as interrupted:
+                while not self._ended:
+                    for loss in self._run_epochs(interrupted):
+                        self._end_epoch(loss)
+                    if interrupted():
+                        raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+        finally:
+            solvers.write_state(self._state, self._model.architecture, self._optimizer)
+
+    def _run_epochs(self, interrupted: Callable[[], bool]) -> list[float]:
+        """Run as many epochs as is sensible, at least one; their losses."""
+        epochs = self._epochs_at_once()
+        rates = solvers.rates(self._optimizer, epochs, self._est.t_, self._n)
+        piece = Piece.of_epochs(rates, self._draw_order(epochs), self._n)
+        self._check_weights(piece.order)
+        for part in self._parts(piece):
+            if part.start > 0 and interrupted():
+                raise KeyboardInterrupt
+            started = time.perf_counter()
+            self._trainer.run(self._state, part)
+            rows = epochs * (part.stop - part.start)
+            self._pace.took(rows, time.perf_counter() - started)
+        data = piece.loss_sums / self._objective.reported_divisor
+        losses: list[float] = ((data + piece.penalty_sums) / self._n).tolist()
+        return losses
+
+    def _epochs_at_once(self) -> int:
+        """How many epochs can be run before the estimator has to look at one of them."""
+        est = self._est
+        if self._incremental or self._held.X is not None or est.callbacks:
+            return 1
+        may_end = est.n_iter_no_change + 1 - est._no_improvement_count
+        fit_pace = min(self._pace.rows, _MOST_ORDERED_ROWS) // self._n
+        return int(max(1, min(may_end, fit_pace, est.max_iter - est.n_iter_)))
+
+    def _parts(self, piece: Piece) -> Iterator[Piece]:
+        """The piece itself, or the parts of one epoch that takes long."""
+        grain = self._batch_size * -(-_GRAIN // self._batch_size)
+        start = 0
+        while start < self._n:
+            rows = grain * max(1, self._pace.rows // grain)
+            stop = self._n if len(piece.rates) > 1 else min(start + rows, self._n)
+            yield replace(piece, start=start, stop=stop)
+            start = stop
+
+    def _draw_order(self, epochs: int) -> np.ndarray:
+        """The order of the rows in each epoch: the draws of ``sklearn.utils.shuffle``."""
+        orders = np.empty((epochs if self._est.shuffle else 0, self._n), np.int64)
+        for order in orders:
+            # Shuffled in place, the last epoch's order becomes what indexing it with shuffled
+            # row numbers gives.
+            self._est._random_state.shuffle(self._order)
+            order[:] = self._order
+        # For a full batch the order changes nothing but rounding.
+        return orders if self._batch_size < self._n else orders[:0]
+
+    def _check_weights(self, order: np.ndarray) -> None:
+        weights = self._samples.weights
+        if weights is None or (weights > 0).all():
+            return
+        in_order = weights[order] if len(order) else weights[np.newaxis]
+        starts = np.arange(0, self._n, self._batch_size)
+        if (np.add.reduceat(in_order, starts, axis=1) == 0).any():
+            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+
+    def _end_epoch(self, loss: float) -> None:
+        """What scikit-learn does after an epoch."""
+        est, held = self._est, self._held
+        est.n_iter_ += 1
+        est.loss_ = loss
+        est.t_ += self._n
+        est.loss_curve_.append(loss)
+        if est.verbose:
+            print(f"Iteration {est.n_iter_}, loss = {loss:.8f}")
+        early_stopping = held.X is not None
+        est._update_no_improvement_count(early_stopping, held.X, held.y, held.weights)
+        self._optimizer.iteration_ends(est.t_)
+        self._listeners.tell(est)
+        stops = est._no_improvement_count > est.n_iter_no_change and self._stop_or_slow_down()
+        if not (stops or self._incremental) and est.n_iter_ == est.max_iter:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) "
+                "reached and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        self._ended = stops or self._incremental or est.n_iter_ == est.max_iter
+
+    def _stop_or_slow_down(self) -> bool:
+        """Whether training stops because nothing improved; otherwise its rate is lower now."""
+        est = self._est
+        what = "Training loss" if self._held.X is None else "Validation score"
+        stops: bool = self._optimizer.trigger_stopping(
+            f"{what} did not improve more than tol={est.tol:f} "
+            f"for {est.n_iter_no_change} consecutive epochs.",
+            est.verbose,
+        )
+        if not stops:
+            est._no_improvement_count = 0
+        return stops
+
+
+class Listeners:
+    """An estimator's callbacks, and the network they are shown."""
+
+    def __init__(self, estimator: Any, model: Model):
+        self._callbacks = tuple(estimator.callbacks or ())
+        self._model = model
+        self._network = network_of(model) if self._callbacks else None
+
+    def tell(self, estimator: Any) -> None:
+        """Call them at the end of an epoch."""
+        if self._network is None:
+            return
+        self._network.parameters[:] = self._model.parameters
+        logs = {"loss": estimator.loss_}
+        if estimator.validation_scores_:
+            logs["val_score"] = estimator.validation_scores_[-1]
+        for callback in self._callbacks:
+            callback.on_epoch_end(self._network, estimator.n_iter_, logs)

@@ -1,0 +1,475 @@
+"""The two estimators: scikit-learn's own, with the arithmetic done by an engine.
+
+They inherit constructor checks, validation, tags, metadata routing, start weights and scores.
+Beyond scikit-learn's public names they rely on these private ones, in scikit-learn 1.7 to 1.9:
+
+* overridden: ``_fit``, ``_fit_stochastic``, ``_fit_lbfgs``, ``_loss_grad_lbfgs``,
+  ``_forward_pass_fast``;
+* called: ``_update_no_improvement_count``; read: ``_label_binarizer``, ``_random_state``,
+  ``_no_improvement_count``, ``_best_coefs``, ``_best_intercepts``, ``_optimizer``,
+  ``_parameter_constraints``;
+* imported: ``sklearn.neural_network._stochastic_optimizers`` and
+  ``sklearn.utils._param_validation``.
+"""
+
+import contextlib
+import copy
+import warnings
+from dataclasses import replace
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn import neural_network
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.model_selection import train_test_split
+from sklearn.utils import compute_sample_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastnn.activations import ACTIVATIONS, ALIASES
+from fastnn.engines import Samples
+from fastnn.estimators import solvers
+from fastnn.estimators.epochs import Epochs, Held
+from fastnn.estimators.lbfgs import LossAndGradient
+from fastnn.estimators.model import Model, network_of, objective
+from fastnn.network import Network
+
+_HIDDEN_ACTIVATIONS = {row.name for row in ACTIVATIONS.values() if not row.output_only} | set(
+    ALIASES
+)
+
+
+class _FastPerceptron(BaseEstimator):
+    """What the two estimators share; in their bases it comes before scikit-learn's class."""
+
+    _sklearn_class: Any
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    _best_coefs: list[np.ndarray]
+    _best_intercepts: list[np.ndarray]
+    _our_parameters: tuple[str, ...] = ("dropout", "callbacks")
+    _our_constraints: ClassVar[dict[str, Any]] = {
+        "activation": [StrOptions(_HIDDEN_ACTIVATIONS)],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "callbacks": ["array-like", None],
+    }
+
+    @classmethod
+    def from_sklearn(cls, estimator: Any) -> Self:
+        """An estimator like scikit-learn's, with its parameters, and fitted if it is.
+
+        Parameters
+        ----------
+        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        TypeError
+            If it is not of the scikit-learn class of this name.
+        """
+        if not isinstance(estimator, cls._sklearn_class):
+            raise TypeError(
+                f"estimator must be a sklearn.neural_network.{cls._sklearn_class.__name__}, "
+                f"got {type(estimator).__name__}"
+            )
+        new = cls()
+        new.__setstate__({**vars(new), **copy.deepcopy(estimator.__getstate__())})
+        return new
+
+    def to_sklearn(self) -> Any:
+        """scikit-learn's estimator with the same parameters, and fitted if this is.
+
+        Raises
+        ------
+        ValueError
+            If scikit-learn does not have the activation.
+        """
+        new = self._sklearn_class()
+        state = copy.deepcopy(self.__getstate__())
+        for name in self._our_parameters:
+            state.pop(name, None)
+        vars(new).update(state)
+        new._validate_params()
+        return new
+
+    @property
+    def network_(self) -> Network:
+        """A `Network` of its own with the fitted parameters, and without the penalty."""
+        check_is_fitted(self)
+        return network_of(self._current_model())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: arrays and plain values, without what is made from them."""
+        state = dict(super().__getstate__())
+        state.pop("_model", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "coefs_" in state:
+            with contextlib.suppress(ValueError):  # somebody replaced them by what does not fit
+                self._bind()
+
+    def _bind(self) -> Model:
+        """Keep the parameters in one flat vector: ``coefs_`` and ``intercepts_`` are views of it.
+
+        A user may still replace them; predictions look whether they are the same.
+        """
+        model: Model | None = vars(self).get("_model")
+        if model is None or not model.is_of(self):
+            model = self._model = Model.of(self)
+            best_is_last = self._best_coefs is self.coefs_
+            self.coefs_, self.intercepts_ = list(model.coefs), list(model.intercepts)
+            if best_is_last:  # as scikit-learn leaves them after early stopping
+                self._best_coefs, self._best_intercepts = self.coefs_, self.intercepts_
+        return model
+
+    def _current_model(self) -> Model:
+        """The model of the present ``coefs_``, which may not be those that training left."""
+        model: Model | None = vars(self).get("_model")
+        return model if model is not None and model.is_of(self) else Model.of(self)
+
+    def _quick_outputs(self, X: Any) -> np.ndarray | None:
+        """The outputs for an array that scikit-learn's validation would leave as it is; or None."""
+        model: Model | None = vars(self).get("_model")
+        if (
+            model is None
+            or not model.takes_as_it_is(X)
+            or "feature_names_in_" in vars(self)  # their absence in X is worth a warning
+            or not model.is_of(self)
+        ):
+            return None
+        return model.outputs(X)
+
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
+        """The outputs (n, n_outputs), overriding scikit-learn's method."""
+        if check_input:
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        outputs = None
+        with contextlib.suppress(ValueError):
+            outputs = self._current_model().outputs_of_any(X)
+        if outputs is None:  # X is not finite, which the user allowed, or coefs_ do not fit
+            outputs = super()._forward_pass_fast(X, check_input=False)
+        return outputs
+
+    def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
+        """Train by SGD or Adam, overriding scikit-learn's method.
+
+        Of *rest*, scikit-learn's workspace and "incremental", only the last is used.
+        """
+        incremental = rest[-1]
+        if not incremental or not hasattr(self, "_optimizer"):
+            self._optimizer = solvers.new_optimizer(self)
+        model = self._bind()
+        X, y, sample_weight, held = self._hold_out(X, y, sample_weight, incremental)
+        samples = _samples(model, X, y, sample_weight)
+        batch_size = self._clip_batch_size(len(samples))
+        Epochs(self, model, samples, batch_size, held, incremental).run()
+        if self.early_stopping:
+            self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
+            self._bind()
+
+    def _hold_out(
+        self, X: Any, y: Any, weights: Any, incremental: bool
+    ) -> tuple[Any, Any, Any, Held]:
+        """Split off the validation data of early stopping."""
+        if not self.early_stopping:
+            return X, y, weights, Held()
+        if incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        given = (X, y) if weights is None else (X, y, weights)
+        X, X_val, y, y_val, *both_weights = train_test_split(
+            *given,
+            random_state=self._random_state,
+            test_size=self.validation_fraction,
+            stratify=y if is_classifier(self) and self.n_outputs_ == 1 else None,
+        )
+        if X_val.shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' "
+                "or the size of your dataset."
+            )
+        if is_classifier(self):
+            y_val = self._label_binarizer.inverse_transform(y_val)
+        weights, weights_val = both_weights or (None, None)
+        return X, y, weights, Held(_dense(X_val), y_val, weights_val)
+
+    def _clip_batch_size(self, n_samples: int) -> int:
+        if self.batch_size == "auto":
+            return min(200, n_samples)
+        if self.batch_size > n_samples:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than "
+                "sample size. It is going to be clipped",
+                stacklevel=2,
+            )
+        return int(min(self.batch_size, n_samples))
+
+    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
+        """Train by L-BFGS, overriding scikit-learn's method.
+
+        Its own passes on whatever it is given to `_loss_grad_lbfgs`.
+        """
+        if self.callbacks or np.any(self.dropout):
+            raise ValueError("dropout and callbacks need solver='sgd' or 'adam', got 'lbfgs'")
+        model = Model.of(self).of_dtype(np.float64)
+        if sample_weight is not None and sample_weight.sum() == 0:
+            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+        loss_and_gradient = LossAndGradient(
+            replace(model.architecture, l2=float(self.alpha)),
+            _samples(model, X, y, sample_weight),
+            objective(self),
+        )
+        super()._fit_lbfgs(X, y, loss_and_gradient, *rest)
+        self._bind()
+
+    def _loss_grad_lbfgs(
+        self, packed: np.ndarray, X: Any, y: Any, loss_and_gradient: LossAndGradient, *rest: Any
+    ) -> tuple[float, np.ndarray]:
+        """Loss and gradient for SciPy, overriding scikit-learn's method."""
+        return loss_and_gradient(packed)
+
+
+def _dense(X: Any) -> Any:
+    return X.toarray() if hasattr(X, "toarray") else X
+
+
+def _samples(model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None) -> Samples:
+    """Training data as engines take them; a sparse X is made dense as a whole.
+
+    Raises
+    ------
+    ValueError
+        If y has not as many columns as the network has outputs.
+    """
+    dtype, n_outputs = model.architecture.dtype, model.architecture.sizes[-1]
+    if y.shape[1] != n_outputs:
+        raise ValueError(f"y must have {n_outputs} outputs as before, got {y.shape[1]}")
+    return Samples(
+        _frozen(_dense(X), dtype),
+        _frozen(y, dtype),
+        None if weights is None else _frozen(weights, dtype),
+    )
+
+
+def _frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
+    view = np.require(array, dtype, ["C", "A"]).view()
+    view.flags.writeable = False
+    return view
+
+
+class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
+    """scikit-learn's ``MLPClassifier``, many times as fast.
+
+    DOC_C
+    """
+
+    _sklearn_class = neural_network.MLPClassifier
+    _our_parameters = ("class_weight", *_FastPerceptron._our_parameters)
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **neural_network.MLPClassifier._parameter_constraints,
+        **_FastPerceptron._our_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: Any = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: Any = 0.001,
+        power_t: Any = 0.5,
+        max_iter: Any = 200,
+        shuffle: Any = True,
+        random_state: Any = None,
+        tol: Any = 1e-4,
+        verbose: Any = False,
+        warm_start: Any = False,
+        momentum: Any = 0.9,
+        nesterovs_momentum: Any = True,
+        early_stopping: Any = False,
+        validation_fraction: Any = 0.1,
+        beta_1: Any = 0.9,
+        beta_2: Any = 0.999,
+        epsilon: Any = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: Any = 15000,
+        class_weight: Any = None,
+        dropout: Any = 0.0,
+        callbacks: Any = None,
+    ):
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+        )
+        self.class_weight = class_weight
+        self.dropout = dropout
+        self.callbacks = callbacks
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the classes of *X*, shape (n_samples, n_features), dense or sparse.
+
+        Returns
+        -------
+        ndarray, shape (n_samples,) or (n_samples, n_classes)
+        """
+        outputs = self._quick_outputs(X)
+        return super().predict(X) if outputs is None else self._labels(outputs)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray, shape (n_samples, n_classes)
+            Classes in the order of ``classes_``.
+        """
+        outputs = self._quick_outputs(X)
+        if outputs is None:
+            return super().predict_proba(X)
+        if self.n_outputs_ > 1:
+            return outputs
+        positive = outputs.ravel()
+        return np.vstack([1 - positive, positive]).T
+
+    def _predict(self, X: Any, check_input: bool = True) -> np.ndarray:
+        """The classes, overriding scikit-learn's method."""
+        return self._labels(self._forward_pass_fast(X, check_input=check_input))
+
+    def _labels(self, outputs: np.ndarray) -> np.ndarray:
+        """What the label binariser's ``inverse_transform`` gives, without its checks."""
+        classes = self._label_binarizer.classes_
+        if self.out_activation_ == "softmax":
+            return classes.take(outputs.argmax(axis=1))
+        if self.n_outputs_ > 1:
+            return self._label_binarizer.inverse_transform(outputs)
+        positive = outputs.ravel()
+        if len(classes) != 2:
+            return self._label_binarizer.inverse_transform(positive)
+        return classes.take(positive > 0.5)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Self:
+        """Put ``class_weight`` into the sample weights, before scikit-learn's method."""
+        if self.class_weight is not None:
+            if incremental and self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight='balanced' is not supported for partial_fit: "
+                    "give a dict of weights"
+                )
+            by_class = compute_sample_weight(self.class_weight, y)
+            sample_weight = by_class if sample_weight is None else by_class * sample_weight
+        return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+
+
+class MLPRegressor(_FastPerceptron, neural_network.MLPRegressor):
+    """scikit-learn's ``MLPRegressor``, many times as fast.
+
+    DOC_R
+    """
+
+    _sklearn_class = neural_network.MLPRegressor
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **neural_network.MLPRegressor._parameter_constraints,
+        **_FastPerceptron._our_constraints,
+    }
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: Any = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: Any = 0.001,
+        power_t: Any = 0.5,
+        max_iter: Any = 200,
+        shuffle: Any = True,
+        random_state: Any = None,
+        tol: Any = 1e-4,
+        verbose: Any = False,
+        warm_start: Any = False,
+        momentum: Any = 0.9,
+        nesterovs_momentum: Any = True,
+        early_stopping: Any = False,
+        validation_fraction: Any = 0.1,
+        beta_1: Any = 0.9,
+        beta_2: Any = 0.999,
+        epsilon: Any = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: Any = 15000,
+        dropout: Any = 0.0,
+        callbacks: Any = None,
+    ):
+        super().__init__(
+            loss=loss,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+        )
+        self.dropout = dropout
+        self.callbacks = callbacks
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the targets of *X*, shape (n_samples, n_features), dense or sparse.
+
+        Returns
+        -------
+        ndarray, shape (n_samples,) or (n_samples, n_outputs)
+        """
+        outputs = self._quick_outputs(X)
+        if outputs is None:
+            return super().predict(X)
+        return outputs.ravel() if self.n_outputs_ == 1 else outputs

@@ -1,0 +1,211 @@
+"""From an estimator to the network that an engine works on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from fastnn import validation
+from fastnn.activations import get_activation
+from fastnn.architecture import Architecture
+from fastnn.engines import Engine, Predictor, get_engine
+from fastnn.losses import get_loss
+from fastnn.network import Network
+
+#: The engine of all estimators.
+ENGINE = "numpy"
+
+#: Rows of a sparse matrix that are made dense at once for a prediction.
+SPARSE_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Objective:
+    """How an estimator's loss is computed and reported.
+
+    Attributes
+    ----------
+    loss : str
+        The name in `fastnn.losses`.
+    scale : float
+        For `fastnn.engines.Plan`: the number of outputs where scikit-learn takes the sum over
+        them and fastnn the mean.
+    reported_divisor : int
+        The loss that scikit-learn reports, without the penalty, is smaller by this factor than
+        the one whose gradient it takes.
+    """
+
+    loss: str
+    scale: float
+    reported_divisor: int
+
+
+def objective(estimator: Any) -> Objective:
+    """The objective that belongs to an estimator's output activation."""
+    n_outputs = estimator.n_outputs_
+    return {
+        "softmax": Objective("cross_entropy", 1.0, 1),
+        "logistic": Objective("binary_cross_entropy", float(n_outputs), 1),
+        "exp": Objective("poisson", float(n_outputs), 1),
+        "identity": Objective("half_squared_error", 1.0, n_outputs),
+    }[estimator.out_activation_]
+
+
+def engine() -> Engine:
+    """The engine of all estimators."""
+    return get_engine(ENGINE)
+
+
+class Model:
+    """The flat parameter vector behind an estimator's ``coefs_`` and ``intercepts_``.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    parameters : ndarray, shape (P,)
+    activation, out_activation : str
+        The names by which the estimator knows them.
+
+    Attributes
+    ----------
+    coefs, intercepts : list of ndarray
+        Views into ``parameters``, which the estimator shows to its users.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        parameters: np.ndarray,
+        activation: str,
+        out_activation: str,
+    ):
+        self.architecture = architecture
+        self.parameters = parameters
+        self.coefs = architecture.weight_views(parameters)
+        self.intercepts = architecture.bias_views(parameters)
+        self._arrays = (*self.coefs, *self.intercepts)
+        self._names = (activation, out_activation)
+        self._n_inputs = architecture.sizes[0]
+        self._dtype = parameters.dtype
+        self._predictor: Predictor | None = None
+
+    @classmethod
+    def of(cls, estimator: Any) -> "Model":
+        """A copy of an estimator's parameters.
+
+        Raises
+        ------
+        ValueError
+            If ``coefs_`` and ``intercepts_`` do not fit together, or are not of a floating type.
+        """
+        arrays = (*estimator.coefs_, *estimator.intercepts_)
+        sizes = _layer_sizes(estimator.coefs_, estimator.intercepts_)
+        hidden = get_activation(estimator.activation, "activation")
+        output = get_activation(estimator.out_activation_, "out_activation_")
+        architecture = Architecture(
+            sizes=sizes,
+            activations=(*[hidden] * (len(sizes) - 2), output),
+            loss=get_loss(objective(estimator).loss),
+            reduction="mean",
+            bias=True,
+            dtype=validation.float_dtype(np.result_type(*arrays)),
+        )
+        parameters = np.empty(architecture.n_parameters, architecture.dtype)
+        model = cls(architecture, parameters, estimator.activation, estimator.out_activation_)
+        for view, array in zip(model._arrays, arrays, strict=True):
+            view[...] = array
+        return model
+
+    def of_dtype(self, dtype: Any) -> "Model":
+        """The model itself, or a copy of another dtype."""
+        if dtype == self._dtype:
+            return self
+        architecture = replace(self.architecture, dtype=validation.float_dtype(dtype))
+        return Model(architecture, self.parameters.astype(dtype), *self._names)
+
+    def is_of(self, estimator: Any) -> bool:
+        """Whether the estimator still has this model's arrays and activations."""
+        shown = (*estimator.coefs_, *estimator.intercepts_)
+        return (
+            len(shown) == len(self._arrays)
+            and all(map(_is, shown, self._arrays))
+            and (estimator.activation, estimator.out_activation_) == self._names
+        )
+
+    def takes_as_it_is(self, X: Any) -> bool:
+        """Whether X needs neither checks, but of its values, nor conversion."""
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype == self._dtype
+            and X.shape[1] == self._n_inputs
+            and X.shape[0] > 0
+            and X.flags.carray
+        )
+
+    def outputs(self, X: np.ndarray) -> np.ndarray | None:
+        """Outputs (n, n_out) for a C-contiguous X of the model's dtype; None if X is not finite."""
+        if self._predictor is None:
+            self._predictor = engine().predictor(self.architecture)
+        return self._predictor(self.parameters, X)
+
+    def outputs_of_any(self, X: Any) -> np.ndarray | None:
+        """The same for X, dense or sparse, of any numeric type; sparse X block by block.
+
+        The outputs are of the type that NumPy takes for X and the parameters together. None also
+        if that is not float32 or float64.
+        """
+        dtype = np.result_type(X.dtype, self._dtype)
+        if dtype not in (np.float32, np.float64):
+            return None
+        model = self.of_dtype(dtype)
+        if hasattr(X, "toarray"):
+            return model._outputs_of_sparse(X)
+        return model.outputs(np.require(X, dtype, ["C", "A"]))
+
+    def _outputs_of_sparse(self, X: Any) -> np.ndarray | None:
+        rows = X.tocsr()
+        outputs = np.empty((X.shape[0], self.architecture.sizes[-1]), self._dtype)
+        for first in range(0, X.shape[0], SPARSE_BLOCK):
+            block = slice(first, first + SPARSE_BLOCK)
+            values = self.outputs_of_any(rows[block].toarray())
+            if values is None:
+                return None
+            outputs[block] = values
+        return outputs
+
+
+def network_of(model: Model) -> Network:
+    """A network of its own with the model's parameters."""
+    architecture = model.architecture
+    *hidden, output = (activation.name for activation in architecture.activations)
+    network = Network(
+        architecture.sizes,
+        activation=hidden,
+        output_activation=output,
+        loss=architecture.loss.name,
+        initializer="zeros",
+        seed=0,
+        dtype=architecture.dtype,
+        engine=ENGINE,
+    )
+    network.parameters[:] = model.parameters
+    return network
+
+
+def _is(one: Any, other: Any) -> bool:
+    return one is other
+
+
+def _layer_sizes(coefs: Sequence[Any], intercepts: Sequence[Any]) -> tuple[int, ...]:
+    shapes = [np.shape(coef) for coef in coefs]
+    sizes = (shapes[0][0], *(shape[-1] for shape in shapes))
+    wanted = list(pairwise(sizes))
+    if shapes != wanted or [np.shape(b) for b in intercepts] != [(n,) for n in sizes[1:]]:
+        raise ValueError(
+            "coefs_ and intercepts_ do not fit together: their shapes are "
+            f"{shapes} and {[np.shape(b) for b in intercepts]}"
+        )
+    return sizes
