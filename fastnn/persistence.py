@@ -1,0 +1,413 @@
+"""Saving and loading networks: ``net.save(path)`` and ``fastnn.load(path)``.
+
+A file holds all that a network needs to go on with the same bits as if it had never been saved. It
+is a safetensors file (https://github.com/huggingface/safetensors), which any program can read: the
+length N of the header as a little-endian 64-bit number; N bytes of header, a JSON object;
+then the tensors' numbers, little-endian. Nothing in it is ever executed.
+
+Format version 1
+----------------
+The header's ``__metadata__`` has these entries, all strings; those marked JSON are JSON objects
+inside a string.
+
+``format``
+    ``fastnn``.
+``format_version``
+    ``1``. A reader refuses versions that it does not know.
+``fastnn_version``
+    What wrote the file.
+``network`` (JSON)
+    The arguments of `fastnn.Network`: layer_sizes (n_0, ..., n_L), activation (a list, one name per
+    hidden layer), output_activation, loss, reduction, bias, l1, l2, max_norm (null: none), dropout
+    (a list, one rate per hidden layer), label_smoothing, dtype, engine.
+``optimizer`` (JSON)
+    ``kind``, the name of one of fastnn's optimiser classes, and its settings by name. A
+    learning-rate schedule is an object of the same form in place of the number.
+``random`` (JSON)
+    The state of NumPy's bit generator, as its ``state`` gives it, arrays as lists (numbers of up to
+    128 bits), and ``dropout_key``, a number of up to 64 bits.
+``history`` (JSON)
+    What of the last fit's History is one number or text, by name; null if there was no fit.
+``sha256``
+    In 64 small hexadecimal digits the SHA-256 of the whole file, from its first byte
+    to its last, with 64 zeros (``0``) in the place of these digits. They come after the bytes
+    ``"sha256":"``, which occur once in the header.
+
+The tensors:
+
+``state.parameters``, shape (P,), F64 or F32
+    Layer by layer from the input: the weights (n_in, n_out) row by row, then the bias (n_out,),
+    absent with ``bias`` false.
+``state.moments``, shape (k, P), F64 or F32
+    What the optimiser remembers: see `fastnn.optimizers`.
+``state.updates``, shape (1,), I64
+    Updates so far. Likewise every other field of `fastnn.engines.State`, by its name.
+``history.NAME``, shape (epochs,), F64
+    The lists of the History: ``history.loss`` and others.
+``history.metrics.NAME``, shape (epochs,), F64
+    Each list in the History's dict of metrics.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from fastnn import random_state, schedules, validation
+from fastnn._version import __version__
+from fastnn.engines import State
+from fastnn.errors import LoadError
+from fastnn.history import History
+from fastnn.optimizers import OPTIMIZERS, Optimizer
+from fastnn.schedules import Schedule
+
+if TYPE_CHECKING:
+    from fastnn.network import Network
+
+Tensors = dict[str, np.ndarray]
+
+FORMAT_VERSION = 1
+#: The longest header that safetensors allows.
+_LONGEST_HEADER = 100_000_000
+_NO_DIGEST = "0" * 64
+_DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
+_SCHEDULES = {
+    name: kind
+    for name, kind in vars(schedules).items()
+    if isinstance(kind, type) and issubclass(kind, Schedule)
+}
+_OPTIMIZERS = {kind.__name__: kind for kind in OPTIMIZERS.values()}
+#: What a file can make the code that builds a network raise.
+_BAD_CONTENT = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError)
+
+
+def save(net: Network, path: str | os.PathLike[str]) -> None:
+    """Write *net* to *path*: all of it, or nothing.
+
+    The file is written under another name in the same directory, forced to the disk, and
+    then put in the place of the old one. If the process is killed before, the old file is
+    whole, and a file ``.NAME.XXXXXXXX.tmp`` may stay behind.
+
+    Raises
+    ------
+    OSError
+        If the directory does not exist or may not be written to, or if the disk is full.
+    ValueError
+        If the network's generator, optimiser or schedule is not of a kind that can be saved.
+    """
+    target = os.path.realpath(os.fsdecode(os.fspath(path)))
+    if os.path.isdir(target):
+        raise IsADirectoryError(f"cannot save to {os.fspath(path)!r}: it is a directory")
+    _write_atomically(target, _to_bytes(net))
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network that `Network.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    Network
+        It goes on as the saved one would have: predictions, further training, shuffling and
+        dropout are the same to the bit.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    OSError
+        If it may not be read.
+    LoadError
+        A ValueError: if it is anything else than a whole file of a known version.
+
+    Examples
+    --------
+    >>> import fastnn, os, tempfile
+    >>> net = fastnn.Network([2, 4, 1], seed=1)
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     path = os.path.join(directory, "net.safetensors")
+    ...     net.save(path)
+    ...     twin = fastnn.load(path)
+    >>> bool((twin.parameters == net.parameters).all())
+    True
+    """
+    name = os.fsdecode(os.fspath(path))
+    try:
+        if not stat.S_ISREG(os.stat(name).st_mode):
+            raise ValueError("it is not a regular file")
+        with open(name, "rb") as file:
+            metadata, tensors = _read(file, os.fstat(file.fileno()).st_size)
+        return _network(metadata, tensors)
+    except _BAD_CONTENT as error:
+        raise LoadError(name, str(error) or type(error).__name__) from error
+
+
+def _write_atomically(target: str, content: bytes) -> None:
+    directory, name = os.path.split(target)
+    temporary = os.path.join(directory, f".{name}.{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(
+        temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666
+    )
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    with contextlib.suppress(OSError):  # not every system lets a directory be opened
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _to_bytes(net: Network) -> bytes:
+    from safetensors.numpy import save as to_safetensors
+
+    fields, tensors = _history_parts(net.history)
+    tensors |= {
+        f"state.{field.name}": getattr(net._state, field.name)
+        for field in dataclasses.fields(State)
+    }
+    random = random_state.to_plain(net._rng) | {"dropout_key": net._dropout_key}
+    metadata = {
+        "format": "fastnn",
+        "format_version": str(FORMAT_VERSION),
+        "fastnn_version": __version__,
+        "network": json.dumps(_arguments(net)),
+        "optimizer": json.dumps(_settings(net._optimizer, _OPTIMIZERS)),
+        "random": json.dumps(random),
+        "history": json.dumps(fields),
+        "sha256": _NO_DIGEST,
+    }
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    content: bytes = to_safetensors(arrays, metadata)
+    digest = hashlib.sha256(content).hexdigest()
+    return content.replace(_digest_entry(_NO_DIGEST), _digest_entry(digest), 1)
+
+
+def _digest_entry(digest: str) -> bytes:
+    return f'"sha256":"{digest}"'.encode()
+
+
+def _arguments(net: Network) -> dict[str, Any]:
+    """What to give to the constructor for a network like *net*."""
+    architecture = net._architecture
+    hidden, output = architecture.activations[:-1], architecture.activations[-1]
+    return {
+        "layer_sizes": list(architecture.sizes),
+        "activation": [activation.name for activation in hidden],
+        "output_activation": output.name,
+        "loss": architecture.loss.name,
+        "reduction": architecture.reduction,
+        "bias": architecture.bias,
+        "l1": architecture.l1,
+        "l2": architecture.l2,
+        "max_norm": architecture.max_norm or None,
+        "dropout": list(architecture.dropout or [0.0] * len(hidden)),
+        "label_smoothing": architecture.label_smoothing,
+        "dtype": architecture.dtype.name,
+        "engine": net.engine,
+    }
+
+
+def _settings(thing: Any, kinds: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an optimiser or a schedule, and what it is."""
+    kind = type(thing)
+    if kinds.get(kind.__name__) is not kind:
+        raise ValueError(
+            f"{kind.__name__} is not one of fastnn's own, so it cannot be saved; known are "
+            f"{', '.join(kinds)}"
+        )
+    settings = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+    for name, value in settings.items():
+        if isinstance(value, Schedule):
+            settings[name] = _settings(value, _SCHEDULES)
+    return {"kind": kind.__name__, **settings}
+
+
+def _made(settings: Any, kinds: dict[str, Any], what: str) -> Any:
+    """The optimiser or schedule whose `_settings` these are."""
+    if not isinstance(settings, dict) or settings.get("kind") not in kinds:
+        raise ValueError(f"it names no {what} that this version of fastnn knows")
+    arguments = {
+        name: _made(value, _SCHEDULES, "schedule") if isinstance(value, dict) else value
+        for name, value in settings.items()
+        if name != "kind"
+    }
+    return kinds[settings["kind"]](**arguments)
+
+
+def _history_parts(history: History | None) -> tuple[dict[str, Any] | None, Tensors]:
+    """A history's single values, and its lists as tensors."""
+    fields: dict[str, Any] = {}
+    tensors: Tensors = {}
+    if history is None:
+        return None, tensors
+    for field in dataclasses.fields(history):
+        value = getattr(history, field.name)
+        if isinstance(value, list):
+            tensors[f"history.{field.name}"] = np.array(value, np.float64)
+        elif isinstance(value, dict):
+            for name, series in value.items():
+                tensors[f"history.{field.name}.{name}"] = np.array(series, np.float64)
+        else:
+            fields[field.name] = value
+    return fields, tensors
+
+
+def _history(fields: Any, tensors: Tensors) -> History | None:
+    """The history that `_history_parts` took apart; its tensors are taken out of *tensors*."""
+    if fields is None:
+        return None
+    history = History()
+    for field in dataclasses.fields(History):
+        default = getattr(history, field.name)
+        if isinstance(default, list):
+            value: Any = _series(tensors, f"history.{field.name}")
+        elif isinstance(default, dict):
+            start = f"history.{field.name}."
+            names = [name for name in tensors if name.startswith(start)]
+            value = {name.removeprefix(start): _series(tensors, name) for name in names}
+        else:
+            value = fields[field.name]
+            wanted = (int, float) if default is None or type(default) is float else type(default)
+            if isinstance(value, bool) or not (isinstance(value, wanted) or value is default):
+                raise ValueError(f"its history has {field.name}={value!r}")
+        setattr(history, field.name, value)
+    return history
+
+
+def _series(tensors: Tensors, name: str) -> list[float]:
+    array = tensors.pop(name)
+    if array.ndim != 1 or array.dtype != np.float64:
+        raise ValueError(f"{name} is not a list of F64")
+    numbers: list[float] = array.tolist()
+    return numbers
+
+
+def _read(file: BinaryIO, size: int) -> tuple[dict[str, str], Tensors]:
+    """Metadata and tensors of a file of *size* bytes, found whole."""
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or not 2 <= length <= min(size - 8, _LONGEST_HEADER):
+        raise ValueError("it is not a safetensors file, or cut short")
+    header = file.read(length)
+    metadata = _metadata(header)
+    content = start + header + file.read()
+    entry = _digest_entry(metadata["sha256"])
+    if not re.fullmatch("[0-9a-f]{64}", metadata["sha256"]) or header.count(entry) != 1:
+        raise ValueError("its SHA-256 is not there or not unique")
+    without = content.replace(entry, _digest_entry(_NO_DIGEST), 1)
+    if hashlib.sha256(without).hexdigest() != metadata["sha256"]:
+        raise ValueError("its content does not match its SHA-256: it is damaged or cut short")
+    return metadata, _tensors(content)
+
+
+def _metadata(header: bytes) -> dict[str, str]:
+    try:
+        parsed = json.loads(header)
+    except ValueError:
+        raise ValueError("its header is damaged, or it is not a safetensors file") from None
+    metadata = parsed.get("__metadata__") if isinstance(parsed, dict) else None
+    if not isinstance(metadata, dict) or metadata.get("format") != "fastnn":
+        raise ValueError("it is a safetensors file, but not of fastnn")
+    version = metadata.get("format_version")
+    if version != str(FORMAT_VERSION):
+        raise ValueError(
+            f"its format version is {version!r}, and fastnn {__version__} reads version "
+            f"{FORMAT_VERSION}; a newer fastnn may read it"
+        )
+    texts = ("network", "optimizer", "random", "history", "sha256")
+    missing = [name for name in texts if not isinstance(metadata.get(name), str)]
+    if missing:
+        raise ValueError(f"its metadata lacks {', '.join(missing)}")
+    return metadata
+
+
+def _tensors(content: bytes) -> Tensors:
+    from safetensors import SafetensorError, deserialize
+
+    try:
+        found = deserialize(content)
+    except SafetensorError as error:
+        raise ValueError(f"its header does not fit its content ({error})") from error
+    tensors = {}
+    for name, tensor in found:
+        dtype = _DTYPES.get(tensor["dtype"])
+        if dtype is None:
+            raise ValueError(f"its tensor {name!r} is of the unexpected type {tensor['dtype']}")
+        view = np.ndarray(tensor["shape"], dtype, buffer=tensor["data"])
+        tensors[name] = view.astype(dtype.newbyteorder("="), copy=True)
+    return tensors
+
+
+def _network(metadata: dict[str, str], tensors: Tensors) -> Network:
+    """The network that *metadata* and *tensors*, which is used up, describe."""
+    from fastnn.network import Network
+
+    arguments = json.loads(metadata["network"])
+    parameters = tensors["state.parameters"]
+    _check_arguments(arguments, parameters)
+    optimizer: Optimizer = _made(json.loads(metadata["optimizer"]), _OPTIMIZERS, "optimizer")
+    random = json.loads(metadata["random"])
+    key = random.pop("dropout_key")
+    if type(key) is not int or not 0 <= key < 2**64:
+        raise ValueError("its dropout key is no number of 64 bits")
+    net = Network(**arguments, initializer="zeros", seed=random_state.from_plain(random))
+    net._dropout_key = key
+    net._optimizer = optimizer
+    net._state = _state(State.new(net.parameters, optimizer), tensors)
+    net.history = _history(json.loads(metadata["history"]), tensors)
+    if tensors:
+        raise ValueError(f"it holds unexpected tensors: {', '.join(sorted(tensors)[:5])}")
+    return net
+
+
+def _check_arguments(arguments: Any, parameters: np.ndarray) -> None:
+    """Refuse sizes that do not fit the parameters, before memory is asked for."""
+    if not isinstance(arguments, dict) or {"initializer", "seed"} & arguments.keys():
+        raise ValueError("its network is not described by arguments of fastnn.Network")
+    sizes = validation.layer_sizes(arguments["layer_sizes"])
+    bias = validation.boolean(arguments["bias"], "bias")
+    count = sum((n_in + bias) * n_out for n_in, n_out in itertools.pairwise(sizes))
+    if parameters.shape != (count,):
+        raise ValueError(
+            f"layer_sizes={list(sizes)} ask for {count} parameters, and it has shape "
+            f"{parameters.shape}"
+        )
+
+
+def _state(model: State, tensors: Tensors) -> State:
+    """The state in *tensors*, out of which it is taken, if it has the form of *model*."""
+    for field in dataclasses.fields(State):
+        expected = getattr(model, field.name)
+        found = tensors.pop(f"state.{field.name}")
+        if found.shape != expected.shape or found.dtype != expected.dtype:
+            raise ValueError(
+                f"state.{field.name} must be {expected.dtype} of shape {expected.shape}, "
+                f"got {found.dtype} of shape {found.shape}"
+            )
+        setattr(model, field.name, found)
+    return model
