@@ -22,7 +22,10 @@ class Activation:
     formula, derivative, value_range : str
         For the reader; ``a`` is the function's value at ``z``.
     output_only : bool
-        True for a function that couples the outputs, so it cannot be used in hidden layers.
+        True for a function that cannot be used in hidden layers: softmax couples the outputs, and
+        exp overflows where it is not the end.
+    slope_needs_z : bool
+        True for a function that takes the same value at places with different slopes.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Activation:
     derivative: str
     value_range: str
     output_only: bool = False
+    slope_needs_z: bool = False
 
 
 ACTIVATIONS = {
@@ -40,13 +44,27 @@ ACTIVATIONS = {
         Activation("sigmoid", 1, "1 / (1 + exp(-z))", "a (1 - a)", "(0, 1)"),
         Activation("tanh", 2, "tanh(z)", "1 - a²", "(-1, 1)"),
         Activation("relu", 3, "max(z, 0)", "1 if z > 0 else 0", "[0, inf)"),
+        Activation("leaky_relu", 4, "z if z > 0 else 0.01 z", "1 if z > 0 else 0.01", "(-inf, inf)"),
+        Activation("elu", 5, "z if z > 0 else exp(z) - 1", "1 if z > 0 else a + 1", "(-1, inf)"),
+        Activation("selu", 6, "λ (z if z > 0 else α (exp(z) - 1)), λ = 1.0507, α = 1.6733",
+                   "λ if z > 0 else a + λ α", "(-λ α, inf)"),
+        Activation("softplus", 7, "log(1 + exp(z))", "1 - exp(-a)", "(0, inf)"),
+        Activation("silu", 8, "z sigmoid(z)", "s + a (1 - s), s = sigmoid(z)", "[-0.2785, inf)",
+                   slope_needs_z=True),
+        Activation("gelu", 9, "z Φ(z), Φ the normal distribution function",
+                   "Φ(z) + z exp(-z²/2) / √(2π)", "[-0.17, inf)", slope_needs_z=True),
+        Activation("hard_tanh", 10, "min(max(z, -1), 1)", "1 if -1 < z < 1 else 0", "[-1, 1]"),
+        Activation("exp", 101, "exp(z)", "a", "(0, inf)", output_only=True),
         Activation(
             "softmax", 100, "exp(z_j) / Σ_k exp(z_k)", "a_j (δ_jk - a_k)", "(0, 1), sum 1", True
         ),
     )
-}
+}  # fmt: skip
 
-ALIASES = {"logistic": "sigmoid", "linear": "identity"}
+ALIASES = {"logistic": "sigmoid", "linear": "identity", "swish": "silu", "hardtanh": "hard_tanh"}
+#: Of selu (Klambauer et al., Self-normalizing neural networks, 2017), as in torch.nn.SELU.
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+LEAK = 0.01
 
 
 def get_activation(name: str, argument: str) -> Activation:

@@ -22,8 +22,9 @@ class Loss:
     formula, gradient : str
         For the reader: the loss of one sample with m outputs, and its derivative with respect
         to ŷ_j, or to z_j where ``from_logits``.
-    targets : {"real", "unit", "classes"}
-        Any finite number; numbers in [0, 1]; class numbers or rows of probabilities.
+    targets : {"real", "unit", "classes", "counts", "signs"}
+        Any finite number; numbers in [0, 1]; class numbers or rows of probabilities; numbers of
+        at least 0; -1 or 1.
     output_activation : str
         The output activation it is made for.
     from_logits : bool
@@ -50,6 +51,14 @@ LOSSES = {
              "(1/m) (ŷ_j - y_j)", "unit", "sigmoid", True),
         Loss("cross_entropy", 3, "log Σ_k exp(z_k) - Σ_j y_j z_j", "ŷ_j - y_j",
              "classes", "softmax", True),
+        Loss("absolute_error", 4, "(1/m) Σ_j |ŷ_j - y_j|", "(1/m) sign(ŷ_j - y_j)",
+             "real", "identity", False),
+        Loss("huber", 5, "(1/m) Σ_j ½ d² if |d| < 1 else |d| - ½, d = ŷ_j - y_j",
+             "(1/m) max(-1, min(d, 1))", "real", "identity", False),
+        Loss("poisson", 6, "(1/m) Σ_j exp(z_j) - y_j z_j + y_j log y_j - y_j", "(1/m) (ŷ_j - y_j)",
+             "counts", "exp", True),
+        Loss("hinge", 7, "(1/m) Σ_j max(0, 1 - y_j ŷ_j)", "(1/m) (-y_j if y_j ŷ_j < 1 else 0)",
+             "signs", "identity", False),
     )
 }  # fmt: skip
 

@@ -1,14 +1,17 @@
-"""Activation functions in kernels, of one number.
+"""Activation functions in kernels, of one number: the value at z, and the slope given z and a.
+
+Only the slopes of `NEED_Z` look at z, so that others can do without it: they get a twice.
 
 A network whose hidden layers differ is compiled with the code `MIXED`, and its layers are told
 apart at run time.
 """
 
-from fastnn.activations import ACTIVATIONS
+from fastnn.activations import ACTIVATIONS, LEAK, SELU_ALPHA, SELU_SCALE
 from fastnn.kernels import elementary
 from fastnn.kernels.jit import inner
 
 MIXED = -1
+_SELU_BELOW = SELU_SCALE * SELU_ALPHA
 
 
 @inner
@@ -17,17 +20,17 @@ def _identity(z):
 
 
 @inner
-def _identity_slope(a):
+def _one(z, a):
     return type(a)(1)
 
 
 @inner
-def _sigmoid_slope(a):
+def _sigmoid_slope(z, a):
     return a - a * a
 
 
 @inner
-def _tanh_slope(a):
+def _tanh_slope(z, a):
     return type(a)(1) - a * a
 
 
@@ -37,18 +40,112 @@ def _relu(z):
 
 
 @inner
-def _relu_slope(a):
+def _relu_slope(z, a):
     return type(a)(1) if a > 0 else type(a)(0)
+
+
+@inner
+def _leaky_relu(z):
+    return z if z > 0 else type(z)(LEAK) * z
+
+
+@inner
+def _leaky_relu_slope(z, a):
+    return type(a)(1) if a > 0 else type(a)(LEAK)
+
+
+@inner
+def _exp_minus_one(z):
+    """e^z - 1 for z <= 0, as 2 t / (1 - t) with t = tanh(z/2): exact near 0 too."""
+    t = elementary.tanh(z * type(z)(0.5))
+    return (t + t) / (type(z)(1) - t)
+
+
+@inner
+def _elu(z):
+    return z if z > 0 else _exp_minus_one(min(z, type(z)(0)))
+
+
+@inner
+def _elu_slope(z, a):
+    return type(a)(1) if a > 0 else a + type(a)(1)
+
+
+@inner
+def _selu(z):
+    below = type(z)(_SELU_BELOW) * _exp_minus_one(min(z, type(z)(0)))
+    return type(z)(SELU_SCALE) * z if z > 0 else below
+
+
+@inner
+def _selu_slope(z, a):
+    return type(a)(SELU_SCALE) if a > 0 else a + type(a)(_SELU_BELOW)
+
+
+@inner
+def _softplus_slope(z, a):
+    return type(a)(1) - elementary.exp(-a)
+
+
+@inner
+def _silu(z):
+    return z * elementary.sigmoid(z)
+
+
+@inner
+def _silu_slope(z, a):
+    s = elementary.sigmoid(z)
+    return s + a * (type(a)(1) - s)
+
+
+@inner
+def _normal_cdf(z):
+    return type(z)(0.5) + type(z)(0.5) * elementary.erf(z * type(z)(0.7071067811865476))
+
+
+@inner
+def _gelu(z):
+    return z * _normal_cdf(z)
+
+
+@inner
+def _gelu_slope(z, a):
+    density = elementary.exp(z * z * type(z)(-0.5)) * type(z)(0.3989422804014327)
+    return _normal_cdf(z) + z * density
+
+
+@inner
+def _hard_tanh(z):
+    return min(max(z, type(z)(-1)), type(z)(1))
+
+
+@inner
+def _hard_tanh_slope(z, a):
+    return type(a)(1) if abs(a) < 1 else type(a)(0)
+
+
+@inner
+def _itself(z, a):
+    return a
 
 
 #: name: (value at z, slope where the value is a)
 FUNCTIONS = {
-    "identity": (_identity, _identity_slope),
+    "identity": (_identity, _one),
     "sigmoid": (elementary.sigmoid, _sigmoid_slope),
     "tanh": (elementary.tanh, _tanh_slope),
     "relu": (_relu, _relu_slope),
+    "leaky_relu": (_leaky_relu, _leaky_relu_slope),
+    "elu": (_elu, _elu_slope),
+    "selu": (_selu, _selu_slope),
+    "softplus": (elementary.softplus, _softplus_slope),
+    "silu": (_silu, _silu_slope),
+    "gelu": (_gelu, _gelu_slope),
+    "hard_tanh": (_hard_tanh, _hard_tanh_slope),
+    "exp": (elementary.exp, _itself),
 }
 
 #: By code, from `fastnn.activations.ACTIVATIONS`.
 VALUES = {ACTIVATIONS[name].code: value for name, (value, _) in FUNCTIONS.items()}
 SLOPES = {ACTIVATIONS[name].code: slope for name, (_, slope) in FUNCTIONS.items()}
+NEED_Z = frozenset(row.code for row in ACTIVATIONS.values() if row.slope_needs_z)

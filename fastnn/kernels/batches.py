@@ -1,7 +1,9 @@
-"""Mini-batch and full-batch gradient descent, and the gradient alone."""
+"""Mini-batch and full-batch training, and the gradient alone."""
 
 import functools
 from typing import Any
+
+import numpy as np
 
 from fastnn.kernels.blocks import (
     BLOCK,
@@ -12,64 +14,145 @@ from fastnn.kernels.blocks import (
     make_forward,
     places_of,
 )
-from fastnn.kernels.jit import kernel, prefer_wide_vectors
+from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
 from fastnn.kernels.layout import N_IN, UNITS
+from fastnn.kernels.updates import make_step
+from fastnn.optimizers import RULES
 
 
 @functools.cache
-def make_train_batches(hidden: int, output: int, loss: int, bias: bool) -> Any:
-    """Make the training kernel for these codes; most arguments are those of `Piece`.
+def make_batch_gradient(
+    hidden: int, output: int, loss: int, bias: bool, extras: bool, keeps: bool, drops: bool
+) -> Any:
+    """Make the sum of the losses of a batch, with ``into = scale * gradient + into``.
 
-    With *mean* a batch's gradient is divided by its size.
-    *gradient* is scratch as long as p, and is used for batches larger than a block. With
-    *only_gradient* p stays as it is and gradient holds the last batch's summed gradient. With
-    *keep* the samples, taken in order, are gathered once and stay in the workspace.
+    The batch is at the positions *first* to *after* of the epoch. With *fresh*, *into* is
+    overwritten. *kept* says that the samples, taken in order, stay in the workspace, and
+    *there* that they are in it already. The codes are as in `make_forward` and `make_step`.
     """
-    forward = make_forward(hidden, bias)
-    backward = make_backward(hidden, bias)
-    finish = make_finish(output, loss)
+    forward = make_forward(hidden, bias, keeps, drops)
+    backward = make_backward(hidden, bias, keeps)
+    finish = make_finish(output, loss, weighted=extras)
+
+    @inner
+    def batch_gradient(layers, p, data, epoch, first, after, options, counter, workspace,
+                       kept, there, into, scale, fresh):  # fmt: skip
+        X, Y, order = data.X, data.Y, data.order
+        places = places_of(layers, BLOCK, len(X) if kept else 0)
+        n_in, n_out = layers[0, N_IN], Y.shape[1]
+        n_hidden = layers[len(layers) - 1, UNITS] - n_in
+        z = places.units + n_hidden * BLOCK
+        one = p.dtype.type(1)
+        total = 0.0
+        for position in range(first, after, BLOCK):
+            n = min(BLOCK, after - position)
+            x, y = places.x, places.y
+            if kept:
+                x, y = x + position * n_in, y + position * n_out
+            if not there:
+                gather(X, order, epoch, position, n, n_in < WIDE_INPUT, workspace, x)
+                gather(Y, order, epoch, position, n, n > 0, workspace, y)
+            weights = workspace[places.weights : places.weights + n]
+            if extras:
+                _gather_weights(data, epoch, position, options.scale, weights)
+            at = counter + np.uint64((position - first) * n_hidden)
+            forward(layers, p, workspace, places, x, n, BLOCK, options, at)
+            total += finish(
+                workspace[z : z + n_out * n],
+                workspace[y : y + n_out * n],
+                workspace[places.d : places.d + n_out * n],
+                n_out,
+                n,
+                workspace[places.scratch :],
+                weights,
+            )
+            keep = one - one if fresh and position == first else one
+            backward(layers, p, workspace, places, x, n, BLOCK, into, scale, keep)
+        return total
+
+    return batch_gradient
+
+
+@inner
+def _gather_weights(data, epoch, position, scale, into):
+    """The weights of the samples from a position of the epoch on, times *scale*."""
+    for s in range(len(into)):
+        into[s] = scale
+    if len(data.weights) > 0:
+        for s in range(len(into)):
+            at = position + s
+            row = data.order[epoch, at] if len(data.order) > 0 else at
+            into[s] *= data.weights[row]
+
+
+@inner
+def _sum_of_weights(data, epoch, first, after):
+    total = 0.0
+    for at in range(first, after):
+        row = data.order[epoch, at] if len(data.order) > 0 else at
+        total += data.weights[row]
+    return total
+
+
+@functools.cache
+def make_train_batches(
+    hidden: int, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
+    drops: bool,
+) -> Any:  # fmt: skip
+    """Make the training kernel; *data*, *span* and *t* are as in `samples`.
+
+    *g* is scratch as long as p. With *keep* the samples, taken in order, are gathered once and stay
+    in the workspace. The batches of plain SGD that fit a block are never summed in g: their
+    products go straight into p.
+    """
+    batch_gradient = make_batch_gradient(hidden, output, loss, bias, extras, keeps, drops)
+    step = make_step(rule, extras)
+    plain = rule == RULES["sgd"] and not extras
 
     @kernel
-    def train_batches(layers, p, X, Y, order, rates, start, stop, loss_sums, workspace,
-                      batch_size, mean, gradient, only_gradient, keep):  # fmt: skip
+    def train_batches(layers, p, moments, t, data, span, options, workspace, g, keep):
         prefer_wide_vectors()
-        places = places_of(layers, BLOCK, len(X) if keep else 0)
-        n_in, n_out = layers[0, N_IN], Y.shape[1]
-        turned = n_in < WIDE_INPUT
-        z = places.units + (layers[len(layers) - 1, UNITS] - n_in) * BLOCK
-        one = p.dtype.type(1)
-        per_update = 1 if rates.shape[1] > 1 else 0
-        for epoch in range(len(rates)):
-            for first in range(start, stop, batch_size):
-                after = min(first + batch_size, stop)
-                rate = p.dtype.type(rates[epoch, (first - start) // batch_size * per_update])
-                if mean:
-                    rate /= p.dtype.type(after - first)
-                direct = after - first <= BLOCK and not only_gradient  # the update goes into p
-                for position in range(first, after, BLOCK):
-                    n = min(BLOCK, after - position)
-                    x, y = places.x, places.y
-                    if keep:
-                        x, y = x + position * n_in, y + position * n_out
-                    if epoch == 0 or not keep:
-                        gather(X, order, epoch, position, n, turned, workspace, x)
-                        gather(Y, order, epoch, position, n, n > 0, workspace, y)
-                    forward(layers, p, workspace, places, x, n, BLOCK)
-                    loss_sums[epoch] += finish(
-                        workspace[z : z + n_out * n],
-                        workspace[y : y + n_out * n],
-                        workspace[places.d : places.d + n_out * n],
-                        n_out,
-                        n,
-                        workspace[places.scratch :],
-                    )
-                    into = p if direct else gradient
-                    scale = -rate if direct else one
-                    fresh = position == first and not direct
-                    backward(layers, p, workspace, places, x, n, BLOCK, into, scale,
-                             one - one if fresh else one)  # fmt: skip
-                if not direct and not only_gradient:
-                    for k in range(len(p)):
-                        p[k] -= rate * gradient[k]
+        n_hidden = layers[len(layers) - 1, UNITS] - layers[0, N_IN]
+        per_update = 1 if span.rates.shape[1] > 1 else 0
+        for epoch in range(len(span.rates)):
+            there = keep and epoch > 0
+            for first in range(span.start, span.stop, options.batch_size):
+                after = min(first + options.batch_size, span.stop)
+                n = after - first
+                rate = span.rates[epoch, (first - span.start) // options.batch_size * per_update]
+                counter = np.uint64(t) * np.uint64(options.batch_size) * np.uint64(n_hidden)
+                t += 1
+                direct = plain and n <= BLOCK
+                into = p if direct else g
+                scale = p.dtype.type((-rate / n if options.mean else -rate) if direct else 1.0)
+                loss_of_batch = batch_gradient(
+                    layers, p, data, epoch, first, after, options, counter, workspace,
+                    keep, there, into, scale, not direct)  # fmt: skip
+                if direct:
+                    span.loss_sums[epoch] += loss_of_batch
+                    continue
+                weight, share = 1.0, 1.0
+                if extras and options.divide_by_weights:
+                    weight = _sum_of_weights(data, epoch, first, after)
+                    share = n / weight
+                penalty = step(layers, p, g, moments, t, n, weight, rate, options)
+                span.loss_sums[epoch] += loss_of_batch * share
+                span.penalty_sums[epoch] += penalty * share
 
     return train_batches
+
+
+@functools.cache
+def make_gradient(
+    hidden: int, output: int, loss: int, bias: bool, weighted: bool, keeps: bool
+) -> Any:
+    """Make the kernel that writes the gradient of all samples to g and returns their loss."""
+    batch_gradient = make_batch_gradient(hidden, output, loss, bias, weighted, keeps, False)
+
+    @kernel
+    def gradient(layers, p, data, options, workspace, g):
+        prefer_wide_vectors()
+        return batch_gradient(layers, p, data, 0, 0, len(data.X), options, np.uint64(0), workspace,
+                              False, False, g, p.dtype.type(1), True)  # fmt: skip
+
+    return gradient

@@ -16,13 +16,16 @@ import functools
 from collections import namedtuple
 from typing import Any
 
+import numpy as np
+
 from fastnn.kernels.activations import SLOPES, VALUES
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.losses import CROSS_ENTROPY, FROM_LOGITS, GRADIENTS, TERMS
 from fastnn.kernels.products import WHOLE_FROM, Matrix, inputs_at_once, multiply
-from fastnn.kernels.rows import make_activate, make_times_slope
+from fastnn.kernels.random import uniform
+from fastnn.kernels.rows import make_activate, make_activate_and_keep, make_times_slope
 
 #: Samples in a block: larger batches are worked through block by block, in constant memory.
 BLOCK = 256
@@ -32,9 +35,9 @@ WIDE_INPUT = 96
 #: that BLAS turns itself (measured).
 TURN_FROM = 100_000
 
-#: Places in the workspace: BLAS scalars, inputs X, targets Y, units of all layers, gradients D of
-#: two neighbouring layers, and scratch.
-Places = namedtuple("Places", "scalars x y units d d_below scratch end")
+#: Places in the workspace: BLAS scalars, inputs X, targets Y, sample weights, units of all layers
+#: and their slopes, gradients D of two neighbouring layers, and scratch.
+Places = namedtuple("Places", "scalars x y weights units slopes d d_below scratch end")
 
 
 def find_places(layers, block, kept):
@@ -47,11 +50,14 @@ def find_places(layers, block, kept):
     room = max(block, kept)
     x = 16  # the scalars are two numbers; X begins on a cache line of its own
     y = x + n_in * room
-    units = y + n_out * room
-    d = units + (layers[last, UNITS] + n_out - n_in) * block
+    weights = y + n_out * room
+    units = weights + room
+    slopes = units + (layers[last, UNITS] + n_out - n_in) * block
+    d = slopes + (layers[last, UNITS] - n_in) * block
     d_below = d + widest * block
     scratch = d_below + widest * block
-    return Places(0, x, y, units, d, d_below, scratch, scratch + widest * block)
+    end = scratch + widest * block
+    return Places(0, x, y, weights, units, slopes, d, d_below, scratch, end)
 
 
 places_of = inner(find_places)
@@ -98,13 +104,37 @@ def turn(workspace, at, rows, columns, to):
             k += rows
 
 
+@inner
+def drop(values, slopes, n_units, n, options, layer, counter, step):
+    """Dropout of a hidden layer's (n_units, n) values and slopes.
+
+    *counter* is the number of the first sample's first unit, *step* from sample to sample.
+    """
+    rate = options.dropout[layer]
+    factor = 1.0 / (1.0 - rate)
+    for j in range(n_units):
+        row, slopes_row = values[j * n : (j + 1) * n], slopes[j * n : (j + 1) * n]
+        first = counter + np.uint64(j)
+        for s in range(n):
+            kept = uniform(options.dropout_key, first + np.uint64(s) * step) >= rate
+            times = values.dtype.type(factor if kept else 0.0)
+            row[s] *= times
+            slopes_row[s] *= times
+
+
 @functools.cache
-def make_forward(hidden: int, bias: bool) -> Any:
-    """Make the forward pass: hidden layers' values, and the output layer's weighted sums."""
-    activate = make_activate(hidden)
+def make_forward(hidden: int, bias: bool, keeps: bool = False, drops: bool = False) -> Any:
+    """Make the forward pass: hidden layers' values, and the output layer's weighted sums.
+
+    With *keeps* hidden units' slopes are kept as well; with *drops* (which needs it) units are
+    dropped, *counter* being the number of the first hidden unit's random number for the first
+    sample. Without, *options* and *counter* are not looked at.
+    """
+    activate = make_activate_and_keep(hidden) if keeps else make_activate(hidden)
 
     @inner
-    def forward(layers, p, workspace, places, x, n, block):
+    def forward(layers, p, workspace, places, x, n, block, options, counter):
+        n_hidden = layers[len(layers) - 1, UNITS] - layers[0, N_IN]
         at, turned = x, layers[0, N_IN] < WIDE_INPUT
         one = p.dtype.type(1)
         scalars = workspace[:2]
@@ -126,15 +156,26 @@ def make_forward(hidden: int, bias: bool) -> Any:
                 multiply(one, W, A, one, Z, (n_out, min(some, n_in - i), n), scalars)
             if l < len(layers) - 1:
                 values = workspace[z : z + n_out * n]
-                activate(layers[l, ACTIVATION], values, 0, n_out * n)
+                if keeps:
+                    kept = z - places.units + places.slopes
+                    slopes = workspace[kept : kept + n_out * n]
+                    activate(layers[l, ACTIVATION], values, 0, n_out * n, slopes, 0)
+                    if drops:
+                        first = counter + np.uint64(layers[l, UNITS] - layers[0, N_IN])
+                        drop(values, slopes, n_out, n, options, l, first, np.uint64(n_hidden))
+                else:
+                    activate(layers[l, ACTIVATION], values, 0, n_out * n)
             at, turned = z, True
 
     return forward
 
 
 @functools.cache
-def make_backward(hidden: int, bias: bool) -> Any:
-    """Make the backward pass: ``into = scale * gradient + keep * into``; *into* may be p."""
+def make_backward(hidden: int, bias: bool, keeps: bool = False) -> Any:
+    """Make the backward pass: ``into = scale * gradient + keep * into``; *into* may be p.
+
+    *keeps* as in `make_forward`.
+    """
     times_slope = make_times_slope(hidden)
 
     @inner
@@ -151,9 +192,15 @@ def make_backward(hidden: int, bias: bool) -> Any:
                 weights = Matrix(p, W, n_out, False)
                 below = Matrix(workspace, d_below, n, False)
                 multiply(one, weights, D, one - one, below, (n_in, n_out, n), scalars)
-                values = workspace[at : at + n_in * n]
                 gradients = workspace[d_below : d_below + n_in * n]
-                times_slope(layers[l - 1, ACTIVATION], values, 0, gradients, 0, n_in * n)
+                if keeps:
+                    kept = at - places.units + places.slopes
+                    slopes = workspace[kept : kept + n_in * n]
+                    for k in range(n_in * n):
+                        gradients[k] *= slopes[k]
+                else:
+                    values = workspace[at : at + n_in * n]
+                    times_slope(layers[l - 1, ACTIVATION], values, 0, gradients, 0, n_in * n)
             if bias:
                 for j in range(n_out):
                     row = workspace[d + j * n : d + (j + 1) * n]
@@ -206,16 +253,19 @@ def softmax(z, a, n_classes, n, top, total):
 
 
 @functools.cache
-def make_finish(output: int, loss: int) -> Any:
+def make_finish(output: int, loss: int, weighted: bool = False) -> Any:
     """Make the end of the forward pass: D of the output layer from its Z; the sum of losses.
 
-    Z, Y and D are vectors of n_out * n numbers, *scratch* of at least 2 n.
+    Z, Y and D are vectors of n_out * n numbers, *scratch* of at least 2 n. With *weighted* both
+    are multiplied by the n *weights*, which otherwise are not looked at.
     """
+    if weighted:
+        return _make_finish_weighted(output, loss)
     return _finish_classes if loss == CROSS_ENTROPY else _make_finish_outputs(output, loss)
 
 
 @inner
-def _finish_classes(Z, Y, D, n_out, n, scratch):
+def _finish_classes(Z, Y, D, n_out, n, scratch, weights):
     log_total = scratch[:n]
     softmax(Z, D, n_out, n, log_total, scratch[n : 2 * n])
     loss = Z.dtype.type(0)
@@ -227,18 +277,46 @@ def _finish_classes(Z, Y, D, n_out, n, scratch):
     return loss
 
 
+def _make_finish_weighted(output: int, loss: int) -> Any:
+    """Make it sample by sample's weight; classes by `_finish_classes`, once more for their loss."""
+    classes = loss == CROSS_ENTROPY
+    value, slope = (VALUES[0], SLOPES[0]) if classes else (VALUES[output], SLOPES[output])
+    term, gradient = (TERMS[0], GRADIENTS[0]) if classes else (TERMS[loss], GRADIENTS[loss])
+    from_logits = loss in FROM_LOGITS
+
+    @inner
+    def finish_weighted(Z, Y, D, n_out, n, scratch, weights):
+        if classes:
+            _finish_classes(Z, Y, D, n_out, n, scratch, weights)
+        total = Z.dtype.type(0)
+        for j in range(n_out):
+            z, y, d = Z[j * n : (j + 1) * n], Y[j * n : (j + 1) * n], D[j * n : (j + 1) * n]
+            for s in range(n):
+                if classes:
+                    total += weights[s] * (y[s] * (scratch[s] - z[s]))
+                    d[s] *= weights[s]
+                else:
+                    a = value(z[s])
+                    d_s = gradient(z[s], a, y[s], n_out)
+                    d[s] = weights[s] * (d_s if from_logits else d_s * slope(z[s], a))
+                    total += weights[s] * term(z[s], a, y[s], n_out)
+        return total
+
+    return finish_weighted
+
+
 def _make_finish_outputs(output: int, loss: int) -> Any:
     value, slope = VALUES[output], SLOPES[output]
     term, gradient = TERMS[loss], GRADIENTS[loss]
     from_logits = loss in FROM_LOGITS
 
     @inner
-    def finish_outputs(Z, Y, D, n_out, n, scratch):
+    def finish_outputs(Z, Y, D, n_out, n, scratch, weights):
         total = Z.dtype.type(0)
         for k in range(n_out * n):
             a = value(Z[k])
             d = gradient(Z[k], a, Y[k], n_out)
-            D[k] = d if from_logits else d * slope(a)
+            D[k] = d if from_logits else d * slope(Z[k], a)
             total += term(Z[k], a, Y[k], n_out)
         return total
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from fastnn.engines import Evaluator, Piece, Plan, Samples, State, Trainer
 from fastnn.kernels import batches, blocks, one_hidden, outputs, samples, wide_input
 from fastnn.kernels.activations import MIXED
 from fastnn.kernels.layout import layer_table
+from fastnn.kernels.updates import options_of
+from fastnn.optimizers import RULES, SGD
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
 MOST_KEPT = 1 << 16
@@ -48,8 +51,28 @@ def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
     return np.empty(size, architecture.dtype)
 
 
+def _keeps_slopes(architecture: Architecture) -> bool:
+    """Whether training has to keep the slopes of hidden units: they cannot be told from values."""
+    needs_z = any(activation.slope_needs_z for activation in architecture.activations[:-1])
+    return needs_z or any(architecture.dropout)
+
+
+def _has_extras(architecture: Architecture, data: Samples, plan: Plan) -> bool:
+    """Whether there is anything to do beside the optimiser's rule and dropout."""
+    optimizer = plan.optimizer
+    return bool(
+        architecture.l1
+        or architecture.l2
+        or architecture.max_norm
+        or optimizer.clip_value
+        or optimizer.clip_norm
+        or plan.scale != 1.0
+        or data.weights is not None
+    )
+
+
 def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
-    """The kernel for per-sample SGD, and how large a workspace it needs."""
+    """The kernel for per-sample plain SGD, and how large a workspace it needs."""
     layers = _layer_table(architecture)
     codes = _codes(architecture)
     if wide_input.pays(layers):
@@ -70,8 +93,8 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     return train, one_hidden.workspace_size(layers)
 
 
-class _SampleTrainer:
-    """Per-sample SGD."""
+class _PlainSampleTrainer:
+    """Per-sample plain SGD, where each layer's update goes straight into its weights."""
 
     def __init__(self, architecture: Architecture, data: Samples):
         self._data = data
@@ -96,55 +119,80 @@ class _SampleTrainer:
         state.updates += len(piece.rates) * (piece.stop - piece.start)
 
 
-class _BatchTrainer:
-    """Mini-batches and full batches; and the gradient of a full batch."""
+#: `Samples` and `Piece` as the other kernels get them; weights may be empty.
+_Data = namedtuple("_Data", "X Y weights order")
+_Span = namedtuple("_Span", "rates start stop loss_sums penalty_sums")
 
-    def __init__(self, architecture: Architecture, data: Samples, batch_size: int):
+
+class _Trainer:
+    """Everything else: any rule, batches, penalties, weights, dropout."""
+
+    def __init__(self, architecture: Architecture, data: Samples, plan: Plan):
         self._data = data
-        self._batch_size = batch_size
-        self._layers = _signed_table(architecture)
-        self._mean = architecture.reduction == "mean"
-        self._kernel = batches.make_train_batches(*_codes(architecture))
-        self._small = data.X.size + data.Y.size <= MOST_KEPT
-        self._workspace = _block_workspace(architecture, len(data) if self._small else 0)
-        self.gradient = new_scratch(architecture.n_parameters, architecture)
+        self._weights = _weights(data, architecture)
+        self._options = options_of(architecture, plan)
+        self._gradient = new_scratch(architecture.n_parameters, architecture)
+        codes = (
+            *_codes(architecture),
+            RULES[plan.optimizer.rule],
+            _has_extras(architecture, data, plan),
+            _keeps_slopes(architecture),
+            any(architecture.dropout),
+        )
+        self._small = False
+        self._in_batches = plan.batch_size > 1
+        if self._in_batches:
+            self._small = data.X.size + data.Y.size <= MOST_KEPT
+            self._layers = _signed_table(architecture)
+            self._workspace = _block_workspace(architecture, len(data) if self._small else 0)
+            self._kernel = batches.make_train_batches(*codes)
+        else:
+            self._layers = _layer_table(architecture)
+            self._workspace = new_scratch(samples.workspace_size(self._layers), architecture)
+            one_output = len(architecture.sizes) == 3 and architecture.sizes[-1] == 1
+            one_output = one_output and not _keeps_slopes(architecture)
+            self._kernel = samples.make_train_samples_by_rule(*codes, one_output)
 
     def run(self, state: State, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        self._run(state.parameters, piece, only_gradient=False)
-        state.updates += len(piece.rates) * -(-(piece.stop - piece.start) // self._batch_size)
-
-    def add_gradient(self, parameters: np.ndarray, piece: Piece) -> None:
-        """Leave the summed gradient of the piece's one batch in ``gradient``."""
-        self._run(parameters, piece, only_gradient=True)
-
-    def _run(self, parameters: np.ndarray, piece: Piece, only_gradient: bool) -> None:
-        self._kernel(
+        data = _Data(self._data.X, self._data.Y, self._weights, piece.order)
+        span = _Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums)
+        arguments = (
             self._layers,
-            parameters,
-            self._data.X,
-            self._data.Y,
-            piece.order,
-            piece.rates,
-            piece.start,
-            piece.stop,
-            piece.loss_sums,
+            state.parameters,
+            state.moments.reshape(-1),
+            int(state.updates[0]),
+            data,
+            span,
+            self._options,
             self._workspace,
-            self._batch_size,
-            self._mean,
-            self.gradient,
-            only_gradient,
-            self._small and len(piece.order) == 0,
+            self._gradient,
         )
+        if self._in_batches:
+            self._kernel(*arguments, self._small and len(piece.order) == 0)
+        else:
+            self._kernel(*arguments)
+        n_batches = -(-(piece.stop - piece.start) // self._options.batch_size)
+        state.updates += len(piece.rates) * n_batches
+
+
+def _weights(data: Samples, architecture: Architecture) -> np.ndarray:
+    """The samples' weights, read-only; without any, an empty vector."""
+    weights = np.empty(0, architecture.dtype) if data.weights is None else data.weights.view()
+    weights.flags.writeable = False
+    return weights
 
 
 def trainer(architecture: Architecture, data: Samples, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
-    one_sample = plan.batch_size == 1
-    made = (
-        _SampleTrainer(architecture, data)
-        if one_sample
-        else _BatchTrainer(architecture, data, plan.batch_size)
+    plain = (
+        plan.batch_size == 1
+        and plan.optimizer.rule == "sgd"
+        and not _keeps_slopes(architecture)
+        and not _has_extras(architecture, data, plan)
+    )
+    made: Trainer = (
+        _PlainSampleTrainer(architecture, data) if plain else _Trainer(architecture, data, plan)
     )
     nothing = Piece.of_epochs(np.ones((1, 1)), np.empty((0, len(data)), np.int64), 0)
     parameters = np.zeros(architecture.n_parameters, architecture.dtype)
@@ -215,13 +263,14 @@ def layer_outputs(
 
 def evaluator(architecture: Architecture, data: Samples) -> Evaluator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
-    run = outputs.make_loss(*_codes(architecture))
+    run = outputs.make_loss(*_codes(architecture), data.weights is not None)
     layers, workspace = _signed_table(architecture), _block_workspace(architecture)
+    weights = _weights(data, architecture)
     run(layers, np.zeros(architecture.n_parameters, architecture.dtype),
-        data.X[:0], data.Y[:0], workspace)  # fmt: skip
+        data.X[:0], data.Y[:0], weights, workspace)  # fmt: skip
 
     def evaluate(parameters: np.ndarray) -> float:
-        return float(run(layers, parameters, data.X, data.Y, workspace))
+        return float(run(layers, parameters, data.X, data.Y, weights, workspace))
 
     return evaluate
 
@@ -230,8 +279,18 @@ def loss_and_gradient(
     architecture: Architecture, parameters: np.ndarray, data: Samples
 ) -> tuple[float, np.ndarray]:
     """See `fastnn.engines.Engine`."""
-    everything = _BatchTrainer(architecture, data, len(data))
-    in_order = np.empty((0, len(data)), np.int64)
-    piece = Piece.of_epochs(np.ones((1, 1)), in_order, len(data))
-    everything.add_gradient(parameters, piece)
-    return float(piece.loss_sums[0]), everything.gradient
+    keeps, weighted = _keeps_slopes(architecture), data.weights is not None
+    run = batches.make_gradient(*_codes(architecture), weighted, keeps)
+    gradient = new_scratch(architecture.n_parameters, architecture)
+    everything = _Data(
+        data.X, data.Y, _weights(data, architecture), np.empty((0, len(data)), np.int64)
+    )
+    loss = run(
+        _signed_table(architecture),
+        parameters,
+        everything,
+        options_of(architecture, Plan(len(data), SGD())),
+        _block_workspace(architecture),
+        gradient,
+    )
+    return float(loss), gradient

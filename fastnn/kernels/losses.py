@@ -4,7 +4,7 @@ Each function takes the output's weighted sum z, its value a, its target y, and 
 of outputs m. Cross-entropy couples the outputs: see `fastnn.kernels.rows`.
 """
 
-from fastnn.kernels.elementary import softplus
+from fastnn.kernels.elementary import exp, log, softplus
 from fastnn.kernels.jit import inner
 from fastnn.losses import LOSSES
 
@@ -40,11 +40,54 @@ def _mean_difference(z, a, y, m):
     return (a - y) / type(a)(m)
 
 
+@inner
+def _distance(z, a, y, m):
+    return abs(a - y) / type(a)(m)
+
+
+@inner
+def _sign(z, a, y, m):
+    one = type(a)(1)
+    return (one if a > y else -one if a < y else one - one) / type(a)(m)
+
+
+@inner
+def _huber(z, a, y, m):
+    d = abs(a - y)
+    half = type(a)(0.5)
+    return (half * d * d if d < 1 else d - half) / type(a)(m)
+
+
+@inner
+def _limited_difference(z, a, y, m):
+    return min(max(a - y, type(a)(-1)), type(a)(1)) / type(a)(m)
+
+
+@inner
+def _poisson(z, a, y, m):
+    entropy = y * log(y) if y > 0 else type(y)(0)
+    return (exp(z) - y * z + entropy - y) / type(a)(m)
+
+
+@inner
+def _hinge(z, a, y, m):
+    return max(type(a)(1) - y * a, type(a)(0)) / type(a)(m)
+
+
+@inner
+def _hinge_gradient(z, a, y, m):
+    return (-y if y * a < 1 else type(a)(0)) / type(a)(m)
+
+
 #: name: (one output's part of the loss, its gradient with respect to a, or to z from logits)
 FUNCTIONS = {
     "half_squared_error": (_half_square, _difference),
     "squared_error": (_mean_square, _twice_mean_difference),
     "binary_cross_entropy": (_binary_cross_entropy, _mean_difference),
+    "absolute_error": (_distance, _sign),
+    "huber": (_huber, _limited_difference),
+    "poisson": (_poisson, _mean_difference),
+    "hinge": (_hinge, _hinge_gradient),
 }
 
 #: By code, from `fastnn.losses.LOSSES`.

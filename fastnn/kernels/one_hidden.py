@@ -27,7 +27,8 @@ MOST_MERGED_INPUTS = 8
 MOST_MERGED_UNITS = 4
 #: Hidden units from which the widest vectors pay.
 WIDE_FROM = 32
-FIRST = np.uint64(0)  # the place of the first output in the vectors of the outputs
+#: The place of the first output in the vectors of the outputs, and how many there are of one.
+FIRST, ONE = np.uint64(0), np.uint64(1)
 
 
 def workspace_size(layers: np.ndarray) -> int:
@@ -66,7 +67,7 @@ def make_merged_sweep(hidden: int, bias: bool, n_in: int) -> Any:
         total = p.dtype.type(0)
         for j in range(n_hidden):
             v, h = p[V + j], workspace[j]
-            d = v * slope(h)
+            d = v * slope(h, h)
             z = p.dtype.type(0)
             if bias:
                 z = p[b + j] - g * d
@@ -109,7 +110,8 @@ def make_sweep(hidden: int, bias: bool) -> Any:
                 workspace[d + j] += g * workspace[t + j]
                 workspace[t + j] -= g * workspace[j]
         for j in range(n_hidden):
-            d_j = workspace[d + j] * slope(workspace[j])
+            h = workspace[j]
+            d_j = workspace[d + j] * slope(h, h)
             workspace[d + j] = d_j
             z = p.dtype.type(0)
             if bias:
@@ -134,6 +136,65 @@ def make_sweep(hidden: int, bias: bool) -> Any:
             sums[o] = total
 
     return sweep
+
+
+@functools.cache
+def make_one_output_gradient(hidden: int, output: int, loss: int, bias: bool) -> Any:
+    """Make the way there and back of one sample that writes its gradient to g, for one output.
+
+    The arguments are those of `samples.make_sample_gradient`, for which it stands in: few
+    loops over the hidden units, each with few vectors that LLVM has to prove apart.
+    """
+    value, slope = VALUES[hidden], SLOPES[hidden]
+    finish = make_finish(output, loss)
+
+    @inner
+    def one_output_gradient(layers, p, X, Y, row, workspace, g, scale, options, counter):
+        n_in, n_hidden, c = layers[0, N_IN], layers[0, N_OUT], layers[1, BIAS]
+        W, b, V = layers[0, WEIGHTS], layers[0, BIAS], layers[1, WEIGHTS]
+        h, d = workspace[:n_hidden], workspace[n_hidden : n_hidden + n_hidden]
+        ends = n_hidden + n_hidden
+        sums, values = workspace[ends:], workspace[ends + ONE :]
+        gradients = workspace[ends + ONE + ONE :]
+        x, total = X[row, 0], p.dtype.type(0)
+        if n_in == ONE:
+            for j in range(n_hidden):
+                h_j = value((p[b + j] if bias else 0) + x * p[W + j])
+                h[j] = h_j
+                total += h_j * p[V + j]
+        else:
+            for j in range(n_hidden):
+                h[j] = (p[b + j] if bias else 0) + x * p[W + j]
+            for i in range(ONE, n_in):
+                x, w = X[row, i], W + i * n_hidden
+                for j in range(n_hidden):
+                    h[j] += x * p[w + j]
+            for j in range(n_hidden):
+                h_j = value(h[j])
+                h[j] = h_j
+                total += h_j * p[V + j]
+        sums[0] = total + p[c] if bias else total
+        loss_of_one = scale * finish(sums, values, gradients, FIRST, ONE, Y, row)
+        d_out = scale * gradients[0]
+        for j in range(n_hidden):
+            h_j = h[j]
+            d[j] = d_out * p[V + j] * slope(h_j, h_j)
+            g[V + j] = d_out * h_j
+        x = X[row, 0]
+        for j in range(n_hidden):
+            d_j = d[j]
+            if bias:
+                g[b + j] = d_j
+            g[W + j] = x * d_j
+        for i in range(ONE, n_in):
+            x, w = X[row, i], W + i * n_hidden
+            for j in range(n_hidden):
+                g[w + j] = x * d[j]
+        if bias:
+            g[c] = d_out
+        return loss_of_one
+
+    return one_output_gradient
 
 
 @functools.cache

@@ -61,7 +61,7 @@ def _make_forward_by_unit(hidden: int, bias: bool) -> Any:
     value = VALUES[hidden]
 
     @inner
-    def forward_by_unit(layers, p, workspace, places, x, n, block):
+    def forward_by_unit(layers, p, workspace, places, x, n, block, options, counter):
         n_in, n_hidden, n_out = layers[0, N_IN], layers[0, N_OUT], layers[1, N_OUT]
         W, V = layers[0, WEIGHTS], layers[1, WEIGHTS]
         out = places.units + n_hidden * block
@@ -113,7 +113,7 @@ def make_outputs(hidden: int, output: int, bias: bool, by_unit: bool) -> Any:
             gather(X, in_order, 0, position, n, n_in < WIDE_INPUT, workspace, places.x)
             if not _all_finite(workspace[places.x : places.x + n_in * n]):
                 return False
-            forward(layers, p, workspace, places, places.x, n, BLOCK)
+            forward(layers, p, workspace, places, places.x, n, BLOCK, None, 0)
             activate_outputs(workspace[z : z + n_out * n], n_out, n, workspace[places.scratch :])
             column = values.shape[1]
             for l in range(last, -1, -1):
@@ -167,13 +167,16 @@ def make_outputs_by_row(hidden: int, output: int, bias: bool) -> Any:
 
 
 @functools.cache
-def make_loss(hidden: int, output: int, loss: int, bias: bool) -> Any:
-    """Make the kernel that returns the sum of the samples' losses."""
+def make_loss(hidden: int, output: int, loss: int, bias: bool, weighted: bool) -> Any:
+    """Make the kernel that returns the sum of the samples' losses.
+
+    *weighted*: times the samples' *weights*, which otherwise are not looked at.
+    """
     forward = make_forward(hidden, bias)
-    finish = make_finish(output, loss)
+    finish = make_finish(output, loss, weighted)
 
     @kernel
-    def total_loss(layers, p, X, Y, workspace):
+    def total_loss(layers, p, X, Y, weights, workspace):
         prefer_wide_vectors()
         in_order = layers[:0]  # the row order of no epochs
         places = places_of(layers, BLOCK, 0)
@@ -184,7 +187,7 @@ def make_loss(hidden: int, output: int, loss: int, bias: bool) -> Any:
             n = min(BLOCK, len(X) - position)
             gather(X, in_order, 0, position, n, n_in < WIDE_INPUT, workspace, places.x)
             gather(Y, in_order, 0, position, n, n > 0, workspace, places.y)
-            forward(layers, p, workspace, places, places.x, n, BLOCK)
+            forward(layers, p, workspace, places, places.x, n, BLOCK, None, 0)
             total += finish(
                 workspace[z : z + n_out * n],
                 workspace[places.y : places.y + n_out * n],
@@ -192,6 +195,7 @@ def make_loss(hidden: int, output: int, loss: int, bias: bool) -> Any:
                 n_out,
                 n,
                 workspace[places.scratch :],
+                weights[position : position + n],
             )
         return total
 

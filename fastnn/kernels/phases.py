@@ -51,7 +51,7 @@ def make_sample_step(activation: int, below: int, bias: bool) -> Any:
                     total, row = p.dtype.type(0), i * n_out
                     for j in range(n_out):
                         total += p[row + j] * d[n_in + j]
-                    d[zero + i] = total * slope(a[zero + i])
+                    d[zero + i] = total * slope(a[zero + i], a[zero + i])
             else:
                 if bias:
                     for j in range(n_out):
@@ -90,7 +90,7 @@ def make_block_step(activation: int, below: int, bias: bool) -> Any:
                 W, D = Matrix(p, 0, n_out, False), Matrix(d, own, n, False)
                 multiply(one, W, D, one - one, Matrix(d, 0, n, False), (n_in, n_out, n), scalars)
                 for k in range(n_in * n):
-                    d[k] *= slope(a[k])
+                    d[k] *= slope(a[k], a[k])
             else:
                 if bias:
                     for j in range(n_out):

@@ -9,11 +9,14 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from fastnn.activations import ACTIVATIONS
 from fastnn.kernels.activations import MIXED, SLOPES, VALUES
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner
 from fastnn.kernels.losses import CROSS_ENTROPY, FROM_LOGITS, GRADIENTS, TERMS
+from fastnn.kernels.random import uniform
 
 
 @functools.cache
@@ -55,8 +58,31 @@ def back_through_weights(p, W, n_in, n_out, gradients, d, below):
 
 
 @functools.cache
+def make_outer(bias: bool) -> Any:
+    """Make W_ij = x_i d_j, b_j = d_j: a sample's gradient."""
+
+    @inner
+    def outer(into, W, b, n_in, n_out, values, x, gradients, d):
+        if bias:
+            for j in range(n_out):
+                into[b + j] = gradients[d + j]
+        if n_out == 1:
+            d_0 = gradients[d]
+            for i in range(n_in):
+                into[W + i] = d_0 * values[x + i]
+        else:
+            for i in range(n_in):
+                x_i = values[x + i]
+                row = W + i * n_out
+                for j in range(n_out):
+                    into[row + j] = x_i * gradients[d + j]
+
+    return outer
+
+
+@functools.cache
 def make_add_outer(bias: bool) -> Any:
-    """Make W_ij += scale x_i d_j, b_j += scale d_j: a gradient, or with -rate an update."""
+    """Make W_ij += scale x_i d_j, b_j += scale d_j: with -rate, an update."""
 
     @inner
     def add_outer(into, W, b, n_in, n_out, values, x, gradients, d, scale):
@@ -107,7 +133,10 @@ def make_activate(hidden: int) -> Any:
 
 @functools.cache
 def make_times_slope(hidden: int) -> Any:
-    """Make d *= activation'(z), from ∂loss/∂a to ∂loss/∂z. The codes are as in `make_activate`."""
+    """Make d *= activation'(z), from ∂loss/∂a to ∂loss/∂z. The codes are as in `make_activate`.
+
+    Not for activations whose slope needs z, and not with dropout: see `make_activate_and_keep`.
+    """
 
     def for_code(code: int) -> Any:
         slope = SLOPES[code]
@@ -115,9 +144,30 @@ def make_times_slope(hidden: int) -> Any:
         @inner
         def times_slope(code, values, a, gradients, d, n):
             for j in range(n):
-                gradients[d + j] *= slope(values[a + j])
+                a_j = values[a + j]
+                gradients[d + j] *= slope(a_j, a_j)
 
         return times_slope
+
+    return _by_code(for_code, hidden)
+
+
+@functools.cache
+def make_activate_and_keep(hidden: int) -> Any:
+    """Make the activation in place that also writes the slopes, for what times_slope cannot do."""
+
+    def for_code(code: int) -> Any:
+        value, slope = VALUES[code], SLOPES[code]
+
+        @inner
+        def activate_and_keep(code, values, at, n, slopes, to):
+            for j in range(n):
+                z_j = values[at + j]
+                a_j = value(z_j)
+                values[at + j] = a_j
+                slopes[to + j] = slope(z_j, a_j)
+
+        return activate_and_keep
 
     return _by_code(for_code, hidden)
 
@@ -145,6 +195,17 @@ def _link(code: int, function: Any, otherwise: Any) -> Any:
             otherwise(wanted, *arguments)
 
     return choose
+
+
+@inner
+def drop(values, slopes, at, n, key, counter, rate):
+    """Dropout of n units from the place *at* on, whose numbers *counter*, counter + 1, … decide."""
+    factor = 1.0 / (1.0 - rate)
+    for j in range(n):
+        kept = uniform(key, counter + np.uint64(j)) >= rate
+        times = values.dtype.type(factor if kept else 0.0)
+        values[at + j] *= times
+        slopes[at + j] *= times
 
 
 @inner
@@ -193,7 +254,7 @@ def _make_finish_outputs(output: int, loss: int) -> Any:
             a_j = value(z_j)
             d_j = gradient(z_j, a_j, Y[row, j], n)
             values[z + j] = a_j
-            gradients[z + j] = d_j if from_logits else d_j * slope(a_j)
+            gradients[z + j] = d_j if from_logits else d_j * slope(z_j, a_j)
             total += term(z_j, a_j, Y[row, j], n)
         return total
 

@@ -1,0 +1,226 @@
+"""From a batch's summed gradient to the updated parameters, by the steps of `fastnn.engines.Plan`.
+
+All of it is loops over flat vectors: parameters p, gradient g, and the optimiser's moments, one
+after another in one vector.
+"""
+
+import functools
+import math
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+
+from fastnn.architecture import Architecture
+from fastnn.engines import Plan
+from fastnn.kernels.jit import inner
+from fastnn.kernels.layout import N_IN, N_OUT, WEIGHTS
+from fastnn.optimizers import RULES
+
+#: A `Plan` and the regularisation of an `Architecture`, as kernels get them. *settings* are the
+#: rule's; a limit that is off is 0; *mean* is the reduction; *dropout* has a rate per hidden layer.
+Options = namedtuple(
+    "Options",
+    "batch_size settings mean l1 l2 max_norm clip_value clip_norm scale penalty_per_batch"
+    " divide_by_weights dropout dropout_key",
+)
+
+
+def options_of(architecture: Architecture, plan: Plan) -> Options:
+    """The options for kernels."""
+    optimizer = plan.optimizer
+    return Options(
+        batch_size=plan.batch_size,
+        settings=np.array([*optimizer.settings, 0.0], np.float64),
+        mean=architecture.reduction == "mean",
+        l1=architecture.l1,
+        l2=architecture.l2,
+        max_norm=architecture.max_norm,
+        clip_value=optimizer.clip_value or 0.0,
+        clip_norm=optimizer.clip_norm or 0.0,
+        scale=plan.scale,
+        penalty_per_batch=plan.penalty_per_batch,
+        divide_by_weights=plan.divide_by_weights,
+        dropout=np.array(architecture.dropout or (0.0,), np.float64),
+        dropout_key=np.uint64(plan.dropout_key),
+    )
+
+
+@functools.cache
+def make_step(rule: int, extras: bool) -> Any:
+    """Make the way from a batch's summed gradient to new parameters; returns the penalty.
+
+    Without *extras* there are no penalties, limits and weights. *t* is the number of this update
+    from 1, n the batch's number of samples, *weight* the sum of their weights.
+    """
+    update = _UPDATES[rule]
+
+    @inner
+    def step(layers, p, g, moments, t, n, weight, rate, options):
+        penalty, scale = 0.0, 1.0 / n if options.mean else 1.0
+        if extras:
+            if options.l1 > 0.0 or options.l2 > 0.0:
+                times = n if options.mean and not options.penalty_per_batch else 1
+                penalty = times * _add_penalty(layers, p, g, options.l1, options.l2, times)
+            if options.divide_by_weights:
+                scale = 1.0 / weight
+            _scale_and_limit(g, scale, options.clip_value, options.clip_norm)
+            scale = 1.0
+        update(p, g, moments, scale, rate, t, options.settings)
+        if extras and options.max_norm > 0.0:
+            _limit_norms(layers, p, options.max_norm)
+        return penalty
+
+    return step
+
+
+@inner
+def _add_penalty(layers, p, g, l1, l2, times):
+    """Add times the gradient of the penalty to g; return the penalty."""
+    first, second = p.dtype.type(l1 * times), p.dtype.type(l2 * times)
+    zero = p.dtype.type(0)
+    absolute, square = 0.0, 0.0
+    for l in range(len(layers)):
+        W, n = layers[l, WEIGHTS], layers[l, N_IN] * layers[l, N_OUT]
+        weights, gradients = p[W : W + n], g[W : W + n]
+        for k in range(n):
+            w = weights[k]
+            gradients[k] += (first if w > 0 else -first if w < 0 else zero) + second * w
+            absolute += abs(w)
+            square += w * w
+    return l1 * absolute + 0.5 * l2 * square
+
+
+@inner
+def _scale_and_limit(g, scale, clip_value, clip_norm):
+    """Scale the gradient, then limit its entries, then its norm; a limit of 0 is none."""
+    factor, limit = g.dtype.type(scale), g.dtype.type(clip_value)
+    square = 0.0
+    for k in range(len(g)):
+        g_k = g[k] * factor
+        if limit > 0:
+            g_k = min(max(g_k, -limit), limit)
+        g[k] = g_k
+        square += g_k * g_k
+    if clip_norm > 0.0:
+        norm = math.sqrt(square)
+        if norm > clip_norm - 1e-6:
+            factor = g.dtype.type(clip_norm / (norm + 1e-6))
+            for k in range(len(g)):
+                g[k] *= factor
+
+
+@inner
+def _limit_norms(layers, p, max_norm):
+    """Scale the weights into a unit down to *max_norm* where they measure more."""
+    for l in range(len(layers)):
+        W, n_in, n_out = layers[l, WEIGHTS], layers[l, N_IN], layers[l, N_OUT]
+        for j in range(n_out):
+            square = 0.0
+            for i in range(n_in):
+                w = p[W + i * n_out + j]
+                square += w * w
+            norm = math.sqrt(square)
+            if norm > max_norm:
+                factor = p.dtype.type(max_norm / norm)
+                for i in range(n_in):
+                    p[W + i * n_out + j] *= factor
+
+
+# One rule of `fastnn.optimizers` each: an update of p from g times *scale*.
+
+
+@inner
+def _sgd(p, g, moments, scale, rate, t, settings):
+    step = p.dtype.type(rate * scale)
+    for k in range(len(p)):
+        p[k] -= step * g[k]
+
+
+@inner
+def _momentum(p, g, moments, scale, rate, t, settings):
+    number = p.dtype.type
+    momentum, decay, factor = number(settings[0]), number(settings[2]), number(scale)
+    inside, outside = number(1), number(rate)
+    if settings[3] > 0.0:
+        inside, outside = outside, inside
+    if settings[1] > 0.0:
+        for k in range(len(p)):
+            g_k = (g[k] * factor + decay * p[k]) * inside
+            v = momentum * moments[k] + g_k
+            moments[k] = v
+            p[k] -= outside * (g_k + momentum * v)
+    else:
+        for k in range(len(p)):
+            v = momentum * moments[k] + (g[k] * factor + decay * p[k]) * inside
+            moments[k] = v
+            p[k] -= outside * v
+
+
+@inner
+def _rmsprop(p, g, moments, scale, rate, t, settings):
+    number = p.dtype.type
+    rho, epsilon = number(settings[0]), number(settings[1])
+    step, factor, rest = number(rate), number(scale), number(1.0 - settings[0])
+    for k in range(len(p)):
+        g_k = g[k] * factor
+        v = rho * moments[k] + rest * (g_k * g_k)
+        moments[k] = v
+        p[k] -= step * g_k / (math.sqrt(v) + epsilon)
+
+
+@inner
+def _adagrad(p, g, moments, scale, rate, t, settings):
+    number = p.dtype.type
+    epsilon, step, factor = number(settings[0]), number(rate), number(scale)
+    for k in range(len(p)):
+        g_k = g[k] * factor
+        v = moments[k] + g_k * g_k
+        moments[k] = v
+        p[k] -= step * g_k / (math.sqrt(v) + epsilon)
+
+
+@inner
+def _adam(p, g, moments, scale, rate, t, settings):
+    number = p.dtype.type
+    left_1, left_2 = _powers(settings[0], settings[1], t)
+    root = math.sqrt(1.0 - left_2)
+    step = number(rate * root / (1.0 - left_1))
+    epsilon = number(settings[2] if settings[4] > 0.0 else settings[2] * root)
+    kept, factor = number(1.0 - rate * settings[3]), number(scale)
+    rest_1, beta_2, rest_2 = (
+        number(1.0 - settings[0]),
+        number(settings[1]),
+        number(1.0 - settings[1]),
+    )
+    means, squares = moments[: len(p)], moments[len(p) :]
+    for k in range(len(p)):
+        g_k = g[k] * factor
+        m = means[k] + (g_k - means[k]) * rest_1
+        v = beta_2 * squares[k] + rest_2 * (g_k * g_k)
+        means[k] = m
+        squares[k] = v
+        p[k] = kept * p[k] - step * m / (math.sqrt(v) + epsilon)
+
+
+@inner
+def _powers(a, b, t):
+    """a and b to the power of the whole number t, by squaring: a function of t alone."""
+    x, y = 1.0, 1.0
+    while t > 0:
+        if t % 2 == 1:
+            x *= a
+            y *= b
+        a *= a
+        b *= b
+        t //= 2
+    return x, y
+
+
+_UPDATES = {
+    RULES["sgd"]: _sgd,
+    RULES["momentum"]: _momentum,
+    RULES["rmsprop"]: _rmsprop,
+    RULES["adagrad"]: _adagrad,
+    RULES["adam"]: _adam,
+}
