@@ -1,6 +1,7 @@
 """The network that a user holds: checks input, keeps the parameters, hands work to an engine."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -8,14 +9,17 @@ import numpy as np
 from fastnn import validation
 from fastnn.activations import Activation, get_activation
 from fastnn.architecture import Architecture
+from fastnn.callbacks import Callback, bind
 from fastnn.engines import Plan, Predictor, Samples, State, get_engine, loss_and_gradient
 from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.losses import Loss, get_loss
-from fastnn.metrics import score
+from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import find
 from fastnn.optimizers import SGD, Optimizer, get_optimizer
 from fastnn.random_state import dropout_key
+from fastnn.schedules import Schedule
+from fastnn.scoring import Scores
 from fastnn.stopping import EarlyStopping
 from fastnn.training import Job, train
 
@@ -123,6 +127,8 @@ class Network:
         self._optimizer: Optimizer = SGD()
         self._state = State.new(parameters, self._optimizer)
         self._predictor: Predictor | None = None
+        #: The history of the last ``fit``, also while it runs; None before the first.
+        self.history: History | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: everything but the compiled function."""
@@ -182,11 +188,14 @@ class Network:
         *,
         epochs: int = 1,
         batch_size: int | None = 32,
-        learning_rate: float | None = None,
+        learning_rate: float | Schedule | None = None,
         optimizer: str | Optimizer = "sgd",
         shuffle: bool = True,
         validation_data: tuple[Any, Any] | None = None,
+        validation_split: float | None = None,
+        metrics: Iterable[str | Function] = (),
         early_stopping: EarlyStopping | None = None,
+        callbacks: Iterable[Callback] = (),
         progress: bool = False,
     ) -> History:
         """Train from the present parameters on.
@@ -202,8 +211,10 @@ class Network:
             How often to go through all samples.
         batch_size : int, optional
             Samples per update; 1 is per-sample SGD, None one update per epoch from all samples.
-        learning_rate : float, optional
-            By default the optimiser's own: 0.01 for SGD.
+        learning_rate : float or Schedule, optional
+            By default the optimiser's own: 0.01 for SGD. A schedule such as
+            ``fastnn.CosineDecay(0.1, decay_steps=100)`` begins with the first ``fit`` that is given
+            it, and goes on in the next one that is given an equal one.
         optimizer : {"sgd", "rmsprop", "adagrad", "adam", "adamw"} or Optimizer
             A name, or an object such as ``fastnn.Adam(beta_1=0.8)``. What it remembers is kept
             for the next ``fit`` with the same kind of optimiser.
@@ -211,7 +222,20 @@ class Network:
             Take the samples in a new random order in each epoch.
         validation_data : tuple (X, y), optional
             Its loss after each epoch goes into ``history.val_loss``.
+        validation_split : float, optional
+            Between 0 and 1: instead of *validation_data*, that part of the samples, taken from
+            the end before any shuffling, as Keras does. Sorted samples must be shuffled before.
+        metrics : list of str or function
+            ``"accuracy"``, ``"r2"``, ``"mean_absolute_error"``, ``"auc"``, or functions
+            f(targets, outputs) -> float of arrays of shape (n, n_outputs); class numbers have
+            become one-hot rows. After each epoch they are computed on the validation data and go
+            into ``history.metrics["val_accuracy"]``; without validation data on all the training
+            data, into ``history.metrics["accuracy"]``.
         early_stopping : EarlyStopping, optional
+        callbacks : list of objects
+            Each object's ``on_epoch_end(network, epoch, logs)`` is called after each epoch; True
+            ends training. See `fastnn.Checkpoint`. An exception in one ends ``fit``; the
+            network and its ``history`` are those of that epoch.
         progress : bool
             Show a progress bar.
 
@@ -229,18 +253,14 @@ class Network:
             If the loss or a parameter is no longer finite. The network keeps the last finite
             parameters.
         """
-        samples = self._samples(X, y)
-        if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
-            raise TypeError(
-                f"early_stopping must be a fastnn.EarlyStopping or None, got {early_stopping!r}"
-            )
-        if early_stopping and early_stopping.monitor == "val_loss" and validation_data is None:
-            raise ValueError("early_stopping on 'val_loss' needs validation_data, got None")
+        samples, held_out = self._split(
+            self._samples(X, y), self._validation_samples(validation_data), validation_split
+        )
         job = Job(
             architecture=self._architecture,
             engine=get_engine(self._engine_name),
-            samples=samples.for_loss(self._architecture),
-            validation=self._validation_samples(validation_data),
+            samples=samples,
+            validation=held_out,
             plan=self._plan(
                 _batch_size(batch_size, len(samples)), get_optimizer(optimizer, learning_rate)
             ),
@@ -248,9 +268,12 @@ class Network:
             shuffle=validation.boolean(shuffle, "shuffle"),
             early_stopping=early_stopping,
             progress=validation.boolean(progress, "progress"),
+            metrics=get_metrics(metrics, self._architecture.loss),
+            callbacks=bind(callbacks, self),
         )
         validation.finite_parameters(self.parameters)
-        return train(job, self._state_for(job.plan.optimizer), self._rng)
+        self.history = History()
+        return train(job, self._state_for(job.plan.optimizer), self._rng, self.history)
 
     def predict(self, X: Any) -> np.ndarray:
         """Outputs of the network for each row of *X*.
@@ -297,31 +320,34 @@ class Network:
         engine = get_engine(self._engine_name)
         return engine.layer_outputs(self._architecture, self.parameters, inputs)
 
-    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
-        """Loss, and accuracy for the cross-entropies or r2 for the squared errors.
+    def evaluate(
+        self, X: Any, y: Any, *, metrics: Iterable[str | Function] | None = None
+    ) -> dict[str, float]:
+        """Loss, and metrics: by default accuracy for classification, r2 for regression.
 
         Parameters
         ----------
         X, y : array-like
             As in `fit`.
+        metrics : list of str or function, optional
+            As in `fit`.
 
         Returns
         -------
         dict
-            ``{"loss": ..., "accuracy": ...}`` or ``{"loss": ..., "r2": ...}``. With several
-            outputs, binary accuracy counts each output, and r2 is the mean over outputs.
+            ``{"loss": ..., "accuracy": ...}`` or ``{"loss": ..., "r2": ...}``, or the *metrics*
+            beside the loss. With several outputs, binary accuracy counts each output, and r2 and
+            auc are the mean over outputs.
         """
         samples = self._samples(X, y)
-        engine = get_engine(self._engine_name)
         architecture = self._architecture
-        evaluate = engine.evaluator(architecture, samples.for_loss(architecture))
-        loss_sum = evaluate(self.parameters)
-        outputs = self.predict(samples.X)
-        metric, value = score(self._architecture.loss, samples.Y, outputs)
-        return {
-            "loss": architecture.mean_loss(loss_sum, len(samples), self.parameters),
-            metric: value,
-        }
+        loss = architecture.loss
+        chosen = (usual_metric(loss),) if metrics is None else get_metrics(metrics, loss)
+        engine = get_engine(self._engine_name)
+        values = (
+            Scores(architecture, engine, samples, samples, chosen).ready().values(self.parameters)
+        )
+        return dict(zip(("loss", *(metric.name for metric in chosen)), values, strict=True))
 
     def loss_and_gradient(self, X: Any, y: Any) -> tuple[float, np.ndarray]:
         """The loss on (X, y) and its gradient with respect to the flat parameter vector.
@@ -344,6 +370,29 @@ class Network:
             self.parameters,
             self._samples(X, y).for_loss(architecture),
         )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a file, from which `fastnn.load` reads it; see there.
+
+        All that it needs to go on with the same bits is saved: architecture, parameters,
+        optimiser and what it remembers, random state, history. The file is a safetensors file,
+        described in `fastnn.persistence`. It is written as a whole or not at all: a file
+        that is there already stays whole until the new one takes its place.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        OSError
+            If the directory does not exist or may not be written to, or if the disk is full.
+        ValueError
+            If the network's generator, optimiser or schedule is not of a kind that can be saved.
+        """
+        from fastnn.persistence import save
+
+        save(self, path)
 
     def summary(self) -> str:
         """Text: the layers with their output shapes and parameter counts, and the bytes."""
@@ -373,6 +422,8 @@ class Network:
         """The state to go on from: a new one if the last optimiser had another rule."""
         if optimizer.rule != self._optimizer.rule:
             self._state = State.new(self.parameters, optimizer)
+        elif optimizer.learning_rate != self._optimizer.learning_rate:
+            self._state.restart_schedule()
         self._optimizer = optimizer
         return self._state
 
@@ -394,6 +445,23 @@ class Network:
             raise TypeError(f"validation_data must be a pair (X, y), got {type(data).__name__}")
         X, y = data
         return self._samples(X, y, ("validation_data[0]", "validation_data[1]"))
+
+    def _split(
+        self, samples: Samples, held_out: Samples | None, split: float | None
+    ) -> tuple[Samples, Samples | None]:
+        """The samples to train with, and those to validate with: without weights."""
+        if split is None:
+            return samples, held_out
+        if held_out is not None:
+            raise ValueError(
+                f"validation_split={split!r} was given beside validation_data; give one of the two"
+            )
+        n = validation.split_position(split, len(samples))
+        weights = None if samples.weights is None else samples.weights[:n]
+        return (
+            Samples(samples.X[:n], samples.Y[:n], weights),
+            Samples(samples.X[n:], samples.Y[n:]),
+        )
 
 
 def _hidden_activations(names: str | Sequence[str], n_hidden: int) -> list[Activation]:
@@ -423,7 +491,7 @@ def _output_activation(name: str | None, loss: Loss) -> Activation:
             f"loss={loss.name!r} needs output_activation={loss.output_activation!r}, "
             f"got {activation.name!r}"
         )
-    if activation.output_only and not loss.from_logits:
+    if activation.name == "softmax" and not loss.from_logits:
         raise ValueError(
             f"output_activation={activation.name!r} needs loss='cross_entropy', got {loss.name!r}"
         )
