@@ -4,13 +4,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastnn._version import __version__
-from fastnn.errors import TrainingDivergedError
+from fastnn.callbacks import Checkpoint
+from fastnn.errors import LoadError, TrainingDivergedError
 from fastnn.history import History
 from fastnn.network import Network
 from fastnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from fastnn.schedules import (
+    CosineDecay,
+    ExponentialDecay,
+    InverseScaling,
+    OneCycle,
+    ReduceOnPlateau,
+    StepDecay,
+)
 from fastnn.stopping import EarlyStopping
 
 if TYPE_CHECKING:
+    from fastnn.estimators import MLPClassifier as MLPClassifier
+    from fastnn.estimators import MLPRegressor as MLPRegressor
+    from fastnn.persistence import load
     from fastnn.profiling import profile
     from fastnn.warming import warmup
 
@@ -19,18 +31,33 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Checkpoint",
+    "CosineDecay",
     "EarlyStopping",
+    "ExponentialDecay",
     "History",
+    "InverseScaling",
+    "LoadError",
     "Network",
+    "OneCycle",
     "RMSprop",
+    "ReduceOnPlateau",
+    "StepDecay",
     "TrainingDivergedError",
     "__version__",
+    "load",
     "profile",
     "warmup",
 ]
 
 #: Names imported when they are first used, and where they are: what they need takes a while.
-_IMPORTED_ON_USE = {"profile": "fastnn.profiling", "warmup": "fastnn.warming"}
+_IMPORTED_ON_USE = {
+    "MLPClassifier": "fastnn.estimators",
+    "MLPRegressor": "fastnn.estimators",
+    "load": "fastnn.persistence",
+    "profile": "fastnn.profiling",
+    "warmup": "fastnn.warming",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -40,4 +67,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_IMPORTED_ON_USE})

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
     from matplotlib.axes import Axes
 
 
@@ -20,15 +22,22 @@ class History:
         smaller last batch weighs by its size (``reduction="sum"``: the batches' sums are
         averaged over the number of batches).
     val_loss : list of float
-        Per epoch, the loss on ``validation_data`` after it; empty without validation data.
+        Per epoch, the loss on the validation data after it; empty without validation data.
     epochs : int
         Completed epochs.
     seconds : float
         Wall time of the training, compilation left out.
-    stop_reason : {"completed", "early stopping", "interrupted"}
-        Why training ended; "interrupted" is Ctrl-C.
+    stop_reason : str
+        Why training ended: "completed", "early stopping", "target reached", "time limit",
+        "callback", or "interrupted", which is Ctrl-C. After an exception "diverged" or "error".
+        Until it ends, "running".
     best_epoch : int or None
-        With early stopping, the epoch with the lowest monitored value, counted from 1.
+        With early stopping, the epoch with the best monitored value, counted from 1.
+    metrics : dict of str to list of float
+        The metrics that ``fit`` was asked for, per epoch after it: ``"val_accuracy"`` on the
+        validation data, ``"accuracy"`` on the training data if there are none.
+    learning_rate : list of float
+        Per epoch, the learning rate of its last update.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -36,11 +45,60 @@ class History:
     seconds: float = 0.0
     stop_reason: str = "completed"
     best_epoch: int | None = None
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    learning_rate: list[float] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:
         """Completed epochs."""
         return len(self.loss)
+
+    def append(self, course: dict[str, np.ndarray], epochs: int) -> None:
+        """Add the first *epochs* of *course*: names to values of shape (n,)."""
+        for name, values in course.items():
+            self._course(name).extend(values[:epochs].tolist())
+
+    def cut(self, epochs: int) -> None:
+        """Forget what came after the first *epochs*."""
+        for name in self.names():
+            del self._course(name)[epochs:]
+
+    def names(self) -> list[str]:
+        """What there is a value of for each epoch: the losses, metrics, the learning rate."""
+        names = ["loss", "val_loss"] if self.val_loss else ["loss"]
+        return [*names, *self.metrics, "learning_rate"]
+
+    def _course(self, name: str) -> list[float]:
+        if name in ("loss", "val_loss", "learning_rate"):
+            values: list[float] = getattr(self, name)
+            return values
+        return self.metrics.setdefault(name, [])
+
+    def logs(self) -> dict[str, float]:
+        """The last epoch's values by name."""
+        return {name: self._course(name)[-1] for name in self.names()}
+
+    def course(self, first: int, stop: int) -> dict[str, list[float]]:
+        """The values of the epochs from *first* to *stop* by name; epochs count from 0 here."""
+        return {name: self._course(name)[first:stop] for name in self.names()}
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per epoch, counted from 1, and one column per name; needs pandas.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ImportError("to_pandas needs pandas: pip install pandas") from None
+        epochs = pd.RangeIndex(1, self.epochs + 1, name="epoch")
+        return pd.DataFrame(
+            {name: values for name, values in self.course(0, self.epochs).items() if values},
+            index=epochs,
+            dtype=float,
+        )
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the losses over the epochs, on a logarithmic scale; needs matplotlib.
@@ -69,10 +127,12 @@ class History:
     def __repr__(self) -> str:
         if not self.loss:
             return f"History(epochs=0, stop_reason={self.stop_reason!r})"
-        last = f"loss={self.loss[-1]:.6g}"
-        if self.val_loss:
-            last += f", val_loss={self.val_loss[-1]:.6g}"
+        last = "".join(f"{name}={value:.6g}, " for name, value in self.logs_to_show().items())
         return (
-            f"History(epochs={self.epochs}, {last}, seconds={self.seconds:.3g}, "
+            f"History(epochs={self.epochs}, {last}seconds={self.seconds:.3g}, "
             f"stop_reason={self.stop_reason!r})"
         )
+
+    def logs_to_show(self) -> dict[str, float]:
+        """The last epoch's losses and metrics."""
+        return {name: self._course(name)[-1] for name in self.names() if name != "learning_rate"}

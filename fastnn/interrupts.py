@@ -1,36 +1,139 @@
-"""Ctrl-C during training: remembered until the engine is between two pieces of work."""
+"""Ctrl-C during training: remembered until the engine is between two pieces of work.
 
+If that takes too long, the work is given up: an engine in Python is left by an exception, and work
+on large arrays is done in a thread that nobody waits for any longer.
+"""
+
+import _thread
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+import numpy as np
+
+#: Seconds after Ctrl-C until work that may be given up is given up.
+PATIENCE_SECONDS = 0.1
+
+
+class Interrupted(KeyboardInterrupt):
+    """Work was given up because of a Ctrl-C that has waited for long enough."""
+
+
+class Interrupts:
+    """What is known about Ctrl-C inside a ``with remember_interrupt()`` block."""
+
+    def __init__(self, listening: bool):
+        self.listening = listening
+        self._presses = 0
+        self._breakable = False
+        self._overdue = False
+        self._closed = False
+        self._lock = threading.Lock()
+        self._orphan: threading.Event | None = None
+
+    def __call__(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._presses > 0
+
+    @contextmanager
+    def breakable(self) -> Iterator[None]:
+        """Let an exception end the block: `Interrupted`, or KeyboardInterrupt by a second Ctrl-C.
+
+        What the block has done until then must be undone, or do no harm.
+        """
+        self._breakable = True
+        try:
+            yield
+        finally:
+            self._breakable = False
+
+    def wait_for(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Do *work* in another thread, so that Ctrl-C can be answered meanwhile.
+
+        If it is, the work goes on for nobody; `wait_for_orphan` waits for its end.
+        """
+        outcome: list[Any] = []
+        error: list[BaseException] = []
+        done = threading.Event()
+
+        def do() -> None:
+            try:
+                with np.errstate(all="ignore"):
+                    outcome.append(work(*arguments))
+            except BaseException as e:
+                error.append(e)
+            finally:
+                done.set()
+
+        self._orphan = done
+        threading.Thread(target=do, daemon=True).start()
+        while not done.wait(0.05):
+            pass
+        self._orphan = None
+        if error:
+            raise error[0]
+        return outcome[0]
+
+    def wait_for_orphan(self) -> None:
+        """Wait for the end of work that was given up: it may still use the trainer's memory."""
+        if self._orphan is not None:
+            self._orphan.wait()
+
+    def hear(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle SIGINT, from the user or from `_remind`."""
+        reminded, self._overdue = self._overdue, False
+        if not reminded:
+            self._presses += 1
+            if self._presses == 1:
+                # Not a threading.Thread: starting one takes locks, which the main thread, where
+                # this runs, may hold.
+                _thread.start_new_thread(self._remind, ())
+                return
+        if self._breakable:
+            self._breakable = False
+            raise Interrupted if reminded else KeyboardInterrupt
+
+    def _remind(self) -> None:
+        """Signal once more when the patience is over."""
+        time.sleep(PATIENCE_SECONDS)
+        with self._lock:
+            if self._closed:
+                return
+            self._overdue = True
+            if hasattr(signal, "pthread_kill"):
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            else:
+                _thread.interrupt_main()
+
+    def close(self) -> None:
+        """Remind no more."""
+        with self._lock:
+            self._closed = True
 
 
 @contextmanager
-def remember_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether Ctrl-C was pressed inside the ``with`` block.
+def remember_interrupt() -> Iterator[Interrupts]:
+    """Yield what tells whether Ctrl-C was pressed inside the ``with`` block.
 
-    The first Ctrl-C is only remembered; a second one raises KeyboardInterrupt as usual. Where
-    Python does not let us listen (outside the main thread), or where somebody else already
-    listens, nothing changes.
+    The first Ctrl-C is only remembered, unless the block is in a `Interrupts.breakable` part that
+    takes too long. Where Python does not let us listen (outside the main thread), or where
+    somebody else already listens, nothing changes.
     """
     ours_to_take = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     )
+    interrupts = Interrupts(ours_to_take)
     if not ours_to_take:
-        yield lambda: False
+        yield interrupts
         return
-    pressed = False
-
-    def remember(_number: int, _frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, remember)
+    signal.signal(signal.SIGINT, interrupts.hear)
     try:
-        yield lambda: pressed
+        yield interrupts
     finally:
+        interrupts.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)

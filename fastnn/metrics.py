@@ -1,17 +1,37 @@
-"""What ``evaluate`` reports beside the loss."""
+"""What ``evaluate`` and ``history.metrics`` report beside the loss.
+
+A metric is a function of targets and outputs, both of shape (n, n_out); class numbers have become
+one-hot rows. To add one, add a function here and a line to the tables below.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fastnn.losses import Loss
+from fastnn.names import find
+
+Function = Callable[[np.ndarray, np.ndarray], Any]
 
 
-def score(loss: Loss, targets: np.ndarray, outputs: np.ndarray) -> tuple[str, float]:
-    """Name and value of the metric that goes with *loss*; arrays have shape (n, n_out)."""
-    if loss.targets == "classes":
-        return "accuracy", class_accuracy(targets, outputs)
-    if loss.targets == "unit":
-        return "accuracy", binary_accuracy(targets, outputs)
-    return "r2", r2(targets, outputs)
+@dataclass(frozen=True)
+class Metric:
+    """A name, and a function f(targets, outputs) -> float of arrays of shape (n, n_out)."""
+
+    name: str
+    function: Function
+
+    def value(self, targets: np.ndarray, outputs: np.ndarray) -> float:
+        """The metric; TypeError if a user's function returns anything but one number."""
+        value = self.function(targets, outputs)
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"metric {self.name!r} must return one number, got {type(value).__name__}"
+            ) from None
 
 
 def class_accuracy(targets: np.ndarray, outputs: np.ndarray) -> float:
@@ -22,6 +42,11 @@ def class_accuracy(targets: np.ndarray, outputs: np.ndarray) -> float:
 def binary_accuracy(targets: np.ndarray, outputs: np.ndarray) -> float:
     """Fraction of single outputs on the right side of one half."""
     return float(((outputs > 0.5) == (targets > 0.5)).mean())
+
+
+def sign_accuracy(targets: np.ndarray, outputs: np.ndarray) -> float:
+    """Fraction of single outputs on the right side of zero."""
+    return float(((outputs > 0) == (targets > 0)).mean())
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -37,3 +62,82 @@ def r2(targets: np.ndarray, outputs: np.ndarray) -> float:
     scores = 1 - residual / np.where(constant, 1, total)
     scores[constant] = residual[constant] == 0
     return float(scores.mean())
+
+
+def mean_absolute_error(targets: np.ndarray, outputs: np.ndarray) -> float:
+    """Mean over samples and outputs of |ŷ - y|."""
+    return float(np.abs(targets - outputs).mean(dtype=np.float64))
+
+
+def auc(targets: np.ndarray, outputs: np.ndarray) -> float:
+    """Area under the ROC curve: the mean over outputs, one against the rest.
+
+    The probability that a sample of the class (target above one half) has a larger output than one
+    of the others, ties counting one half. From ranks: with p samples of the class,
+    (sum of their ranks - p (p + 1) / 2) / (p (n - p)), the Mann-Whitney U statistic. NaN if an
+    output has no sample of its class, or no other.
+    """
+    from scipy.stats import rankdata  # takes a while to import
+
+    positive = targets > 0.5
+    p = positive.sum(axis=0).astype(np.float64)
+    pairs = p * (len(targets) - p)
+    if (pairs == 0).any():
+        return float("nan")
+    rank_sums = np.where(positive, rankdata(outputs, axis=0), 0.0).sum(axis=0)
+    return float(((rank_sums - p * (p + 1) / 2) / pairs).mean())
+
+
+#: By what the loss's targets are: the function called "accuracy".
+_ACCURACIES: dict[str, Function] = {
+    "classes": class_accuracy,
+    "unit": binary_accuracy,
+    "signs": sign_accuracy,
+}
+
+_METRICS: dict[str, Function] = {
+    "r2": r2,
+    "mean_absolute_error": mean_absolute_error,
+    "auc": auc,
+}
+
+HIGHER_IS_BETTER = ("accuracy", "r2", "auc")
+MODES = {"auto": 0, "min": 1, "max": -1}
+
+
+def sign(monitor: str, mode: str) -> int:
+    """What to multiply the monitored value by so that lower is better: 1 or -1."""
+    return MODES[mode] or (-1 if monitor.removeprefix("val_") in HIGHER_IS_BETTER else 1)
+
+
+def usual_metric(loss: Loss) -> Metric:
+    """The metric that goes with *loss*: accuracy, or r2 for regression."""
+    return get_metric("accuracy" if loss.targets in _ACCURACIES else "r2", loss, "metrics")
+
+
+def get_metric(metric: object, loss: Loss, argument: str) -> Metric:
+    """A metric by name, or from a user's function, called by the function's name."""
+    if callable(metric):
+        return Metric(getattr(metric, "__name__", type(metric).__name__), metric)
+    if metric != "accuracy":
+        return Metric(str(metric), find(metric, {**_METRICS, "accuracy": r2}, argument))
+    if loss.targets not in _ACCURACIES:
+        raise ValueError(
+            f"{argument}='accuracy' is for classification, got loss={loss.name!r}; for regression "
+            "there are 'r2' and 'mean_absolute_error'"
+        )
+    return Metric("accuracy", _ACCURACIES[loss.targets])
+
+
+def get_metrics(metrics: object, loss: Loss) -> tuple[Metric, ...]:
+    """The metrics that a user asked for: a list or tuple of names and functions."""
+    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
+        raise TypeError(
+            f"metrics must be a list of names and functions such as ['accuracy'], got {metrics!r}"
+        )
+    found = tuple(get_metric(metric, loss, f"metrics[{k}]") for k, metric in enumerate(metrics))
+    names = [metric.name for metric in found]
+    for name in names:
+        if name in ("loss", "val_loss", "learning_rate") or names.count(name) > 1:
+            raise ValueError(f"metrics must have different names, got {name!r} twice")
+    return found

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from fastnn import validation
 from fastnn.names import find
+from fastnn.schedules import Schedule
 
 #: The rules' codes for kernels, and how many moments (v, or m and v) each keeps per parameter.
 RULES = {"sgd": 0, "momentum": 1, "rmsprop": 2, "adagrad": 3, "adam": 4}
@@ -33,8 +34,8 @@ class Optimizer:
 
     Parameters
     ----------
-    learning_rate : float
-        Step size, above zero.
+    learning_rate : float or Schedule
+        Step size, above zero, or a schedule such as ``fastnn.CosineDecay``.
     clip_value : float, optional
         Limit every entry of the gradient to ±clip_value.
     clip_norm : float, optional
@@ -42,14 +43,15 @@ class Optimizer:
         clip_norm / (norm + 1e-6), as torch.nn.utils.clip_grad_norm_ does.
     """
 
-    learning_rate: float = 0.01
+    learning_rate: float | Schedule = 0.01
     clip_value: float | None = field(default=None, kw_only=True)
     clip_norm: float | None = field(default=None, kw_only=True)
 
     name: ClassVar[str]
 
     def __post_init__(self) -> None:
-        self._check("learning_rate", validation.positive)
+        if not isinstance(self.learning_rate, Schedule):
+            self._check("learning_rate", validation.positive)
         for name in ("clip_value", "clip_norm"):
             if getattr(self, name) is not None:
                 self._check(name, validation.positive)
@@ -80,8 +82,8 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
-        Step size, above zero.
+    learning_rate : float or Schedule
+        Step size, above zero, or a schedule such as ``fastnn.CosineDecay``.
     momentum : float
         From 0 to 1: how much of the last step's direction is kept.
     nesterov : bool
@@ -123,8 +125,8 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
-        Step size, above zero.
+    learning_rate : float or Schedule
+        Step size, above zero, or a schedule such as ``fastnn.CosineDecay``.
     rho : float
         How much of the mean square is kept at each update, from 0 to 1.
     epsilon : float
@@ -133,7 +135,7 @@ class RMSprop(Optimizer):
         Limits for the gradient: see `Optimizer`.
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float | Schedule = 0.001
     rho: float = 0.9
     epsilon: float = 1e-8
 
@@ -156,8 +158,8 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
-        Step size, above zero.
+    learning_rate : float or Schedule
+        Step size, above zero, or a schedule such as ``fastnn.CosineDecay``.
     epsilon : float
         Added to the root.
     clip_value, clip_norm : float, optional
@@ -184,8 +186,8 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
-        Step size, above zero.
+    learning_rate : float or Schedule
+        Step size, above zero, or a schedule such as ``fastnn.CosineDecay``.
     beta_1, beta_2 : float
         How much of the two means is kept at each update, from 0 to 1.
     epsilon : float
@@ -194,7 +196,7 @@ class Adam(Optimizer):
         Limits for the gradient: see `Optimizer`.
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float | Schedule = 0.001
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8

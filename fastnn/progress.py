@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from fastnn.history import History
+
 
 class TrainingBar:
-    """Epochs, losses, samples per second and time left; does nothing unless *enabled*."""
+    """Epochs, losses, rate, samples per second and time left; does nothing unless *enabled*."""
 
     def __init__(self, enabled: bool, epochs: int, samples_per_epoch: int):
         self._epochs = epochs
         self._samples_per_epoch = samples_per_epoch
         self._progress: Progress | None = _new_progress() if enabled else None
         if self._progress is not None:
-            self._task = self._progress.add_task("", total=epochs, losses="", rate="")
+            self._task = self._progress.add_task("", total=epochs, losses="", speed="")
 
     def __enter__(self) -> TrainingBar:
         if self._progress is not None:
@@ -34,17 +36,18 @@ class TrainingBar:
             self._progress.refresh()
             self._progress.stop()
 
-    def show(self, epochs_done: float, loss: float | None, val_loss: float | None) -> None:
-        """Bring the bar up to date; the losses are those of the last whole epoch."""
+    def show(self, epochs_done: float, history: History) -> None:
+        """Bring the bar up to date; losses and rate are those of the last whole epoch."""
         if self._progress is None:
             return
-        losses = "" if loss is None else f"loss {loss:.6g}"
-        if val_loss is not None:
-            losses += f"  val_loss {val_loss:.6g}"
+        losses = ""
+        if history.loss:
+            shown = {**history.logs_to_show(), "rate": history.learning_rate[-1]}
+            losses = "  ".join(f"{name} {value:.6g}" for name, value in shown.items())
         seconds = self._progress.tasks[0].elapsed or 0.0
         rate = epochs_done * self._samples_per_epoch / seconds if seconds > 0 else 0.0
         self._progress.update(
-            self._task, completed=epochs_done, losses=losses, rate=f"{rate:,.0f} samples/s"
+            self._task, completed=epochs_done, losses=losses, speed=f"{rate:,.0f} samples/s"
         )
 
 
@@ -56,6 +59,6 @@ def _new_progress() -> Progress:
         progress.MofNCompleteColumn(),
         progress.BarColumn(bar_width=24),
         progress.TextColumn("{task.fields[losses]}"),
-        progress.TextColumn("{task.fields[rate]}"),
+        progress.TextColumn("{task.fields[speed]}"),
         progress.TimeRemainingColumn(elapsed_when_finished=True),
     )

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from fastnn import validation
+from fastnn.metrics import MODES, sign
 from fastnn.names import find
 
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop when the loss no longer falls.
+    """Stop when the loss no longer falls, when it is good enough, or when time is up.
 
     Epochs count from 1. The best value is followed from epoch 1. From *start_from_epoch* on, an
     epoch that is not better than the best by more than *min_delta* counts, and training
@@ -16,31 +17,49 @@ class EarlyStopping:
 
     Parameters
     ----------
-    monitor : {"loss", "val_loss"}
+    monitor : str
         ``"loss"`` is the mean over the epoch, taken before the updates; ``"val_loss"`` the loss
-        on ``validation_data`` after the epoch.
+        on the validation data after the epoch. Or one of the ``metrics`` of ``fit``, by its name or
+        as in ``"val_accuracy"``.
     min_delta : float
-        How much lower than the best an epoch's loss must be to count as better.
-    patience : int
-        How many epochs in a row may fail to be better before training stops at the next.
+        How much better than the best an epoch's value must be to count as better.
+    patience : int or None
+        How many epochs in a row may fail to be better before training stops at the next. None:
+        never stop for that reason.
     start_from_epoch : int
         The first epoch that can count.
     restore_best : bool
         Go back to the parameters that the best epoch ended with.
+    mode : {"auto", "min", "max"}
+        Whether lower or higher is better; "auto" knows it: higher for accuracy, r2 and auc.
+    target : float, optional
+        Stop with the first epoch whose value is this good.
+    max_seconds : float, optional
+        Stop once training has taken so long; looked at every 50 ms or after every update, whichever
+        is longer. Compilation does not count.
     """
 
     monitor: str = "loss"
     min_delta: float = 0.0
-    patience: int = 0
+    patience: int | None = 0
     start_from_epoch: int = 1
     restore_best: bool = False
+    mode: str = "auto"
+    target: float | None = None
+    max_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        find(self.monitor, {"loss": 0, "val_loss": 1}, "monitor")
+        validation.text(self.monitor, "monitor")
         validation.non_negative(self.min_delta, "min_delta")
-        validation.integer(self.patience, "patience", 0)
+        if self.patience is not None:
+            validation.integer(self.patience, "patience", 0)
         validation.integer(self.start_from_epoch, "start_from_epoch", 1)
         validation.boolean(self.restore_best, "restore_best")
+        find(self.mode, MODES, "mode")
+        if self.target is not None:
+            validation.real(self.target, "target")
+        if self.max_seconds is not None:
+            validation.positive(self.max_seconds, "max_seconds")
 
 
 class StopRule:
@@ -48,19 +67,31 @@ class StopRule:
 
     def __init__(self, settings: EarlyStopping):
         self.settings = settings
-        self.best = float("inf")
         self.best_epoch = 0
+        self._sign = sign(settings.monitor, settings.mode)
+        self._best = float("inf")
         self._epoch = 0
         self._waited = 0
 
-    def says_stop(self, value: float) -> bool:
-        """Take in the next epoch's value; True if training ends with it."""
+    @property
+    def best(self) -> float:
+        """The best value so far."""
+        return self._sign * self._best
+
+    def reason_to_stop(self, value: float) -> str | None:
+        """Take in the next epoch's value; why training ends with it, or None."""
+        settings = self.settings
+        signed = self._sign * value
         self._epoch += 1
-        if value < self.best - self.settings.min_delta:
+        if signed < self._best - settings.min_delta:
             self._waited = 0
-        elif self._epoch >= self.settings.start_from_epoch:
+        elif self._epoch >= settings.start_from_epoch:
             self._waited += 1
-        if value < self.best:
-            self.best = value
+        if signed < self._best:
+            self._best = signed
             self.best_epoch = self._epoch
-        return self._waited > self.settings.patience
+        if settings.target is not None and signed <= self._sign * settings.target:
+            return "target reached"
+        if settings.patience is not None and self._waited > settings.patience:
+            return "early stopping"
+        return None

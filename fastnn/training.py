@@ -6,6 +6,7 @@ the progress bar and Ctrl-C. How the epochs are cut changes no bit of the result
 training has to end inside a piece, the piece is taken back and run again up to that epoch.
 """
 
+import copy
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,13 +14,18 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Engine, Piece, Plan, Samples, State
+from fastnn.callbacks import EpochEnd
+from fastnn.engines import Engine, Piece, Plan, Samples, State, get_engine
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
-from fastnn.interrupts import remember_interrupt
+from fastnn.interrupts import Interrupted, Interrupts, remember_interrupt
 from fastnn.mapped import release_pages
+from fastnn.metrics import Metric
 from fastnn.progress import TrainingBar
-from fastnn.stopping import EarlyStopping, StopRule
+from fastnn.schedules import Schedule, rates_of_piece
+from fastnn.scoring import Scores
+from fastnn.stopping import EarlyStopping
+from fastnn.watching import Course, Watch, check_monitors
 
 #: Seconds of work in a piece, and the most row numbers that a piece may hold.
 PIECE_SECONDS = 0.05
@@ -27,6 +33,10 @@ _MOST_ORDERED_ROWS = 1 << 22
 #: A cut within an epoch comes after a whole number of batches and of this many rows, or
 #: the next such number of batches.
 _GRAIN = 64
+#: An update of so many samples times parameters, or as many row numbers to shuffle, may take so
+#: long that Ctrl-C is not left to wait for it.
+_LONG_WORK = 10_000_000
+_MANY_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,21 @@ class Job:
     shuffle: bool
     early_stopping: EarlyStopping | None
     progress: bool
+    metrics: tuple[Metric, ...] = ()
+    callbacks: tuple[EpochEnd, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_monitors(self.early_stopping, self.learning_rate, self.scores.names)
+
+    @property
+    def learning_rate(self) -> float | Schedule:
+        """The optimiser's."""
+        return self.plan.optimizer.learning_rate
+
+    @property
+    def scores(self) -> Scores:
+        """What is computed after each epoch."""
+        return Scores(self.architecture, self.engine, self.samples, self.validation, self.metrics)
 
 
 @dataclass
@@ -50,10 +75,11 @@ class _Snapshot:
 
     state: State
     random: Any
+    epochs: int  # completed
 
     @classmethod
-    def of(cls, state: State, rng: np.random.Generator) -> "_Snapshot":
-        return cls(state.copy(), rng.bit_generator.state)
+    def of(cls, state: State, rng: np.random.Generator, epochs: int) -> "_Snapshot":
+        return cls(state.copy(), rng.bit_generator.state, epochs)
 
     def restore(self, state: State, rng: np.random.Generator) -> None:
         state.restore(self.state)
@@ -68,58 +94,92 @@ class _Pace:
 
     def took(self, rows: int, seconds: float) -> None:
         wanted = rows * PIECE_SECONDS / max(seconds, 1e-7)
-        self.rows = int(max(_GRAIN, min(wanted, 64 * self.rows)))
+        self.rows = int(max(1, min(wanted, 64 * self.rows)))
 
 
 class _Run:
-    """One call of ``fit``: changes *state* in place, draws from *rng*, fills a history."""
+    """One call of ``fit``: changes *state* in place, draws from *rng*, fills *history*."""
 
-    def __init__(self, job: Job, state: State, rng: np.random.Generator):
+    def __init__(self, job: Job, state: State, rng: np.random.Generator, history: History):
         self.job = job
         self.state = state
         self.rng = rng
-        self.history = History()
+        self.history = history
         self._n = len(job.samples)
-        self._trainer = job.engine.trainer(job.architecture, job.samples, job.plan)
-        self._evaluate = (
-            job.engine.evaluator(job.architecture, job.validation) if job.validation else None
+        self._trainer = job.engine.trainer(
+            job.architecture, job.samples.for_loss(job.architecture), job.plan
         )
-        self._rule = StopRule(job.early_stopping) if job.early_stopping else None
-        self._best: tuple[_Snapshot, int] | None = (
-            None  # a state, and how many epochs on is the best
-        )
+        scores = job.scores
+        self._score_names = scores.names
+        self._scorer = scores.ready() if scores.names else None
+        self._watch = Watch(job.early_stopping, job.learning_rate, scores.names)
+        # A state, and how many epochs on is the best.
+        self._best: tuple[_Snapshot, int] | None = None
         self._pace = _Pace()
         self._part: Piece | None = None  # the last piece, if it ended within an epoch
-        self._epoch_start = _Snapshot.of(state, rng)  # where the piece, or its epoch, began
+        self._epoch_start = self._snapshot()  # where the piece, or its epoch, began
+        self._interrupts = Interrupts(listening=False)
 
     def train(self) -> History:
         """Run all the epochs, or until something ends training."""
-        started = time.perf_counter()
+        self._started = time.perf_counter()
+        self.history.stop_reason = "running"
         bar = TrainingBar(self.job.progress, self.job.epochs, self._n)
-        # Overflow is reported as divergence, not as a warning.
-        with np.errstate(all="ignore"), remember_interrupt() as interrupted, bar:
-            while self.history.epochs < self.job.epochs:
-                if self._run_next_piece():
-                    self.history.stop_reason = "early stopping"
-                    break
-                if interrupted():
-                    self.history.stop_reason = "interrupted"
-                    break
+        try:
+            # Overflow is reported as divergence, not as a warning.
+            with np.errstate(all="ignore"), remember_interrupt() as self._interrupts, bar:
+                self.history.stop_reason = self._run_epochs(bar)
+                self._restore_best()
                 self._show(bar)
-            self._restore_best()
-            self._show(bar)
-        self.history.seconds = time.perf_counter() - started
+        except BaseException as error:
+            self.history.stop_reason = _reason_after(error)
+            raise
+        finally:
+            self.history.seconds = time.perf_counter() - self._started
         return self.history
 
-    def _run_next_piece(self) -> bool:
-        """Run one piece and take in its losses. True if the stopping rule ends training."""
-        before = _Snapshot.of(self.state, self.rng)
+    def _run_epochs(self, bar: TrainingBar) -> str:
+        """Run pieces until training ends; why it ends."""
+        history, reason = self.history, None
+        while history.epochs < self.job.epochs and reason is None:
+            epochs = history.epochs
+            try:
+                reason = self._run_next_piece()
+                history.seconds = time.perf_counter() - self._started
+                if self.job.callbacks and history.epochs > epochs:
+                    reason = self._call_back() or reason
+            except Interrupted:
+                return "interrupted"
+            self._show(bar)
+            reason = reason or self._reason_from_outside()
+        return reason or "completed"
+
+    def _reason_from_outside(self) -> str | None:
+        """Why training ends now though the epochs themselves give no reason."""
+        rule = self.job.early_stopping
+        if self._interrupts():
+            return "interrupted"
+        if rule is not None and rule.max_seconds is not None:
+            return "time limit" if self.history.seconds >= rule.max_seconds else None
+        return None
+
+    def _call_back(self) -> str | None:
+        """Call the callbacks with the epoch that has just ended."""
+        with self._interrupts.breakable():
+            epoch = self.history.epochs
+            stops = [callback(epoch, self.history.logs()) for callback in self.job.callbacks]
+        return "callback" if any(stops) else None
+
+    def _run_next_piece(self) -> str | None:
+        """Run one piece and take in its losses. Why training ends with it, or None."""
+        before = self._snapshot()
         if self._part is None:
             self._epoch_start = before
-        piece = self._next_piece()
-        started = time.perf_counter()
         try:
-            val_losses = self._run(piece)
+            with self._interrupts.breakable():
+                piece = self._next_piece()
+                started = time.perf_counter()
+                scores = self._run(piece)
         except BaseException:
             before.restore(self.state, self.rng)
             raise
@@ -127,38 +187,58 @@ class _Run:
         rows = len(piece.rates) * (piece.stop - piece.start)
         self._pace.took(rows, time.perf_counter() - started)
         self._part = piece if piece.stop < self._n else None
-        sums = piece.loss_sums + piece.penalty_sums
-        return self._take_in(piece, sums / self._loss_divisor(), val_losses)
+        return self._take_in(piece, self._course(piece, scores))
 
     def _next_piece(self) -> Piece:
         """As many whole epochs as fit the pace, or else the next part of an epoch."""
         epochs = min(self._pace.rows // self._n, self.job.epochs - self.history.epochs)
+        if self.job.callbacks:
+            epochs = min(epochs, 1)
         if self._part is None and epochs > 0:
             return self._whole_epochs(min(epochs, max(1, _MOST_ORDERED_ROWS // self._n)))
-        last = self._part or replace(self._whole_epochs(1), stop=0)
+        last = self._part or self._nothing_of_an_epoch()
+        rows = self._grain * max(1, self._pace.rows // self._grain)
+        stop = min(last.stop + rows, self._n)
+        rates = self._rates(1, stop - last.stop)
+        return replace(last, rates=rates, start=last.stop, stop=stop)
+
+    @property
+    def _grain(self) -> int:
+        """The fewest rows that a part of an epoch has, but for its last part."""
         batch = self.job.plan.batch_size
-        grain = batch * -(-_GRAIN // batch)
-        rows = grain * max(1, self._pace.rows // grain)
-        return replace(last, start=last.stop, stop=min(last.stop + rows, self._n))
+        return batch * -(-_GRAIN // batch)
 
     def _whole_epochs(self, epochs: int) -> Piece:
-        rates = np.full((epochs, 1), self.job.plan.optimizer.learning_rate)
+        rates = self._rates(epochs, self._n)
         return Piece.of_epochs(rates, self._draw_order(epochs), self._n)
+
+    def _nothing_of_an_epoch(self) -> Piece:
+        """The empty beginning of the next epoch."""
+        return replace(Piece.of_epochs(np.empty((1, 1)), self._draw_order(1), self._n), stop=0)
+
+    def _rates(self, epochs: int, rows: int) -> np.ndarray:
+        """The learning rates of the next piece, of so many rows of each of the epochs."""
+        updates = -(-rows // self.job.plan.batch_size)
+        return rates_of_piece(self.job.learning_rate, self.state, epochs, updates)
 
     def _draw_order(self, epochs: int) -> np.ndarray:
         """The order of the rows in each epoch: the same draws, however many at a time."""
         if not self.job.shuffle or self.job.plan.batch_size >= self._n:
             return np.empty((0, self._n), np.int64)
         in_order = np.tile(np.arange(self._n, dtype=np.int64), (epochs, 1))
-        return self.rng.permuted(in_order, axis=1, out=in_order)
+        if in_order.size < _MANY_ROWS or not self._interrupts.listening:
+            return self.rng.permuted(in_order, axis=1, out=in_order)
+        rng = copy.deepcopy(self.rng)  # this may be given up
+        self._interrupts.wait_for(lambda: rng.permuted(in_order, axis=1, out=in_order))
+        self.rng.bit_generator.state = rng.bit_generator.state
+        return in_order
 
     def _run(self, piece: Piece) -> np.ndarray:
-        """Run *piece*; the loss on the validation data after each epoch that it completes."""
-        if self._evaluate is None:
-            self._trainer.run(self.state, piece)
-            return np.empty(0)
-        scale = self.job.architecture.gradient_scale(len(self.job.validation or ()))
-        val_losses = []
+        """Run *piece*; the scores after each epoch that it completes, shape (epochs, scores)."""
+        if self._scorer is None:
+            self._advance(piece)
+            return np.empty((0, 0))
+        scores = []
         for e in range(len(piece.rates)):
             one = slice(e, e + 1)
             epoch = replace(
@@ -168,69 +248,110 @@ class _Run:
                 loss_sums=piece.loss_sums[one],
                 penalty_sums=piece.penalty_sums[one],
             )
-            self._trainer.run(self.state, epoch)
+            self._advance(epoch)
             if piece.stop == self._n:
-                val_losses.append(self._evaluate(self.state.parameters) * scale)
-        return np.array(val_losses)
+                scores.append(self._score())
+        return np.array(scores).reshape(len(scores), len(self._score_names))
+
+    def _advance(self, piece: Piece) -> None:
+        """Run *piece* on the engine, and count its steps."""
+        if self._is_long(min(self._grain, self._n)):
+            state = self.state.copy()  # what is given up must not change the network later
+            self._interrupts.wait_for(self._trainer.run, state, piece)
+            self.state.restore(state)
+        else:
+            self._trainer.run(self.state, piece)
+        updates = -(-(piece.stop - piece.start) // self.job.plan.batch_size)
+        self.state.steps[0] += len(piece.rates) * updates
+        if piece.stop == self._n:
+            self.state.steps[1] += len(piece.rates)
+
+    def _score(self) -> list[float]:
+        assert self._scorer is not None
+        if self._is_long(len(self.job.scores.data)):
+            values: list[float] = self._interrupts.wait_for(
+                self._scorer.values, self.state.parameters.copy()
+            )
+            return values
+        return self._scorer.values(self.state.parameters)
+
+    def _is_long(self, rows: int) -> bool:
+        """Whether work on so many rows may keep Ctrl-C waiting; pure Python never does."""
+        return (
+            self._interrupts.listening
+            and rows * self.job.architecture.n_parameters >= _LONG_WORK
+            and self.job.engine is not get_engine("python")
+        )
+
+    def _course(self, piece: Piece, scores: np.ndarray) -> Course:
+        """The values of each epoch of *piece* by name."""
+        losses = (piece.loss_sums + piece.penalty_sums) / self._loss_divisor()
+        course = {"loss": losses, "learning_rate": piece.rates[:, -1]}
+        return course | dict(zip(self._score_names, scores.T, strict=False))
 
     def _loss_divisor(self) -> float:
         """What an epoch's sum of sample losses is divided by."""
         n_batches = -(-self._n // self.job.plan.batch_size)
         return self._n if self.job.architecture.reduction == "mean" else n_batches
 
-    def _take_in(self, piece: Piece, losses: np.ndarray, val_losses: np.ndarray) -> bool:
-        """Write the epochs that *piece* completed into the history. True if training ends there.
+    def _take_in(self, piece: Piece, course: Course) -> str | None:
+        """Write the epochs that *piece* completed into the history. Why training ends, or None.
 
         Raises TrainingDivergedError, back at the end of the last epoch in which all was well.
         """
-        well = np.isfinite(losses)
-        if val_losses.size:
-            well &= np.isfinite(val_losses)
-        n_well = len(well) if well.all() else int(well.argmin())
-        completed = n_well if self._part is None else 0
+        well = np.isfinite(course["loss"])
+        if "val_loss" in course and self._part is None:
+            well &= np.isfinite(course["val_loss"])
+        all_well = bool(well.all())
+        n_well = len(well) if all_well else int(well.argmin())
         first = self.history.epochs
-        stops = False
-        if self._rule is not None:
-            completed, stops = self._follow_rule(
-                piece, self._rule, losses[:completed], val_losses[:completed]
-            )
-        self.history.loss += losses[:completed].tolist()
-        self.history.val_loss += val_losses[:completed].tolist()
-        if stops and completed < len(losses):
-            self._go_back(completed)
-        if not (stops or well.all()) or not np.isfinite(self.state.parameters).all():
+        verdict = self._watch.look(course, n_well if self._part is None else 0, self.state.plateau)
+        self._note_best(piece, first, verdict.epochs)
+        self.history.append(course, verdict.epochs)
+        if verdict.spoke and verdict.epochs < len(well):
+            self._go_back(verdict.epochs)
+        if not (verdict.spoke or all_well) or not np.isfinite(self.state.parameters).all():
             kept = self._go_back_to_finite(self.history.epochs - first)
-            del self.history.loss[first + kept :], self.history.val_loss[first + kept :]
-            raise TrainingDivergedError(
-                self.history.epochs + 1, self.job.plan.optimizer.learning_rate
-            )
-        return stops
+            self.history.cut(first + kept)
+            raise self._divergence(piece.rates[min(kept, len(well) - 1)].max())
+        return verdict.reason
 
-    def _follow_rule(
-        self, piece: Piece, rule: StopRule, losses: np.ndarray, val_losses: np.ndarray
-    ) -> tuple[int, bool]:
-        """Show the rule the epochs of *piece*: how many count, and whether it says stop."""
-        best_before = rule.best_epoch
-        monitored = losses if rule.settings.monitor == "loss" else val_losses
-        done, stops = 0, False
-        for value in monitored.tolist():
-            done += 1
-            stops = rule.says_stop(value)
-            if stops:
-                break
-        if rule.best_epoch > best_before:
-            self.history.best_epoch = rule.best_epoch
-            if piece.start == 0:
-                self._best = (self._epoch_start, rule.best_epoch - self.history.epochs)
-            else:  # the epoch was run in parts and ends here
-                self._best = (_Snapshot.of(self.state, self.rng), 0)
-        return done, stops
+    def _divergence(self, rate: float) -> TrainingDivergedError:
+        """The error for the epoch after those in the history."""
+        schedule = self.job.learning_rate
+        return TrainingDivergedError(
+            self.history.epochs + 1,
+            float(rate),
+            schedule if isinstance(schedule, Schedule) else None,
+        )
+
+    def _note_best(self, piece: Piece, first: int, epochs: int) -> None:
+        """Remember how to come back to the best epoch, if it is among the last *epochs*."""
+        best = self._watch.best_epoch
+        if best is None or best <= first:
+            return
+        self.history.best_epoch = best
+        if best - first == len(piece.rates):  # the piece ends with it
+            self._best = (self._snapshot(best), 0)
+        else:
+            self._best = (self._epoch_start, best - first)
+
+    def _snapshot(self, epochs: int | None = None) -> _Snapshot:
+        """The present state; *epochs* are completed, by default those of the history."""
+        return _Snapshot.of(self.state, self.rng, self.history.epochs if epochs is None else epochs)
 
     def _go_back(self, epochs: int, start: _Snapshot | None = None) -> None:
-        """Return to *start*, by default where the last piece began, and run *epochs* from there."""
-        (start or self._epoch_start).restore(self.state, self.rng)
+        """Return to *start*, by default where the last piece began, and run *epochs* from there.
+
+        They run with the rates that they ran with before: the state has all that rates depend on.
+        """
+        start = start or self._epoch_start
+        self._interrupts.wait_for_orphan()
+        start.restore(self.state, self.rng)
         if epochs > 0:
-            self._trainer.run(self.state, self._whole_epochs(epochs))
+            self._advance(self._whole_epochs(epochs))
+            again = range(start.epochs, start.epochs + epochs)
+            self._watch.remember_again(self.history, again, self.state.plateau)
 
     def _go_back_to_finite(self, most: int) -> int:
         """Go back to the latest epoch, at most *most*, with finite parameters; return which.
@@ -259,19 +380,24 @@ class _Run:
     def _show(self, bar: TrainingBar) -> None:
         history = self.history
         part = self._part.stop / self._n if self._part is not None else 0.0
-        bar.show(
-            history.epochs + part,
-            history.loss[-1] if history.loss else None,
-            history.val_loss[-1] if history.val_loss else None,
-        )
+        bar.show(history.epochs + part, history)
 
 
-def train(job: Job, state: State, rng: np.random.Generator) -> History:
-    """Train *state* in place.
+def _reason_after(error: BaseException) -> str:
+    """What the history says of training that ended with an exception."""
+    if isinstance(error, TrainingDivergedError):
+        return "diverged"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+
+
+def train(
+    job: Job, state: State, rng: np.random.Generator, history: History | None = None
+) -> History:
+    """Train *state* in place; fill *history*, or a new one.
 
     Raises
     ------
     TrainingDivergedError
         If a loss or a parameter is no longer finite.
     """
-    return _Run(job, state, rng).train()
+    return _Run(job, state, rng, History() if history is None else history).train()

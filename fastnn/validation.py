@@ -8,7 +8,7 @@ argument, what came and what was expected.
 import math
 import numbers
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,20 @@ def label_smoothing(value: object, loss: Loss) -> float:
             f"got {loss.name!r}"
         )
     return smoothing
+
+
+def split_position(value: object, n_samples: int) -> int:
+    """How many samples remain for training when the fraction *value* is for validation."""
+    split = real(value, "validation_split")
+    if not 0.0 < split < 1.0:
+        raise ValueError(f"validation_split must be between 0 and 1, got {value}")
+    remaining = math.floor(n_samples * (1.0 - split))
+    if not 0 < remaining < n_samples:
+        raise ValueError(
+            f"validation_split={value} of {n_samples} samples leaves none for "
+            f"{'validation' if remaining else 'training'}"
+        )
+    return remaining
 
 
 def text(value: object, name: str) -> str:
@@ -232,6 +246,65 @@ def _signs(array: np.ndarray, loss: Loss, name: str) -> np.ndarray:
     signs = np.where(plus, 1, -1).astype(array.dtype)
     signs.flags.writeable = False
     return signs
+
+
+def sample_weight(
+    value: object, n_samples: int, dtype: np.dtype[np.floating], name: str = "sample_weight"
+) -> np.ndarray | None:
+    """Weights as a read-only (n,) array: at least 0, and not all 0. None stays None."""
+    if value is None:
+        return None
+    array = numeric_array(value, name)
+    if array.shape != (n_samples,):
+        raise ValueError(f"{name} must have shape ({n_samples},), got shape {array.shape}")
+    array = _finite_and_frozen(array, dtype, name)
+    least = int(array.argmin())
+    if array[least] < 0:
+        raise ValueError(f"{name} must be at least 0, got {name}[{least}] = {array[least]}")
+    if not array.any():
+        raise ValueError(f"{name} must not be 0 for all samples")
+    return array
+
+
+def class_weight(value: object, targets: np.ndarray, loss: Loss) -> np.ndarray | None:
+    """Each sample's weight, shape (n,), from its class's; None stays None.
+
+    *targets*, shape (n, n_out), are those that `targets` returns; a sample that is of several
+    classes, by probabilities, has the mean of their weights. Classes that are not in the dict
+    have weight 1. "balanced" is n / (classes that occur * samples of the class), as in
+    scikit-learn.
+    """
+    if value is None:
+        return None
+    if loss.name == "cross_entropy":
+        shares = targets
+    elif loss.name == "binary_cross_entropy" and targets.shape[1] == 1:
+        shares = np.hstack([1 - targets, targets])
+    else:
+        raise ValueError(
+            "class_weight needs loss 'cross_entropy', or 'binary_cross_entropy' with one output; "
+            f"got {loss.name!r} with {targets.shape[1]}"
+        )
+    weights = np.ones(shares.shape[1])
+    if isinstance(value, str) and value == "balanced":
+        counts = shares.sum(axis=0, dtype=np.float64)
+        occurs = counts > 0
+        weights[occurs] = len(shares) / (occurs.sum() * counts[occurs])
+    elif isinstance(value, Mapping):
+        for key, weight in value.items():
+            number = integer(key, "a key of class_weight", 0)
+            if number >= len(weights):
+                raise ValueError(
+                    f"class_weight has the class {number}, and classes go from 0 to "
+                    f"{len(weights) - 1}"
+                )
+            weights[number] = non_negative(weight, f"class_weight[{number}]")
+    else:
+        raise TypeError(
+            f"class_weight must be a dict from classes to weights or 'balanced', "
+            f"got {_describe(value)}"
+        )
+    return sample_weight(shares @ weights, len(shares), targets.dtype, "class_weight")
 
 
 def parameter_vector(value: object, n_parameters: int, dtype: np.dtype[np.floating]) -> np.ndarray:

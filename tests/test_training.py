@@ -19,7 +19,7 @@ import pytest
 from helpers import DTYPES, ENGINES, SLICINGS, data_for, random_state
 
 import fastnn
-from fastnn import training
+from fastnn import interrupts, training
 
 
 def regression(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -679,32 +679,73 @@ def test_an_interrupted_training_restores_the_best_if_asked_to(engine):
     assert net.parameters.tobytes() == twin.parameters.tobytes()
 
 
+#: Epochs of 20 samples in one full batch that take an engine some seconds.
+SECONDS_OF_EPOCHS = {"numpy": 100_000, "numba": 10_000_000}
+
+
+def begin_seconds_of_work(monkeypatch, engine):
+    """A network, its generator, and a function that fits it with one piece of some seconds."""
+    if engine == "python":  # a single update
+        net, rng = make(engine)
+        data = regression(200_000)
+        return net, rng, lambda: net.fit(*data, epochs=3, batch_size=None)
+    use(monkeypatch, "all in one piece")
+    monkeypatch.setattr(training, "_MOST_ORDERED_ROWS", 1 << 40)
+    monkeypatch.setattr(training, "_LONG_WORK", 1)
+    net, rng = make(engine)
+    net.fit(*regression(20), batch_size=None)
+    epochs = SECONDS_OF_EPOCHS[engine]
+    return net, rng, lambda: net.fit(*regression(20), epochs=epochs, batch_size=None)
+
+
 @pytest.mark.usefixtures("default_ctrl_c")
-def test_a_second_ctrl_c_raises_keyboard_interrupt_and_takes_the_piece_back():
-    X, y = regression(60_000)  # one batch, one piece, several seconds of work
-    net, rng = make("python")
+def test_ctrl_c_gives_up_work_that_takes_seconds(engine, monkeypatch):
+    net, rng, fit = begin_seconds_of_work(monkeypatch, engine)
     before = state(net, rng)
-    pressed = []
-
-    def press_twice():
-        time.sleep(0.3)
-        os.kill(os.getpid(), signal.SIGINT)
-        until = time.perf_counter() + 5
-        while signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            assert time.perf_counter() < until, "the first Ctrl-C was not noticed"
-            time.sleep(0.01)
-        pressed.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    presser = threading.Thread(target=press_twice)
-    presser.start()
-    with pytest.raises(KeyboardInterrupt):
-        net.fit(X, y, epochs=3, batch_size=None)
-    answered = time.perf_counter()
-    presser.join()
-    assert answered - pressed[0] < 3.0  # 0.1 on a quiet machine
+    with ctrl_c_after(0.3) as pressed:
+        history = fit()
+        answered = time.perf_counter()
+    assert answered - pressed[0] < 2.0  # 0.1 on a quiet machine
+    assert history.stop_reason == "interrupted"
+    assert history is net.history
+    assert history.epochs == 0
     assert state(net, rng) == before
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.undo()
+    assert net.fit(*regression(20), epochs=2).stop_reason == "completed"
+
+
+@pytest.mark.usefixtures("default_ctrl_c")
+def test_a_second_ctrl_c_at_once_raises_keyboard_interrupt(engine, monkeypatch):
+    monkeypatch.setattr(interrupts, "PATIENCE_SECONDS", 60.0)
+    net, rng, fit = begin_seconds_of_work(monkeypatch, engine)
+    before = state(net, rng)
+    presses = [threading.Timer(d, os.kill, (os.getpid(), signal.SIGINT)) for d in (0.3, 0.5)]
+    for press in presses:
+        press.start()
+    with pytest.raises(KeyboardInterrupt):
+        fit()
+    assert net.history.stop_reason == "interrupted"
+    assert state(net, rng) == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_long_updates_and_orders_give_the_same_bits_in_another_thread(engine, default_ctrl_c):
+    """What may be given up is done on copies; nothing shows of that if it is not given up."""
+
+    def trained():
+        net, rng = make(engine)
+        history = net.fit(
+            *regression(N), epochs=3, batch_size=7, validation_data=regression(9),
+            optimizer="adam",
+        )  # fmt: skip
+        return *state(net, rng), history.loss, history.val_loss
+
+    expected = trained()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_LONG_WORK", 0)
+        patch.setattr(training, "_MANY_ROWS", 0)
+        assert trained() == expected
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

@@ -1,0 +1,115 @@
+"""What ``fit`` calls after each epoch."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fastnn import validation
+from fastnn.metrics import MODES, sign
+from fastnn.names import find
+
+if TYPE_CHECKING:
+    from fastnn.network import Network
+
+#: Takes the epoch and its logs; True if training is to end.
+EpochEnd = Callable[[int, dict[str, float]], bool]
+
+
+class Callback(Protocol):
+    """Any object with this method can be one of ``fit``'s ``callbacks``."""
+
+    def on_epoch_end(self, network: "Network", epoch: int, logs: dict[str, float]) -> Any:
+        """Look at the network after an epoch.
+
+        Parameters
+        ----------
+        network : Network
+            Its ``history`` is that of this ``fit``, this epoch included.
+        epoch : int
+            Counted from 1 in each ``fit``.
+        logs : dict of str to float
+            The epoch's ``loss``, ``learning_rate``, ``val_loss`` and metrics.
+
+        Returns
+        -------
+        bool or None
+            True ends training with this epoch.
+        """
+
+
+def bind(callbacks: object, network: "Network") -> tuple[EpochEnd, ...]:
+    """The callbacks' methods, checked, with *network* filled in."""
+    if isinstance(callbacks, str | bytes) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of callbacks, got {callbacks!r}")
+    return tuple(_bind(callback, k, network) for k, callback in enumerate(callbacks))
+
+
+def _bind(callback: Any, k: int, network: "Network") -> EpochEnd:
+    if isinstance(callback, type) or not callable(getattr(callback, "on_epoch_end", None)):
+        raise TypeError(
+            f"callbacks[{k}] must be an object with a method on_epoch_end(network, epoch, logs), "
+            f"got {callback!r}"
+        )
+    return lambda epoch, logs: bool(callback.on_epoch_end(network, epoch, logs))
+
+
+@dataclass
+class Checkpoint:
+    """A callback that saves the network while it is trained; `fastnn.load` reads the file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where to. ``{epoch}`` and the names of the logs are filled in, as in
+        ``"net-{epoch:04d}-{val_loss:.3f}.npz"``; otherwise each save replaces the last.
+    monitor : str, optional
+        With *best_only*, the value to look at: ``"loss"``, ``"val_loss"`` or a metric such as
+        ``"val_accuracy"``. By default the validation loss, or the loss without validation data.
+    mode : {"auto", "min", "max"}
+        Whether lower or higher is better; "auto" knows it: higher for accuracy, r2 and auc.
+    every : int
+        Save after each epoch that is a multiple of it.
+    best_only : bool
+        Of these epochs, save only those that are better than all looked at before.
+
+    Attributes
+    ----------
+    best : float or None
+        With *best_only*, the value of the epoch saved last; kept from one ``fit`` to the next.
+    """
+
+    path: str | os.PathLike[str]
+    monitor: str | None = None
+    mode: str = "auto"
+    every: int = 1
+    best_only: bool = False
+    best: float | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str | os.PathLike):
+            raise TypeError(f"path must be a string or a path, got {self.path!r}")
+        if self.monitor is not None:
+            validation.text(self.monitor, "monitor")
+        find(self.mode, MODES, "mode")
+        validation.integer(self.every, "every", 1)
+        validation.boolean(self.best_only, "best_only")
+
+    def on_epoch_end(self, network: "Network", epoch: int, logs: dict[str, float]) -> None:
+        """Save *network* if it is time to."""
+        if epoch % self.every == 0 and (not self.best_only or self._is_best(logs)):
+            network.save(self._path_at(epoch, logs))
+
+    def _is_best(self, logs: dict[str, float]) -> bool:
+        monitor = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
+        value = find(monitor, logs, "monitor")
+        factor = sign(monitor, self.mode)
+        if self.best is not None and not factor * value < factor * self.best:
+            return False
+        self.best = value
+        return True
+
+    def _path_at(self, epoch: int, logs: dict[str, float]) -> Path:
+        path = os.fspath(self.path)
+        return Path(path.format(epoch=epoch, **logs) if "{" in path else path)
