@@ -13,8 +13,12 @@ import pytest
 import fastnn
 
 ENGINES = ("python", "numpy", "numba")
-LOSSES = ("half_squared_error", "squared_error", "binary_cross_entropy", "cross_entropy")
-ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu")
+LOSSES = ("half_squared_error", "squared_error", "binary_cross_entropy", "cross_entropy",
+          "absolute_error", "huber", "poisson", "hinge")  # fmt: skip
+ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus",
+               "silu", "gelu", "hard_tanh")  # fmt: skip
+#: Of these, the first so many are tested in all combinations, the others in a part of them.
+FIRST = 4
 OUTPUTS = (1, 2, 3)
 DEPTHS = (0, 1, 2, 3)
 BIASES = (True, False)
@@ -68,9 +72,26 @@ class Case:
 
 
 def full_grid(dtypes: tuple[str, ...] = DTYPES) -> list[Case]:
-    """Every case; without hidden layers the activation has no say, so it appears once."""
-    grid = itertools.product(LOSSES, ACTIVATIONS, OUTPUTS, DEPTHS, BIASES, dtypes)
-    return [Case(*point) for point in grid if point[3] > 0 or point[1] == "sigmoid"]
+    """Every case of the `FIRST` losses and activations; without hidden layers, of one activation.
+
+    Of the later ones, each with some others, biases or none and both dtypes come in turn.
+    """
+    variants = list(itertools.product(BIASES, dtypes))
+    grid = [
+        Case(LOSSES[i], ACTIVATIONS[j], outputs, depth, *variant)
+        for i, j in some_pairs()
+        for outputs, depth in itertools.product(OUTPUTS, DEPTHS)
+        for k, variant in enumerate(variants)
+        if max(i, j) < FIRST or k == (i + j // 4) % len(variants)
+    ]
+    at_depth_0 = {loss: ACTIVATIONS[i % FIRST] for i, loss in enumerate(LOSSES)}
+    return [case for case in grid if case.depth > 0 or case.activation == at_depth_0[case.loss]]
+
+
+def some_pairs() -> list[tuple[int, int]]:
+    """Places in `LOSSES` and `ACTIVATIONS`: all of the `FIRST`; the later ones each with some."""
+    pairs = itertools.product(range(len(LOSSES)), range(len(ACTIVATIONS)))
+    return [(i, j) for i, j in pairs if max(i, j) < FIRST or i % FIRST == j % FIRST]
 
 
 #: What the numba engine is tested with by default. Every distinct hidden activation, loss, bias and
@@ -87,18 +108,17 @@ CORE = [
 
 
 def telling_slice(dtypes: tuple[str, ...] = DTYPES) -> list[Case]:
-    """Every loss with every activation, the other properties changing from case to case.
+    """`some_pairs` of a loss and an activation, the other properties changing from case to case.
 
     Cross-entropy has two outputs or three: of a single class it is always 0.
     """
-    pairs = itertools.product(range(len(LOSSES)), range(len(ACTIVATIONS)))
     hidden = [
         Case(
             LOSSES[i], ACTIVATIONS[j], OUTPUTS[1 + j % 2 if i == 3 else (i + j) % 3],
             1 + (i + 2 * j) % 3,
             (i + j // 2) % 2 == 0, dtypes[(i // 2 + j) % len(dtypes)],
         )
-        for i, j in pairs
+        for i, j in some_pairs()
     ]  # fmt: skip
     flat = [
         Case(loss, "sigmoid", OUTPUTS[2 - i % 3], 0, i % 2 == 0, dtypes[i // 2 % len(dtypes)])
@@ -118,6 +138,10 @@ def data_for(
         return X, np.eye(n_out)[rng.integers(n_out, size=n)]
     if loss == "binary_cross_entropy":
         return X, rng.integers(0, 5, (n, n_out)) / 4
+    if loss == "poisson":
+        return X, rng.integers(0, 5, (n, n_out)).astype(float)
+    if loss == "hinge":
+        return X, rng.choice([-1.0, 1.0], (n, n_out))
     return X, rng.uniform(-2, 2, (n, n_out)).astype(np.float32).astype(float)
 
 

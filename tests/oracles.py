@@ -6,16 +6,53 @@ Slow and plain on purpose; imports nothing from fastnn.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, logsumexp
+from scipy.special import expit, kl_div, logsumexp
+from scipy.special import huber as special_huber
+from scipy.stats import norm
 
 
 def activate(name: str, Z: np.ndarray) -> np.ndarray:
     """An activation function of weighted sums (n, m)."""
     if name == "softmax":
         return np.exp(Z - logsumexp(Z, axis=1, keepdims=True))
-    if name == "relu":
-        return np.where(Z > 0, Z, 0.0)
-    return {"identity": np.asarray, "sigmoid": expit, "tanh": np.tanh}[name](Z)
+    return ACTIVATIONS[name](Z)
+
+
+def selu(Z: np.ndarray) -> np.ndarray:
+    """The function whose two numbers keep a mean of 0 and a variance of 1 (Klambauer 2017)."""
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    return np.where(Z > 0, scale * Z, scale * alpha * np.expm1(np.minimum(Z, 0)))
+
+
+ACTIVATIONS = {
+    "identity": np.asarray,
+    "sigmoid": expit,
+    "tanh": np.tanh,
+    "relu": lambda Z: np.where(Z > 0, Z, 0.0),
+    "leaky_relu": lambda Z: np.where(Z > 0, Z, Z / 100),
+    "elu": lambda Z: np.where(Z > 0, Z, np.expm1(np.minimum(Z, 0))),
+    "selu": selu,
+    "softplus": lambda Z: np.logaddexp(0, Z),
+    "silu": lambda Z: Z * expit(Z),
+    "gelu": lambda Z: Z * norm.cdf(Z),
+    "hard_tanh": lambda Z: np.where(Z < -1, -1.0, np.where(Z > 1, 1.0, Z)),
+    "exp": np.exp,
+}
+#: Where slopes, or their slopes, jump: no place to take differences.
+KINKS = {"relu": [0], "leaky_relu": [0], "elu": [0], "selu": [0], "hard_tanh": [-1, 1]}
+
+
+def distance_from_kinks(loss: str, activation: str, Zs: list[np.ndarray], Y: np.ndarray) -> float:
+    """How near hidden weighted sums, or outputs to their targets, come to a jump of a slope."""
+    gaps = [abs(Z - kink).min() for Z in Zs[:-1] for kink in KINKS.get(activation, [])]
+    error = abs(Zs[-1] - Y)
+    if loss == "absolute_error":
+        gaps.append(error.min())
+    if loss == "huber":
+        gaps.append(abs(error - 1).min())
+    if loss == "hinge":
+        gaps.append(abs(Y * Zs[-1] - 1).min())
+    return min(gaps, default=np.inf)
 
 
 def sample_losses(name: str, Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
@@ -28,6 +65,14 @@ def sample_losses(name: str, Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.
         return (Y * np.logaddexp(0, -Z) + (1 - Y) * np.logaddexp(0, Z)).mean(axis=1)
     if name == "cross_entropy":
         return -(Y * (Z - logsumexp(Z, axis=1, keepdims=True))).sum(axis=1)
+    if name == "absolute_error":
+        return abs(A - Y).mean(axis=1)
+    if name == "huber":
+        return special_huber(1.0, A - Y).mean(axis=1)
+    if name == "poisson":  # kl_div(y, a) = y log(y / a) - y + a
+        return kl_div(Y, np.exp(Z)).mean(axis=1)
+    if name == "hinge":
+        return np.maximum(0, 1 - Y * A).mean(axis=1)
     raise AssertionError(f"no oracle for {name}")
 
 

@@ -147,10 +147,16 @@ class Recipe:
         falling = np.linspace(1, 0.5, total) if self.rate_per_update else np.ones(total)
         return (rate * falling).reshape(self.epochs, updates)
 
-    def train(self, engine: str, cuts: tuple[int, ...] = ()) -> Outcome:
-        """Train on the engine; with *cuts*, each epoch in pieces that end at these positions."""
+    def train(
+        self, engine: str, cuts: tuple[int, ...] = (), samples: Samples | None = None
+    ) -> Outcome:
+        """Train on the engine; with *cuts*, each epoch in pieces that end at these positions.
+
+        *samples* take the place of the recipe's own.
+        """
+        samples = samples or self.samples
         state = State.new(self.start, self.ready_optimizer)
-        trainer = get_engine(engine).trainer(self.architecture, self.samples, self.ready_plan)
+        trainer = get_engine(engine).trainer(self.architecture, samples, self.ready_plan)
         whole = Piece.of_epochs(self.rates, self.order, N)
         for piece in _cut(whole, self.batch_size, cuts) if cuts else [whole]:
             trainer.run(state, piece)

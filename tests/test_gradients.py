@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import oracles
 import pytest
 from helpers import CORE, ENGINES, Case, full_grid, on_engines, telling_slice
 
 import fastnn
+from fastnn.losses import LOSSES
 
 SAMPLES = 5
 STEP = 1e-5
+LOSSES_OF_OUTPUTS = ("half_squared_error", "squared_error")
 
 
 def without_kinks(case: Case, seed: int) -> tuple[fastnn.Network, np.ndarray, np.ndarray]:
-    """A NumPy network in float64 with float32's numbers, and data that meet no relu near its kink.
+    """A NumPy network in float64 with float32's numbers, and data that stay off kinks.
 
     Both dtypes and all engines are then measured at the same point.
     """
@@ -24,15 +28,14 @@ def without_kinks(case: Case, seed: int) -> tuple[fastnn.Network, np.ndarray, np
         X, Y = case.data(SAMPLES, seed=seed + 1000 * attempt)
         names = [case.activation] * case.depth + ["identity"]
         Zs, _ = oracles.forward(net.weights, net.biases, names, X)
-        if case.activation != "relu" or all(abs(Z).min() > 100 * STEP for Z in Zs[:-1]):
+        if oracles.distance_from_kinks(case.loss, case.activation, Zs, Y) > 100 * STEP:
             return net, X, Y
     raise AssertionError("no data without kinks found")
 
 
 def expected_loss(case: Case, net: fastnn.Network, X, Y, reduction: str) -> float:
     """The loss of the definition, for the parameters that *net* has."""
-    output = {"binary_cross_entropy": "sigmoid", "cross_entropy": "softmax"}
-    names = [case.activation] * case.depth + [output.get(case.loss, "identity")]
+    names = [case.activation] * case.depth + [LOSSES[case.loss].output_activation]
     Zs, outputs = oracles.forward(net.weights, net.biases, names, X)
     each = oracles.sample_losses(case.loss, Zs[-1], outputs[-1], Y)
     return float(getattr(each, reduction)())
@@ -94,26 +97,42 @@ def test_gradient_is_the_slope_of_the_engines_own_loss(engine, case):
         )
         for few in [[("tanh", "half_squared_error")]]
         for engine in ENGINES
-        for output in ("sigmoid", "tanh", "relu")
-        for loss in ("half_squared_error", "squared_error")
+        for output, loss in (
+            *itertools.product(("sigmoid", "tanh", "relu"), LOSSES_OF_OUTPUTS),
+            ("leaky_relu", "absolute_error"), ("elu", "huber"), ("selu", "squared_error"),
+            ("softplus", "absolute_error"), ("silu", "huber"), ("gelu", "half_squared_error"),
+            ("hard_tanh", "squared_error"), ("identity", "hinge"),
+        )
     ],
 )  # fmt: skip
 def test_gradient_through_other_output_activations(engine, loss, output):
     net = fastnn.Network([2, 3, 2], output_activation=output, loss=loss, seed=3, engine=engine)
     X, Y = Case(loss, "sigmoid", 2, 1, True, "float64").data(SAMPLES)
-    Zs, _ = oracles.forward(net.weights, net.biases, ["sigmoid", output], X)
-    assert abs(Zs[-1]).min() > 100 * STEP
+    Zs, outputs = oracles.forward(net.weights, net.biases, ["sigmoid", output], X)
+    assert oracles.distance_from_kinks(loss, output, [Zs[-1], outputs[-1]], Y) > 100 * STEP
     assert (Zs[-1] > 0).any()
+    assert (Zs[-1] < 0).any()
     _, gradient = net.loss_and_gradient(X, Y)
     slopes = central_differences(lambda: net.loss_and_gradient(X, Y)[0], net.parameters)
     np.testing.assert_allclose(gradient, slopes, rtol=0, atol=3e-9)
     assert abs(slopes).max() > 1e-3
 
 
-def test_gradient_through_activations_that_differ_by_layer(engine):
-    net = fastnn.Network([2, 3, 4, 2, 2], activation=["tanh", "sigmoid", "identity"], seed=3,
-                         loss="squared_error", engine=engine)  # fmt: skip
+@pytest.mark.parametrize(
+    "activations",
+    [["tanh", "sigmoid", "identity"], ["relu", "leaky_relu", "elu"], ["selu", "softplus", "silu"],
+     ["gelu", "hard_tanh", "sigmoid"]],
+    ids="-".join,
+)  # fmt: skip
+def test_gradient_through_activations_that_differ_by_layer(engine, activations):
+    """One compiled kernel has them all."""
+    net = fastnn.Network([2, 3, 4, 2, 2], activation=activations, seed=3, loss="squared_error",
+                         engine=engine)  # fmt: skip
     X, Y = Case("squared_error", "tanh", 2, 1, True, "float64").data(SAMPLES)
+    Zs, _ = oracles.forward(net.weights, net.biases, [*activations, "identity"], X)
+    for activation, Z in zip(activations, Zs[:-1], strict=True):
+        gap = oracles.distance_from_kinks("squared_error", activation, [Z, Zs[-1]], Y)
+        assert gap > 100 * STEP
     _, gradient = net.loss_and_gradient(X, Y)
     slopes = central_differences(lambda: net.loss_and_gradient(X, Y)[0], net.parameters)
     np.testing.assert_allclose(gradient, slopes, rtol=0, atol=3e-9)

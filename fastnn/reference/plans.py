@@ -30,16 +30,15 @@ def factors(
 ) -> Factors:
     """The factors of a batch of *n_samples*, whose weights have this sum (None: no weights).
 
-    A batch whose weights sum to 0 is not divided by them.
+    A batch whose weights sum to 0 is divided by its number of samples.
     """
     mean = architecture.reduction == "mean"
-    per_batch = plan.penalty_per_batch or not mean
     divisor = float(n_samples) if mean else 1.0
     ratio = 1.0  # of the number of samples to the sum of their weights
-    if mean and plan.divide_by_weights and weight_sum:
-        divisor = weight_sum
-        ratio = n_samples / weight_sum
-    penalty = 1.0 if per_batch else float(n_samples)
+    if plan.divide_by_weights:
+        divisor = weight_sum or float(n_samples)
+        ratio = n_samples / divisor
+    penalty = float(n_samples) if mean and not plan.penalty_per_batch else 1.0
     return Factors(plan.scale / divisor, penalty / divisor, plan.scale * ratio, penalty * ratio)
 
 
