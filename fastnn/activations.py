@@ -1,7 +1,7 @@
 """The activation functions: what each is called and what it computes.
 
-Each engine computes them in its own way: ``reference/loops.py`` on floats,
-``reference/vectors.py`` on arrays, ``kernels/activations.py`` jitted. To add one, add a row
+Each engine computes them in its own way: ``reference/loops_functions.py`` on floats,
+``reference/vectors_functions.py`` on arrays, ``kernels/activations.py`` jitted. To add one, add a row
 here and a function with its slope in those three; the tests say what is missing.
 """
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import oracles
 import pytest
 from helpers import CORE, ENGINES, Case, full_grid, on_engines, telling_slice
+from recipes import ALL, N, Recipe
+from recipes import on_engines as on_recipes
 
 import fastnn
+from fastnn.engines import Piece, State, get_engine
 from fastnn.losses import LOSSES
 
 SAMPLES = 5
@@ -101,7 +105,7 @@ def test_gradient_is_the_slope_of_the_engines_own_loss(engine, case):
             *itertools.product(("sigmoid", "tanh", "relu"), LOSSES_OF_OUTPUTS),
             ("leaky_relu", "absolute_error"), ("elu", "huber"), ("selu", "squared_error"),
             ("softplus", "absolute_error"), ("silu", "huber"), ("gelu", "half_squared_error"),
-            ("hard_tanh", "squared_error"), ("identity", "hinge"),
+            ("hard_tanh", "squared_error"), ("identity", "hinge"), ("exp", "huber"),
         )
     ],
 )  # fmt: skip
@@ -168,6 +172,43 @@ def test_the_mean_is_the_sum_divided_by_the_number_of_samples(engine):
     mean_loss, mean_gradient = case.network(engine, reduction="mean").loss_and_gradient(X, Y)
     assert mean_loss == pytest.approx(loss / 7, rel=1e-14)
     np.testing.assert_allclose(mean_gradient, gradient / 7, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("l1", "l2"), [(0.3, 0.0), (0.0, 0.7), (0.2, 0.5)])
+def test_gradient_of_the_penalty_is_its_slope(l1, l2, dtype):
+    """Of the weights alone: biases are left out."""
+    recipe = Recipe(network={"l1": l1, "l2": l2}, dtype=dtype)
+    architecture, parameters = recipe.architecture, recipe.start.astype(float)
+    slopes = central_differences(lambda: architecture.penalty(parameters), parameters)
+    gradient = architecture.penalty_gradient(recipe.start)
+    assert gradient.dtype == dtype
+    atol = 1e-9 if dtype == "float64" else 1e-6
+    np.testing.assert_allclose(gradient, slopes, rtol=0, atol=atol)
+    assert not gradient[~architecture.is_weight].any()
+    assert gradient[architecture.is_weight].all()
+
+
+@on_recipes(
+    [Recipe("sgd", network=penalty, dtype=dtype, batch=ALL)
+     for penalty in ({"l1": 0.3}, {"l2": 0.7}, {"l1": 0.2, "l2": 0.5})
+     for dtype in ("float64", "float32")],
+    ENGINES,
+)  # fmt: skip
+def test_training_follows_the_slope_of_loss_and_penalty(engine, recipe):
+    """The change of one update with rate 1 is the gradient of the mean loss and the penalty."""
+    module, architecture = get_engine(engine), recipe.architecture
+    state = State.new(recipe.start, recipe.ready_optimizer)
+    trainer = module.trainer(architecture, recipe.samples, recipe.ready_plan)
+    trainer.run(state, Piece.of_epochs(np.ones((1, 1)), recipe.order[:1], N))
+    twin = replace(recipe, dtype="float64")
+    evaluate = get_engine("numpy").evaluator(twin.architecture, twin.samples)
+    parameters = recipe.start.astype(float)
+    slopes = central_differences(
+        lambda: evaluate(parameters) / N + architecture.penalty(parameters), parameters
+    )
+    atol = 1e-8 if recipe.dtype == "float64" else 5e-6
+    np.testing.assert_allclose(recipe.start - state.parameters, slopes, rtol=0, atol=atol)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import fastnn
 from fastnn import losses
 
 BCE, CE = "binary_cross_entropy", "cross_entropy"
+LATER = ("absolute_error", "huber", "poisson", "hinge")
 
 
 def loss_at(engine: str, loss: str, outputs, targets, dtype="float64", **options):
@@ -44,10 +45,31 @@ BY_HAND = [
     (CE, [math.log(2), 0.0, 0.0], [0.0, 1.0, 0.0], math.log(4), [0.5, -0.75, 0.25]),
     (CE, [0.0, 0.0], [0.25, 0.75], math.log(2), [0.25, -0.25]),
     (CE, [5.0], [1.0], 0.0, [0.0]),
+    ("absolute_error", [3.0], [1.0], 2.0, [1.0]),
+    ("absolute_error", [3.0, -1.0, 2.0], [1.0, 0.0, 2.0], 1.0, [1 / 3, -1 / 3, 0.0]),
+    ("huber", [3.0], [1.0], 1.5, [1.0]),
+    ("huber", [0.5, -3.0, 2.0], [1.0, 0.0, 1.0], 3.125 / 3, [-0.5 / 3, -1 / 3, 1 / 3]),
+    ("poisson", [math.log(3)], [0.0], 3.0, [3.0]),
+    ("poisson", [math.log(3)], [3.0], 0.0, [0.0]),
+    ("poisson", [0.0, math.log(2)], [2.0, 1.0], math.log(4) / 2 - math.log(2) / 2, [-0.5, 0.5]),
+    ("hinge", [0.25], [1.0], 0.75, [-1.0]),
+    ("hinge", [0.25, 2.0, 1.0], [-1.0, 1.0, 1.0], 1.25 / 3, [1 / 3, 0.0, 0.0]),
 ]
 
 
-@pytest.mark.parametrize(("loss", "z", "y", "value", "gradient"), BY_HAND)
+def on_engines(cases: list[tuple], engines=ENGINES):
+    """Cases begin with a loss; the later ones are further compilations for numba."""
+    return [
+        pytest.param(
+            engine, *case,
+            marks=[pytest.mark.slow] if engine == "numba" and case[0] in LATER else [],
+        )
+        for engine in engines
+        for case in cases
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("engine", "loss", "z", "y", "value", "gradient"), on_engines(BY_HAND))
 def test_values_and_gradients_by_hand(engine, loss, z, y, value, gradient):
     got, slope = loss_at(engine, loss, z, y)
     assert got == pytest.approx(value, rel=1e-14, abs=1e-15)
@@ -129,8 +151,36 @@ def test_training_from_saturated_outputs_stays_finite(engine, loss):
     assert history.loss == pytest.approx(expected, rel=1e-12)
 
 
+FAR = [
+    ("absolute_error", 1e30, 0.0, 1e30, 1.0),
+    ("absolute_error", -1e30, 0.0, 1e30, -1.0),
+    ("huber", 1e30, 0.0, 1e30, 1.0),
+    ("huber", -1e30, 0.0, 1e30, -1.0),
+    ("poisson", -1e4, 0.0, 0.0, 0.0),
+    ("poisson", -1e4, 1.0, 1e4 - 1, -1.0),
+    ("hinge", -1e30, 1.0, 1e30, -1.0),
+    ("hinge", 1e30, 1.0, 0.0, 0.0),
+]
+
+
+@pytest.mark.parametrize(("engine", "loss", "z", "y", "value", "gradient"), on_engines(FAR))
+def test_losses_far_from_their_targets(engine, loss, z, y, value, gradient):
+    got, slope = loss_at(engine, loss, [z], [y])
+    assert got == pytest.approx(value, rel=1e-14)
+    assert slope[0] == gradient
+
+
+def test_poisson_is_half_of_scikit_learns_deviance():
+    metrics = pytest.importorskip("sklearn.metrics")
+    z, y = [0.3, -1.0, 2.0], [0.0, 1.0, 5.0]
+    expected = metrics.mean_poisson_deviance(y, np.exp(z)) / 2
+    assert loss_at("numpy", "poisson", z, y)[0] == pytest.approx(expected, rel=1e-14)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradient_is_zero_where_outputs_meet_their_targets(loss):
-    z = [0.3, 0.3]
-    y = {BCE: [oracles.expit(0.3)] * 2, CE: [0.5, 0.5]}.get(loss, z)
+    z = [1.3, 1.3]
+    others = {BCE: [oracles.expit(1.3)] * 2, CE: [0.5, 0.5], "hinge": [1.0, 1.0],
+              "poisson": np.exp(z)}  # fmt: skip
+    y = others.get(loss, z)
     assert loss_at("numpy", loss, z, y)[1] == pytest.approx([0.0, 0.0], abs=1e-15)

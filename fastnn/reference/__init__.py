@@ -1,4 +1,6 @@
 """The algorithms in plain Python and in NumPy: to read, to test against, to measure against.
 
+Each engine (``loops``, ``vectors``) is three modules: the network and its training; the activations
+and losses (``_functions``); penalties, limits, dropout and the optimisers' rules (``_updates``).
 Nothing here imports from the kernels, so that neither can hide the other's mistakes.
 """
