@@ -8,7 +8,7 @@ from fastnn.callbacks import Checkpoint
 from fastnn.errors import LoadError, TrainingDivergedError
 from fastnn.history import History
 from fastnn.network import Network
-from fastnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from fastnn.optimizers import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
 from fastnn.schedules import (
     CosineDecay,
     ExponentialDecay,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fastnn.warming import warmup
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adagrad",
     "Adam",

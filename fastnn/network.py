@@ -1,7 +1,8 @@
 """The network that a user holds: checks input, keeps the parameters, hands work to an engine."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastnn.initializers import start_parameters
 from fastnn.losses import Loss, get_loss
 from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import find
-from fastnn.optimizers import SGD, Optimizer, get_optimizer
+from fastnn.optimizers import LBFGS, SGD, Optimizer, get_lbfgs, get_optimizer
 from fastnn.random_state import dropout_key
 from fastnn.schedules import Schedule
 from fastnn.scoring import Scores
@@ -189,10 +190,12 @@ class Network:
         epochs: int = 1,
         batch_size: int | None = 32,
         learning_rate: float | Schedule | None = None,
-        optimizer: str | Optimizer = "sgd",
+        optimizer: str | Optimizer | LBFGS = "sgd",
         shuffle: bool = True,
         validation_data: tuple[Any, Any] | None = None,
         validation_split: float | None = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | str | None = None,
         metrics: Iterable[str | Function] = (),
         early_stopping: EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
@@ -215,9 +218,11 @@ class Network:
             By default the optimiser's own: 0.01 for SGD. A schedule such as
             ``fastnn.CosineDecay(0.1, decay_steps=100)`` begins with the first ``fit`` that is given
             it, and goes on in the next one that is given an equal one.
-        optimizer : {"sgd", "rmsprop", "adagrad", "adam", "adamw"} or Optimizer
+        optimizer : {"sgd", "rmsprop", "adagrad", "adam", "adamw", "lbfgs"} or object
             A name, or an object such as ``fastnn.Adam(beta_1=0.8)``. What it remembers is kept
-            for the next ``fit`` with the same kind of optimiser.
+            for the next ``fit`` with the same kind of optimiser. "lbfgs" or a ``fastnn.LBFGS``
+            takes all samples at once; an epoch is then an iteration, and its loss the one after
+            it.
         shuffle : bool
             Take the samples in a new random order in each epoch.
         validation_data : tuple (X, y), optional
@@ -225,6 +230,15 @@ class Network:
         validation_split : float, optional
             Between 0 and 1: instead of *validation_data*, that part of the samples, taken from
             the end before any shuffling, as Keras does. Sorted samples must be shuffled before.
+        sample_weight : array-like, shape (n,), optional
+            At least 0, and not all 0: each sample's loss and gradient are multiplied by its weight.
+            With reduction "mean", sums over a batch are still divided by the number of its
+            samples, as in Keras.
+        class_weight : dict or "balanced", optional
+            For cross-entropy and for binary cross-entropy with one output: a weight for each
+            class number, 1 for classes left out. "balanced" gives all classes that occur the same
+            total weight: n / (number of classes · samples of the class). Multiplies
+            *sample_weight*.
         metrics : list of str or function
             ``"accuracy"``, ``"r2"``, ``"mean_absolute_error"``, ``"auc"``, or functions
             f(targets, outputs) -> float of arrays of shape (n, n_outputs); class numbers have
@@ -254,16 +268,19 @@ class Network:
             parameters.
         """
         samples, held_out = self._split(
-            self._samples(X, y), self._validation_samples(validation_data), validation_split
+            self._samples(X, y, sample_weight=sample_weight),
+            self._validation_samples(validation_data),
+            validation_split,
         )
+        samples = self._weigh_classes(samples, class_weight)
+        lbfgs = get_lbfgs(optimizer, learning_rate)
+        rule = get_optimizer(optimizer, learning_rate) if lbfgs is None else SGD(1.0)
         job = Job(
             architecture=self._architecture,
             engine=get_engine(self._engine_name),
             samples=samples,
             validation=held_out,
-            plan=self._plan(
-                _batch_size(batch_size, len(samples)), get_optimizer(optimizer, learning_rate)
-            ),
+            plan=self._plan(_batch_size(batch_size, len(samples)), rule),
             epochs=validation.integer(epochs, "epochs", 1),
             shuffle=validation.boolean(shuffle, "shuffle"),
             early_stopping=early_stopping,
@@ -272,6 +289,8 @@ class Network:
             callbacks=bind(callbacks, self),
         )
         validation.finite_parameters(self.parameters)
+        if lbfgs is not None:
+            return self._minimise(job, lbfgs)
         self.history = History()
         return train(job, self._state_for(job.plan.optimizer), self._rng, self.history)
 
@@ -321,7 +340,12 @@ class Network:
         return engine.layer_outputs(self._architecture, self.parameters, inputs)
 
     def evaluate(
-        self, X: Any, y: Any, *, metrics: Iterable[str | Function] | None = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        sample_weight: Any = None,
+        metrics: Iterable[str | Function] | None = None,
     ) -> dict[str, float]:
         """Loss, and metrics: by default accuracy for classification, r2 for regression.
 
@@ -329,6 +353,8 @@ class Network:
         ----------
         X, y : array-like
             As in `fit`.
+        sample_weight : array-like, shape (n,), optional
+            As in `fit`: for the loss; the metrics take all samples alike.
         metrics : list of str or function, optional
             As in `fit`.
 
@@ -339,7 +365,7 @@ class Network:
             beside the loss. With several outputs, binary accuracy counts each output, and r2 and
             auc are the mean over outputs.
         """
-        samples = self._samples(X, y)
+        samples = self._samples(X, y, sample_weight=sample_weight)
         architecture = self._architecture
         loss = architecture.loss
         chosen = (usual_metric(loss),) if metrics is None else get_metrics(metrics, loss)
@@ -418,6 +444,14 @@ class Network:
     def _plan(self, batch_size: int, optimizer: Optimizer) -> Plan:
         return Plan(batch_size, optimizer, dropout_key=self._dropout_key)
 
+    def _minimise(self, job: Job, settings: LBFGS) -> History:
+        from fastnn import lbfgs
+
+        lbfgs.check(job)
+        self.reset_optimizer()
+        self.history = History()
+        return lbfgs.train(job, settings, self._state, self.history)
+
     def _state_for(self, optimizer: Optimizer) -> State:
         """The state to go on from: a new one if the last optimiser had another rule."""
         if optimizer.rule != self._optimizer.rule:
@@ -430,13 +464,22 @@ class Network:
     def _features(self, X: Any, name: str) -> np.ndarray:
         return validation.features(X, self.layer_sizes[0], self.dtype, name)
 
-    def _samples(self, X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> Samples:
+    def _samples(
+        self, X: Any, y: Any, names: tuple[str, str] = ("X", "y"), sample_weight: Any = None
+    ) -> Samples:
         inputs = self._features(X, names[0])
         architecture = self._architecture
         targets = validation.targets(
             y, len(inputs), architecture.loss, architecture.sizes[-1], architecture.dtype, names[1]
         )
-        return Samples(inputs, targets)
+        weights = validation.sample_weight(sample_weight, len(inputs), architecture.dtype)
+        return Samples(inputs, targets, weights)
+
+    def _weigh_classes(self, samples: Samples, class_weight: Any) -> Samples:
+        weights = validation.class_weight(class_weight, samples.Y, self._architecture.loss)
+        if weights is None or samples.weights is None:
+            return samples if weights is None else replace(samples, weights=weights)
+        return replace(samples, weights=samples.weights * weights)
 
     def _validation_samples(self, data: Any) -> Samples | None:
         if data is None:

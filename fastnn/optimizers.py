@@ -246,7 +246,49 @@ class AdamW(Adam):
         return (self.beta_1, self.beta_2, self.epsilon, self.weight_decay, 0.0)
 
 
+@dataclass(frozen=True)
+class LBFGS:
+    """SciPy's L-BFGS-B on all samples at once; an iteration is an epoch.
+
+    No rule for engines: see `fastnn.lbfgs`. It has no learning rate, takes no batches, does not
+    shuffle, and remembers nothing from one ``fit`` to the next.
+
+    Parameters
+    ----------
+    max_evaluations : int, optional
+        The most evaluations of loss and gradient: by default as many as the epochs need.
+    memory : int
+        How many of the last steps it remembers, two vectors each.
+    tolerance : float
+        Training ends when no entry of the gradient is further from 0.
+    """
+
+    max_evaluations: int | None = None
+    memory: int = 10
+    tolerance: float = 1e-5
+
+    name: ClassVar[str] = "lbfgs"
+
+    def __post_init__(self) -> None:
+        if self.max_evaluations is not None:
+            validation.integer(self.max_evaluations, "max_evaluations", 1)
+        validation.integer(self.memory, "memory", 1)
+        validation.non_negative(self.tolerance, "tolerance")
+
+
 OPTIMIZERS = {kind.name: kind for kind in (SGD, RMSprop, Adagrad, Adam, AdamW)}
+
+
+def get_lbfgs(optimizer: object, learning_rate: object) -> LBFGS | None:
+    """The settings of L-BFGS if ``fit`` was asked for it, else None."""
+    settings = LBFGS() if isinstance(optimizer, str) and optimizer == LBFGS.name else optimizer
+    if not isinstance(settings, LBFGS):
+        return None
+    if learning_rate is not None:
+        raise ValueError(
+            f"optimizer='lbfgs' has no learning rate, got learning_rate={learning_rate!r}"
+        )
+    return settings
 
 
 def get_optimizer(optimizer: object, learning_rate: Any) -> Optimizer:
@@ -258,5 +300,7 @@ def get_optimizer(optimizer: object, learning_rate: Any) -> Optimizer:
                 f"its own ({optimizer.learning_rate!r}); give one of the two"
             )
         return optimizer
-    kind = find(optimizer, OPTIMIZERS, "optimizer")
+    if isinstance(optimizer, LBFGS) or (isinstance(optimizer, str) and optimizer == LBFGS.name):
+        raise ValueError("optimizer='lbfgs' needs all samples at once: it is for fit only")
+    kind = find(optimizer, OPTIMIZERS, "optimizer", {LBFGS.name: LBFGS.name})
     return kind() if learning_rate is None else kind(learning_rate)

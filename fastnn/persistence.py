@@ -81,7 +81,11 @@ FORMAT_VERSION = 1
 #: The longest header that safetensors allows.
 _LONGEST_HEADER = 100_000_000
 _NO_DIGEST = "0" * 64
-_DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "I64": np.dtype("<i8"),
+}
 _SCHEDULES = {
     name: kind
     for name, kind in vars(schedules).items()
@@ -350,7 +354,7 @@ def _tensors(content: bytes) -> Tensors:
     from safetensors import SafetensorError, deserialize
 
     try:
-        found = deserialize(content)
+        found = deserialize(content)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ValueError(f"its header does not fit its content ({error})") from error
     tensors = {}

@@ -22,7 +22,7 @@ _KINDS = {
 _LARGEST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "uinteger": 2**32 - 1}
 _LARGEST_WHOLE = 2**128 - 1
 #: Length and dtype of each array in a state.
-_ARRAYS = {
+_ARRAYS: dict[tuple[str, str], tuple[int, type[np.unsignedinteger[Any]]]] = {
     ("MT19937", "key"): (624, np.uint32),
     ("Philox", "counter"): (4, np.uint64),
     ("Philox", "key"): (2, np.uint64),
@@ -39,7 +39,7 @@ def to_plain(rng: np.random.Generator) -> dict[str, Any]:
     ValueError
         If its bit generator is not one of NumPy's own.
     """
-    state = rng.bit_generator.state
+    state: Any = rng.bit_generator.state
     kind = type(rng.bit_generator)
     if _KINDS.get(kind.__name__) is not kind:
         raise ValueError(
@@ -64,10 +64,10 @@ def _plain(state: dict[str, Any]) -> dict[str, Any]:
 
 def from_plain(plain: Any) -> np.random.Generator:
     """The generator whose state `to_plain` gave; ValueError if it is none."""
-    kind = _KINDS.get(plain.get("bit_generator")) if isinstance(plain, dict) else None
+    kind = _KINDS.get(str(plain.get("bit_generator"))) if isinstance(plain, dict) else None
     if kind is None:
         raise ValueError("the random state names no bit generator of NumPy's")
-    bit_generator = kind(0)
+    bit_generator: Any = kind(0)
     bit_generator.state = _like(plain, bit_generator.state, kind.__name__)
     return np.random.Generator(bit_generator)
 

@@ -1,0 +1,170 @@
+"""Weights of samples and classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import data_for
+
+import fastnn
+
+X, Y = data_for("half_squared_error", 12, 2, 1)
+WEIGHTS = np.array([0, 1, 2, 3] * 3, float)
+#: Each row as often as its weight says.
+TIMES = WEIGHTS.astype(int)
+CLASSES = np.array([0, 0, 0, 0, 0, 0, 2, 2, 2, 0, 0, 0])
+
+
+def regression(engine="numpy", **options):
+    return fastnn.Network([2, 4, 1], activation="tanh", seed=3, engine=engine, **options)
+
+
+def classifier(engine="numpy", n_out=3, **options):
+    return fastnn.Network([2, 4, n_out], loss="cross_entropy", seed=3, engine=engine, **options)
+
+
+def binary(**options):
+    return fastnn.Network([2, 1], loss="binary_cross_entropy", seed=3, engine="numpy", **options)
+
+
+def trained(net, X, y, **options):
+    history = net.fit(X, y, epochs=4, shuffle=False, **{"batch_size": None} | options)
+    return net.parameters.copy(), history.loss
+
+
+@pytest.mark.parametrize("engine", ["python", "numpy"])
+def test_whole_weights_are_repeated_samples(engine):
+    weighted = trained(regression(engine, reduction="sum"), X, Y, sample_weight=WEIGHTS,
+                       learning_rate=0.01)  # fmt: skip
+    repeated = trained(
+        regression(engine, reduction="sum"), X.repeat(TIMES, axis=0), Y.repeat(TIMES, axis=0),
+        learning_rate=0.01,
+    )  # fmt: skip
+    np.testing.assert_allclose(weighted[0], repeated[0], rtol=1e-12)
+    np.testing.assert_allclose(weighted[1], repeated[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, None])
+def test_the_mean_divides_by_the_number_of_samples(engine, batch_size):
+    options = {"batch_size": batch_size, "sample_weight": np.full(12, 2.0)}
+    doubled = trained(regression(engine), X, Y, learning_rate=0.1, **options)[0]
+    plain = trained(regression(engine), X, Y, learning_rate=0.2, batch_size=batch_size)[0]
+    np.testing.assert_allclose(doubled, plain, rtol=1e-12)
+
+
+def test_weights_follow_their_samples_when_shuffled():
+    def loss_after(weights):
+        net = regression()
+        net.fit(X, Y, epochs=60, batch_size=1, learning_rate=0.1, sample_weight=weights)
+        return net
+
+    only_first = loss_after(np.eye(12)[0])
+    assert only_first.evaluate(X[:1], Y[:1])["loss"] < 1e-3 < only_first.evaluate(X, Y)["loss"]
+
+
+def test_evaluate_weighs_the_loss_as_keras_does(engine):
+    net = regression(engine)
+    errors = 0.5 * (net.predict(X) - Y)[:, 0] ** 2
+    loss = net.evaluate(X, Y, sample_weight=WEIGHTS)["loss"]
+    assert loss == pytest.approx((WEIGHTS * errors).sum() / 12, rel=1e-12)
+
+
+def test_the_metrics_of_evaluate_take_all_samples_alike():
+    net = regression()
+    weighted = net.evaluate(X, Y, sample_weight=WEIGHTS)
+    assert weighted["r2"] == net.evaluate(X, Y)["r2"]
+
+
+def test_class_weights_multiply_the_samples_of_the_class():
+    by_class = trained(classifier(), X, CLASSES, class_weight={0: 0.5, 2: 3.0})
+    by_sample = trained(classifier(), X, CLASSES, sample_weight=np.where(CLASSES == 2, 3.0, 0.5))
+    np.testing.assert_array_equal(by_class[0], by_sample[0])
+
+
+def test_a_class_left_out_has_weight_1():
+    by_class = trained(classifier(), X, CLASSES, class_weight={2: 3.0})
+    by_sample = trained(classifier(), X, CLASSES, sample_weight=np.where(CLASSES == 2, 3.0, 1.0))
+    np.testing.assert_array_equal(by_class[0], by_sample[0])
+
+
+def test_balanced_is_scikit_learns():
+    compute = pytest.importorskip("sklearn.utils.class_weight").compute_class_weight
+    weight_0, weight_2 = compute("balanced", classes=np.array([0, 2]), y=CLASSES)
+    balanced = trained(classifier(), X, CLASSES, class_weight="balanced")
+    given = trained(classifier(), X, CLASSES, class_weight={0: weight_0, 2: weight_2})
+    np.testing.assert_allclose(balanced[0], given[0], rtol=1e-12)
+
+
+def test_class_weights_multiply_sample_weights():
+    both = trained(
+        classifier(), X, CLASSES, class_weight={2: 3.0}, sample_weight=WEIGHTS
+    )  # fmt: skip
+    one = trained(classifier(), X, CLASSES, sample_weight=np.where(CLASSES == 2, 3, 1) * WEIGHTS)
+    np.testing.assert_array_equal(both[0], one[0])
+
+
+def test_binary_targets_have_two_classes():
+    y = np.arange(12) % 3 == 0
+    by_class = trained(binary(), X, y, class_weight={0: 0.5, 1: 4})
+    by_sample = trained(binary(), X, y, sample_weight=np.where(y, 4, 0.5))
+    np.testing.assert_array_equal(by_class[0], by_sample[0])
+
+
+def test_a_probability_has_the_mean_of_the_weights():
+    y = np.full(12, 0.25)
+    by_class = trained(binary(), X, y, class_weight={0: 2, 1: 4})
+    by_sample = trained(binary(), X, y, sample_weight=np.full(12, 2.5))
+    np.testing.assert_array_equal(by_class[0], by_sample[0])
+
+
+def test_the_validation_split_leaves_its_weights_out():
+    net = regression()
+    net.fit(X, Y, epochs=2, sample_weight=WEIGHTS, validation_split=0.25, shuffle=False)
+    other = regression()
+    other.fit(
+        X[:9], Y[:9], epochs=2, sample_weight=WEIGHTS[:9], validation_data=(X[9:], Y[9:]),
+        shuffle=False,
+    )  # fmt: skip
+    assert net.parameters.tobytes() == other.parameters.tobytes()
+    assert net.history.val_loss == other.history.val_loss
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (np.ones(11), ValueError, r"sample_weight must have shape \(12,\), got shape \(11,\)"),
+        (np.ones((12, 1)), ValueError, "sample_weight must have shape"),
+        (-WEIGHTS, ValueError, r"sample_weight must be at least 0, got sample_weight\[3\] = -3"),
+        (np.zeros(12), ValueError, "must not be 0 for all"),
+        (np.full(12, np.nan), ValueError, r"sample_weight must be finite"),
+        (["a"] * 12, TypeError, "sample_weight must hold real numbers"),
+    ],
+)
+def test_bad_sample_weights_are_named(weights, error, message):
+    net = regression()
+    before = net.parameters.tobytes()
+    for method in (net.fit, net.evaluate):
+        with pytest.raises(error, match=message):
+            method(X, Y, sample_weight=weights)
+    assert net.parameters.tobytes() == before
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        ("even", TypeError, "class_weight must be a dict .* or 'balanced'"),
+        ([1, 2, 3], TypeError, "class_weight must be a dict"),
+        ({3: 1.0}, ValueError, "class 3, and classes go from 0 to 2"),
+        ({"a": 1.0}, TypeError, "a key of class_weight must be a whole number"),
+        ({1: -1.0}, ValueError, r"class_weight\[1\] must be at least 0"),
+        ({0: 0, 2: 0}, ValueError, "class_weight must not be 0 for all"),
+    ],
+)
+def test_bad_class_weights_are_named(weights, error, message):
+    with pytest.raises(error, match=message):
+        classifier().fit(X, CLASSES, class_weight=weights)
+
+
+def test_class_weights_need_classes():
+    with pytest.raises(ValueError, match="class_weight needs loss 'cross_entropy'"):
+        regression().fit(X, Y, class_weight={0: 1})
