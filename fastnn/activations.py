@@ -1,8 +1,8 @@
 """The activation functions: what each is called and what it computes.
 
 Each engine computes them in its own way: ``reference/loops_functions.py`` on floats,
-``reference/vectors_functions.py`` on arrays, ``kernels/activations.py`` jitted. To add one, add a row
-here and a function with its slope in those three; the tests say what is missing.
+``reference/vectors_functions.py`` on arrays, ``kernels/activations.py`` jitted. To add one, add a
+row here and a function with its slope in those three; the tests say what is missing.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,8 @@ ACTIVATIONS = {
         Activation("sigmoid", 1, "1 / (1 + exp(-z))", "a (1 - a)", "(0, 1)"),
         Activation("tanh", 2, "tanh(z)", "1 - a²", "(-1, 1)"),
         Activation("relu", 3, "max(z, 0)", "1 if z > 0 else 0", "[0, inf)"),
-        Activation("leaky_relu", 4, "z if z > 0 else 0.01 z", "1 if z > 0 else 0.01", "(-inf, inf)"),
+        Activation("leaky_relu", 4, "z if z > 0 else 0.01 z", "1 if z > 0 else 0.01",
+                   "(-inf, inf)"),
         Activation("elu", 5, "z if z > 0 else exp(z) - 1", "1 if z > 0 else a + 1", "(-1, inf)"),
         Activation("selu", 6, "λ (z if z > 0 else α (exp(z) - 1)), λ = 1.0507, α = 1.6733",
                    "λ if z > 0 else a + λ α", "(-λ α, inf)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -292,18 +293,22 @@ GOLDEN = [
 ]
 
 #: What is compiled for in every run of the tests; for other recipes numba's turn is marked slow.
-NUMBA_FEW = {
+NUMBA_FEW = frozenset(
     str(recipe)
     for recipe in (GOLDEN[1], GOLDEN[6], Recipe(network={"max_norm": 0.7}, optimizer="sgd"),
                    OPTIONS[-1])
-}  # fmt: skip
+)  # fmt: skip
 
 
-def on_engines(recipes: list[Recipe], engines: tuple[str, ...] = ("numpy", "numba")):
-    """Run a test with each engine and recipe; slow where numba compiles for it alone."""
+def on_engines(
+    recipes: list[Recipe],
+    engines: tuple[str, ...] = ("numpy", "numba"),
+    few: Collection[str] = NUMBA_FEW,
+):
+    """Run a test with each engine and recipe; slow with numba for all but those named in *few*."""
 
     def marks(engine: str, recipe: Recipe) -> list[pytest.MarkDecorator]:
-        return [pytest.mark.slow] if engine == "numba" and str(recipe) not in NUMBA_FEW else []
+        return [pytest.mark.slow] if engine == "numba" and str(recipe) not in few else []
 
     return pytest.mark.parametrize(
         ("engine", "recipe"),

@@ -111,7 +111,7 @@ def test_no_two_updates_or_samples_drop_the_same():
     assert len(np.unique(masks, axis=0)) == 9 * 50
 
 
-FEW = [
+RECIPES = [
     BASE,
     replace(BASE, batch=1, optimizer="adam"),
     replace(BASE, batch=ALL, activation="gelu", loss="cross_entropy", weighted=True),
@@ -120,7 +120,7 @@ FEW = [
 ]
 
 
-@on_engines(FEW, ("python", "numba"))
+@on_engines(RECIPES, ("python", "numba"), few=[str(BASE)])
 def test_engines_agree(engine, recipe):
     got, expected = recipe.train(engine), recipe.train("numpy")
     np.testing.assert_allclose(got.parameters, expected.parameters, rtol=1e-9, atol=1e-12)
@@ -137,13 +137,17 @@ def loss_of_one_update(engine: str, recipe: Recipe, parameters: np.ndarray, rate
     return piece.loss_sums[0], state.parameters
 
 
-@on_engines([
-    replace(BASE, batch=ALL, reduction="sum"),
-    replace(BASE, batch=ALL, reduction="sum", activation="silu", loss="poisson", depth=3,
+SUMMED = replace(BASE, batch=ALL, reduction="sum")
+UNDER_A_MASK = [
+    SUMMED,
+    replace(SUMMED, activation="silu", loss="poisson", depth=3,
             network={"dropout": (0.2, 0.0, 0.5)}),
-    replace(BASE, batch=ALL, reduction="sum", activation="gelu", loss="cross_entropy", depth=1,
+    replace(SUMMED, activation="gelu", loss="cross_entropy", depth=1,
             network={"dropout": (0.5,)}, weighted=True),
-], ENGINES)  # fmt: skip
+]  # fmt: skip
+
+
+@on_engines(UNDER_A_MASK, ENGINES, few=[str(SUMMED)])
 def test_the_gradient_under_a_mask_is_the_slope_of_the_loss_under_it(engine, recipe):
     """The change of an update with rate 1 is the gradient; with rate 0 it gives the loss alone."""
     parameters = recipe.start
