@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastnn import validation
 from fastnn.architecture import Architecture
+from fastnn.callbacks import bind
 from fastnn.engines import Piece, Plan, Samples
 from fastnn.estimators import solvers
 from fastnn.estimators.model import Model, engine, network_of, objective
@@ -149,13 +150,10 @@ class Epochs:
             start = stop
 
     def _draw_order(self, epochs: int) -> np.ndarray:
-        """The order of the rows in each epoch: the draws of ``sklearn.utils.shuffle``."""
-        orders = np.empty((epochs if self._est.shuffle else 0, self._n), np.int64)
-        for order in orders:
-            # Shuffled in place, the last epoch's order becomes what indexing it with shuffled
-            # row numbers gives.
-            self._est._random_state.shuffle(self._order)
-            order[:] = self._order
+        """The order of the rows in each epoch, for a `fastnn.engines.Piece`."""
+        if not self._est.shuffle:
+            return np.empty((0, self._n), np.int64)
+        orders = draw_orders(self._est._random_state, self._order, epochs)
         # For a full batch the order changes nothing but rounding.
         return orders if self._batch_size < self._n else orders[:0]
 
@@ -180,8 +178,8 @@ class Epochs:
         early_stopping = held.X is not None
         est._update_no_improvement_count(early_stopping, held.X, held.y, held.weights)
         self._optimizer.iteration_ends(est.t_)
-        self._listeners.tell(est)
         stops = est._no_improvement_count > est.n_iter_no_change and self._stop_or_slow_down()
+        stops = self._listeners.say_stop(est) or stops
         if not (stops or self._incremental) and est.n_iter_ == est.max_iter:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) "
@@ -205,21 +203,34 @@ class Epochs:
         return stops
 
 
+def draw_orders(rng: np.random.RandomState, order: np.ndarray, epochs: int) -> np.ndarray:
+    """Shuffle *order* again and again, as ``sklearn.utils.shuffle`` does: shape (epochs, n).
+
+    That function takes the entries at shuffled places; shuffling them where they are gives the
+    same. *order* is left as it is in the last epoch.
+    """
+    orders = np.empty((epochs, len(order)), np.int64)
+    for row in orders:
+        rng.shuffle(order)
+        row[:] = order
+    return orders
+
+
 class Listeners:
     """An estimator's callbacks, and the network they are shown."""
 
     def __init__(self, estimator: Any, model: Model):
-        self._callbacks = tuple(estimator.callbacks or ())
         self._model = model
-        self._network = network_of(model) if self._callbacks else None
+        self._network = network_of(model) if estimator.callbacks else None
+        self._callbacks = bind(estimator.callbacks, self._network) if self._network else ()
 
-    def tell(self, estimator: Any) -> None:
-        """Call them at the end of an epoch."""
+    def say_stop(self, estimator: Any) -> bool:
+        """Call them all at the end of an epoch; True if one of them ends training."""
         if self._network is None:
-            return
+            return False
         self._network.parameters[:] = self._model.parameters
         logs = {"loss": estimator.loss_}
         if estimator.validation_scores_:
             logs["val_score"] = estimator.validation_scores_[-1]
-        for callback in self._callbacks:
-            callback.on_epoch_end(self._network, estimator.n_iter_, logs)
+        stops = [callback(estimator.n_iter_, logs) for callback in self._callbacks]  # call all
+        return any(stops)

@@ -74,7 +74,7 @@ class _FastPerceptron(BaseEstimator):
                 f"got {type(estimator).__name__}"
             )
         new = cls()
-        new.__setstate__({**vars(new), **copy.deepcopy(estimator.__getstate__())})
+        new.__setstate__({**vars(new), **copy.deepcopy(vars(estimator))})
         return new
 
     def to_sklearn(self) -> Any:

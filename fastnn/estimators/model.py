@@ -15,7 +15,7 @@ from fastnn.losses import get_loss
 from fastnn.network import Network
 
 #: The engine of all estimators.
-ENGINE = "numpy"
+ENGINE = "numba"
 
 #: Rows of a sparse matrix that are made dense at once for a prediction.
 SPARSE_BLOCK = 4096
