@@ -43,7 +43,7 @@ class TrainingBar:
         losses = ""
         if history.loss:
             shown = {**history.logs_to_show(), "rate": history.learning_rate[-1]}
-            losses = "  ".join(f"{name} {value:.6g}" for name, value in shown.items())
+            losses = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
         seconds = self._progress.tasks[0].elapsed or 0.0
         rate = epochs_done * self._samples_per_epoch / seconds if seconds > 0 else 0.0
         self._progress.update(
@@ -53,12 +53,13 @@ class TrainingBar:
 
 def _new_progress() -> Progress:
     from rich import progress
+    from rich.table import Column
 
     return progress.Progress(
-        progress.TextColumn("epoch"),
         progress.MofNCompleteColumn(),
-        progress.BarColumn(bar_width=24),
-        progress.TextColumn("{task.fields[losses]}"),
+        progress.BarColumn(bar_width=12),
+        # The only column that may be broken into lines where the terminal is narrow.
+        progress.TextColumn("{task.fields[losses]}", table_column=Column(no_wrap=False)),
         progress.TextColumn("{task.fields[speed]}"),
         progress.TimeRemainingColumn(elapsed_when_finished=True),
     )

@@ -1,0 +1,236 @@
+"""What ``fit`` calls after each epoch."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from helpers import random_state
+
+import fastnn
+from fastnn import training
+
+
+def data(n=20):
+    rng = np.random.default_rng([7, n])
+    X = rng.uniform(-1, 1, (n, 2))
+    return X, np.sin(3 * X[:, 0]) * X[:, 1]
+
+
+def make(engine="numpy"):
+    rng = np.random.default_rng(11)
+    return fastnn.Network([2, 4, 1], engine=engine, seed=rng), rng
+
+
+class Calling:
+    """A callback made of a function."""
+
+    def __init__(self, function):
+        self.on_epoch_end = function
+
+
+def test_a_callback_sees_each_epoch_as_it_ends(engine):
+    net, _ = make(engine)
+    twin, _ = make(engine)
+    seen = []
+
+    def look(network, epoch, logs):
+        assert network is net
+        assert network.history.epochs == epoch
+        assert network.history.stop_reason == "running"
+        seen.append((epoch, logs, network.parameters.tobytes()))
+
+    history = net.fit(
+        *data(), epochs=4, validation_data=data(9), metrics=["r2"], callbacks=[Calling(look)]
+    )
+    assert history is net.history
+    for k, (epoch, logs, parameters) in enumerate(seen):
+        twin.fit(*data())
+        assert epoch == k + 1
+        assert parameters == twin.parameters.tobytes()
+        assert logs == {
+            "loss": history.loss[k],
+            "val_loss": history.val_loss[k],
+            "val_r2": history.metrics["val_r2"][k],
+            "learning_rate": 0.01,
+        }
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("slicing", [{}, {"_GRAIN": 1 << 40}, {"PIECE_SECONDS": 1e-12}])
+def test_callbacks_change_no_bit(engine, monkeypatch, slicing):
+    plain, plain_rng = make(engine)
+    expected = plain.fit(*data(150), epochs=5, batch_size=7)
+    for name, value in slicing.items():
+        monkeypatch.setattr(training, name, value)
+    net, rng = make(engine)
+    epochs = []
+    callback = Calling(lambda network, epoch, logs: epochs.append(epoch))
+    history = net.fit(*data(150), epochs=5, batch_size=7, callbacks=(callback,))
+    assert epochs == [1, 2, 3, 4, 5]
+    assert history.loss == expected.loss
+    assert net.parameters.tobytes() == plain.parameters.tobytes()
+    assert random_state(rng) == random_state(plain_rng)
+
+
+@pytest.mark.parametrize("answer", [True, np.True_])
+def test_true_stops_after_all_callbacks_were_called(engine, answer):
+    net, rng = make(engine)
+    called = []
+    callbacks = [
+        Calling(lambda network, epoch, logs: answer if epoch == 3 else None),
+        Calling(lambda network, epoch, logs: called.append(epoch)),
+    ]
+    history = net.fit(*data(), epochs=9, callbacks=callbacks)
+    assert (history.epochs, history.stop_reason) == (3, "callback")
+    assert called == [1, 2, 3]
+    twin, twin_rng = make(engine)
+    twin.fit(*data(), epochs=3)
+    assert net.parameters.tobytes() == twin.parameters.tobytes()
+    assert random_state(rng) == random_state(twin_rng)
+
+
+def test_a_callback_that_raises_leaves_network_and_history_whole(engine):
+    def fail(network, epoch, logs):
+        if epoch == 3:
+            raise RuntimeError("full disk")
+
+    net, rng = make(engine)
+    with pytest.raises(RuntimeError, match="full disk"):
+        net.fit(*data(), epochs=9, callbacks=[Calling(fail)])
+    twin, twin_rng = make(engine)
+    expected = twin.fit(*data(), epochs=3)
+    assert (net.history.epochs, net.history.stop_reason) == (3, "error")
+    assert net.history.loss == expected.loss
+    assert net.history.seconds > 0
+    assert net.parameters.tobytes() == twin.parameters.tobytes()
+    assert random_state(rng) == random_state(twin_rng)
+    assert net.fit(*data(), epochs=2).loss == twin.fit(*data(), epochs=2).loss
+
+
+def test_callbacks_see_the_epoch_that_stops_training_early():
+    net, _ = make()
+    epochs = []
+    history = net.fit(
+        *data(), epochs=50, learning_rate=0.01, early_stopping=fastnn.EarlyStopping(min_delta=1.0),
+        callbacks=[Calling(lambda network, epoch, logs: epochs.append(epoch))],
+    )  # fmt: skip
+    assert history.stop_reason == "early stopping"
+    assert epochs == list(range(1, history.epochs + 1))
+
+
+def test_a_diverging_epoch_is_not_called_back_and_the_history_tells():
+    net, _ = make()
+    epochs = []
+    callback = Calling(lambda network, epoch, logs: epochs.append(epoch))
+    with pytest.raises(fastnn.TrainingDivergedError) as error:
+        net.fit(*data(), epochs=500, learning_rate=1e5, callbacks=[callback])
+    assert epochs == list(range(1, error.value.epoch))
+    assert (net.history.epochs, net.history.stop_reason) == (len(epochs), "diverged")
+
+
+def test_a_network_has_no_history_before_it_is_trained():
+    assert make()[0].history is None
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        (print, r"callbacks must be a list of callbacks, got <built-in"),
+        ("abc", r"callbacks must be a list of callbacks, got 'abc'"),
+        ([print], r"callbacks\[0\] must be an object with a method on_epoch_end"),
+        ([Calling(print), Calling], r"callbacks\[1\] must be an object with a method"),
+        ([Calling(None)], r"callbacks\[0\] must be an object with a method"),
+    ],
+)
+def test_bad_callbacks(callbacks, message):
+    net, rng = make()
+    before = net.parameters.tobytes(), random_state(rng)
+    with pytest.raises(TypeError, match=message):
+        net.fit(*data(), callbacks=callbacks)
+    assert (net.parameters.tobytes(), random_state(rng)) == before
+
+
+# Checkpoints.
+
+
+class Saving:
+    """A stand-in for a network that notes where it was saved."""
+
+    def __init__(self):
+        self.paths = []
+
+    def save(self, path):
+        self.paths.append(str(path))
+
+
+def saved(checkpoint, courses):
+    """For each epoch of the logs, the names of the files written."""
+    net = Saving()
+    lengths = [0]
+    for epoch, values in enumerate(zip(*courses.values(), strict=True), start=1):
+        logs = dict(zip(courses, values, strict=True))
+        assert checkpoint.on_epoch_end(net, epoch, logs) is None
+        lengths.append(len(net.paths))
+    return [net.paths[a:b] for a, b in itertools.pairwise(lengths)]
+
+
+LOSS = {"loss": [3.0, 2.0, 2.5, 2.0, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "courses", "epochs"),
+    [
+        ({}, LOSS, [1, 2, 3, 4, 5]),
+        ({"every": 2}, LOSS, [2, 4]),
+        ({"best_only": True}, LOSS, [1, 2, 5]),
+        ({"best_only": True, "every": 3}, {"loss": [1.0, 1, 3, 1, 1, 2]}, [3, 6]),
+        ({"best_only": True}, LOSS | {"val_loss": [3.0, 4, 1, 2, 2]}, [1, 3]),
+        ({"best_only": True, "monitor": "loss"}, LOSS | {"val_loss": [3.0, 4, 1, 2, 2]}, [1, 2, 5]),
+        ({"best_only": True, "monitor": "val_accuracy"}, {"val_accuracy": [0.5, 0.25, 0.75]},
+         [1, 3]),
+        ({"best_only": True, "monitor": "gain", "mode": "max"}, {"gain": [0.5, 0.25, 0.75]},
+         [1, 3]),
+    ],
+)  # fmt: skip
+def test_when_a_checkpoint_is_written(settings, courses, epochs):
+    files = saved(fastnn.Checkpoint("net", **settings), courses)
+    assert [epoch for epoch, names in enumerate(files, start=1) if names == ["net"]] == epochs
+    assert sum(map(len, files)) == len(epochs)
+
+
+def test_epoch_and_logs_in_the_path_of_a_checkpoint():
+    checkpoint = fastnn.Checkpoint("net-{epoch:03d}-{loss:.1f}.npz", every=5)
+    assert saved(checkpoint, LOSS)[4] == ["net-005-1.0.npz"]
+
+
+def test_a_checkpoint_of_a_real_fit_can_be_gone_on_from(engine, tmp_path):
+    net, _ = make(engine)
+    path = tmp_path / "net.fastnn"
+    net.fit(*data(), epochs=5, callbacks=[fastnn.Checkpoint(path, every=3)])
+    twin = fastnn.load(path)
+    again = twin.fit(*data(), epochs=2)
+    assert twin.parameters.tobytes() == net.parameters.tobytes()
+    assert again.loss == net.history.loss[3:]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "message"),
+    [
+        ({"path": 3}, TypeError, r"path must be a string or a path, got 3"),
+        ({"monitor": 3}, TypeError, r"monitor must be a string"),
+        ({"mode": "up"}, ValueError, r"mode='up' is not known"),
+        ({"every": 0}, ValueError, r"every must be at least 1, got 0"),
+        ({"best_only": 1}, TypeError, r"best_only must be True or False"),
+    ],
+)
+def test_bad_settings_of_a_checkpoint(settings, kind, message):
+    with pytest.raises(kind, match=message):
+        fastnn.Checkpoint(**{"path": "net"} | settings)
+
+
+def test_a_checkpoint_by_what_is_not_computed_is_refused():
+    checkpoint = fastnn.Checkpoint("net", monitor="val_los", best_only=True)
+    with pytest.raises(ValueError, match=r"monitor='val_los' is not known. Did you mean 'val_loss"):
+        checkpoint.on_epoch_end(Saving(), 1, {"loss": 1.0, "val_loss": 2.0})
