@@ -1,0 +1,82 @@
+"""Kernels of the optimisers' rules against the NumPy engine: paths, widths, remainders, cuts."""
+
+import os
+
+import numpy as np
+import pytest
+from problems import check_training, make_problem, orders, with_rule
+
+import fastnn
+from fastnn.kernels import engine
+
+SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100)
+MOMENTUM, ADAM = fastnn.SGD(momentum=0.9), fastnn.Adam()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_width_with_one_output(width):
+    for sizes in ([1, width, 1], [3, width, 1]):
+        problem = make_problem(sizes, "half_squared_error", "sigmoid")
+        check_training(with_rule(problem, MOMENTUM), 1, shuffled=True)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_width_with_everything(width):
+    problem = make_problem([3, width, width, 4], "cross_entropy", "silu")
+    problem = with_rule(problem, ADAM, everything=True)
+    check_training(problem, 1, shuffled=True)
+    check_training(problem, 7, shuffled=True)
+
+
+@pytest.mark.parametrize("n", WIDTHS)
+def test_every_number_of_samples(n):
+    problem = make_problem([3, 9, 4], "cross_entropy", "silu", n=n)
+    problem = with_rule(problem, ADAM, everything=True)
+    for batch_size in {1, min(4, n), n}:
+        check_training(problem, batch_size, shuffled=False)
+
+
+@pytest.mark.skipif(SMALL, reason="too long in plain Python")
+@pytest.mark.parametrize("n", [255, 256, 257, 700])
+def test_batches_larger_than_a_block(n):
+    problem = make_problem([3, 9, 4], "cross_entropy", "silu", n=n)
+    check_training(with_rule(problem, ADAM, everything=True), n, shuffled=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "optimizer", [MOMENTUM, ADAM, fastnn.RMSprop(), fastnn.Adagrad(), fastnn.AdamW()]
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_every_rule_in_either_precision(optimizer, dtype, batch_size):
+    problem = make_problem([3, 9, 1], "half_squared_error", "tanh", dtype=dtype)
+    check_training(with_rule(problem, optimizer), batch_size, shuffled=True)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_cuts_change_no_bit(batch_size):
+    problem = make_problem([3, 9, 4], "cross_entropy", "silu")
+    problem = with_rule(problem, ADAM, everything=True)
+    rates, order = np.array([0.1, 0.3]), orders(23, 2, shuffled=True)
+    whole = problem.train(engine, batch_size, order, rates)
+    cut = problem.train(engine, batch_size, order, rates, cuts=(5, 10, 20))
+    assert whole[0].tobytes() == cut[0].tobytes()
+    np.testing.assert_allclose(whole[1], cut[1], rtol=1e-14)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_what_is_in_scratch_memory_changes_no_bit(batch_size, everything, monkeypatch):
+    sizes = [3, 9, 4] if everything else [3, 9, 1]
+    loss, activation = ("cross_entropy", "silu") if everything else ("half_squared_error", "tanh")
+    problem = with_rule(make_problem(sizes, loss, activation), ADAM, everything)
+    results = []
+    for content in (np.nan, 0.0):
+        monkeypatch.setattr(
+            engine, "new_scratch", lambda n, arch, c=content: np.full(n, c, arch.dtype)
+        )
+        results.append(problem.train(engine, batch_size, orders(23, 2, True), np.full(2, 0.1)))
+    assert results[0][0].tobytes() == results[1][0].tobytes()
+    assert results[0][1].tobytes() == results[1][1].tobytes()
