@@ -10,12 +10,30 @@ Vector = list[float]
 Matrix = list[Vector]
 
 
-# Functions of one number.
-
-
-def sigmoid(z: float) -> float:
+def sigmoid(z: Vector) -> Vector:
     """1 / (1 + e^-z), as e^z where e^-z would overflow."""
-    return 1.0 / (1.0 + exp(-z)) if z > -700.0 else exp(z)
+    return [1.0 / (1.0 + exp(-z_j)) if z_j > -700.0 else exp(z_j) for z_j in z]
+
+
+def silu(z: Vector) -> Vector:
+    """z sigmoid(z)."""
+    return [z_j * s_j for z_j, s_j in zip(z, sigmoid(z), strict=True)]
+
+
+def silu_slope(z: Vector, a: Vector) -> Vector:
+    """s + a (1 - s), s = sigmoid(z)."""
+    return [s_j + a_j * (1.0 - s_j) for s_j, a_j in zip(sigmoid(z), a, strict=True)]
+
+
+def softmax(z: Vector) -> Vector:
+    """e^z_j / Σ_k e^z_k; the largest z is taken off first, so that nothing overflows."""
+    top = max(z)
+    exps = [exp(z_j - top) for z_j in z]
+    total = sum(exps)
+    return [e / total for e in exps]
+
+
+# Functions of one number.
 
 
 def exp_or_infinity(z: float) -> float:
@@ -33,12 +51,6 @@ def softplus(z: float) -> float:
     return max(z, 0.0) + log1p(exp(-abs(z)))
 
 
-def silu_slope(z: float, a: float) -> float:
-    """s + a (1 - s), s = sigmoid(z)."""
-    s = sigmoid(z)
-    return s + a * (1.0 - s)
-
-
 def normal_cdf(z: float) -> float:
     """Φ(z) = ½ (1 + erf(z/√2)), by way of erfc, which is exact for negative z too."""
     return 0.5 * erfc(-z / sqrt(2.0))
@@ -47,14 +59,6 @@ def normal_cdf(z: float) -> float:
 def gelu_slope(z: float, a: float) -> float:
     """Φ(z) + z e^(-z²/2) / √(2π)."""
     return normal_cdf(z) + z * exp(-0.5 * z * z) / sqrt(2.0 * pi)
-
-
-def softmax(z: Vector) -> Vector:
-    """e^z_j / Σ_k e^z_k; the largest z is taken off first, so that nothing overflows."""
-    top = max(z)
-    exps = [exp(z_j - top) for z_j in z]
-    total = sum(exps)
-    return [e / total for e in exps]
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,7 @@ def _each(value: Callable[[float], float], slope: Callable[[float, float], float
 
 ACTIVATIONS = {
     "identity": Function(lambda z: z, lambda z, a: [1.0] * len(z)),
-    "sigmoid": Function(
-        lambda z: [sigmoid(z_j) for z_j in z], lambda z, a: [a_j * (1.0 - a_j) for a_j in a]
-    ),
+    "sigmoid": Function(sigmoid, lambda z, a: [a_j * (1.0 - a_j) for a_j in a]),
     "tanh": Function(
         lambda z: [tanh(z_j) for z_j in z], lambda z, a: [1.0 - a_j * a_j for a_j in a]
     ),
@@ -93,8 +95,8 @@ ACTIVATIONS = {
         lambda z: SELU_SCALE * (z if z > 0.0 else SELU_ALPHA * expm1(z)),
         lambda z, a: SELU_SCALE if z > 0.0 else a + SELU_SCALE * SELU_ALPHA,
     ),
-    "softplus": _each(softplus, lambda z, a: sigmoid(z)),
-    "silu": _each(lambda z: z * sigmoid(z), silu_slope),
+    "softplus": Function(lambda z: [softplus(z_j) for z_j in z], lambda z, a: sigmoid(z)),
+    "silu": Function(silu, silu_slope),
     "gelu": _each(lambda z: z * normal_cdf(z), gelu_slope),
     "hard_tanh": _each(
         lambda z: min(max(z, -1.0), 1.0), lambda z, a: 1.0 if -1.0 < z < 1.0 else 0.0
