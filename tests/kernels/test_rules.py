@@ -7,10 +7,19 @@ import pytest
 from problems import check_training, make_problem, orders, with_rule
 
 import fastnn
+from fastnn.activations import ACTIVATIONS
 from fastnn.kernels import engine
+from fastnn.losses import LOSSES
 
 SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100)
+
+
+def unless_small(mark):
+    """The mark, or none in plain Python, where nothing is compiled."""
+    return (lambda function: function) if SMALL else mark
+
+
 MOMENTUM, ADAM = fastnn.SGD(momentum=0.9), fastnn.Adam()
 
 
@@ -44,9 +53,31 @@ def test_batches_larger_than_a_block(n):
     check_training(with_rule(problem, ADAM, everything=True), n, shuffled=True)
 
 
-@pytest.mark.slow
+FUNCTIONS = [
+    *((name, "squared_error") for name, row in ACTIVATIONS.items() if not row.output_only),
+    *(("tanh", name) for name, row in LOSSES.items() if row.targets in ("real", "unit")),
+]
+
+
+@pytest.mark.skipif(not SMALL, reason="compiled, each is trained with in tests/test_torch.py")
+@pytest.mark.parametrize(("activation", "loss"), FUNCTIONS)
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_every_function_as_plain_python(activation, loss, batch_size):
+    problem = make_problem([2, 3, 2], loss, activation, n=9)
+    check_training(with_rule(problem, MOMENTUM, everything=True), batch_size, shuffled=True)
+
+
+@unless_small(pytest.mark.slow)
 @pytest.mark.parametrize(
-    "optimizer", [MOMENTUM, ADAM, fastnn.RMSprop(), fastnn.Adagrad(), fastnn.AdamW()]
+    "optimizer",
+    [
+        MOMENTUM,
+        fastnn.SGD(momentum=0.9, nesterov=True),
+        ADAM,
+        fastnn.RMSprop(),
+        fastnn.Adagrad(),
+        fastnn.AdamW(),
+    ],
 )
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("batch_size", [1, 7])
