@@ -1,7 +1,8 @@
 """The network that a user holds: checks input, keeps the parameters, hands work to an engine."""
 
+import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from fastnn.random_state import dropout_key
 from fastnn.schedules import Schedule
 from fastnn.scoring import Scores
 from fastnn.stopping import EarlyStopping
+from fastnn.streams import Chunk, Chunks, StreamRun, Updater, passes
 from fastnn.training import Job, train
 
 
@@ -128,12 +130,14 @@ class Network:
         self._optimizer: Optimizer = SGD()
         self._state = State.new(parameters, self._optimizer)
         self._predictor: Predictor | None = None
+        self._updater: Updater | None = None  # of the last `partial_fit`, which asked for:
+        self._asked: tuple[Any, ...] = ()
         #: The history of the last ``fit``, also while it runs; None before the first.
         self.history: History | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: everything but the compiled function."""
-        return {**self.__dict__, "_predictor": None}
+        return {**self.__dict__, "_predictor": None, "_updater": None}
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -293,6 +297,145 @@ class Network:
             return self._minimise(job, lbfgs)
         self.history = History()
         return train(job, self._state_for(job.plan.optimizer), self._rng, self.history)
+
+    def fit_stream(
+        self,
+        chunks: Chunks,
+        *,
+        epochs: int = 1,
+        batch_size: int | None = 32,
+        learning_rate: float | Schedule | None = None,
+        optimizer: str | Optimizer = "sgd",
+        shuffle: bool = True,
+        progress: bool = False,
+    ) -> History:
+        """Train on chunks of samples as they come, in the memory of one chunk.
+
+        Each chunk counts as an epoch: for the history, for schedules, for the order of its
+        samples. With ``shuffle=False`` and chunks that are whole batches, the parameters are those
+        of one epoch of `fit` on all the samples, to the bit.
+
+        Parameters
+        ----------
+        chunks : iterable of (X, y) or (X, y, sample_weight), or function that returns one
+            May be endless: Ctrl-C ends training. Each part is as in `fit`.
+        epochs : int
+            How often to go through the chunks. For more than once they must be a list or the like,
+            or a function that returns a new iterator each time.
+        batch_size : int, optional
+            Samples per update, within a chunk; None for one update per chunk.
+        learning_rate, optimizer
+            As in `fit`, except for L-BFGS.
+        shuffle : bool
+            Take the samples of each chunk in a random order.
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        History
+            With one entry for each chunk, as for an epoch of `fit`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the argument or the number of the chunk, counted from 1. What was learned from
+            the chunks before stays.
+        TrainingDivergedError
+            As in `fit`, with the number of the chunk as its epoch; the network is that of
+            before the chunk.
+        """
+        epochs = validation.integer(epochs, "epochs", 1)
+        rule = get_optimizer(optimizer, learning_rate)
+        if batch_size is not None:
+            validation.integer(batch_size, "batch_size", 1)
+        validation.boolean(shuffle, "shuffle")
+        every_chunk = passes(chunks, epochs)
+        validation.finite_parameters(self.parameters)
+        self.history = History()
+        numbers = itertools.count(1)
+
+        def job_of(chunk: Chunk) -> Job:
+            k = next(numbers)
+            X, y, *weights = chunk
+            names = (f"X of chunk {k}", f"y of chunk {k}")
+            samples = self._samples(X, y, names, *weights)
+            plan = self._plan(_batch_size(batch_size, len(samples)), rule)
+            return Job(
+                self._architecture, get_engine(self._engine_name), samples, None, plan,
+                epochs=1, shuffle=shuffle, early_stopping=None, progress=False,
+            )  # fmt: skip
+
+        total = epochs * len(chunks) if isinstance(chunks, Sized) else None
+        run = StreamRun(self._state_for(rule), self._rng, self.history, total)
+        run.train(every_chunk, job_of, validation.boolean(progress, "progress"))
+        return self.history
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        learning_rate: float | Schedule | None = None,
+        optimizer: str | Optimizer | None = None,
+        sample_weight: Any = None,
+    ) -> float:
+        """Make one update from all the given samples: often a single one, of a stream.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`; a single sample is ``X`` of shape (1, n_inputs).
+        learning_rate, optimizer
+            As in `fit`, except for L-BFGS. By default the optimiser of the last update goes on,
+            with its learning rate; a new network has SGD. A call is an update, and no epoch.
+        sample_weight : array-like, shape (n,), optional
+            As in `fit`.
+
+        Returns
+        -------
+        float
+            The loss on the samples before the update.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the argument, what came and what was expected; the network is unchanged.
+        TrainingDivergedError
+            If the loss or a parameter is no longer finite, with the number of the update as its
+            epoch; the network is that of before the update.
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> net = fastnn.Network([1, 1], seed=0)
+        >>> for x in range(200):
+        ...     loss = net.partial_fit([[x % 2]], [3 * (x % 2) + 1], learning_rate=0.5)
+        >>> net.predict([[0], [1]]).round(3).ravel()
+        array([1., 4.])
+        """
+        architecture = self._architecture
+        samples = self._samples(X, y, sample_weight=sample_weight).for_loss(architecture)
+        asked = (optimizer, learning_rate, len(samples), samples.weights is None)
+        updater = self._updater
+        if updater is None or asked != self._asked or updater.optimizer is not self._optimizer:
+            updater = self._new_updater(samples, optimizer, learning_rate)
+            self._updater, self._asked = updater, asked
+        return updater.update(self._state, samples)
+
+    def _new_updater(self, samples: Samples, optimizer: Any, learning_rate: Any) -> Updater:
+        if optimizer is not None:
+            rule = get_optimizer(optimizer, learning_rate)
+        elif learning_rate is not None:
+            rule = replace(self._optimizer, learning_rate=learning_rate)
+        else:
+            rule = self._optimizer
+        validation.finite_parameters(self.parameters)
+        engine = get_engine(self._engine_name)
+        plan = self._plan(len(samples), rule)
+        updater = Updater(self._architecture, engine, samples, plan)
+        self._state_for(rule)
+        return updater
 
     def predict(self, X: Any) -> np.ndarray:
         """Outputs of the network for each row of *X*.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class TrainingBar:
     """Epochs, losses, rate, samples per second and time left; does nothing unless *enabled*."""
 
-    def __init__(self, enabled: bool, epochs: int, samples_per_epoch: int):
+    def __init__(self, enabled: bool, epochs: int | None, samples_per_epoch: int):
         self._epochs = epochs
         self._samples_per_epoch = samples_per_epoch
         self._progress: Progress | None = _new_progress() if enabled else None

@@ -1,0 +1,288 @@
+"""Training from streams: chunks, and single updates."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import signal
+import tracemalloc
+
+import numpy as np
+import pytest
+from helpers import data_for, random_state, unchanged
+
+import fastnn
+
+X, Y = data_for("squared_error", 24, 3, 2)
+WEIGHTS = np.arange(24) % 3 + 0.5
+RULES = {
+    "sgd": fastnn.SGD(0.1),
+    "momentum": fastnn.SGD(0.1, momentum=0.9),
+    "adam": fastnn.Adam(0.02),
+}
+
+
+def network(engine="numpy", **options):
+    return fastnn.Network([3, 4, 2], activation="tanh", seed=4, engine=engine, **options)
+
+
+def chunks(size=8):
+    return [(X[k : k + size], Y[k : k + size]) for k in range(0, 24, size)]
+
+
+def bits(net):
+    state = net._state
+    return [
+        state.parameters.tobytes(), state.moments.tobytes(), state.updates.tolist(),
+        random_state(net._rng),
+    ]  # fmt: skip
+
+
+# --- fit_stream ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_chunks_of_whole_batches_are_one_epoch(engine, rule, batch_size):
+    options = {"batch_size": batch_size, "optimizer": RULES[rule], "shuffle": False}
+    streamed, whole = network(engine), network(engine)
+    history = streamed.fit_stream(iter(chunks()), **options)
+    epoch = whole.fit(X, Y, **options)
+    assert bits(streamed) == bits(whole)
+    assert history.epochs == 3
+    assert np.mean(history.loss) == pytest.approx(epoch.loss[0], rel=1e-12)
+
+
+def test_each_chunk_is_an_epoch_of_fit():
+    streamed, by_hand = network(dropout=0.3, l2=0.01), network(dropout=0.3, l2=0.01)
+    history = streamed.fit_stream(chunks(10), epochs=2, optimizer="adam", batch_size=3)
+    losses = [
+        by_hand.fit(*chunk, optimizer="adam", batch_size=3).loss[0]
+        for _ in range(2)
+        for chunk in chunks(10)
+    ]
+    assert bits(streamed) == bits(by_hand)
+    assert history.loss == losses
+    assert history.learning_rate == [0.001] * 6
+    assert history.stop_reason == "completed"
+    assert streamed.history is history
+
+
+def test_a_function_gives_the_chunks_of_each_pass():
+    streamed, listed = network(), network()
+    streamed.fit_stream(lambda: iter(chunks()), epochs=3)
+    listed.fit_stream(chunks(), epochs=3)
+    assert bits(streamed) == bits(listed)
+
+
+def test_chunks_may_have_weights_and_any_size():
+    streamed, by_hand = network(), network()
+    pieces = [(X[:5], Y[:5], WEIGHTS[:5]), (X[5:6], Y[5:6]), (X[6:], Y[6:], WEIGHTS[6:])]
+    streamed.fit_stream(pieces, batch_size=4)
+    for x, y, *weights in pieces:
+        by_hand.fit(x, y, batch_size=4, sample_weight=weights[0] if weights else None)
+    assert bits(streamed) == bits(by_hand)
+
+
+def test_schedules_count_chunks():
+    history = network().fit_stream(chunks(), learning_rate=fastnn.StepDecay(0.8, 2, 0.5))
+    assert history.learning_rate == [0.8, 0.8, 0.4]
+
+
+def test_the_memory_is_that_of_a_chunk():
+    rows = 20_000  # 480 kB of X
+
+    def stream(count):
+        for k in range(count):
+            yield np.full((rows, 3), k % 2), np.zeros((rows, 2))
+
+    def peak(count):
+        tracemalloc.start()
+        network().fit_stream(stream(count), batch_size=5000)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(1)  # what is imported and cached
+    assert peak(12) < peak(2) + 100_000
+
+
+def test_ctrl_c_while_a_chunk_is_made_ends_an_endless_stream(default_ctrl_c):
+    def endless():
+        for k in itertools.count():
+            if k == 5:
+                signal.raise_signal(signal.SIGINT)
+            yield chunks()[k % 3]
+
+    net = network()
+    history = net.fit_stream(endless())
+    assert (history.stop_reason, history.epochs) == ("interrupted", 5)
+    assert np.isfinite(net.parameters).all()
+
+
+def test_a_stream_that_fails_leaves_network_and_history_whole():
+    def failing():
+        yield from chunks()
+        raise OSError("no more")
+
+    net, other = network(), network()
+    with pytest.raises(OSError, match="no more"):
+        net.fit_stream(failing())
+    other.fit_stream(chunks())
+    assert bits(net) == bits(other)
+    assert (net.history.stop_reason, net.history.epochs) == ("error", 3)
+
+
+def test_divergence_names_the_chunk_and_keeps_what_was_before():
+    net, other = network(), network()
+    bad = (np.full((4, 3), 1e160), np.full((4, 2), 1e200))
+    with pytest.raises(fastnn.TrainingDivergedError, match="epoch 2") as caught:
+        net.fit_stream([chunks()[0], bad])
+    other.fit_stream(chunks()[:1])
+    assert caught.value.epoch == 2
+    assert net.parameters.tobytes() == other.parameters.tobytes()
+    assert (net.history.stop_reason, net.history.epochs) == ("diverged", 1)
+
+
+def test_a_bad_chunk_is_named_and_what_was_before_stays():
+    net, other = network(), network()
+    with pytest.raises(ValueError, match=r"X of chunk 2 must have shape \(n_samples, 3\)"):
+        net.fit_stream([chunks()[0], (X[:, :2], Y)])
+    other.fit_stream(chunks()[:1])
+    assert bits(net) == bits(other)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "error", "message"),
+    [
+        (3, {}, TypeError, "chunks must be an iterable"),
+        (iter([]), {"epochs": 2}, ValueError, "gone through again"),
+        ([], {}, ValueError, "chunks were empty"),
+        ([X], {}, TypeError, r"must be \(X, y\) or \(X, y, sample_weight\), got ndarray"),
+        ([(X,)], {}, TypeError, r"must be \(X, y\)"),
+        (chunks(), {"epochs": 0}, ValueError, "epochs must be at least 1"),
+        (chunks(), {"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        (chunks(), {"optimizer": "lbfgs"}, ValueError, "needs all samples at once"),
+        (chunks(), {"optimizer": fastnn.LBFGS()}, ValueError, "needs all samples at once"),
+        (chunks(), {"shuffle": 1}, TypeError, "shuffle must be True or False"),
+        (chunks(), {"progress": 1}, TypeError, "progress must be True or False"),
+    ],
+)
+def test_bad_arguments_of_fit_stream_are_named(given, options, error, message):
+    net = network()
+    with unchanged(net, net._rng), pytest.raises(error, match=message):
+        net.fit_stream(given, **options)
+
+
+def test_progress_is_shown(capsys):
+    network().fit_stream(iter(chunks()), progress=True)
+    assert "3" in capsys.readouterr().out
+
+
+# --- partial_fit --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_updates_from_single_samples_are_an_epoch_of_fit(engine, rule):
+    single, whole = network(engine), network(engine)
+    losses = [
+        single.partial_fit(x[np.newaxis], y[np.newaxis], optimizer=RULES[rule])
+        for x, y in zip(X, Y, strict=True)
+    ]
+    history = whole.fit(X, Y, batch_size=1, shuffle=False, optimizer=RULES[rule])
+    assert bits(single) == bits(whole)
+    assert np.mean(losses) == pytest.approx(history.loss[0], rel=1e-12)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_updates_from_several_samples_are_batches_of_fit(engine, reduction):
+    single = network(engine, reduction=reduction, l2=0.01, dropout=0.3)
+    whole = network(engine, reduction=reduction, l2=0.01, dropout=0.3)
+    losses = [single.partial_fit(*chunk, learning_rate=0.05) for chunk in chunks()]
+    history = whole.fit(X, Y, batch_size=8, shuffle=False, learning_rate=0.05)
+    np.testing.assert_allclose(single.parameters, whole.parameters, rtol=1e-12)
+    assert np.mean(losses) == pytest.approx(history.loss[0], rel=1e-12)
+
+
+def test_the_loss_is_that_before_the_update():
+    net = network(l2=0.1)
+    for chunk in chunks():
+        before = net.loss_and_gradient(*chunk)[0]
+        assert net.partial_fit(*chunk) == pytest.approx(before, rel=1e-12)
+
+
+def test_weights_count():
+    net, whole = network(), network()
+    net.partial_fit(X, Y, sample_weight=WEIGHTS)
+    net.partial_fit(X, Y)
+    whole.fit(X, Y, batch_size=None, sample_weight=WEIGHTS)
+    whole.fit(X, Y, batch_size=None)
+    assert bits(net) == bits(whole)
+
+
+def test_it_goes_on_with_the_last_optimiser():
+    net, other = network(), network()
+    for each in (net, other):
+        each.fit(X, Y, batch_size=None, optimizer=RULES["adam"])
+    net.partial_fit(X, Y)
+    other.partial_fit(X, Y, optimizer=RULES["adam"])
+    assert bits(net) == bits(other)
+
+
+def test_changed_arguments_are_followed():
+    net, other = network(), network()
+    for rate, rows in [(0.1, 4), (0.1, 4), (0.2, 4), (0.2, 6), (0.1, 4)]:
+        net.partial_fit(X[:rows], Y[:rows], learning_rate=rate)
+        other.fit(X[:rows], Y[:rows], batch_size=None, learning_rate=rate)
+    assert net.parameters.tobytes() == other.parameters.tobytes()
+    net.fit(X, Y, optimizer="adam", batch_size=None)
+    other.fit(X, Y, optimizer="adam", batch_size=None)
+    net.partial_fit(X[:4], Y[:4])
+    other.fit(X[:4], Y[:4], optimizer="adam", batch_size=None)
+    assert net.parameters.tobytes() == other.parameters.tobytes()
+
+
+def test_a_schedule_counts_updates():
+    schedule = fastnn.StepDecay(0.8, step_size=1, factor=0.5, per="update")
+    net, other = network(), network()
+    for k in range(3):
+        net.partial_fit(X, Y, learning_rate=schedule)
+        other.partial_fit(X, Y, learning_rate=0.8 * 0.5**k)
+    np.testing.assert_allclose(net.parameters, other.parameters, rtol=1e-12)
+
+
+def test_a_copy_goes_on():
+    net = network()
+    net.partial_fit(X, Y, optimizer="adam")
+    twin = pickle.loads(pickle.dumps(net))
+    for each in (net, twin):
+        each.partial_fit(X, Y, optimizer="adam")
+    assert bits(twin) == bits(net)
+    net.reset_optimizer().partial_fit(X, Y)
+    assert net._state.updates == 1
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_update_that_diverges_is_taken_back(engine, rule):
+    net = network(engine)
+    net.partial_fit(X[:2], Y[:2], optimizer=RULES[rule])
+    before = bits(net)
+    with pytest.raises(fastnn.TrainingDivergedError, match="epoch 2"):
+        net.partial_fit(np.full((2, 3), 1e160), np.full((2, 2), 1e200), optimizer=RULES[rule])
+    assert bits(net) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        (([1, 2, 3], [[1, 2]]), {}, ValueError, r"pass X.reshape\(1, -1\)"),
+        ((X, Y[:3]), {}, ValueError, "y must have one entry per sample"),
+        ((X, Y), {"optimizer": "lbfgs"}, ValueError, "needs all samples at once"),
+        ((X, Y), {"learning_rate": -1}, ValueError, "learning_rate must be above 0"),
+        ((X, Y), {"sample_weight": [1]}, ValueError, "sample_weight must have shape"),
+    ],
+)
+def test_bad_arguments_of_partial_fit_are_named(arguments, options, error, message):
+    net = network()
+    with unchanged(net, net._rng), pytest.raises(error, match=message):
+        net.partial_fit(*arguments, **options)
