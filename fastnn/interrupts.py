@@ -16,11 +16,27 @@ from typing import Any
 import numpy as np
 
 #: Seconds after Ctrl-C until work that may be given up is given up.
-PATIENCE_SECONDS = 0.1
+PATIENCE_SECONDS = 0.07
 
 
 class Interrupted(KeyboardInterrupt):
     """Work was given up because of a Ctrl-C that has waited for long enough."""
+
+
+class _Breakable:
+    """Lets an exception end the block: `Interrupted`, or KeyboardInterrupt by a second Ctrl-C.
+
+    What the block has done until then must be undone, or do no harm.
+    """
+
+    def __init__(self) -> None:
+        self.now = False
+
+    def __enter__(self) -> None:
+        self.now = True
+
+    def __exit__(self, *_error: object) -> None:
+        self.now = False
 
 
 class Interrupts:
@@ -29,7 +45,7 @@ class Interrupts:
     def __init__(self, listening: bool):
         self.listening = listening
         self._presses = 0
-        self._breakable = False
+        self._breakable = _Breakable()
         self._overdue = False
         self._closed = False
         self._lock = threading.Lock()
@@ -39,17 +55,9 @@ class Interrupts:
         """Whether Ctrl-C was pressed."""
         return self._presses > 0
 
-    @contextmanager
-    def breakable(self) -> Iterator[None]:
-        """Let an exception end the block: `Interrupted`, or KeyboardInterrupt by a second Ctrl-C.
-
-        What the block has done until then must be undone, or do no harm.
-        """
-        self._breakable = True
-        try:
-            yield
-        finally:
-            self._breakable = False
+    def breakable(self) -> _Breakable:
+        """A context manager: its block may be ended by Ctrl-C."""
+        return self._breakable
 
     def wait_for(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Do *work* in another thread, so that Ctrl-C can be answered meanwhile.
@@ -93,8 +101,8 @@ class Interrupts:
                 # this runs, may hold.
                 _thread.start_new_thread(self._remind, ())
                 return
-        if self._breakable:
-            self._breakable = False
+        if self._breakable.now:
+            self._breakable.now = False
             raise Interrupted if reminded else KeyboardInterrupt
 
     def _remind(self) -> None:
@@ -119,8 +127,8 @@ class Interrupts:
 def remember_interrupt() -> Iterator[Interrupts]:
     """Yield what tells whether Ctrl-C was pressed inside the ``with`` block.
 
-    The first Ctrl-C is only remembered, unless the block is in a `Interrupts.breakable` part that
-    takes too long. Where Python does not let us listen (outside the main thread), or where
+    The first Ctrl-C is only remembered, unless an `Interrupts.breakable` part of the block takes
+    too long. Where Python does not let us listen (outside the main thread), or where
     somebody else already listens, nothing changes.
     """
     ours_to_take = (

@@ -287,7 +287,8 @@ class _Run:
         """The values of each epoch of *piece* by name."""
         losses = (piece.loss_sums + piece.penalty_sums) / self._loss_divisor()
         course = {"loss": losses, "learning_rate": piece.rates[:, -1]}
-        return course | dict(zip(self._score_names, scores.T, strict=False))
+        course.update(zip(self._score_names, scores.T, strict=False))
+        return course
 
     def _loss_divisor(self) -> float:
         """What an epoch's sum of sample losses is divided by."""
