@@ -414,14 +414,18 @@ class Network:
         >>> net.predict([[0], [1]]).round(3).ravel()
         array([1., 4.])
         """
-        architecture = self._architecture
-        samples = self._samples(X, y, sample_weight=sample_weight).for_loss(architecture)
-        asked = (optimizer, learning_rate, len(samples), samples.weights is None)
         updater = self._updater
+        asked = (optimizer, learning_rate)
         if updater is None or asked != self._asked or updater.optimizer is not self._optimizer:
+            updater = None
+        elif sample_weight is None and updater.takes(X, y):
+            return updater.update(self._state)
+        samples = self._samples(X, y, sample_weight=sample_weight).for_loss(self._architecture)
+        if updater is None or not updater.has_place_for(samples):
             updater = self._new_updater(samples, optimizer, learning_rate)
             self._updater, self._asked = updater, asked
-        return updater.update(self._state, samples)
+        updater.take(samples)
+        return updater.update(self._state)
 
     def _new_updater(self, samples: Samples, optimizer: Any, learning_rate: Any) -> Updater:
         if optimizer is not None:
@@ -431,9 +435,12 @@ class Network:
         else:
             rule = self._optimizer
         validation.finite_parameters(self.parameters)
-        engine = get_engine(self._engine_name)
-        plan = self._plan(len(samples), rule)
-        updater = Updater(self._architecture, engine, samples, plan)
+        updater = Updater(
+            self._architecture,
+            get_engine(self._engine_name),
+            samples,
+            self._plan(len(samples), rule),
+        )
         self._state_for(rule)
         return updater
 

@@ -5,6 +5,7 @@ training loop; what the optimiser remembers goes on from chunk to chunk.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -122,57 +123,95 @@ class StreamRun:
 
 
 class Updater:
-    """One update after another, each from *n_samples* rows, without setting up anything anew."""
+    """One update after another, each from *n_samples* rows, without setting up anything anew.
+
+    The trainer's samples are memory of the updater's own, which each update's rows are copied to.
+    """
 
     def __init__(self, architecture: Architecture, engine: Engine, samples: Samples, plan: Plan):
-        self._architecture = architecture
         self.optimizer = plan.optimizer
-        self._rows = [
-            None if rows is None else rows.copy()
-            for rows in (samples.X, samples.Y, samples.weights)
-        ]
-        X, Y, weights = (_read_only(rows) for rows in self._rows)
-        assert X is not None
-        assert Y is not None
-        self._trainer = engine.trainer(architecture, Samples(X, Y, weights), plan)
-        self._order = np.empty((0, len(X)), np.int64)
-        self._n = len(X)
+        self._scale = architecture.gradient_scale(len(samples))
+        self._any_targets = architecture.loss.targets == "real"
+        self._n = len(samples)
+        self._numbers = np.zeros(samples.X.size + samples.Y.size, architecture.dtype)
+        self._X = self._numbers[: samples.X.size].reshape(samples.X.shape)
+        self._Y = self._numbers[samples.X.size :].reshape(samples.Y.shape)
+        self._weights = None if samples.weights is None else samples.weights.copy()
+        mine = Samples(_read_only(self._X), _read_only(self._Y), self._weights)
+        self._trainer = engine.trainer(architecture, mine, plan)
+        order = np.empty((0, self._n), np.int64)
+        self._piece = Piece.of_epochs(np.zeros((1, 1)), order, self._n)
         self._before: State | None = None
 
-    def update(self, state: State, samples: Samples) -> float:
-        """Update *state* in place; the loss before the update.
+    def takes(self, X: Any, y: Any) -> bool:
+        """Take rows that need neither checks nor conversion, the short way; False: nothing taken.
+
+        Of targets with conditions, and of weights, it knows nothing.
+        """
+        if not (
+            self._any_targets
+            and self._weights is None
+            and type(X) is np.ndarray
+            and type(y) is np.ndarray
+            and X.shape == self._X.shape
+            and y.shape == self._Y.shape
+            and X.dtype == y.dtype == self._numbers.dtype
+        ):
+            return False
+        self._X[...] = X
+        self._Y[...] = y
+        with np.errstate(over="ignore", invalid="ignore"):
+            return isfinite(self._numbers.dot(self._numbers))
+
+    def has_place_for(self, samples: Samples) -> bool:
+        """Whether they are as many as the updater was made for, and weighted like them."""
+        return len(samples) == self._n and (samples.weights is None) == (self._weights is None)
+
+    def take(self, samples: Samples) -> None:
+        """Take rows that have been checked."""
+        self._X[...] = samples.X
+        self._Y[...] = samples.Y
+        if self._weights is not None:
+            self._weights[...] = samples.weights
+
+    def update(self, state: State) -> float:
+        """Update *state* in place with the rows taken; their loss before the update.
 
         Raises
         ------
         TrainingDivergedError
             If the loss or a parameter is no longer finite; *state* is as before then.
         """
-        for mine, given in zip(self._rows, (samples.X, samples.Y, samples.weights), strict=True):
-            if mine is not None:
-                mine[...] = given
         if self._before is None or self._before.moments.shape != state.moments.shape:
             self._before = state.copy()
         else:
             self._before.restore(state)
-        rates = rates_of_piece(self.optimizer.learning_rate, state, 1, 1)
-        piece = Piece.of_epochs(rates, self._order, self._n)
+        piece = self._piece
+        piece.rates[:] = rates_of_piece(self.optimizer.learning_rate, state, 1, 1)
+        piece.loss_sums[0] = piece.penalty_sums[0] = 0.0
         with np.errstate(all="ignore"):
             self._trainer.run(state, piece)
+            finite = _all_finite(state.parameters)
         state.steps[0] += 1
         loss = float(piece.loss_sums[0] + piece.penalty_sums[0])
-        if not (np.isfinite(loss) and np.isfinite(state.parameters).all()):
+        if not (finite and isfinite(loss)):
             updates = int(state.updates[0])
             state.restore(self._before)
-            schedule = self.optimizer.learning_rate
-            raise TrainingDivergedError(
-                updates, float(rates[0, 0]), schedule if isinstance(schedule, Schedule) else None
-            )
-        return loss * self._architecture.gradient_scale(self._n)
+            raise self._divergence(updates)
+        return loss * self._scale
+
+    def _divergence(self, update: int) -> TrainingDivergedError:
+        rate = self.optimizer.learning_rate
+        schedule = rate if isinstance(rate, Schedule) else None
+        return TrainingDivergedError(update, float(self._piece.rates[0, 0]), schedule)
 
 
-def _read_only(rows: np.ndarray | None) -> np.ndarray | None:
-    if rows is None:
-        return None
+def _all_finite(vector: np.ndarray) -> bool:
+    """Whether all numbers are finite; mostly from one product."""
+    return isfinite(vector.dot(vector)) or bool(np.isfinite(vector).all())
+
+
+def _read_only(rows: np.ndarray) -> np.ndarray:
     view = rows.view()
     view.flags.writeable = False
     return view

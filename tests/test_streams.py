@@ -279,10 +279,13 @@ def test_an_update_that_diverges_is_taken_back(engine, rule):
         ((X, Y[:3]), {}, ValueError, "y must have one entry per sample"),
         ((X, Y), {"optimizer": "lbfgs"}, ValueError, "needs all samples at once"),
         ((X, Y), {"learning_rate": -1}, ValueError, "learning_rate must be above 0"),
+        ((X * np.inf, Y), {}, ValueError, "X must be finite"),
         ((X, Y), {"sample_weight": [1]}, ValueError, "sample_weight must have shape"),
     ],
 )
 def test_bad_arguments_of_partial_fit_are_named(arguments, options, error, message):
     net = network()
-    with unchanged(net, net._rng), pytest.raises(error, match=message):
-        net.partial_fit(*arguments, **options)
+    for _ in range(2):  # before the first update, and where an update has been made ready
+        with unchanged(net, net._rng), pytest.raises(error, match=message):
+            net.partial_fit(*arguments, **options)
+        net.partial_fit(X, Y)
