@@ -98,11 +98,10 @@ def split_position(value: object, n_samples: int) -> int:
     split = real(value, "validation_split")
     if not 0.0 < split < 1.0:
         raise ValueError(f"validation_split must be between 0 and 1, got {value}")
-    remaining = math.floor(n_samples * (1.0 - split))
-    if not 0 < remaining < n_samples:
+    remaining = n_samples - math.ceil(n_samples * split)
+    if remaining == 0:
         raise ValueError(
-            f"validation_split={value} of {n_samples} samples leaves none for "
-            f"{'validation' if remaining else 'training'}"
+            f"validation_split={value} of {n_samples} samples leaves none for training"
         )
     return remaining
 

@@ -36,6 +36,13 @@ class Watching:
         self.array(parameters, self.dtype, writeable=True)
         assert parameters.shape == (architecture.n_parameters,)
 
+    def state(self, architecture, state):
+        self.parameters(architecture, state.parameters)
+        self.array(state.moments, self.dtype, writeable=True)
+        self.array(state.updates, np.int64, writeable=True)
+        assert state.moments.shape[1:] == state.parameters.shape
+        assert state.updates.shape == (1,)
+
     def samples(self, architecture, samples):
         self.array(samples.X, self.dtype, writeable=False)
         self.array(samples.Y, self.dtype, writeable=False)
@@ -48,8 +55,11 @@ class Watching:
         epochs, n = len(piece.rates), len(samples)
         self.array(piece.rates, np.float64, writeable=True)
         self.array(piece.loss_sums, np.float64, writeable=True)
+        self.array(piece.penalty_sums, np.float64, writeable=True)
         self.array(piece.order, np.int64, writeable=True)
-        assert piece.loss_sums.shape == (epochs,)
+        updates = -(-(piece.stop - piece.start) // batch_size)
+        assert piece.rates.shape in ((epochs, 1), (epochs, updates))
+        assert piece.loss_sums.shape == piece.penalty_sums.shape == (epochs,)
         assert piece.order.shape in ((epochs, n), (0, n))
         assert 0 <= piece.start < piece.stop <= n
         assert epochs == 1 or (piece.start, piece.stop) == (0, n)
@@ -67,7 +77,7 @@ class Watching:
 
         class Trainer:
             def run(self, state, piece):
-                watching.parameters(architecture, state.parameters)
+                watching.state(architecture, state)
                 watching.piece(samples, batch_size, piece)
                 inner.run(state, piece)
 
@@ -83,12 +93,23 @@ class Watching:
 
         return evaluate_watched
 
+    def predictor(self, architecture):
+        predict = vectors.predictor(architecture)
+
+        def predict_watched(parameters, X):
+            self.parameters(architecture, parameters)
+            self.array(X, self.dtype, writeable=False)
+            return predict(parameters, X)
+
+        return predict_watched
+
 
 @pytest.mark.parametrize("slicing", ["as it is", "64 rows a piece", "three epochs a piece"])
 @pytest.mark.parametrize(("dtype", "shuffle"), [("float64", True), ("float32", False)])
+@pytest.mark.parametrize("per", ["epoch", "update"])
 @pytest.mark.parametrize("batch_size", [1, 7, None])
 def test_what_reaches_an_engine_is_what_the_contract_says(
-    monkeypatch, batch_size, shuffle, slicing, dtype
+    monkeypatch, batch_size, per, shuffle, slicing, dtype
 ):
     """One array type each, whatever the user's arrays were: kernels are compiled only once."""
     for name, value in SLICINGS[slicing].items():
@@ -100,7 +121,8 @@ def test_what_reaches_an_engine_is_what_the_contract_says(
     net.fit(
         np.asfortranarray(X.astype(">f4")), y[::-1].tolist(), epochs=5, batch_size=batch_size,
         shuffle=shuffle, validation_data=(X[::3].astype(np.float32), y[::3]),
-        learning_rate=0.01, early_stopping=fastnn.EarlyStopping(patience=2),
+        optimizer="adam", learning_rate=fastnn.StepDecay(0.01, 2, per=per),
+        metrics=["r2"], early_stopping=fastnn.EarlyStopping(patience=2),
     )  # fmt: skip
     assert engine.pieces > 0
 

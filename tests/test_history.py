@@ -45,6 +45,38 @@ def test_repr_tells_the_end():
     assert "val_loss" not in repr(History(loss=[3.0]))
 
 
+def test_repr_tells_the_last_metrics():
+    history = History(loss=[3.0], metrics={"r2": [0.5], "auc": [0.75]}, learning_rate=[0.1])
+    assert "epochs=1, loss=3, r2=0.5, auc=0.75, seconds=0" in repr(history)
+
+
+def test_a_frame_has_a_row_per_epoch_and_a_column_per_value():
+    net = fastnn.Network([1, 2, 1], seed=1, engine="numpy")
+    history = net.fit(
+        [0, 1], [0, 1], epochs=3, validation_data=([0.5, 0.7], [0.5, 1]), metrics=["r2"],
+        learning_rate=fastnn.StepDecay(0.1, 2),
+    )  # fmt: skip
+    frame = history.to_pandas()
+    assert frame.index.tolist() == [1, 2, 3]
+    assert frame.index.name == "epoch"
+    assert {name: frame[name].tolist() for name in frame} == {
+        "loss": history.loss,
+        "val_loss": history.val_loss,
+        "val_r2": history.metrics["val_r2"],
+        "learning_rate": [0.1, 0.1, pytest.approx(0.01)],
+    }
+
+
+def test_a_frame_of_no_epochs():
+    assert History().to_pandas().shape[0] == 0
+
+
+def test_without_pandas_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        History(loss=[1.0]).to_pandas()
+
+
 def test_repr_of_an_empty_history():
     assert repr(History(stop_reason="interrupted")) == (
         "History(epochs=0, stop_reason='interrupted')"
@@ -55,7 +87,9 @@ def test_repr_of_an_empty_history():
     "how", [copy.deepcopy, lambda history: pickle.loads(pickle.dumps(history))]
 )
 def test_a_copy_is_equal_and_separate(how):
-    history = History([2.0, 1.0], [3.0, 2.0], 0.1, "early stopping", 2)
+    history = History(
+        [2.0, 1.0], [3.0, 2.0], 0.1, "early stopping", 2, {"val_r2": [0.5, 0.75]}, [0.1, 0.05]
+    )
     twin = how(history)
     assert twin == history
     twin.loss.append(0.0)

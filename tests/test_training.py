@@ -437,6 +437,75 @@ def test_a_rule_starts_afresh_in_each_fit(engine):
     assert net.fit([1.0], [1.0], epochs=5, early_stopping=rule).epochs == 5  # falls all the time
 
 
+# Targets, time, validation_split.
+
+
+@pytest.mark.parametrize("slicing", ["all in one piece", "64 rows a piece"])
+def test_training_stops_with_the_epoch_that_reaches_the_target(engine, monkeypatch, slicing):
+    full = full_course(engine)
+    target = sorted(full.val_loss)[3]
+    use(monkeypatch, slicing)
+    net, rng = make(engine)
+    rule = fastnn.EarlyStopping("val_loss", patience=None, target=target)
+    history = fit_noisily(net, early_stopping=rule)
+    epoch = next(e for e, loss in enumerate(full.val_loss, start=1) if loss <= target)
+    assert (history.epochs, history.stop_reason) == (epoch, "target reached")
+    twin, twin_rng = make(engine)
+    fit_noisily(twin, epochs=epoch)
+    assert state(net, rng) == state(twin, twin_rng)
+
+
+def test_training_stops_when_the_time_is_up(engine):
+    net, rng = make(engine)
+    rule = fastnn.EarlyStopping(patience=None, max_seconds=0.2)
+    history = net.fit(*regression(20), epochs=10**9, early_stopping=rule)
+    assert history.stop_reason == "time limit"
+    assert history.seconds >= 0.2
+    twin, twin_rng = make(engine)
+    twin.fit(*regression(20), epochs=history.epochs)
+    assert state(net, rng) == state(twin, twin_rng)
+
+
+@pytest.mark.parametrize(("split", "remaining"), [(0.25, 15), (0.33, 13), (0.8, 4), (1e-3, 19)])
+def test_validation_split_holds_out_the_last_rows(engine, split, remaining):
+    X, y = regression(20)
+    net, rng = make(engine)
+    history = net.fit(X, y, epochs=3, validation_split=split)
+    twin, twin_rng = make(engine)
+    again = twin.fit(
+        X[:remaining], y[:remaining], epochs=3, validation_data=(X[remaining:], y[remaining:])
+    )
+    assert history.loss == again.loss
+    assert history.val_loss == again.val_loss
+    assert state(net, rng) == state(twin, twin_rng)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation_split": 0.0}, r"validation_split must be between 0 and 1, got 0\.0"),
+        ({"validation_split": 1}, r"validation_split must be between 0 and 1, got 1"),
+        ({"validation_split": 0.99}, r"of 10 samples leaves none for training"),
+        ({"validation_split": 0.5, "validation_data": ([[0, 0]], [0])}, r"give one of the two"),
+    ],
+)
+def test_bad_validation_splits(options, message):
+    net, rng = make("numpy")
+    before = state(net, rng)
+    with pytest.raises(ValueError, match=message):
+        net.fit(*regression(10), **options)
+    assert state(net, rng) == before
+
+
+def test_the_history_tells_how_training_goes_while_it_runs(engine):
+    net, _ = make(engine)
+    assert net.history is None
+    history = net.fit(*regression(10), epochs=3, learning_rate=0.5)
+    assert net.history is history
+    assert history.learning_rate == [0.5] * 3
+    assert history.metrics == {}
+
+
 # Divergence.
 
 RATE_TOO_HIGH = 3.0
