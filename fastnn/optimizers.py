@@ -12,8 +12,8 @@ torch.optim, PyTorch 2.13):
               p -= r / (1 - beta_1ᵗ) m / (√v / √(1 - beta_2ᵗ) + epsilon). With *plain epsilon*
               instead: p -= r √(1 - beta_2ᵗ) / (1 - beta_1ᵗ) m / (√v + epsilon)
 
-To add one, add a class here and a rule in ``reference/loops.py``, ``reference/vectors.py`` and
-``kernels/updates.py``.
+To add one, add a class here and a rule in ``reference/loops_updates.py``,
+``reference/vectors_updates.py`` and ``kernels/updates.py``.
 """
 
 from dataclasses import dataclass, field

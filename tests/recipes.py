@@ -22,13 +22,15 @@ from fastnn.reference.random import uniforms
 N = 15
 HIDDEN_SIZES = (4, 3, 5)
 
+#: With epsilons against which a gradient of 0 that rounding has made 1e-17 does not count: divided
+#: by its own root, the step would be anything.
 OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": fastnn.SGD(0.05),
     "decay": fastnn.SGD(0.05, weight_decay=0.1),
     "momentum": fastnn.SGD(0.02, momentum=0.9),
     "nesterov": fastnn.SGD(0.02, momentum=0.8, nesterov=True, weight_decay=0.05),
-    "rmsprop": fastnn.RMSprop(0.01, rho=0.95),
-    "adagrad": fastnn.Adagrad(0.05),
+    "rmsprop": fastnn.RMSprop(0.01, rho=0.95, epsilon=1e-6),
+    "adagrad": fastnn.Adagrad(0.05, epsilon=1e-6),
     "adam": fastnn.Adam(0.02, beta_1=0.8, beta_2=0.99, epsilon=1e-6),
     "adamw": fastnn.AdamW(0.02, weight_decay=0.1),
 }

@@ -215,8 +215,9 @@ class _Trainer:
         factors = plans.factors(architecture, self._plan, len(batch), sum(_weights(batch)))
         p = model.to_flat()
         g = [factors.gradient * g_k for g_k in gradient.to_flat()]
-        penalty = updates.penalty(p, architecture) if plans.has_penalty(architecture) else 0.0
+        penalty = 0.0
         if plans.has_penalty(architecture):
+            penalty = updates.penalty(p, architecture)
             updates.add_penalty_gradient(g, p, architecture, factors.penalty_gradient)
         if optimizer.clip_value is not None:
             updates.clip_value(g, optimizer.clip_value)

@@ -14,10 +14,12 @@ from fastnn.architecture import Architecture
 from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State
 from fastnn.reference import plans
 from fastnn.reference import vectors_updates as updates
-from fastnn.reference.vectors_functions import ACTIVATIONS, LOSSES, softmax
+from fastnn.reference.vectors_functions import ACTIVATIONS, CLIPPED, LOSSES, softmax
 
 #: Rows handled at once in `loss` and `loss_and_gradient`, so that memory stays bounded.
 BLOCK = 1024
+
+_LOSSES = {**LOSSES, **CLIPPED}
 
 
 class Model:
@@ -55,7 +57,7 @@ class Model:
 
     def sample_losses(self, Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
         """The loss of every sample, shape (b,), from the output layer's Z and A."""
-        return LOSSES[self.architecture.loss.name].value(Z, A, Y)
+        return _LOSSES[self.architecture.loss.name].value(Z, A, Y)
 
     def loss(self, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
         """The sum of the samples' losses, times their weights."""
@@ -76,7 +78,7 @@ class Model:
         X, Y, weights = samples
         inputs, sums, outputs = self.forward(X, kept)
         loss = self.architecture.loss
-        D = LOSSES[loss.name].gradient(outputs[-1], Y)
+        D = _LOSSES[loss.name].gradient(outputs[-1], Y)
         if weights is not None:
             D *= weights[:, None]
         if not loss.from_logits:

@@ -114,6 +114,22 @@ def cross_entropy(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
     return losses
 
 
+def clipped_binary_cross_entropy(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """See `fastnn.losses.CLIPPED`."""
+    epsilon = np.finfo(A.dtype).eps
+    losses: np.ndarray = -np.log(np.clip(np.where(Y > 0, A, 1 - A), epsilon, 1 - epsilon)).mean(
+        axis=1
+    )
+    return losses
+
+
+def clipped_cross_entropy(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """See `fastnn.losses.CLIPPED`; the rows of Y are one-hot."""
+    epsilon = np.finfo(A.dtype).eps
+    losses: np.ndarray = np.clip(cross_entropy(Z, A, Y), epsilon, -np.log(epsilon))
+    return losses
+
+
 def huber(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """(1/m) Σ ½ d² if |d| < 1 else |d| - ½, d = a - y."""
     D = np.abs(A - Y)
@@ -159,4 +175,10 @@ LOSSES = {
     "huber": LossFunction(huber, lambda A, Y: np.clip(A - Y, -1, 1) / Y.shape[1]),
     "poisson": LossFunction(poisson, lambda A, Y: (A - Y) / Y.shape[1]),
     "hinge": LossFunction(lambda Z, A, Y: np.maximum(1 - Y * A, 0).mean(axis=1), hinge_gradient),
+}
+CLIPPED = {
+    "clipped_binary_cross_entropy": LossFunction(
+        clipped_binary_cross_entropy, lambda A, Y: (A - Y) / Y.shape[1]
+    ),
+    "clipped_cross_entropy": LossFunction(clipped_cross_entropy, lambda A, Y: A - Y),
 }
