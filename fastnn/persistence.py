@@ -156,6 +156,8 @@ def load(path: str | os.PathLike[str]) -> Network:
         with open(name, "rb") as file:
             metadata, tensors = _read(file, os.fstat(file.fileno()).st_size)
         return _network(metadata, tensors)
+    except KeyError as error:
+        raise LoadError(name, f"it lacks {error}") from error
     except _BAD_CONTENT as error:
         raise LoadError(name, str(error) or type(error).__name__) from error
 
@@ -376,6 +378,8 @@ def _network(metadata: dict[str, str], tensors: Tensors) -> Network:
     _check_arguments(arguments, parameters)
     optimizer: Optimizer = _made(json.loads(metadata["optimizer"]), _OPTIMIZERS, "optimizer")
     random = json.loads(metadata["random"])
+    if not isinstance(random, dict):
+        raise ValueError("its random state is no JSON object")
     key = random.pop("dropout_key")
     if type(key) is not int or not 0 <= key < 2**64:
         raise ValueError("its dropout key is no number of 64 bits")

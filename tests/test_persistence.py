@@ -141,9 +141,20 @@ def test_a_generator_of_the_users_own_kind_is_refused(path):
     assert not path.exists()
 
 
-def test_schedules_are_saved(path):
+SCHEDULES = [
+    fastnn.StepDecay(0.8, step_size=2, factor=0.5),
+    fastnn.ExponentialDecay(0.1, 0.5, per="update"),
+    fastnn.InverseScaling(0.1),
+    fastnn.CosineDecay(0.1, 10),
+    fastnn.OneCycle(0.1, 10),
+    fastnn.ReduceOnPlateau(0.1, patience=1),
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
+def test_schedules_are_saved(path, schedule):
     net = network()
-    net.fit(X, Y, epochs=2, learning_rate=fastnn.StepDecay(0.8, step_size=2, factor=0.5))
+    net.fit(X, Y, epochs=4, learning_rate=schedule)
     net.save(path)
     assert bits(fastnn.load(path)) == bits(net)
 
@@ -339,6 +350,12 @@ def metadata_of(content):
 FORGERIES = {
     "a newer version": (lambda m: {"format_version": "2"}, "newer fastnn"),
     "another format": (lambda m: {"format": "pt"}, "not of fastnn"),
+    "no random state": (lambda m: {"random": "5"}, "no JSON object"),
+    "no dropout key": (lambda m: {"random": "{}"}, "lacks 'dropout_key'"),
+    "no JSON": (lambda m: {"optimizer": "SGD"}, "Expecting value"),
+    "a list of optimisers": (lambda m: {"optimizer": '{"kind": []}'}, "."),
+    "a number for a history": (lambda m: {"history": "5"}, "."),
+    "a list for a history": (lambda m: {"history": "[]"}, "."),
     "no network": (lambda m: {"network": "[]"}, "not described"),
     "nested JSON": (lambda m: {"network": "[" * 100_000}, "."),
     "huge layers": (
