@@ -1,11 +1,16 @@
-"""Training: per-sample SGD, full-batch gradient descent, mini-batches."""
+"""Training: per-sample SGD and other optimisers, full-batch gradient descent, mini-batches."""
 
-from bench.problems import FULL_BATCH, MINI_BATCH, PER_SAMPLE
+from bench.problems import BY_RULE, FULL_BATCH, MINI_BATCH, PER_SAMPLE
 from bench.rows import rows, run_network
 
 
 @rows("train", "per-sample SGD", PER_SAMPLE)
 def test_per_sample(benchmark, enter, cores, quick, problem, contestant):
+    run_network(benchmark, enter, cores, quick, "train", problem, contestant)
+
+
+@rows("train", "optimisers, sample by sample", BY_RULE)
+def test_by_rule(benchmark, enter, cores, quick, problem, contestant):
     run_network(benchmark, enter, cores, quick, "train", problem, contestant)
 
 

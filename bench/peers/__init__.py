@@ -15,7 +15,7 @@ The modules import what they need when they are asked for an entry, not before.
 import importlib
 from typing import Any
 
-from bench.contest import Entry
+from bench.contest import Entry, UnavailableError
 
 #: A contestant's name in results, its module here, and which variant of it.
 CONTESTANTS = {
@@ -36,6 +36,9 @@ CONTESTANTS = {
 }
 ENGINES = ("numba", "numpy", "python")
 
+#: Who trains by more rules than plain SGD.
+_ANY_RULE = ("numba", "numba-kernel", "numpy", "python", "torch")
+
 #: Who takes part in what. Who cannot do a problem, or is not installed, is skipped with a reason.
 OPERATIONS = {
     "train": tuple(name for name in CONTESTANTS if name != "onnxruntime"),
@@ -48,6 +51,8 @@ OPERATIONS = {
 
 def enter(contestant: str, operation: str, problem: Any) -> Entry:
     """Set *contestant* up for *operation* on *problem*; raises `UnavailableError`."""
+    if getattr(problem, "optimizer", "sgd") != "sgd" and contestant not in _ANY_RULE:
+        raise UnavailableError("only plain SGD is written for this contestant")
     module, variant = CONTESTANTS[contestant]
     make = getattr(importlib.import_module(f"bench.peers.{module}"), operation)
     return make(problem, variant)

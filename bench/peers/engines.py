@@ -22,7 +22,7 @@ def train(problem: Problem, engine: str) -> Entry:
     options: dict[str, Any] = {
         "epochs": problem.epochs,
         "batch_size": problem.batch,
-        "learning_rate": problem.rate,
+        "optimizer": problem.make_optimizer(),
         "shuffle": False,
     }
     return _entry(engine, lambda: net.fit(X, Y, **options), lambda: net.parameters)

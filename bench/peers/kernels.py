@@ -15,7 +15,7 @@ def train(problem: Problem, engine: str) -> Entry:
     """All epochs in one call."""
     net: fastnn.Network = problem.network(engine)
     samples = Samples(problem.X, problem.Y)
-    plan = Plan(problem.batch_size, fastnn.SGD(problem.rate))
+    plan = Plan(problem.batch_size, problem.make_optimizer())
     trainer = get_engine(engine).trainer(net._architecture, samples, plan)
     in_order = np.empty((0, problem.n), np.int64)
     piece = Piece.of_epochs(np.full((problem.epochs, 1), problem.rate), in_order, problem.n)

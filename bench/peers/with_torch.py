@@ -23,7 +23,7 @@ def _torch() -> Any:
 
 
 def train(problem: Problem, mode: str) -> Entry:
-    """Eager: a module and a fused SGD. Compiled: an update as one function."""
+    """Eager: a module and a fused optimiser. Compiled: an update as one function."""
     torch = _torch()
     X, Y = (_tensor(torch, a).split(problem.batch_size) for a in (problem.X, problem.Y))
     batches = list(zip(X, Y, strict=True))
@@ -31,7 +31,11 @@ def train(problem: Problem, mode: str) -> Entry:
     if mode == "compile":
         return _train_compiled(torch, problem, batches, params)
     flat = [p.requires_grad_() for layer in params for p in layer]
-    optimizer = torch.optim.SGD(flat, lr=problem.rate, fused=True)
+    if problem.optimizer == "adam":
+        optimizer = torch.optim.Adam(flat, lr=problem.rate, fused=True)
+    else:
+        momentum = 0.9 if problem.optimizer == "momentum" else 0.0
+        optimizer = torch.optim.SGD(flat, lr=problem.rate, momentum=momentum, fused=True)
 
     def run() -> None:
         for _ in range(problem.epochs):

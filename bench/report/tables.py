@@ -24,6 +24,10 @@ _UPDATE, _STEP = "one update", "one step"
 WORK = [
     ("1-128-1, sample by sample", _UPDATE, "per-sample SGD: 1-128-1, float64, per sample"),
     ("the same, float32", _UPDATE, "per-sample SGD: 1-128-1, float32, per sample"),
+    ("1-128-1, sample by sample, momentum", _UPDATE,
+     "optimisers, sample by sample: 1-128-1, float64, per sample, momentum"),
+    ("1-128-1, sample by sample, Adam", _UPDATE,
+     "optimisers, sample by sample: 1-128-1, float64, per sample, adam"),
     ("3-4-1, sample by sample", _UPDATE, "per-sample SGD: 3-4-1, float64, per sample"),
     ("784-128-10, sample by sample, float32", _UPDATE,
      "per-sample SGD: 784-128-10, float32, per sample"),
