@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -234,3 +238,23 @@ def test_a_checkpoint_by_what_is_not_computed_is_refused():
     checkpoint = fastnn.Checkpoint("net", monitor="val_los", best_only=True)
     with pytest.raises(ValueError, match=r"monitor='val_los' is not known. Did you mean 'val_loss"):
         checkpoint.on_epoch_end(Saving(), 1, {"loss": 1.0, "val_loss": 2.0})
+
+
+# Ctrl-C.
+
+
+@pytest.mark.usefixtures("default_ctrl_c")
+def test_ctrl_c_ends_a_callback_that_takes_long(engine):
+    """The epoch that the callback was called after stays."""
+    net, rng = make(engine)
+    slow = Calling(lambda network, epoch, logs: epoch == 2 and time.sleep(20))
+    press = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    press.start()
+    started = time.perf_counter()
+    history = net.fit(*data(), epochs=9, callbacks=[slow])
+    assert time.perf_counter() - started < 10  # 0.4 on a quiet machine
+    assert (history.epochs, history.stop_reason) == (2, "interrupted")
+    twin, twin_rng = make(engine)
+    twin.fit(*data(), epochs=2)
+    assert net.parameters.tobytes() == twin.parameters.tobytes()
+    assert random_state(rng) == random_state(twin_rng)

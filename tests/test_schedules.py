@@ -80,6 +80,55 @@ def test_rates_by_the_formula(schedule, formula):
     np.testing.assert_allclose(rates, [formula(t) for t in range(60)], rtol=1e-12, atol=1e-18)
 
 
+def torch_rates(torch, make_scheduler, values):
+    """The rates before each step of a scheduler of PyTorch."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.2)
+    scheduler = make_scheduler(torch.optim.lr_scheduler, optimizer)
+    rates = []
+    for value in values:
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step(*value)
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("schedule", "make_scheduler"),
+    [
+        (fastnn.StepDecay(0.2, 3, 0.7), lambda of, it: of.StepLR(it, 3, 0.7)),
+        (fastnn.ExponentialDecay(0.2, 0.9), lambda of, it: of.ExponentialLR(it, 0.9)),
+        (fastnn.CosineDecay(0.2, 50), lambda of, it: of.CosineAnnealingLR(it, 50)),
+        (fastnn.OneCycle(0.2, 51), lambda of, it: of.OneCycleLR(it, 0.2, 51)),
+        (fastnn.OneCycle(0.2, 60, 0.1, 5, 50),
+         lambda of, it: of.OneCycleLR(
+             it, 0.2, 60, pct_start=0.1, div_factor=5, final_div_factor=50)),
+    ],
+    ids=names,
+)  # fmt: skip
+def test_rates_against_pytorch(schedule, make_scheduler):
+    torch = pytest.importorskip("torch")
+    expected = torch_rates(torch, make_scheduler, [()] * 50)
+    np.testing.assert_allclose(schedule.rates(0, 50), expected, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("monitor", ["loss", "accuracy"])
+def test_plateaus_against_pytorch(monitor):
+    torch = pytest.importorskip("torch")
+    values = np.random.default_rng(3).normal(size=200).cumsum().round(1).tolist()
+    mode = "max" if monitor == "accuracy" else "min"
+    expected = torch_rates(
+        torch,
+        lambda of, it: of.ReduceLROnPlateau(
+            it, mode, 0.5, 4, threshold=0.25, threshold_mode="abs", min_lr=0.001, eps=0
+        ),
+        [(value,) for value in values],
+    )
+    schedule = fastnn.ReduceOnPlateau(0.2, monitor, 0.5, 4, 0.25, 0.001)
+    rates = [0.2, *course(schedule, values)[:-1]]
+    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+    assert rates[-1] == 0.001
+
+
 def test_the_cosines_end_where_they_say():
     cycle = fastnn.OneCycle(0.5, 100, pct_start=0.25, div_factor=10, final_div_factor=100)
     rates = cycle.rates(0, 101)
