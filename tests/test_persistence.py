@@ -7,10 +7,13 @@ import io
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,18 +249,30 @@ def test_bad_places_to_save_to_are_named(tmp_path):
         network().save(3)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_permission_denied_is_an_oserror(tmp_path, path):
-    network().save(path)
-    path.chmod(0)
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(PermissionError):
-            network().save(tmp_path / "other")
-        with pytest.raises(PermissionError):
-            fastnn.load(path)
-    finally:
-        tmp_path.chmod(0o700)
+@pytest.fixture
+def closed_directory():
+    """A directory that may not be written to, with a file that may not be read.
+
+    Root may do everything, so that it becomes somebody else in the meantime.
+    """
+    directory = Path(tempfile.mkdtemp())
+    network().save(directory / "net")
+    (directory / "net").chmod(0)
+    directory.chmod(0o555)
+    user = os.geteuid()
+    os.seteuid(65534 if user == 0 else user)
+    yield directory
+    os.seteuid(user)
+    directory.chmod(0o700)
+    shutil.rmtree(directory)
+
+
+def test_permission_denied_is_an_oserror(closed_directory):
+    with pytest.raises(PermissionError, match="other"):
+        network().save(closed_directory / "other")
+    with pytest.raises(PermissionError, match="net"):
+        fastnn.load(closed_directory / "net")
+    assert os.listdir(closed_directory) == ["net"]
 
 
 SAVE_IN_A_LOOP = """
