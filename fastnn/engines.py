@@ -50,7 +50,7 @@ class Plan:
        and its gradient, times b with reduction "mean"; as they are with "sum" or
        *penalty_per_batch*;
     3. with reduction "mean", the gradient is divided by b; with *divide_by_weights*, by the sum
-       of the batch's weights (without *scale*);
+       of the batch's weights (without *scale*), or by b if that is 0;
     4. ``optimizer.clip_value``, then ``clip_norm``, on the gradient of all parameters;
     5. the optimizer's update with the rate from `Piece`;
     6. `Architecture.max_norm`: the weights into each unit are scaled down to that norm.

@@ -63,7 +63,7 @@ def make_step(rule: int, extras: bool) -> Any:
                 times = n if options.mean and not options.penalty_per_batch else 1
                 penalty = times * _add_penalty(layers, p, g, options.l1, options.l2, times)
             if options.divide_by_weights:
-                scale = 1.0 / weight
+                scale = 1.0 / (weight if weight > 0.0 else n)
             _scale_and_limit(g, scale, options.clip_value, options.clip_norm)
             scale = 1.0
         update(p, g, moments, scale, rate, t, options.settings)
