@@ -43,7 +43,7 @@ class TrainingBar:
         losses = ""
         if history.loss:
             shown = {**history.logs_to_show(), "rate": history.learning_rate[-1]}
-            losses = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+            losses = "  ".join(f"{name}={value:.4g}" for name, value in shown.items())
         seconds = self._progress.tasks[0].elapsed or 0.0
         rate = epochs_done * self._samples_per_epoch / seconds if seconds > 0 else 0.0
         self._progress.update(
