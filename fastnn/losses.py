@@ -5,7 +5,7 @@ sums, where ``from_logits``) and targets y. ``reduction`` then takes the mean or
 samples. The gradient of every engine is the gradient of exactly this number.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastnn.names import find
 
@@ -61,6 +61,15 @@ LOSSES = {
              "signs", "identity", False),
     )
 }  # fmt: skip
+
+
+#: The cross-entropies as scikit-learn reports them, for its estimators alone: it takes the
+#: logarithms of probabilities clipped to [ε, 1 - ε], with the dtype's ε, but the gradient of the
+#: loss that is not clipped. Targets are 0 or 1. Not in the python engine.
+CLIPPED = {
+    name: replace(LOSSES[name], name=f"clipped_{name}", code=100 + LOSSES[name].code)
+    for name in ("binary_cross_entropy", "cross_entropy")
+}
 
 
 def get_loss(name: str) -> Loss:

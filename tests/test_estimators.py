@@ -206,6 +206,21 @@ def test_weights_that_sum_to_zero_are_refused_as_by_scikit_learn(solver):
     assert outcome.error[0] is ZeroDivisionError
 
 
+@pytest.mark.parametrize("task", ["classes", "binary", "multilabel"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch_size", [1, 30])
+def test_the_loss_of_hopeless_probabilities_is_clipped_as_scikit_learns(task, dtype, batch_size):
+    kind, X, y, _ = DATA[task]
+    params = {"solver": "sgd", "batch_size": batch_size, "learning_rate_init": 1e-4}
+    ours, theirs = both(
+        kind, lambda e: e.fit((300 * X).astype(dtype), y), **{**SMALL, **params, "max_iter": 5}
+    )
+    tolerance = 1e-4 if dtype == "float32" else 1e-6
+    np.testing.assert_allclose(
+        ours.estimator.loss_curve_, theirs.estimator.loss_curve_, rtol=tolerance
+    )
+
+
 @pytest.mark.parametrize("layers", [(), 5, [4, 3], (3, 4, 2)])
 def test_hidden_layers_may_be_given_in_any_way(layers):
     fit_both("classes", hidden_layer_sizes=layers)

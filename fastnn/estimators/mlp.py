@@ -213,7 +213,8 @@ class _FastPerceptron(BaseEstimator):
         """
         if self.callbacks or np.any(self.dropout):
             raise ValueError("dropout and callbacks need solver='sgd' or 'adam', got 'lbfgs'")
-        model = Model.of(self).of_dtype(np.float64)
+        model = Model.of(self)
+        model = model.of_dtype(np.result_type(X.dtype, model.architecture.dtype))
         if sample_weight is not None and sample_weight.sum() == 0:
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         loss_and_gradient = LossAndGradient(

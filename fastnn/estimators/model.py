@@ -11,7 +11,7 @@ from fastnn import validation
 from fastnn.activations import get_activation
 from fastnn.architecture import Architecture
 from fastnn.engines import Engine, Predictor, get_engine
-from fastnn.losses import get_loss
+from fastnn.losses import CLIPPED, LOSSES, Loss
 from fastnn.network import Network
 
 #: The engine of all estimators.
@@ -27,8 +27,7 @@ class Objective:
 
     Attributes
     ----------
-    loss : str
-        The name in `fastnn.losses`.
+    loss : Loss
     scale : float
         For `fastnn.engines.Plan`: the number of outputs where scikit-learn takes the sum over
         them and fastnn the mean.
@@ -37,7 +36,7 @@ class Objective:
         the one whose gradient it takes.
     """
 
-    loss: str
+    loss: Loss
     scale: float
     reported_divisor: int
 
@@ -46,10 +45,10 @@ def objective(estimator: Any) -> Objective:
     """The objective that belongs to an estimator's output activation."""
     n_outputs = estimator.n_outputs_
     return {
-        "softmax": Objective("cross_entropy", 1.0, 1),
-        "logistic": Objective("binary_cross_entropy", float(n_outputs), 1),
-        "exp": Objective("poisson", float(n_outputs), 1),
-        "identity": Objective("half_squared_error", 1.0, n_outputs),
+        "softmax": Objective(CLIPPED["cross_entropy"], 1.0, 1),
+        "logistic": Objective(CLIPPED["binary_cross_entropy"], float(n_outputs), 1),
+        "exp": Objective(LOSSES["poisson"], float(n_outputs), 1),
+        "identity": Objective(LOSSES["half_squared_error"], 1.0, n_outputs),
     }[estimator.out_activation_]
 
 
@@ -107,7 +106,7 @@ class Model:
         architecture = Architecture(
             sizes=sizes,
             activations=(*[hidden] * (len(sizes) - 2), output),
-            loss=get_loss(objective(estimator).loss),
+            loss=objective(estimator).loss,
             reduction="mean",
             bias=True,
             dtype=validation.float_dtype(np.result_type(*arrays)),
@@ -185,7 +184,7 @@ def network_of(model: Model) -> Network:
         architecture.sizes,
         activation=hidden,
         output_activation=output,
-        loss=architecture.loss.name,
+        loss=architecture.loss.name.removeprefix("clipped_"),
         initializer="zeros",
         seed=0,
         dtype=architecture.dtype,

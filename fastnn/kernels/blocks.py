@@ -22,7 +22,7 @@ from fastnn.kernels.activations import SLOPES, VALUES
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.losses import CROSS_ENTROPY, FROM_LOGITS, GRADIENTS, TERMS
+from fastnn.kernels.losses import FROM_LOGITS, GRADIENTS, OF_CLASSES, TERMS
 from fastnn.kernels.products import WHOLE_FROM, Matrix, inputs_at_once, multiply
 from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import make_activate, make_activate_and_keep, make_times_slope
@@ -261,25 +261,35 @@ def make_finish(output: int, loss: int, weighted: bool = False) -> Any:
     """
     if weighted:
         return _make_finish_weighted(output, loss)
-    return _finish_classes if loss == CROSS_ENTROPY else _make_finish_outputs(output, loss)
+    if loss in OF_CLASSES:
+        return _make_finish_classes(loss)
+    return _make_finish_outputs(output, loss)
 
 
-@inner
-def _finish_classes(Z, Y, D, n_out, n, scratch, weights):
-    log_total = scratch[:n]
-    softmax(Z, D, n_out, n, log_total, scratch[n : 2 * n])
-    loss = Z.dtype.type(0)
-    for j in range(n_out):
-        z, y, d = Z[j * n : (j + 1) * n], Y[j * n : (j + 1) * n], D[j * n : (j + 1) * n]
-        for s in range(n):
-            loss += y[s] * (log_total[s] - z[s])
-            d[s] -= y[s]
-    return loss
+@functools.cache
+def _make_finish_classes(loss: int) -> Any:
+    reported = OF_CLASSES[loss]
+
+    @inner
+    def finish_classes(Z, Y, D, n_out, n, scratch, weights):
+        log_total = scratch[:n]
+        softmax(Z, D, n_out, n, log_total, scratch[n : 2 * n])
+        loss = Z.dtype.type(0)
+        for j in range(n_out):
+            z, y, d = Z[j * n : (j + 1) * n], Y[j * n : (j + 1) * n], D[j * n : (j + 1) * n]
+            for s in range(n):
+                loss += y[s] * reported(log_total[s] - z[s])
+                d[s] -= y[s]
+        return loss
+
+    return finish_classes
 
 
 def _make_finish_weighted(output: int, loss: int) -> Any:
-    """Make it sample by sample's weight; classes by `_finish_classes`, once more for their loss."""
-    classes = loss == CROSS_ENTROPY
+    """Make it sample by sample's weight; classes once more for their loss."""
+    classes = loss in OF_CLASSES
+    finish_classes = _make_finish_classes(loss) if classes else None
+    reported = OF_CLASSES.get(loss)
     value, slope = (VALUES[0], SLOPES[0]) if classes else (VALUES[output], SLOPES[output])
     term, gradient = (TERMS[0], GRADIENTS[0]) if classes else (TERMS[loss], GRADIENTS[loss])
     from_logits = loss in FROM_LOGITS
@@ -287,13 +297,13 @@ def _make_finish_weighted(output: int, loss: int) -> Any:
     @inner
     def finish_weighted(Z, Y, D, n_out, n, scratch, weights):
         if classes:
-            _finish_classes(Z, Y, D, n_out, n, scratch, weights)
+            finish_classes(Z, Y, D, n_out, n, scratch, weights)
         total = Z.dtype.type(0)
         for j in range(n_out):
             z, y, d = Z[j * n : (j + 1) * n], Y[j * n : (j + 1) * n], D[j * n : (j + 1) * n]
             for s in range(n):
                 if classes:
-                    total += weights[s] * (y[s] * (scratch[s] - z[s]))
+                    total += weights[s] * (y[s] * reported(scratch[s] - z[s]))
                     d[s] *= weights[s]
                 else:
                     a = value(z[s])

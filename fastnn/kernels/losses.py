@@ -4,9 +4,16 @@ Each function takes the output's weighted sum z, its value a, its target y, and 
 of outputs m. Cross-entropy couples the outputs: see `fastnn.kernels.rows`.
 """
 
+import numpy as np
+
 from fastnn.kernels.elementary import exp, log, softplus
 from fastnn.kernels.jit import inner
-from fastnn.losses import LOSSES
+from fastnn.losses import CLIPPED, LOSSES
+
+#: The limits of a logarithm -log p with p clipped to [ε, 1 - ε]: ε and -log ε, by the dtype.
+_DOUBLE_EPSILON, _DOUBLE_LIMIT = 2.0**-52, 36.04365338911715
+_SINGLE_EPSILON, _SINGLE_LIMIT = 2.0**-23, 15.942385152878742
+_TINY = 1e-30  # above 0 in both dtypes
 
 
 @inner
@@ -33,6 +40,29 @@ def _twice_mean_difference(z, a, y, m):
 def _binary_cross_entropy(z, a, y, m):
     # log(1 + e^z) in two parts: for large z, one small number is left of two large ones.
     return (max(z, type(z)(0)) - y * z + softplus(-abs(z))) / type(a)(m)
+
+
+@inner
+def as_it_is(value):
+    """The loss of one class, not clipped."""
+    return value
+
+
+@inner
+def clipped(value):
+    """The loss of one class, of a clipped probability: see `fastnn.losses.CLIPPED`."""
+    if np.finfo(value).bits == 64:
+        return min(max(value, _DOUBLE_EPSILON), _DOUBLE_LIMIT)
+    return min(max(value, type(value)(_SINGLE_EPSILON)), type(value)(_SINGLE_LIMIT))
+
+
+@inner
+def _clipped_binary_cross_entropy(z, a, y, m):
+    # From the probability, rounded as exactly as SciPy does it, and 1 minus it: what rounding makes
+    # of the latter is a part of what scikit-learn reports.
+    one, e = type(z)(1), exp(-abs(z))
+    p = (one if z >= 0 else e) / (one + e)
+    return clipped(-log(max(p if y > 0 else one - p, type(z)(_TINY)))) / type(z)(m)
 
 
 @inner
@@ -93,5 +123,12 @@ FUNCTIONS = {
 #: By code, from `fastnn.losses.LOSSES`.
 TERMS = {LOSSES[name].code: term for name, (term, _) in FUNCTIONS.items()}
 GRADIENTS = {LOSSES[name].code: gradient for name, (_, gradient) in FUNCTIONS.items()}
-FROM_LOGITS = frozenset(loss.code for loss in LOSSES.values() if loss.from_logits)
+FROM_LOGITS = frozenset(
+    loss.code for loss in (*LOSSES.values(), *CLIPPED.values()) if loss.from_logits
+)
 CROSS_ENTROPY = LOSSES["cross_entropy"].code
+#: The losses that couple the outputs, and what becomes of the loss of each class.
+OF_CLASSES = {CROSS_ENTROPY: as_it_is, CLIPPED["cross_entropy"].code: clipped}
+
+TERMS[CLIPPED["binary_cross_entropy"].code] = _clipped_binary_cross_entropy
+GRADIENTS[CLIPPED["binary_cross_entropy"].code] = _mean_difference

@@ -15,7 +15,7 @@ from fastnn.activations import ACTIVATIONS
 from fastnn.kernels.activations import MIXED, SLOPES, VALUES
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner
-from fastnn.kernels.losses import CROSS_ENTROPY, FROM_LOGITS, GRADIENTS, TERMS
+from fastnn.kernels.losses import FROM_LOGITS, GRADIENTS, OF_CLASSES, TERMS
 from fastnn.kernels.random import uniform
 
 
@@ -227,18 +227,25 @@ def softmax(z_values, z, values, n):
 @functools.cache
 def make_finish(output: int, loss: int) -> Any:
     """Make the end of the forward pass: the outputs' a and d from their z; returns the loss."""
-    return _finish_classes if loss == CROSS_ENTROPY else _make_finish_outputs(output, loss)
+    if loss in OF_CLASSES:
+        return _make_finish_classes(loss)
+    return _make_finish_outputs(output, loss)
 
 
-@inner
-def _finish_classes(sums, values, gradients, z, n, Y, row):
-    log_total = softmax(sums, z, values, n)
-    loss = type(log_total)(0)
-    for j in range(n):
-        y = Y[row, j]
-        loss += y * (log_total - sums[z + j])
-        gradients[z + j] = values[z + j] - y
-    return loss
+def _make_finish_classes(loss: int) -> Any:
+    reported = OF_CLASSES[loss]
+
+    @inner
+    def finish_classes(sums, values, gradients, z, n, Y, row):
+        log_total = softmax(sums, z, values, n)
+        total = type(log_total)(0)
+        for j in range(n):
+            y = Y[row, j]
+            total += y * reported(log_total - sums[z + j])
+            gradients[z + j] = values[z + j] - y
+        return total
+
+    return finish_classes
 
 
 def _make_finish_outputs(output: int, loss: int) -> Any:
