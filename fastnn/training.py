@@ -225,13 +225,12 @@ class _Run:
         """The order of the rows in each epoch: the same draws, however many at a time."""
         if not self.job.shuffle or self.job.plan.batch_size >= self._n:
             return np.empty((0, self._n), np.int64)
-        in_order = np.tile(np.arange(self._n, dtype=np.int64), (epochs, 1))
-        if in_order.size < _MANY_ROWS or not self._interrupts.listening:
-            return self.rng.permuted(in_order, axis=1, out=in_order)
+        if epochs * self._n < _MANY_ROWS or not self._interrupts.listening:
+            return _permuted(self.rng, epochs, self._n)
         rng = copy.deepcopy(self.rng)  # this may be given up
-        self._interrupts.wait_for(lambda: rng.permuted(in_order, axis=1, out=in_order))
+        order: np.ndarray = self._interrupts.wait_for(_permuted, rng, epochs, self._n)
         self.rng.bit_generator.state = rng.bit_generator.state
-        return in_order
+        return order
 
     def _run(self, piece: Piece) -> np.ndarray:
         """Run *piece*; the scores after each epoch that it completes, shape (epochs, scores)."""
@@ -382,6 +381,12 @@ class _Run:
         history = self.history
         part = self._part.stop / self._n if self._part is not None else 0.0
         bar.show(history.epochs + part, history)
+
+
+def _permuted(rng: np.random.Generator, epochs: int, n: int) -> np.ndarray:
+    """Random orders of n rows, shape (epochs, n)."""
+    in_order = np.tile(np.arange(n, dtype=np.int64), (epochs, 1))
+    return rng.permuted(in_order, axis=1, out=in_order)
 
 
 def _reason_after(error: BaseException) -> str:
