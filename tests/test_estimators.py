@@ -215,7 +215,7 @@ def test_the_loss_of_hopeless_probabilities_is_clipped_as_scikit_learns(task, dt
     ours, theirs = both(
         kind, lambda e: e.fit((300 * X).astype(dtype), y), **{**SMALL, **params, "max_iter": 5}
     )
-    tolerance = 1e-4 if dtype == "float32" else 1e-6
+    tolerance = 1e-2 if dtype == "float32" else 1e-6  # 1 - p has few digits where p is near 1
     np.testing.assert_allclose(
         ours.estimator.loss_curve_, theirs.estimator.loss_curve_, rtol=tolerance
     )

@@ -4,7 +4,7 @@ They inherit constructor checks, validation, tags, metadata routing, start weigh
 Beyond scikit-learn's public names they rely on these private ones, in scikit-learn 1.7 to 1.9:
 
 * overridden: ``_fit``, ``_fit_stochastic``, ``_fit_lbfgs``, ``_loss_grad_lbfgs``,
-  ``_forward_pass_fast``;
+  ``_forward_pass_fast``, ``_predict``, ``_score``;
 * called: ``_update_no_improvement_count``; read: ``_label_binarizer``, ``_random_state``,
   ``_no_improvement_count``, ``_best_coefs``, ``_best_intercepts``, ``_optimizer``,
   ``_parameter_constraints``;
@@ -367,6 +367,13 @@ class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
         """The classes, overriding scikit-learn's method."""
         return self._labels(self._forward_pass_fast(X, check_input=check_input))
 
+    def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy for early stopping, overriding scikit-learn's method."""
+        predicted = self._predict(X, check_input=False)
+        if predicted.ndim > 1:
+            return super()._score(X, y, sample_weight=sample_weight)
+        return float(np.average(predicted == y, weights=sample_weight))
+
     def _labels(self, outputs: np.ndarray) -> np.ndarray:
         """What the label binariser's ``inverse_transform`` gives, without its checks."""
         classes = self._label_binarizer.classes_
@@ -474,3 +481,12 @@ class MLPRegressor(_FastPerceptron, neural_network.MLPRegressor):
         if outputs is None:
             return super().predict(X)
         return outputs.ravel() if self.n_outputs_ == 1 else outputs
+
+    def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R² for early stopping, overriding scikit-learn's method."""
+        outputs = self._forward_pass_fast(X, check_input=False)
+        weights = 1.0 if sample_weight is None else sample_weight[:, np.newaxis]
+        spread = np.sum(weights * (y - np.average(y, axis=0, weights=sample_weight)) ** 2, axis=0)
+        if not np.isfinite(outputs).all() or np.any(spread == 0):
+            return super()._score(X, y, sample_weight=sample_weight)
+        return float(np.mean(1 - np.sum(weights * (y - outputs) ** 2, axis=0) / spread))

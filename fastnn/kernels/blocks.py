@@ -288,8 +288,8 @@ def _make_finish_classes(loss: int) -> Any:
 def _make_finish_weighted(output: int, loss: int) -> Any:
     """Make it sample by sample's weight; classes once more for their loss."""
     classes = loss in OF_CLASSES
-    finish_classes = _make_finish_classes(loss) if classes else None
-    reported = OF_CLASSES.get(loss)
+    finish_classes: Any = _make_finish_classes(loss) if classes else None
+    reported: Any = OF_CLASSES.get(loss)
     value, slope = (VALUES[0], SLOPES[0]) if classes else (VALUES[output], SLOPES[output])
     term, gradient = (TERMS[0], GRADIENTS[0]) if classes else (TERMS[loss], GRADIENTS[loss])
     from_logits = loss in FROM_LOGITS
