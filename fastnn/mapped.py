@@ -11,6 +11,20 @@ import numpy as np
 
 #: Bytes read from a map between two times of letting go.
 RELEASE_BYTES = 64 << 20
+#: What becomes resident around a place that is read: Linux maps so much of what is in its cache.
+_AROUND_BYTES = 64 << 10
+
+
+def rows_between_releases(array: np.ndarray, shuffled: bool) -> int | None:
+    """How many rows of a mapped array may be read between two times of letting go; None: any.
+
+    In the order of the file it is the work between two times that counts; in a random order each
+    row brings its surroundings with it.
+    """
+    if not shuffled or _map_of(array) is None:
+        return None
+    row_bytes = array.nbytes // len(array)
+    return max(1, RELEASE_BYTES // (_AROUND_BYTES + row_bytes))
 
 
 def release_pages(array: np.ndarray) -> None:
@@ -18,10 +32,16 @@ def release_pages(array: np.ndarray) -> None:
 
     Private maps (mode "c") are left alone: their changes exist in memory only.
     """
+    owner = _map_of(array)
+    if owner is not None:
+        owner.madvise(mmap.MADV_DONTNEED)
+
+
+def _map_of(array: np.ndarray) -> mmap.mmap | None:
+    """The map that *array* is a view of, if there is one whose pages may be let go."""
     owner: object = array
     while isinstance(owner, np.ndarray):
         if isinstance(owner, np.memmap) and getattr(owner, "mode", "c") == "c":
-            return
+            return None
         owner = owner.base
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        owner.madvise(mmap.MADV_DONTNEED)
+    return owner if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None

@@ -7,6 +7,7 @@ training has to end inside a piece, the piece is taken back and run again up to 
 """
 
 import copy
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from fastnn.engines import Engine, Piece, Plan, Samples, State, get_engine
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.interrupts import Interrupted, Interrupts, remember_interrupt
-from fastnn.mapped import release_pages
+from fastnn.mapped import release_pages, rows_between_releases
 from fastnn.metrics import Metric
 from fastnn.progress import TrainingBar
 from fastnn.schedules import Schedule, rates_of_piece
@@ -87,14 +88,15 @@ class _Snapshot:
 
 
 class _Pace:
-    """How many rows make a piece, from how long the last one took."""
+    """How many rows make a piece, at most *most*, from how long the last one took."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         self.rows = _GRAIN
+        self._most = most or sys.maxsize
 
     def took(self, rows: int, seconds: float) -> None:
         wanted = rows * PIECE_SECONDS / max(seconds, 1e-7)
-        self.rows = int(max(1, min(wanted, 64 * self.rows)))
+        self.rows = int(max(1, min(wanted, 64 * self.rows, self._most)))
 
 
 class _Run:
@@ -115,7 +117,7 @@ class _Run:
         self._watch = Watch(job.early_stopping, job.learning_rate, scores.names)
         # A state, and how many epochs on is the best.
         self._best: tuple[_Snapshot, int] | None = None
-        self._pace = _Pace()
+        self._pace = _Pace(rows_between_releases(job.samples.X, job.shuffle))
         self._part: Piece | None = None  # the last piece, if it ended within an epoch
         self._epoch_start = self._snapshot()  # where the piece, or its epoch, began
         self._interrupts = Interrupts(listening=False)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.mapped import release_pages
+from fastnn.mapped import release_pages, rows_between_releases
 
 SHAPE = (16_384, 256)  # 32 MB of float64
 
@@ -65,3 +65,9 @@ def test_an_ordinary_array_is_left_alone():
     array = np.ones(3)
     release_pages(array)
     assert array.sum() == 3
+
+
+def test_rows_in_random_order_are_let_go_after_a_limited_number(mapped):
+    assert rows_between_releases(mapped("r"), shuffled=True) * (1 << 16) <= 64 << 20
+    assert rows_between_releases(mapped("r"), shuffled=False) is None
+    assert rows_between_releases(np.ones(SHAPE), shuffled=True) is None
