@@ -11,8 +11,10 @@ import numpy as np
 
 #: Bytes read from a map between two times of letting go.
 RELEASE_BYTES = 64 << 20
-#: What becomes resident around a place that is read: Linux maps so much of what is in its cache.
-_AROUND_BYTES = 64 << 10
+#: What becomes resident around a place that is read: Linux may keep a file in pages of this size.
+_AROUND_BYTES = 2 << 20
+#: Bytes that may become resident so between two times of letting go.
+_SCATTERED_BYTES = 128 << 20
 
 
 def rows_between_releases(array: np.ndarray, shuffled: bool) -> int | None:
@@ -24,7 +26,7 @@ def rows_between_releases(array: np.ndarray, shuffled: bool) -> int | None:
     if not shuffled or _map_of(array) is None:
         return None
     row_bytes = array.nbytes // len(array)
-    return max(1, RELEASE_BYTES // (_AROUND_BYTES + row_bytes))
+    return max(1, _SCATTERED_BYTES // (_AROUND_BYTES + row_bytes))
 
 
 def release_pages(array: np.ndarray) -> None:
