@@ -154,10 +154,10 @@ class Model:
         """The same for X, dense or sparse, of any numeric type; sparse X block by block.
 
         The outputs are of the type that NumPy takes for X and the parameters together. None also
-        if that is not float32 or float64.
+        if that is not float32 or float64, or if X does not have as many columns as are inputs.
         """
         dtype = np.result_type(X.dtype, self._dtype)
-        if dtype not in (np.float32, np.float64):
+        if dtype not in (np.float32, np.float64) or X.shape[1] != self._n_inputs:
             return None
         model = self.of_dtype(dtype)
         if hasattr(X, "toarray"):
