@@ -93,10 +93,10 @@ TASKS = [
         },
     ),
     Task(
-        "iris, lbfgs, 10 units",
+        "iris, lbfgs, 10 units, 50 iterations",  # after more, rounding would show
         "iris",
         "MLPClassifier",
-        {"hidden_layer_sizes": (10,), "solver": "lbfgs"},
+        {"hidden_layer_sizes": (10,), "solver": "lbfgs", "max_iter": 50},
     ),
 ]
 

@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse
+import sklearn
 from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_multilabel_classification
@@ -50,6 +51,7 @@ def _data():
 
 POISSON = {"loss": "poisson"}
 DATA = _data()
+THEIR_ENGINE = model.ENGINE
 SMALL = {"hidden_layer_sizes": (8,), "max_iter": 25, "random_state": 3}
 
 
@@ -295,6 +297,15 @@ def test_a_shared_random_state_is_left_as_scikit_learn_leaves_it(early_stopping)
             estimator.fit(*DATA["real"][1:3])
         after.append(rng.randint(1 << 30))
     assert after[0] == after[1]
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_users_get_the_jitted_engine_and_the_same_numbers(solver, monkeypatch):
+    monkeypatch.setattr(model, "ENGINE", THEIR_ENGINE)
+    assert THEIR_ENGINE == "numba"
+    ours, theirs = fit_both("classes", solver=solver)
+    row = DATA["classes"][1][:1]
+    assert ours.estimator.predict(row) == theirs.estimator.predict(row)
 
 
 # More than one fit
@@ -699,6 +710,21 @@ def test_more_activations_can_be_had(activation, solver):
 
 
 # Among others
+
+
+def test_sample_weights_are_routed_to_it():
+    _, X, y, _ = DATA["classes"]
+    weights = np.linspace(0.1, 2, N)
+    scores = []
+    for cls in TWINS["classifier"]:
+        with sklearn.config_context(enable_metadata_routing=True), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator = cls(**SMALL).set_fit_request(sample_weight=True)
+            estimator.set_score_request(sample_weight=True)
+            search = GridSearchCV(estimator, {"alpha": [1e-4, 1.0]}, cv=2)
+            search.fit(X, y, sample_weight=weights)
+        scores.append(search.cv_results_["mean_test_score"])
+    np.testing.assert_allclose(scores[0], scores[1])
 
 
 @pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
