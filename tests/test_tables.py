@@ -44,10 +44,6 @@ def test_aliases_stand_for_names_and_are_none_themselves():
     assert not set(ALIASES) & set(ACTIVATIONS)
 
 
-def test_no_code_is_the_one_for_mixed_activations():
-    assert jitted_activations.MIXED not in [row.code for row in ACTIVATIONS.values()]
-
-
 def test_losses_name_output_activations_and_targets_that_exist():
     for loss in LOSSES.values():
         assert loss.output_activation in ACTIVATIONS

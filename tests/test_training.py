@@ -796,12 +796,15 @@ def test_a_second_ctrl_c_at_once_raises_keyboard_interrupt(engine, monkeypatch):
         while not ended.wait(0.3):
             os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=press, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
+    def fit_pressed():
         try:
             fit()
         finally:
             ended.set()
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        fit_pressed()
     assert net.history.stop_reason == "interrupted"
     assert state(net, rng) == before
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

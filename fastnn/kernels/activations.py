@@ -2,15 +2,17 @@
 
 Only the slopes of `NEED_Z` look at z, so that others can do without it: they get a twice.
 
-A network whose hidden layers differ is compiled with the code `MIXED`, and its layers are told
-apart at run time.
+Kernels are compiled for the codes of a network's hidden layers, each once. Where there are several,
+the layers are told apart at run time.
 """
 
 from fastnn.activations import ACTIVATIONS, LEAK, SELU_ALPHA, SELU_SCALE
 from fastnn.kernels import elementary
 from fastnn.kernels.jit import inner
 
-MIXED = -1
+#: The codes of the hidden layers; (0,) where there are none.
+Codes = tuple[int, ...]
+
 _SELU_BELOW = SELU_SCALE * SELU_ALPHA
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.kernels.activations import Codes
 from fastnn.kernels.blocks import (
     BLOCK,
     WIDE_INPUT,
@@ -22,7 +23,7 @@ from fastnn.optimizers import RULES
 
 @functools.cache
 def make_batch_gradient(
-    hidden: int, output: int, loss: int, bias: bool, extras: bool, keeps: bool, drops: bool
+    hidden: Codes, output: int, loss: int, bias: bool, extras: bool, keeps: bool, drops: bool
 ) -> Any:
     """Make the sum of the losses of a batch, with ``into = scale * gradient + into``.
 
@@ -96,7 +97,7 @@ def _sum_of_weights(data, epoch, first, after):
 
 @functools.cache
 def make_train_batches(
-    hidden: int, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
     drops: bool,
 ) -> Any:  # fmt: skip
     """Make the training kernel; *data*, *span* and *t* are as in `samples`.
@@ -144,7 +145,7 @@ def make_train_batches(
 
 @functools.cache
 def make_gradient(
-    hidden: int, output: int, loss: int, bias: bool, weighted: bool, keeps: bool
+    hidden: Codes, output: int, loss: int, bias: bool, weighted: bool, keeps: bool
 ) -> Any:
     """Make the kernel that writes the gradient of all samples to g and returns their loss."""
     batch_gradient = make_batch_gradient(hidden, output, loss, bias, weighted, keeps, False)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.activations import SLOPES, VALUES
+from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
@@ -123,7 +123,7 @@ def drop(values, slopes, n_units, n, options, layer, counter, step):
 
 
 @functools.cache
-def make_forward(hidden: int, bias: bool, keeps: bool = False, drops: bool = False) -> Any:
+def make_forward(hidden: Codes, bias: bool, keeps: bool = False, drops: bool = False) -> Any:
     """Make the forward pass: hidden layers' values, and the output layer's weighted sums.
 
     With *keeps* hidden units' slopes are kept as well; with *drops* (which needs it) units are
@@ -171,7 +171,7 @@ def make_forward(hidden: int, bias: bool, keeps: bool = False, drops: bool = Fal
 
 
 @functools.cache
-def make_backward(hidden: int, bias: bool, keeps: bool = False) -> Any:
+def make_backward(hidden: Codes, bias: bool, keeps: bool = False) -> Any:
     """Make the backward pass: ``into = scale * gradient + keep * into``; *into* may be p.
 
     *keeps* as in `make_forward`.

@@ -10,7 +10,7 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.engines import Evaluator, Piece, Plan, Samples, State, Trainer
 from fastnn.kernels import batches, blocks, one_hidden, outputs, samples, wide_input
-from fastnn.kernels.activations import MIXED
+from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
 from fastnn.kernels.updates import options_of
 from fastnn.optimizers import RULES, SGD
@@ -25,11 +25,11 @@ FEW_ROWS = 8
 _layer_table = functools.lru_cache(maxsize=256)(layer_table)
 
 
-def _codes(architecture: Architecture) -> tuple[int, int, int, bool]:
+def _codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
     """What kernels are compiled for: hidden and output activation, loss, biases."""
     hidden = {activation.code for activation in architecture.activations[:-1]}
     return (
-        hidden.pop() if len(hidden) == 1 else MIXED if hidden else 0,
+        tuple(sorted(hidden)) or (0,),
         architecture.activations[-1].code,
         architecture.loss.code,
         architecture.bias,

@@ -83,15 +83,19 @@ def _():
     return lambda: _prefer_wide_vectors()
 
 
+#: Files beside the kernels whose constants are compiled into them.
+_CONSTANTS = ("activations.py", "losses.py", "optimizers.py", "reference/random.py")
+
+
 @functools.cache
-def source_digest(folder: Path = Path(__file__).parent) -> str:
-    """Digest of every kernel file and of the switches that change what is compiled.
+def source_digest(package: Path = Path(__file__).parents[1]) -> str:
+    """Digest of every kernel file and of all else that changes what is compiled.
 
     numba looks only at the file of the function it compiles and would go on using old
     machine code after a change in a helper (numba issue 1833).
     """
     digest = hashlib.sha256(f"boundscheck={numba.config.BOUNDSCHECK}".encode())
-    for path in sorted(folder.glob("*.py")):
+    for path in [*sorted(package.glob("kernels/*.py")), *(package / name for name in _CONSTANTS)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

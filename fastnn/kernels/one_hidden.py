@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.activations import SLOPES, VALUES
+from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
 from fastnn.kernels.rows import make_finish, transpose
@@ -53,9 +53,9 @@ def _update_and_sum(p, X, last, row, at, step, n_in, d):
 
 
 @functools.cache
-def make_merged_sweep(hidden: int, bias: bool, n_in: int) -> Any:
+def make_merged_sweep(hidden: Codes, bias: bool, n_in: int) -> Any:
     """Make the sweep for one output and *n_in* inputs."""
-    value, slope = VALUES[hidden], SLOPES[hidden]
+    value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
     inputs = np.uint64(n_in)
 
     @inner
@@ -93,9 +93,9 @@ def make_merged_sweep(hidden: int, bias: bool, n_in: int) -> Any:
 
 
 @functools.cache
-def make_sweep(hidden: int, bias: bool) -> Any:
+def make_sweep(hidden: Codes, bias: bool) -> Any:
     """Make the sweep for any number of inputs and outputs."""
-    value, slope = VALUES[hidden], SLOPES[hidden]
+    value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
 
     @inner
     def sweep(layers, p, X, last, row, rated, workspace, sums):
@@ -139,13 +139,13 @@ def make_sweep(hidden: int, bias: bool) -> Any:
 
 
 @functools.cache
-def make_one_output_gradient(hidden: int, output: int, loss: int, bias: bool) -> Any:
+def make_one_output_gradient(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the way there and back of one sample that writes its gradient to g, for one output.
 
     The arguments are those of `samples.make_sample_gradient`, for which it stands in: few
     loops over the hidden units, each with few vectors that LLVM has to prove apart.
     """
-    value, slope = VALUES[hidden], SLOPES[hidden]
+    value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
     finish = make_finish(output, loss)
 
     @inner
@@ -199,7 +199,7 @@ def make_one_output_gradient(hidden: int, output: int, loss: int, bias: bool) ->
 
 @functools.cache
 def make_train_one_hidden(
-    hidden: int, output: int, loss: int, bias: bool, merged: bool, n_in: int, wide: bool
+    hidden: Codes, output: int, loss: int, bias: bool, merged: bool, n_in: int, wide: bool
 ) -> Any:
     """Make the kernel for these codes. Its arguments are those of `fastnn.engines.Piece`.
 

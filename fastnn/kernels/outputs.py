@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.activations import ACTIVATIONS
-from fastnn.kernels.activations import VALUES
+from fastnn.kernels.activations import VALUES, Codes
 from fastnn.kernels.blocks import (
     BLOCK,
     WIDE_INPUT,
@@ -34,7 +34,7 @@ def _make_activate_outputs(output: int) -> Any:
             softmax(values, values, n_out, n, scratch[:n], scratch[n : 2 * n])
 
         return activate_softmax
-    activate = make_activate(output)
+    activate = make_activate((output,))
 
     @inner
     def activate_outputs(values, n_out, n, scratch):
@@ -52,13 +52,13 @@ def _all_finite(values):
 
 
 @functools.cache
-def _make_forward_by_unit(hidden: int, bias: bool) -> Any:
+def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
     """Make the forward pass for one hidden layer and few inputs and outputs.
 
     Unit by unit: what a unit has to say about n samples stays in the first-level cache from its
     weighted sums to the outputs.
     """
-    value = VALUES[hidden]
+    value = VALUES[hidden[0]]
 
     @inner
     def forward_by_unit(layers, p, workspace, places, x, n, block, options, counter):
@@ -91,7 +91,7 @@ def _make_forward_by_unit(hidden: int, bias: bool) -> Any:
 
 
 @functools.cache
-def make_outputs(hidden: int, output: int, bias: bool, by_unit: bool) -> Any:
+def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
     """Make the kernel that fills *values*, (n, m): the last m units of the network.
 
     It returns False, having stopped, if it meets an input that is not finite. *by_unit* chooses
@@ -130,7 +130,7 @@ def make_outputs(hidden: int, output: int, bias: bool, by_unit: bool) -> Any:
 
 
 @functools.cache
-def make_outputs_by_row(hidden: int, output: int, bias: bool) -> Any:
+def make_outputs_by_row(hidden: Codes, output: int, bias: bool) -> Any:
     """Make the same kernel for few samples and the output layer only: the lanes run over units.
 
     The layer table is unsigned here, and the workspace holds the inputs and all units.
@@ -138,7 +138,7 @@ def make_outputs_by_row(hidden: int, output: int, bias: bool) -> Any:
     weighted_sums = make_weighted_sums(bias)
     activate = make_activate(hidden)
     with_softmax = output == SOFTMAX
-    activate_output = softmax_row if with_softmax else make_activate(output)
+    activate_output = softmax_row if with_softmax else make_activate((output,))
 
     @kernel
     def outputs_by_row(layers, p, X, values, workspace):
@@ -167,7 +167,7 @@ def make_outputs_by_row(hidden: int, output: int, bias: bool) -> Any:
 
 
 @functools.cache
-def make_loss(hidden: int, output: int, loss: int, bias: bool, weighted: bool) -> Any:
+def make_loss(hidden: Codes, output: int, loss: int, bias: bool, weighted: bool) -> Any:
     """Make the kernel that returns the sum of the samples' losses.
 
     *weighted*: times the samples' *weights*, which otherwise are not looked at.

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.activations import ACTIVATIONS
-from fastnn.kernels.activations import MIXED, SLOPES, VALUES
+from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner
 from fastnn.kernels.losses import FROM_LOGITS, GRADIENTS, OF_CLASSES, TERMS
@@ -112,8 +111,8 @@ def transpose(source, at, target, to, rows, columns):
 
 
 @functools.cache
-def make_activate(hidden: int) -> Any:
-    """Make the activation of n numbers in place; with `MIXED`, *code* says at run time which.
+def make_activate(hidden: Codes) -> Any:
+    """Make the activation of n numbers in place; of several, *code* says at run time which.
 
     In place, because for two vectors that may be one and the same LLVM does not vectorise.
     """
@@ -132,7 +131,7 @@ def make_activate(hidden: int) -> Any:
 
 
 @functools.cache
-def make_times_slope(hidden: int) -> Any:
+def make_times_slope(hidden: Codes) -> Any:
     """Make d *= activation'(z), from ∂loss/∂a to ∂loss/∂z. The codes are as in `make_activate`.
 
     Not for activations whose slope needs z, and not with dropout: see `make_activate_and_keep`.
@@ -153,7 +152,7 @@ def make_times_slope(hidden: int) -> Any:
 
 
 @functools.cache
-def make_activate_and_keep(hidden: int) -> Any:
+def make_activate_and_keep(hidden: Codes) -> Any:
     """Make the activation in place that also writes the slopes, for what times_slope cannot do."""
 
     def for_code(code: int) -> Any:
@@ -172,14 +171,11 @@ def make_activate_and_keep(hidden: int) -> Any:
     return _by_code(for_code, hidden)
 
 
-def _by_code(for_code: Callable[[int], Any], hidden: int) -> Any:
-    """The function for the code *hidden*; for `MIXED` an if-else chain over all the codes."""
-    if hidden != MIXED:
-        return for_code(hidden)
+def _by_code(for_code: Callable[[int], Any], hidden: Codes) -> Any:
+    """The function for the one code in *hidden*, or an if-else chain over several."""
     chain = None
-    for activation in ACTIVATIONS.values():
-        if not activation.output_only:
-            chain = _link(activation.code, for_code(activation.code), chain)
+    for code in hidden:
+        chain = _link(code, for_code(code), chain)
     return chain
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.kernels.activations import Codes
 from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.one_hidden import make_one_output_gradient
@@ -33,7 +34,7 @@ def workspace_size(layers: np.ndarray) -> int:
 
 @functools.cache
 def make_forward(
-    hidden: int, output: int, loss: int, bias: bool, keeps: bool = False, drops: bool = False
+    hidden: Codes, output: int, loss: int, bias: bool, keeps: bool = False, drops: bool = False
 ) -> Any:
     """Make the forward pass of one sample: fills a, and d of the outputs; returns the loss.
 
@@ -78,7 +79,7 @@ def make_forward(
 
 
 @functools.cache
-def make_backward(hidden: int, bias: bool) -> Any:
+def make_backward(hidden: Codes, bias: bool) -> Any:
     """Make the backward pass of plain SGD: ``p += scale * gradient``."""
     add_outer = make_add_outer(bias)
     times_slope = make_times_slope(hidden)
@@ -98,7 +99,7 @@ def make_backward(hidden: int, bias: bool) -> Any:
 
 @functools.cache
 def make_sample_gradient(
-    hidden: int, output: int, loss: int, bias: bool, keeps: bool, drops: bool
+    hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, drops: bool
 ) -> Any:
     """Make the way there and back of one sample, which writes its gradient to g.
 
@@ -134,7 +135,7 @@ def make_sample_gradient(
 
 
 @functools.cache
-def make_train_samples(hidden: int, output: int, loss: int, bias: bool) -> Any:
+def make_train_samples(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel of plain SGD. Its arguments are those of `fastnn.engines.Piece`."""
     forward = make_forward(hidden, output, loss, bias)
     backward = make_backward(hidden, bias)
@@ -158,7 +159,7 @@ def make_train_samples(hidden: int, output: int, loss: int, bias: bool) -> Any:
 
 @functools.cache
 def make_train_samples_by_rule(
-    hidden: int, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
     drops: bool, one_output: bool,
 ) -> Any:  # fmt: skip
     """Make the kernel for any plan: *rule* and *extras* as in `make_step`, the rest as above.

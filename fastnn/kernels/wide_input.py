@@ -44,6 +44,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.kernels.activations import Codes
 from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.products import Matrix, multiply
@@ -233,7 +234,7 @@ def _back_and_update(workspace, V, n_in, n_out, d, a, below):
 
 
 @functools.cache
-def _make_forward(hidden: int, output: int, loss: int, bias: bool) -> Any:
+def _make_forward(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make a sample's way up from its first sums, at z, which become values; returns the loss."""
     activate = make_activate(hidden)
     finish = make_finish(output, loss)
@@ -272,7 +273,7 @@ def _make_forward(hidden: int, output: int, loss: int, bias: bool) -> Any:
 
 
 @functools.cache
-def _make_backward(hidden: int, bias: bool) -> Any:
+def _make_backward(hidden: Codes, bias: bool) -> Any:
     """Make a sample's way down, updating the upper layers; the first layer's part goes to d."""
     times_slope = make_times_slope(hidden)
 
@@ -301,7 +302,7 @@ def _make_backward(hidden: int, bias: bool) -> Any:
 
 
 @functools.cache
-def make_train_wide_input(hidden: int, output: int, loss: int, bias: bool) -> Any:
+def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel for these codes. Its arguments are those of `fastnn.engines.Piece`."""
     enter_block, leave_block = _make_enter_block(bias), _make_leave_block(bias)
     forward = _make_forward(hidden, output, loss, bias)

@@ -26,7 +26,7 @@ import fastnn
 from fastnn.kernels.one_hidden import make_train_one_hidden
 net = fastnn.Network([1, 3, 1], seed=0)
 net.fit([[0.0], [1.0]], [0.0, 1.0], batch_size=1)
-train = make_train_one_hidden(1, 0, 0, True, merged=True, n_in=1, wide=False)
+train = make_train_one_hidden((1,), 0, 0, True, merged=True, n_in=1, wide=False)
 print(sum(train.stats.cache_hits.values()), sum(train.stats.cache_misses.values()))
 """
 
@@ -44,14 +44,14 @@ def test_second_process_compiles_nothing(tmp_path):
 
 
 def test_digest_changes_with_any_kernel_file(tmp_path):
-    folder = tmp_path / "kernels"
-    shutil.copytree(PACKAGE / "kernels", folder)
-    before = jit.source_digest.__wrapped__(folder)
-    assert before == jit.source_digest.__wrapped__(PACKAGE / "kernels")
-    for path in folder.glob("*.py"):
+    package = tmp_path / "fastnn"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    before = jit.source_digest.__wrapped__(package)
+    assert before == jit.source_digest.__wrapped__(PACKAGE)
+    for path in [*package.glob("kernels/*.py"), package / "activations.py"]:
         text = path.read_text()
         path.write_text(text + "\n")
-        assert jit.source_digest.__wrapped__(folder) != before
+        assert jit.source_digest.__wrapped__(package) != before
         path.write_text(text)
 
 
