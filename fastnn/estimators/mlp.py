@@ -466,8 +466,9 @@ class MLPRegressor(_FastPerceptron, neural_network.MLPRegressor):
     >>> import fastnn
     >>> from sklearn.datasets import make_regression
     >>> X, y = make_regression(n_features=5, random_state=1)
+    >>> y /= y.std()
     >>> regressor = fastnn.MLPRegressor(
-    ...     (20,), solver="lbfgs", max_iter=2000, random_state=1
+    ...     hidden_layer_sizes=20, solver="lbfgs", tol=0.01, random_state=1
     ... ).fit(X, y)
     >>> bool(regressor.score(X, y) > 0.95)
     True
