@@ -258,15 +258,8 @@ def test_how_epochs_are_cut_changes_nothing(rows, monkeypatch):
 
     whole = fit()
 
-    class Fixed:
-        def __init__(self):
-            self.rows = rows
-
-        def took(self, rows, seconds):
-            pass
-
-    monkeypatch.setattr(epochs, "_Pace", Fixed)
-    monkeypatch.setattr(epochs, "_GRAIN", 1)
+    monkeypatch.setattr(epochs, "FIRST_ROWS", rows)
+    monkeypatch.setattr(epochs.Epochs, "_set_pace", lambda self, rows, seconds: None)
     cut = fit()
     assert cut.loss_curve_ == whole.loss_curve_
     assert all(map(np.array_equal, cut.coefs_, whole.coefs_))

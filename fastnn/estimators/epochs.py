@@ -22,7 +22,12 @@ from fastnn.engines import Piece, Plan, Samples
 from fastnn.estimators import solvers
 from fastnn.estimators.model import Model, engine, network_of, objective
 from fastnn.interrupts import remember_interrupt
-from fastnn.training import _GRAIN, _MOST_ORDERED_ROWS, _Pace
+from fastnn.training import PIECE_SECONDS
+
+#: The rows of the first piece, and the least between two cuts within an epoch.
+FIRST_ROWS = 64
+#: The most row numbers that a piece may hold, for the order of its epochs.
+MOST_ROWS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Epochs:
         )
         self._trainer = engine().trainer(architecture, samples, self._plan(architecture))
         self._order = np.arange(self._n, dtype=np.int64)
-        self._pace = _Pace()
+        self._rows = FIRST_ROWS  # how many rows make a piece of `PIECE_SECONDS`
         self._listeners = Listeners(estimator, model)
         self._ended = False
 
@@ -85,7 +90,8 @@ class Epochs:
         return Plan(
             batch_size=self._batch_size,
             optimizer=solvers.settings_of(self._optimizer),
-            dropout_key=self._est._random_state.randint(2**31 - 1) if drops else 0,
+            # Not the same for each call of partial_fit, whose random state may be.
+            dropout_key=self._est._random_state.randint(1 << 31) + self._est.t_ if drops else 0,
             scale=self._objective.scale,
             penalty_per_batch=True,
             divide_by_weights=self._samples.weights is not None,
@@ -124,11 +130,15 @@ class Epochs:
                 raise KeyboardInterrupt
             started = time.perf_counter()
             self._trainer.run(self._state, part)
-            rows = epochs * (part.stop - part.start)
-            self._pace.took(rows, time.perf_counter() - started)
+            self._set_pace(epochs * (part.stop - part.start), time.perf_counter() - started)
         data = piece.loss_sums / self._objective.reported_divisor
         losses: list[float] = ((data + piece.penalty_sums) / self._n).tolist()
         return losses
+
+    def _set_pace(self, rows: int, seconds: float) -> None:
+        """Decide how many rows make the next piece, from what the last one took."""
+        wanted = rows * PIECE_SECONDS / max(seconds, 1e-7)
+        self._rows = int(max(1, min(wanted, 64 * self._rows)))
 
     def _epochs_at_once(self) -> int:
         """How many epochs can be run before the estimator has to look at one of them."""
@@ -136,15 +146,15 @@ class Epochs:
         if self._incremental or self._held.X is not None or est.callbacks:
             return 1
         may_end = est.n_iter_no_change + 1 - est._no_improvement_count
-        fit_pace = min(self._pace.rows, _MOST_ORDERED_ROWS) // self._n
+        fit_pace = min(self._rows, MOST_ROWS) // self._n
         return int(max(1, min(may_end, fit_pace, est.max_iter - est.n_iter_)))
 
     def _parts(self, piece: Piece) -> Iterator[Piece]:
         """The piece itself, or the parts of one epoch that takes long."""
-        grain = self._batch_size * -(-_GRAIN // self._batch_size)
+        grain = self._batch_size * -(-FIRST_ROWS // self._batch_size)
         start = 0
         while start < self._n:
-            rows = grain * max(1, self._pace.rows // grain)
+            rows = grain * max(1, self._rows // grain)
             stop = self._n if len(piece.rates) > 1 else min(start + rows, self._n)
             yield replace(piece, start=start, stop=stop)
             start = stop
