@@ -74,7 +74,11 @@ def test_engines_agree_in_float32(other, batch_size):
 
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("other", ["python", "numba"])
-@pytest.mark.parametrize("activations", [["tanh", "relu"], ["sigmoid", "identity"]], ids="-".join)
+@pytest.mark.parametrize(
+    "activations",
+    [["tanh", "relu"], pytest.param(["sigmoid", "identity"], marks=pytest.mark.slow)],
+    ids="-".join,
+)
 def test_engines_agree_with_activations_that_differ_by_layer(other, activations, batch_size):
     case = Case("squared_error", activations, 2, 2, True, "float64")
     X, Y = case.data(SAMPLES)

@@ -124,10 +124,9 @@ def test_gradient_through_other_output_activations(engine, loss, output):
 
 @pytest.mark.parametrize(
     "activations",
-    [["tanh", "sigmoid", "identity"], ["relu", "leaky_relu", "elu"], ["selu", "softplus", "silu"],
-     ["gelu", "hard_tanh", "sigmoid"]],
+    [["relu", "leaky_relu", "elu"], ["selu", "softplus", "silu"], ["gelu", "hard_tanh", "sigmoid"]],
     ids="-".join,
-)  # fmt: skip
+)
 def test_gradient_through_activations_that_differ_by_layer(engine, activations):
     """One compiled kernel has them all."""
     net = fastnn.Network([2, 3, 4, 2, 2], activation=activations, seed=3, loss="squared_error",

@@ -789,22 +789,12 @@ def test_a_second_ctrl_c_at_once_raises_keyboard_interrupt(engine, monkeypatch):
     monkeypatch.setattr(interrupts, "PATIENCE_SECONDS", 60.0)
     net, rng, fit = begin_seconds_of_work(monkeypatch, engine)
     before = state(net, rng)
-    ended = threading.Event()
-
-    def press():
-        """Again and again: two that come during one long call of C count as one."""
-        while not ended.wait(0.3):
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def fit_pressed():
-        try:
-            fit()
-        finally:
-            ended.set()
-
-    threading.Thread(target=press, daemon=True).start()
+    # Far apart: two that come during one long call of C count as one.
+    presses = [threading.Timer(d, os.kill, (os.getpid(), signal.SIGINT)) for d in (0.3, 1.3)]
+    for press in presses:
+        press.start()
     with pytest.raises(KeyboardInterrupt):
-        fit_pressed()
+        fit()
     assert net.history.stop_reason == "interrupted"
     assert state(net, rng) == before
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
