@@ -15,8 +15,12 @@ RESULTS = read(sorted((BENCH / "results").glob("*.json")))
 
 @pytest.mark.parametrize(
     ("path", "table"),
-    [(BENCH.parent / "README.md", tables.times), (BENCH / "README.md", tables.goals)],
-    ids=["README.md", "bench/README.md"],
+    [
+        (BENCH.parent / "README.md", tables.times),
+        (BENCH.parent / "README.md", tables.estimators),
+        (BENCH / "README.md", tables.goals),
+    ],
+    ids=["README.md", "README.md, estimators", "bench/README.md"],
 )
 def test_the_tables_are_those_of_the_committed_results(path, table):
     assert table(RESULTS) in path.read_text(encoding="utf-8")

@@ -19,12 +19,13 @@ def main() -> None:
         help="JSON of `pytest bench`; rows that are in several are taken from the last",
     )
     results = read(parser.parse_args().results)
-    for path, text in (
-        (_BENCH.parent / "README.md", tables.times(results)),
-        (_BENCH / "README.md", tables.goals(results)),
+    for path, text, name in (
+        (_BENCH.parent / "README.md", tables.times(results), "bench"),
+        (_BENCH.parent / "README.md", tables.estimators(results), "estimators"),
+        (_BENCH / "README.md", tables.goals(results), "bench"),
     ):
-        done = tables.insert(path, text)
-        print(f"{path.name}: {'written' if done else 'no markers, left as it is'}")
+        done = tables.insert(path, text, name)
+        print(f"{path.name}, {name}: {'written' if done else 'no markers, left as it is'}")
     try:
         import matplotlib  # noqa: F401
     except ImportError:

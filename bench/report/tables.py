@@ -1,11 +1,9 @@
-"""The two tables: who takes how long, for the README; and the goals, for the lab notebook."""
+"""The tables: who takes how long, for the README; and the goals, for the lab notebook."""
 
 import re
 from pathlib import Path
 
 from bench.report.results import Results, as_time
-
-_BEGIN, _END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 #: Columns of the README's table: in each the fastest of these contestants.
 COLUMNS = {
@@ -133,16 +131,32 @@ def goals(results: Results) -> str:
     return "\n".join([*lines, "", f"Medians. {results.statement()}"])
 
 
+def estimators(results: Results) -> str:
+    """The estimators beside scikit-learn's: a Markdown table."""
+    prefix = "estimators, "
+    groups = dict.fromkeys(row.group for row in results.rows if row.group.startswith(prefix))
+    lines = [
+        "| work (standardised data, one thread) | scikit-learn | fastnn | times as fast |",
+        "|---|---:|---:|---:|",
+    ]
+    for group in groups:
+        theirs, ours = (results.per_unit(group, (name,)) for name in ("sklearn", "numba"))
+        if theirs is not None and ours is not None:
+            work = group.removeprefix(prefix)
+            lines.append(f"| {work} | {as_time(theirs)} | {as_time(ours)} | {theirs / ours:.1f} |")
+    return "\n".join(lines)
+
+
 def _ratio(ratio: float | None) -> str:
     if ratio is None:
         return "none"
     return f"{ratio:.2f}" if ratio >= 0.095 else f"1/{1 / ratio:.0f}"
 
 
-def insert(path: Path, text: str) -> bool:
-    """Put *text* between the markers of a file; False if it has none."""
+def insert(path: Path, text: str, name: str = "bench") -> bool:
+    """Put *text* between the markers called *name* of a file; False if it has none."""
     before = path.read_text(encoding="utf-8")
-    pattern = re.compile(f"({_BEGIN}\n).*?({_END})", re.DOTALL)
+    pattern = re.compile(f"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)", re.DOTALL)
     after, count = pattern.subn(lambda found: f"{found[1]}{text}\n{found[2]}", before)
     if count:
         path.write_text(after, encoding="utf-8")
