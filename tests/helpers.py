@@ -13,6 +13,8 @@ import pytest
 import fastnn
 
 ENGINES = ("python", "numpy", "numba")
+#: For tests whose kernels no other test needs: each takes seconds to compile.
+NUMBA_SLOW = ("python", "numpy", pytest.param("numba", marks=pytest.mark.slow))
 LOSSES = ("half_squared_error", "squared_error", "binary_cross_entropy", "cross_entropy",
           "absolute_error", "huber", "poisson", "hinge")  # fmt: skip
 ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus",

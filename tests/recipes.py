@@ -295,11 +295,7 @@ GOLDEN = [
 ]
 
 #: What is compiled for in every run of the tests; for other recipes numba's turn is marked slow.
-NUMBA_FEW = frozenset(
-    str(recipe)
-    for recipe in (GOLDEN[1], GOLDEN[6], Recipe(network={"max_norm": 0.7}, optimizer="sgd"),
-                   OPTIONS[-1])
-)  # fmt: skip
+NUMBA_FEW = frozenset(str(recipe) for recipe in (GOLDEN[1], OPTIONS[-1]))
 
 
 def on_engines(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import oracles
 import pytest
-from helpers import CORE, ENGINES, Case, full_grid, on_engines, telling_slice
+from helpers import CORE, ENGINES, NUMBA_SLOW, Case, full_grid, on_engines, telling_slice
 from recipes import ALL, N, Recipe
 from recipes import on_engines as on_recipes
 
@@ -122,6 +122,7 @@ def test_gradient_through_other_output_activations(engine, loss, output):
     assert abs(slopes).max() > 1e-3
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 @pytest.mark.parametrize(
     "activations",
     [["relu", "leaky_relu", "elu"], ["selu", "softplus", "silu"], ["gelu", "hard_tanh", "sigmoid"]],

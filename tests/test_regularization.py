@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import data_for, random_state
+from helpers import NUMBA_SLOW, data_for, random_state
 
 import fastnn
 
@@ -49,6 +49,7 @@ def test_the_gradient_is_the_slope_of_the_loss_with_penalties(engine, reduction,
     np.testing.assert_allclose(gradient, slopes, rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_a_step_goes_down_the_gradient_with_penalties(engine, reduction):
     net = network(engine, reduction=reduction, l1=0.01, l2=0.03)
@@ -113,6 +114,7 @@ def test_dropout_is_off_in_all_but_training():
     assert net.parameters.tobytes() != plain.parameters.tobytes()
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 @pytest.mark.parametrize(
     ("loss", "y", "smoothed"),
     [

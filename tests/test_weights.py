@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import data_for
+from helpers import NUMBA_SLOW, data_for
 
 import fastnn
 
@@ -44,6 +44,7 @@ def test_whole_weights_are_repeated_samples(engine):
     np.testing.assert_allclose(weighted[1], repeated[1], rtol=1e-12)
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 @pytest.mark.parametrize("batch_size", [1, 5, None])
 def test_the_mean_divides_by_the_number_of_samples(engine, batch_size):
     options = {"batch_size": batch_size, "sample_weight": np.full(12, 2.0)}
@@ -62,6 +63,7 @@ def test_weights_follow_their_samples_when_shuffled():
     assert only_first.evaluate(X[:1], Y[:1])["loss"] < 1e-3 < only_first.evaluate(X, Y)["loss"]
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_evaluate_weighs_the_loss_as_keras_does(engine):
     net = regression(engine)
     errors = 0.5 * (net.predict(X) - Y)[:, 0] ** 2

@@ -23,10 +23,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize(
     "network",
-    [
-        pytest.param(name, marks=[] if name in ("binary", "deep") else [pytest.mark.slow])
-        for name in NETWORKS
-    ],
+    [pytest.param(name, marks=[] if name == "deep" else [pytest.mark.slow]) for name in NETWORKS],
 )
 def test_every_number_of_samples(network):
     for n in COUNTS:

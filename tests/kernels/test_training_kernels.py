@@ -38,7 +38,9 @@ WIDE_FIRST_LAYER = ("wide first layer", "deep with a wide first layer")
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 23])
-@pytest.mark.parametrize("path", PATHS)
+@some_paths(
+    *PATHS, fast=["fused, one input", "transposed", "deep", "mixed activations", "wide first layer"]
+)
 def test_each_path_agrees_with_numpy(path, batch_size):
     sizes, loss, activation = PATHS[path]
     problem = make_problem(sizes, loss, activation)
@@ -143,7 +145,7 @@ def test_blocks_without_biases(monkeypatch):
         check_against_plain_loop(problem, monkeypatch, shuffled=True)
 
 
-@pytest.mark.parametrize("path", PATHS)
+@some_paths(*PATHS, fast=["fused, one input", "transposed", "deep", "wide first layer"])
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_cuts_change_no_bit(path, batch_size):
     sizes, loss, activation = PATHS[path]
@@ -175,7 +177,7 @@ def all_results(problem, batch_size):
     return [array.tobytes() for array in arrays]
 
 
-@some_paths(*PATHS, fast=["fused, one input", "mixed activations"])
+@some_paths(*PATHS, fast=["fused, one input", "transposed"])
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_what_is_in_scratch_memory_changes_no_bit(path, batch_size, monkeypatch):
     sizes, loss, activation = PATHS[path]
