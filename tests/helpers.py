@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -147,10 +147,25 @@ def data_for(
     return X, rng.uniform(-2, 2, (n, n_out)).astype(np.float32).astype(float)
 
 
-def on_engines(cases: list[Case], engines: tuple[str, ...] = ENGINES):
+def has_its_turn(case: Case) -> bool:
+    """Half of the cases: biases or none, in turn over losses and activations."""
+    return case.bias == ((LOSSES.index(case.loss) + ACTIVATIONS.index(case.activation)) % 2 == 0)
+
+
+def in_core(case: Case) -> bool:
+    """Whether numba is tested with it by default."""
+    return case in CORE
+
+
+def on_engines(
+    cases: list[Case],
+    engines: tuple[str, ...] = ENGINES,
+    with_numba: Callable[[Case], bool] = lambda case: True,
+):
     """Run a test with each engine and case; slow where numba compiles for what is not `CORE`.
 
-    Cases that share compiled kernels are a group: with ``--dist loadgroup`` one worker has them.
+    *with_numba* says which of the others numba has at all. Cases that share compiled kernels are a
+    group: with ``--dist loadgroup`` one worker has them.
     """
 
     def marks(engine: str, case: Case) -> list[pytest.MarkDecorator]:
@@ -163,6 +178,7 @@ def on_engines(cases: list[Case], engines: tuple[str, ...] = ENGINES):
         pytest.param(engine, case, id=f"{engine}-{case}", marks=marks(engine, case))
         for engine in engines
         for case in cases
+        if engine != "numba" or case in CORE or with_numba(case)
     ]
     return pytest.mark.parametrize(("engine", "case"), points)
 

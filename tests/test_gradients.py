@@ -8,7 +8,16 @@ from dataclasses import replace
 import numpy as np
 import oracles
 import pytest
-from helpers import CORE, ENGINES, NUMBA_SLOW, Case, full_grid, on_engines, telling_slice
+from helpers import (
+    CORE,
+    ENGINES,
+    NUMBA_SLOW,
+    Case,
+    full_grid,
+    has_its_turn,
+    on_engines,
+    telling_slice,
+)
 from recipes import ALL, N, Recipe
 from recipes import on_engines as on_recipes
 
@@ -212,6 +221,6 @@ def test_training_follows_the_slope_of_loss_and_penalty(engine, recipe):
 
 
 @pytest.mark.slow
-@on_engines(full_grid())
+@on_engines(full_grid(), with_numba=has_its_turn)
 def test_gradient_is_the_slope_of_the_loss_on_the_full_grid(engine, case):
     check(engine, case, "mean", seed=7)

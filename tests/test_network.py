@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import oracles
 import pytest
-from helpers import CORE, ENGINES, data_for, on_engines, random_state, telling_slice
+from helpers import CORE, ENGINES, data_for, in_core, on_engines, random_state, telling_slice
 
 import fastnn
 from fastnn.initializers import INITIALIZERS
@@ -329,7 +329,7 @@ def test_looking_changes_nothing(engine):
 # Loss and metrics.
 
 
-@on_engines(telling_slice(("float64",)))
+@on_engines(telling_slice(("float64",)), with_numba=in_core)
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("n", [1, 7, 1100])
 def test_evaluate_gives_the_loss_of_the_definition(engine, case, reduction, n):
