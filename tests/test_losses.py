@@ -72,8 +72,9 @@ def on_engines(cases: list[tuple], engines=ENGINES):
 @pytest.mark.parametrize(("engine", "loss", "z", "y", "value", "gradient"), on_engines(BY_HAND))
 def test_values_and_gradients_by_hand(engine, loss, z, y, value, gradient):
     got, slope = loss_at(engine, loss, z, y)
-    assert got == pytest.approx(value, rel=1e-14, abs=1e-15)
-    assert slope == pytest.approx(gradient, rel=1e-14, abs=1e-15)
+    # The kernels' exp and log are right to 2e-14, and what is small may be their difference.
+    assert got == pytest.approx(value, rel=1e-13, abs=1e-13)
+    assert slope == pytest.approx(gradient, rel=1e-13, abs=1e-13)
 
 
 def test_every_loss_is_computed_by_hand():

@@ -29,6 +29,8 @@ from typing import Any
 import numba
 from numba import types
 from numba.core import caching
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.extending import intrinsic, overload
 
 _ORDERED = {"nsz", "arcp", "contract", "afn"}
@@ -37,11 +39,54 @@ _OPTIONS: dict[str, Any] = {
     "fastmath": _ORDERED | {"reassoc"},
     "_nrt": False,  # without numba's runtime, to allocate is an error when a kernel is compiled
 }
-#: What only kernels call needs no entry points for Python and C: it compiles faster without.
-_INNER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
-# Inlined whatever LLVM thinks of it: `prefer_wide_vectors` reaches only what is in the kernel
-# itself (1-128-1: 350 to 315 ns in float64, 190 to 154 in float32), and it compiles faster.
+
+class _InlinedLibrary(JITCodeLibrary):
+    """A function for its callers only: neither optimised nor made into machine code by itself."""
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, _name: str) -> int:
+        self._ensure_finalized()
+        return 0
+
+    @property
+    def codegen(self) -> "_InlinedLibrary":
+        return self
+
+    def set_env(self, _name: str, _environment: Any) -> None:
+        """Set nothing: the function is not in memory."""
+
+
+class _InlinedCompiler(Compiler):
+    """Leaves LLVM's work on what is inlined to the kernels, which hold all of it.
+
+    numba would optimise, vectorise and translate a function on its own, and once more in each
+    caller. Left to the kernel, loops are vectorised once, knowing all that is known there: its
+    constants and `prefer_wide_vectors`. Old / new: 1-128-1 in float64 269 / 203 ns an update,
+    in float32 142 / 117; compiling mini-batch training 5.2 / 3.8 s.
+    """
+
+    def define_pipelines(self) -> Any:
+        state = self.state
+        state.library = _InlinedLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        return super().define_pipelines()
+
+
+#: What only kernels call needs no entry points for Python and C: it compiles faster without.
+_INNER = {
+    **_OPTIONS,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": _InlinedCompiler,
+}
+
+# Inlined whatever LLVM thinks of it: `prefer_wide_vectors` reaches only what is in the kernel.
 inner = numba.njit(forceinline=True, **_INNER)
 #: For ``numba.extending.overload``, where a function depends on its arguments' types.
 OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": _INNER}
