@@ -63,7 +63,7 @@ class Checkpoint:
     ----------
     path : str or path-like
         Where to. ``{epoch}`` and the names of the logs are filled in, as in
-        ``"net-{epoch:04d}-{val_loss:.3f}.npz"``; otherwise each save replaces the last.
+        ``"net-{epoch:04d}-{val_loss:.3f}.safetensors"``; otherwise each save replaces the last.
     monitor : str, optional
         With *best_only*, the value to look at: ``"loss"``, ``"val_loss"`` or a metric such as
         ``"val_accuracy"``. By default the validation loss, or the loss without validation data.

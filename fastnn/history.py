@@ -30,7 +30,8 @@ class History:
     stop_reason : str
         Why training ended: "completed", "early stopping", "target reached", "time limit",
         "callback", or "interrupted", which is Ctrl-C. After an exception "diverged" or "error".
-        Until it ends, "running".
+        Until it ends, "running". With L-BFGS also "converged", "evaluation limit", or "no
+        descent", when no step along the line searched makes the loss smaller.
     best_epoch : int or None
         With early stopping, the epoch with the best monitored value, counted from 1.
     metrics : dict of str to list of float

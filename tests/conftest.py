@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import numpy as np
 import pytest
 from helpers import ENGINES
+
+
+def pytest_configure(config):
+    """With several workers, one BLAS thread for each: waiting for others takes ten times as long.
+
+    The workers, and what they start, inherit it.
+    """
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(params=ENGINES)
