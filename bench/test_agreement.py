@@ -68,9 +68,9 @@ BROKEN = """
 from dataclasses import replace
 from fastnn.kernels import engine
 
-run = engine._SampleTrainer.run
-engine._SampleTrainer.run = lambda self, parameters, piece: run(
-    self, parameters, replace(piece, rates=piece.rates * 1.001)
+run = engine._PlainSampleTrainer.run
+engine._PlainSampleTrainer.run = lambda self, state, piece: run(
+    self, state, replace(piece, rates=piece.rates * 1.001)
 )
 """
 

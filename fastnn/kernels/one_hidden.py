@@ -22,8 +22,8 @@ from fastnn.kernels.rows import make_finish, transpose
 
 #: With one output and up to this many inputs, a sample is one loop.
 MOST_MERGED_INPUTS = 8
-#: With several inputs that loop does not vectorise, and pays up to this many hidden units: 3-4-1
-#: takes 126 ns and 135 ns in the other sweep, 3-8-1 193 and 130, 3-128-1 2812 and 348 (float32).
+#: With several inputs that loop vectorises badly, and pays up to this many hidden units: 3-4-1
+#: takes 64 ns and 75 ns in the other sweep, 3-8-1 103 and 71, 8-128-1 1991 and 620 (float64).
 MOST_MERGED_UNITS = 4
 #: Hidden units from which the widest vectors pay.
 WIDE_FROM = 32
