@@ -113,6 +113,10 @@ class _Run:
         )
         scores = job.scores
         self._score_names = scores.names
+        self._scored_rows = len(scores.data)
+        batch = job.plan.batch_size
+        self._grain = batch * -(-_GRAIN // batch)  # rows of a part of an epoch, but for the last
+        self._fewest_rows = min(self._grain, self._n)
         self._scorer = scores.ready() if scores.names else None
         self._watch = Watch(job.early_stopping, job.learning_rate, scores.names)
         # A state, and how many epochs on is the best.
@@ -204,12 +208,6 @@ class _Run:
         rates = self._rates(1, stop - last.stop)
         return replace(last, rates=rates, start=last.stop, stop=stop)
 
-    @property
-    def _grain(self) -> int:
-        """The fewest rows that a part of an epoch has, but for its last part."""
-        batch = self.job.plan.batch_size
-        return batch * -(-_GRAIN // batch)
-
     def _whole_epochs(self, epochs: int) -> Piece:
         rates = self._rates(epochs, self._n)
         return Piece.of_epochs(rates, self._draw_order(epochs), self._n)
@@ -241,22 +239,14 @@ class _Run:
             return np.empty((0, 0))
         scores = []
         for e in range(len(piece.rates)):
-            one = slice(e, e + 1)
-            epoch = replace(
-                piece,
-                rates=piece.rates[one],
-                order=piece.order[one],
-                loss_sums=piece.loss_sums[one],
-                penalty_sums=piece.penalty_sums[one],
-            )
-            self._advance(epoch)
+            self._advance(piece.epoch(e))
             if piece.stop == self._n:
                 scores.append(self._score())
         return np.array(scores).reshape(len(scores), len(self._score_names))
 
     def _advance(self, piece: Piece) -> None:
         """Run *piece* on the engine, and count its steps."""
-        if self._is_long(min(self._grain, self._n)):
+        if self._is_long(self._fewest_rows):
             state = self.state.copy()  # what is given up must not change the network later
             self._interrupts.wait_for(self._trainer.run, state, piece)
             self.state.restore(state)
@@ -269,7 +259,7 @@ class _Run:
 
     def _score(self) -> list[float]:
         assert self._scorer is not None
-        if self._is_long(len(self.job.scores.data)):
+        if self._is_long(self._scored_rows):
             values: list[float] = self._interrupts.wait_for(
                 self._scorer.values, self.state.parameters.copy()
             )
