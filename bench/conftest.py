@@ -9,7 +9,7 @@ import pytest
 from bench import machine
 
 _CORES = pytest.StashKey[list[int]]()
-#: Seconds per row with --quick; otherwise pytest-benchmark's own 1 s, or --benchmark-max-time.
+#: Seconds per row with --quick; otherwise --benchmark-max-time, set in pytest.ini.
 QUICK_SECONDS = "0.1"  # the option is text
 
 

@@ -10,7 +10,7 @@ import pytest
 
 #: Seconds that a run may take at most, and there are two at least; what is estimated to take longer
 #: is left out.
-PATIENCE = 20.0
+PATIENCE = 12.0
 #: A run that takes longer than this is timed by counting rounds, without calibration.
 SLOW = 0.25
 #: How many rounds' worth of --benchmark-max-time such a row gets.

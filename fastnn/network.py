@@ -471,12 +471,13 @@ class Network:
 
     def _fits_as_it_is(self, X: Any) -> bool:
         """Whether X needs no conversion: the short way for predictions in a loop."""
+        if type(X) is not np.ndarray or X.ndim != 2:
+            return False
+        n, n_in = X.shape
         return (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype == self.parameters.dtype
-            and X.shape[1] == self._architecture.sizes[0]
-            and X.shape[0] > 0
+            n > 0
+            and n_in == self._architecture.sizes[0]
+            and X.dtype is self._architecture.dtype
             and X.flags.carray
         )
 
