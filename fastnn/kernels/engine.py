@@ -99,12 +99,12 @@ class _PlainSampleTrainer:
     def __init__(self, architecture: Architecture, data: Samples):
         self._data = data
         self._layers = _layer_table(architecture)
-        self._kernel, size = _sample_kernel(architecture)
+        self.kernel, size = _sample_kernel(architecture)
         self._workspace = new_scratch(size, architecture)
 
     def run(self, state: State, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        self._kernel(
+        self.kernel(
             self._layers,
             state.parameters,
             self._data.X,
@@ -145,13 +145,13 @@ class _Trainer:
             self._small = data.X.size + data.Y.size <= MOST_KEPT
             self._layers = _signed_table(architecture)
             self._workspace = _block_workspace(architecture, len(data) if self._small else 0)
-            self._kernel = batches.make_train_batches(*codes)
+            self.kernel = batches.make_train_batches(*codes)
         else:
             self._layers = _layer_table(architecture)
             self._workspace = new_scratch(samples.workspace_size(self._layers), architecture)
             one_output = len(architecture.sizes) == 3 and architecture.sizes[-1] == 1
             one_output = one_output and not _keeps_slopes(architecture)
-            self._kernel = samples.make_train_samples_by_rule(*codes, one_output)
+            self.kernel = samples.make_train_samples_by_rule(*codes, one_output)
 
     def run(self, state: State, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
@@ -169,9 +169,9 @@ class _Trainer:
             self._gradient,
         )
         if self._in_batches:
-            self._kernel(*arguments, self._small and len(piece.order) == 0)
+            self.kernel(*arguments, self._small and len(piece.order) == 0)
         else:
-            self._kernel(*arguments)
+            self.kernel(*arguments)
         n_batches = -(-(piece.stop - piece.start) // self._options.batch_size)
         state.updates += len(piece.rates) * n_batches
 
@@ -183,6 +183,10 @@ def _weights(data: Samples, architecture: Architecture) -> np.ndarray:
     return weights
 
 
+#: The training kernels compiled in this process, and the dtypes they are compiled for.
+_COMPILED: set[tuple[Any, np.dtype[Any]]] = set()
+
+
 def trainer(architecture: Architecture, data: Samples, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
     plain = (
@@ -191,12 +195,15 @@ def trainer(architecture: Architecture, data: Samples, plan: Plan) -> Trainer:
         and not _keeps_slopes(architecture)
         and not _has_extras(architecture, data, plan)
     )
-    made: Trainer = (
+    made: _PlainSampleTrainer | _Trainer = (
         _PlainSampleTrainer(architecture, data) if plain else _Trainer(architecture, data, plan)
     )
-    nothing = Piece.of_epochs(np.ones((1, 1)), np.empty((0, len(data)), np.int64), 0)
-    parameters = np.zeros(architecture.n_parameters, architecture.dtype)
-    made.run(State.new(parameters, plan.optimizer), nothing)
+    compiled_for = (made.kernel, architecture.dtype)
+    if compiled_for not in _COMPILED:
+        nothing = Piece.of_epochs(np.ones((1, 1)), np.empty((0, len(data)), np.int64), 0)
+        parameters = np.zeros(architecture.n_parameters, architecture.dtype)
+        made.run(State.new(parameters, plan.optimizer), nothing)
+        _COMPILED.add(compiled_for)
     return made
 
 
