@@ -330,7 +330,7 @@ def test_a_network_of_ones_own(batch_size, monkeypatch, tmp_path):
 def test_a_change_is_measured():
     from dataclasses import replace
 
-    net = fastnn.Network([3, 64, 1], seed=0)
+    net = fastnn.Network([3, 2048, 1], seed=0)  # hundreds of times the work: noise cannot hide it
     analysis = networks.NetworkAnalysis(net, 200, 1, ["numba"], True, 0.5)
     smaller = replace(net._architecture, sizes=(3, 4, 1))
     change = analysis._change(1.0, "4 units", "", smaller, 1)
