@@ -477,7 +477,7 @@ class Network:
         return (
             n > 0
             and n_in == self._architecture.sizes[0]
-            and X.dtype is self._architecture.dtype
+            and X.dtype == self._architecture.dtype
             and X.flags.carray
         )
 
