@@ -42,7 +42,11 @@ _OPTIONS: dict[str, Any] = {
 
 
 class _InlinedLibrary(JITCodeLibrary):
-    """A function for its callers only: neither optimised nor made into machine code by itself."""
+    """A function for its callers only: neither optimised nor made into machine code by itself.
+
+    After compilation numba asks for the function's address and writes its environment there, by
+    way of ``codegen``. There is no address, and callers need none: they link the LLVM code.
+    """
 
     def _optimize_final_module(self) -> None:
         pass

@@ -71,6 +71,22 @@ def test_closure_key_sees_constants_in_nested_functions():
     assert jit.closure_key(make_scaled(2)) != jit.closure_key(make_scaled(3))
 
 
+def test_what_is_inlined_is_machine_code_in_its_kernel_alone():
+    @jit.inner
+    def twice(x):
+        return x + x
+
+    @jit.kernel
+    def four_times(x):
+        return twice(twice(x))
+
+    assert four_times(1.5) == 6.0
+    [inlined], [whole] = twice.overloads.values(), four_times.overloads.values()
+    engine = whole.library.codegen._engine
+    assert engine.is_symbol_defined(whole.fndesc.llvm_func_name)
+    assert not engine.is_symbol_defined(inlined.fndesc.llvm_func_name)
+
+
 def test_without_a_cache_directory_it_says_once_that_it_compiles_anew(monkeypatch):
     monkeypatch.setattr(jit, "cache_directory", lambda: None)
     monkeypatch.delenv("FASTNN_CACHE", raising=False)
