@@ -1,4 +1,4 @@
-"""exp, sigmoid, tanh, softplus, log and erf of one number, so that loops over them vectorise.
+"""exp, sigmoid, tanh, log, 1/x, softplus and erf of one number, so that loops vectorise.
 
 ``np.exp`` and its like are calls into libm, one number at a time, and a loop with a call in it is
 not vectorised. (Intel's vector library, which numba once used, is gone since numba 0.62.) The
@@ -240,6 +240,28 @@ def log(x: Any) -> Any:
 
     x = 2ⁿ·m with √½ ≤ m < √2; log m = 2·artanh(z) with z = (m − 1)/(m + 1), an odd polynomial.
     log(0) is -infinity, of a negative number NaN.
+    """
+
+
+def _reciprocal_float64(x: Any) -> Any:
+    y = _from_bits(0x7FD6A00000000000 - _bits(x))
+    q = x * y  # from 0.7070 to 0.7285
+    y = y * ((2.704798211208594 * q - 5.824188591907976) * q + 4.180136598149337)
+    e = 1.0 - x * y
+    return y + y * (e + e * e)
+
+
+def _reciprocal_float32(x: Any) -> Any:
+    return _1 / x
+
+
+@_computed_by(_reciprocal_float64, _reciprocal_float32)
+def reciprocal(x: Any) -> Any:
+    """Return 1/x for x from 1e-300 to 1e300, within 3e-16 (float32: 6.1e-8).
+
+    Without a division, for loops that keep the divider busy with square roots. A difference of
+    bits is 1/x times 0.71 to 0.73, as exponents are logarithms; a quadratic brings it to 8e-7, and
+    a cubic step to the end. In float32 a division is as fast.
     """
 
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Evaluator, Piece, Plan, Samples, State, Trainer
-from fastnn.kernels import batches, blocks, one_hidden, outputs, samples, wide_input
+from fastnn.kernels import batches, blocks, one_hidden, one_output, outputs, samples, wide_input
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.layout import layer_table
+from fastnn.kernels.layout import N_OUT, layer_table
+from fastnn.kernels.losses import OF_CLASSES
 from fastnn.kernels.updates import options_of
 from fastnn.optimizers import RULES, SGD
 
@@ -79,18 +80,12 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
         return wide_input.make_train_wide_input(*codes), wide_input.workspace_size(layers)
     if len(layers) != 2:
         return samples.make_train_samples(*codes), samples.workspace_size(layers)
-    n_in, n_hidden, n_out = architecture.sizes
-    merged = n_out == 1 and (
-        n_in == 1
-        or (n_in <= one_hidden.MOST_MERGED_INPUTS and n_hidden <= one_hidden.MOST_MERGED_UNITS)
-    )
-    train = one_hidden.make_train_one_hidden(
-        *codes,
-        merged=merged,
-        n_in=n_in if merged else 0,
-        wide=n_hidden >= one_hidden.WIDE_FROM,
-    )
-    return train, one_hidden.workspace_size(layers)
+    wide = int(layers[0, N_OUT]) >= one_hidden.WIDE_FROM
+    if one_output.pays(layers) and architecture.loss.code not in OF_CLASSES:
+        n_in = architecture.sizes[0]
+        train = one_output.make_train_one_output(*codes, n_in=n_in, wide=wide)
+        return train, one_hidden.workspace_size(layers)
+    return one_hidden.make_train_one_hidden(*codes, wide), one_hidden.workspace_size(layers)
 
 
 class _PlainSampleTrainer:
@@ -116,7 +111,7 @@ class _PlainSampleTrainer:
             piece.loss_sums,
             self._workspace,
         )
-        state.updates += len(piece.rates) * (piece.stop - piece.start)
+        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
 
 
 #: `Samples` and `Piece` as the other kernels get them; weights may be empty.
@@ -173,7 +168,7 @@ class _Trainer:
         else:
             self.kernel(*arguments)
         n_batches = -(-(piece.stop - piece.start) // self._options.batch_size)
-        state.updates += len(piece.rates) * n_batches
+        state.updates[0] += len(piece.rates) * n_batches
 
 
 def _weights(data: Samples, architecture: Architecture) -> np.ndarray:

@@ -245,20 +245,35 @@ def _make_finish_classes(loss: int) -> Any:
 
 
 def _make_finish_outputs(output: int, loss: int) -> Any:
-    value, slope = VALUES[output], SLOPES[output]
-    term, gradient = TERMS[loss], GRADIENTS[loss]
-    from_logits = loss in FROM_LOGITS
+    finish_one = make_finish_one(output, loss)
 
     @inner
     def finish_outputs(sums, values, gradients, z, n, Y, row):
         total = sums.dtype.type(0)
         for j in range(n):
-            z_j = sums[z + j]
-            a_j = value(z_j)
-            d_j = gradient(z_j, a_j, Y[row, j], n)
+            a_j, d_j, loss_j = finish_one(sums[z + j], Y[row, j], n)
             values[z + j] = a_j
-            gradients[z + j] = d_j if from_logits else d_j * slope(z_j, a_j)
-            total += term(z_j, a_j, Y[row, j], n)
+            gradients[z + j] = d_j
+            total += loss_j
         return total
 
     return finish_outputs
+
+
+@functools.cache
+def make_finish_one(output: int, loss: int) -> Any:
+    """Make the same for one of m outputs, of a loss that does not couple them: a, d and the loss.
+
+    Its arguments are the output's z, its target y, and m.
+    """
+    value, slope = VALUES[output], SLOPES[output]
+    term, gradient = TERMS[loss], GRADIENTS[loss]
+    from_logits = loss in FROM_LOGITS
+
+    @inner
+    def finish_one(z, y, m):
+        a = value(z)
+        d = gradient(z, a, y, m)
+        return a, d if from_logits else d * slope(z, a), term(z, a, y, m)
+
+    return finish_one

@@ -12,7 +12,7 @@ import numpy as np
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.one_hidden import make_one_output_gradient
+from fastnn.kernels.one_output import make_one_output_gradient
 from fastnn.kernels.rows import (
     back_through_weights,
     drop,

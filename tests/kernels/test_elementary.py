@@ -141,6 +141,18 @@ def test_agrees_with_mpmath(name, dtype):
     assert max(error) < BOUND[dtype]
 
 
+@every_dtype
+def test_reciprocal_is_within_its_bound(dtype):
+    rng = np.random.default_rng(7)
+    most = 300 if dtype is np.float64 else 37
+    x = np.concatenate(
+        [rng.uniform(0.5, 4, N), 10.0 ** rng.uniform(-most, most, N), 2.0 ** np.arange(-99, 99)]
+    ).astype(dtype)
+    error = errors(values("reciprocal", x), 1 / x.astype(np.longdouble), dtype)
+    assert error.max() < promised("reciprocal", dtype)
+    assert np.isnan(values("reciprocal", np.array([math.nan], dtype)))
+
+
 INF, NAN = math.inf, math.nan
 SPECIAL = {
     "exp": [(0, 1), (-0.0, 1), (INF, INF), (-INF, 0), (1e30, INF), (-1e30, 0)],

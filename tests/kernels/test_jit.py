@@ -23,10 +23,10 @@ PACKAGE = Path(fastnn.__file__).parent
 TRAIN = """
 import numpy as np
 import fastnn
-from fastnn.kernels.one_hidden import make_train_one_hidden
+from fastnn.kernels.one_output import make_train_one_output
 net = fastnn.Network([1, 3, 1], seed=0)
 net.fit([[0.0], [1.0]], [0.0, 1.0], batch_size=1)
-train = make_train_one_hidden((1,), 0, 0, True, merged=True, n_in=1, wide=False)
+train = make_train_one_output((1,), 0, 0, True, n_in=1, wide=False)
 print(sum(train.stats.cache_hits.values()), sum(train.stats.cache_misses.values()))
 """
 

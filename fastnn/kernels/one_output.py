@@ -1,0 +1,183 @@
+"""Per-sample training for one hidden layer and one output: the loss and its gradient are scalars.
+
+With few inputs, all of a sample is one loop over the hidden units: as in
+`fastnn.kernels.one_hidden`, a sweep makes sample i's update and the forward pass of sample i+1 at
+once, and one sweep serves start, middle and end.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from fastnn.kernels.activations import SLOPES, VALUES, Codes
+from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
+from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
+from fastnn.kernels.rows import make_finish, make_finish_one
+
+#: Inputs, and hidden units with more than one input, up to which the sweep pays. It vectorises
+#: badly then: 3-4-1 takes 64 ns and 75 ns by `one_hidden`, 3-8-1 103 and 71 (float64).
+MOST_INPUTS, MOST_UNITS = 8, 4
+#: The place of the first output in the vectors of the outputs, and how many there are of one.
+FIRST, ONE = np.uint64(0), np.uint64(1)
+
+
+def pays(layers: np.ndarray) -> bool:
+    """Whether the sweep is made for this network with one hidden layer, and faster."""
+    n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
+    few = n_in == ONE or (n_in <= MOST_INPUTS and n_hidden <= MOST_UNITS)
+    return bool(few and layers[1, N_OUT] == ONE)
+
+
+@inner
+def _update_and_sum(p, X, last, row, at, step, n_in, d):
+    """Update one unit's n_in input weights, *step* apart, and return the next sample's sum.
+
+    A function of its own: written into the loop over units, its variables make LLVM peel that
+    loop's first round, and the vector loop then starts at an odd place (twice the time).
+    """
+    z = p.dtype.type(0)
+    for i in range(n_in):
+        w = p[at + i * step] - X[last, i] * d
+        p[at + i * step] = w
+        z += w * X[row, i]
+    return z
+
+
+@functools.cache
+def make_sweep(hidden: Codes, bias: bool, n_in: int) -> Any:
+    """Make the sweep for *n_in* inputs.
+
+    *g* is the gradient ∂loss/∂z of sample *last* times the rate, and h the hidden values; returns
+    the weighted sum z of sample *row*.
+    """
+    value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
+    inputs = np.uint64(n_in)
+
+    @inner
+    def sweep(layers, p, X, last, row, g, h):
+        W, b = layers[0, WEIGHTS], layers[0, BIAS]
+        V, n_hidden = layers[1, WEIGHTS], layers[0, N_OUT]
+        g_last, x_row = g * X[last, 0], X[row, 0]
+        total = p.dtype.type(0)
+        for j in range(n_hidden):
+            v, h_j = p[V + j], h[j]
+            d = v * slope(h_j, h_j)
+            z = p.dtype.type(0)
+            if bias:
+                z = p[b + j] - g * d
+                p[b + j] = z
+            if n_in == 1:  # in scalars: two arrays fewer to prove apart before every sweep
+                w = p[W + j] - g_last * d
+                p[W + j] = w
+                z += w * x_row
+            else:
+                z += _update_and_sum(p, X, last, row, W + j, n_hidden, inputs, g * d)
+            v -= g * h_j
+            h_j = value(z)
+            total += h_j * v
+            h[j] = h_j
+            p[V + j] = v
+        if bias:
+            c = layers[1, BIAS]
+            p[c] -= g
+            total += p[c]
+        return total
+
+    return sweep
+
+
+@functools.cache
+def make_train_one_output(
+    hidden: Codes, output: int, loss: int, bias: bool, n_in: int, wide: bool
+) -> Any:
+    """Make the kernel for these codes. Its arguments are those of `fastnn.engines.Piece`.
+
+    *n_in* as in `make_sweep`; *wide* asks for the widest vectors.
+    """
+    sweep, finish_one = make_sweep(hidden, bias, n_in), make_finish_one(output, loss)
+
+    @kernel
+    def train_one_output(layers, p, X, Y, order, rates, start, stop, loss_sums, workspace):
+        if wide:
+            prefer_wide_vectors()
+        g, h = p.dtype.type(0), workspace[: layers[0, N_OUT]]
+        for j in range(len(h)):
+            h[j] = 0
+        in_order = len(order) == 0
+        per_update = 1 if rates.shape[1] > 1 else 0
+        if start < stop:
+            last = start if in_order else order[0, start]
+            for epoch in range(len(rates)):
+                total = loss_sums[epoch]
+                for position in range(start, stop):
+                    rate = p.dtype.type(rates[epoch, (position - start) * per_update])
+                    row = position if in_order else order[epoch, position]
+                    z = sweep(layers, p, X, last, row, g, h)
+                    _, d, loss_of_one = finish_one(z, Y[row, 0], ONE)
+                    total += loss_of_one
+                    g = rate * d
+                    last = row
+                loss_sums[epoch] = total
+            sweep(layers, p, X, last, last, g, h)
+
+    return train_one_output
+
+
+@functools.cache
+def make_one_output_gradient(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
+    """Make the way there and back of one sample that writes its gradient to g, for one output.
+
+    The arguments are those of `samples.make_sample_gradient`, for which it stands in: few
+    loops over the hidden units, each with few vectors that LLVM has to prove apart.
+    """
+    value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
+    finish = make_finish(output, loss)
+
+    @inner
+    def one_output_gradient(layers, p, X, Y, row, workspace, g, scale, options, counter):
+        n_in, n_hidden, c = layers[0, N_IN], layers[0, N_OUT], layers[1, BIAS]
+        W, b, V = layers[0, WEIGHTS], layers[0, BIAS], layers[1, WEIGHTS]
+        h, d = workspace[:n_hidden], workspace[n_hidden : n_hidden + n_hidden]
+        ends = n_hidden + n_hidden
+        sums, values = workspace[ends:], workspace[ends + ONE :]
+        gradients = workspace[ends + ONE + ONE :]
+        x, total = X[row, 0], p.dtype.type(0)
+        if n_in == ONE:
+            for j in range(n_hidden):
+                h_j = value((p[b + j] if bias else 0) + x * p[W + j])
+                h[j] = h_j
+                total += h_j * p[V + j]
+        else:
+            for j in range(n_hidden):
+                h[j] = (p[b + j] if bias else 0) + x * p[W + j]
+            for i in range(ONE, n_in):
+                x, w = X[row, i], W + i * n_hidden
+                for j in range(n_hidden):
+                    h[j] += x * p[w + j]
+            for j in range(n_hidden):
+                h_j = value(h[j])
+                h[j] = h_j
+                total += h_j * p[V + j]
+        sums[0] = total + p[c] if bias else total
+        loss_of_one = scale * finish(sums, values, gradients, FIRST, ONE, Y, row)
+        d_out = scale * gradients[0]
+        for j in range(n_hidden):
+            h_j = h[j]
+            d[j] = d_out * p[V + j] * slope(h_j, h_j)
+            g[V + j] = d_out * h_j
+        x = X[row, 0]
+        for j in range(n_hidden):
+            d_j = d[j]
+            if bias:
+                g[b + j] = d_j
+            g[W + j] = x * d_j
+        for i in range(ONE, n_in):
+            x, w = X[row, i], W + i * n_hidden
+            for j in range(n_hidden):
+                g[w + j] = x * d[j]
+        if bias:
+            g[c] = d_out
+        return loss_of_one
+
+    return one_output_gradient
