@@ -90,9 +90,9 @@ class _Snapshot:
 class _Pace:
     """How many rows make a piece, at most *most*, from how long the last one took."""
 
-    def __init__(self, most: int | None = None) -> None:
-        self.rows = _GRAIN
+    def __init__(self, seconds_per_row: float, most: int | None = None) -> None:
         self._most = most or sys.maxsize
+        self.rows = min(max(int(PIECE_SECONDS / seconds_per_row), _GRAIN), self._most)
 
     def took(self, rows: int, seconds: float) -> None:
         wanted = rows * PIECE_SECONDS / max(seconds, 1e-7)
@@ -121,9 +121,12 @@ class _Run:
         self._watch = Watch(job.early_stopping, job.learning_rate, scores.names)
         # A state, and how many epochs on is the best.
         self._best: tuple[_Snapshot, int] | None = None
-        self._pace = _Pace(rows_between_releases(job.samples.X, job.shuffle))
+        self._pace = _Pace(
+            job.engine.seconds_per_row(job.architecture),
+            rows_between_releases(job.samples.X, job.shuffle),
+        )
         self._part: Piece | None = None  # the last piece, if it ended within an epoch
-        self._epoch_start = self._snapshot()  # where the piece, or its epoch, began
+        self._epoch_start: _Snapshot  # where the piece, or its epoch, began
         self._interrupts = Interrupts(listening=False)
 
     def train(self) -> History:

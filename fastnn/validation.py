@@ -350,9 +350,10 @@ def _finite_and_frozen(array: np.ndarray, dtype: np.dtype[np.floating], name: st
     """
     if array.size == 0:
         raise ValueError(f"{name} is empty, its shape is {array.shape}")
-    with np.errstate(over="ignore"):  # too large for float32: reported below
-        converted = np.require(array, dtype, ["C", "A"])
-    view = converted.view()
+    view = array.view()
+    if array.dtype != dtype or not (array.flags.c_contiguous and array.flags.aligned):
+        with np.errstate(over="ignore"):  # too large for float32: reported below
+            view = np.require(array, dtype, ["C", "A"]).view()
     view.flags.writeable = False
     _check_finite(view, array, name)
     return view

@@ -31,7 +31,7 @@ SLICINGS = {
     "as it is": {},
     "64 rows a piece": {"PIECE_SECONDS": 1e-12},
     "192 rows a piece": {"PIECE_SECONDS": 1e-12, "_GRAIN": 192},
-    "growing pieces": {"PIECE_SECONDS": 1e9},
+    "growing pieces": {"PIECE_SECONDS": 1e-4},
     "all in one piece": {"_GRAIN": 1 << 40},
     "one epoch a piece": {"_GRAIN": 1 << 40, "_MOST_ORDERED_ROWS": 1},
     "three epochs a piece": {"_GRAIN": 1 << 40, "_MOST_ORDERED_ROWS": 3 * 150},

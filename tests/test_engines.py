@@ -68,6 +68,9 @@ class Watching:
         for order in piece.order:
             assert sorted(order) == list(range(n))
 
+    def seconds_per_row(self, architecture):
+        return vectors.seconds_per_row(architecture)
+
     def trainer(self, architecture, samples, plan):
         batch_size = plan.batch_size
         assert 1 <= batch_size <= len(samples)
