@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 
@@ -10,18 +11,21 @@ import pytest
 
 import fastnn
 from fastnn import profiling
-from fastnn.profiling import comparing, networks
+from fastnn.profiling import comparing, measuring, networks
+from fastnn.profiling import machine as machines
 from fastnn.profiling.cold import compile_seconds
 from fastnn.profiling.machine import Ceilings, jit_is_on
 from fastnn.profiling.measuring import (
-    FEWEST_ROUNDS,
+    FEWEST_TURNS,
     Contestant,
+    Turn,
     duration,
     estimate,
     geometric_crossings,
     measure,
     summarise,
     times,
+    undisturbed,
 )
 from fastnn.profiling.operations import (
     ENGINES,
@@ -87,20 +91,43 @@ def test_crossings_are_found_on_logarithmic_scales():
     assert geometric_crossings([1, 10, 100], [0.5, 1.01, 0.5], 0.05) == []
 
 
-def test_every_contestant_gets_its_rounds():
-    timings = measure({"a": Contestant(lambda: None), "b": SLOW}, seconds=0.0)
-    assert {timing.rounds for timing in timings.values()} == {FEWEST_ROUNDS}
-    for timing in timings.values():
+def test_every_contestant_gets_its_turns():
+    timings = fast, slow = measure([Contestant(lambda: None), SLOW], seconds=0.0)
+    assert fast.rounds > FEWEST_TURNS
+    assert slow.rounds >= FEWEST_TURNS
+    for timing in timings:
         assert 0 < timing.best <= timing.lower <= timing.median <= timing.upper
         assert timing.spread >= 0
-    assert timings["a"].median < timings["b"].median
+    assert fast.median < slow.median
 
 
-def test_each_round_starts_from_a_reset():
+def test_turns_are_taken_by_everybody_until_the_time_is_over(monkeypatch):
+    monkeypatch.setattr(measuring, "TURN_SECONDS", 0.0)
+    taken = []
+    contestants = [Contestant(lambda: None) for _ in "ab"]
+    for name, contestant in zip("ab", contestants, strict=True):
+        monkeypatch.setattr(
+            contestant, "turn", lambda name=name: taken.append(name) or [0.001], raising=True
+        )
+        contestant.round_seconds = 0.001
+    measure(contestants, seconds=0.1, report=lambda: taken.append(" "))
+    rounds = "".join(taken).split()
+    assert len(rounds) > 2 * FEWEST_TURNS
+    assert set(rounds) == {"ab"}
+
+
+def test_turns_on_a_slow_machine_do_not_count():
+    quiet, slow = Turn([1.0, 1.1], pulse=1.0), Turn([2.0], pulse=1.9)
+    assert undisturbed([quiet, slow] * 5, limit=1.15) == [1.0, 1.1] * 5
+    assert undisturbed([quiet, slow, slow, slow, slow, slow], 1.15) == [1.0, 1.1, *[2.0] * 4]
+
+
+def test_each_round_starts_from_a_reset(monkeypatch):
+    monkeypatch.setattr(measuring, "TURN_SECONDS", 0.0)
     calls = []
     contestant = Contestant(lambda: calls.append("run"), lambda: calls.append("reset"))
     contestant._number = 2
-    contestant.round()
+    contestant.turn()
     assert calls == ["reset", "run", "run"]
 
 
@@ -157,12 +184,18 @@ def test_nearness_to_the_lower_ceiling():
     assert CEILINGS._speed(CEILINGS.read, 10**9) == 8e9
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen")
+def test_measuring_stays_on_one_core():
+    before = os.sched_getaffinity(0)
+    with machines.measuring():
+        assert len(os.sched_getaffinity(0)) == 1
+    assert os.sched_getaffinity(0) == before
+
+
 @pytest.mark.skipif(not jit_is_on(), reason="NUMBA_DISABLE_JIT is set")
 def test_the_ceilings_of_this_machine(monkeypatch):
-    from fastnn.profiling import machine
-
-    monkeypatch.setattr(machine, "HELD", (4096, 65536))
-    found = machine.measure_ceilings(0.05)
+    monkeypatch.setattr(machines, "HELD", (4096, 65536))
+    found = machines.measure_ceilings(0.05)
     assert found.peak > 1e8
     assert 1e-12 < found.activation < 1e-6
     assert found.read[0] >= found.read[1] > 1e8

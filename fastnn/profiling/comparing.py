@@ -2,11 +2,20 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from fastnn.profiling.cold import SAME_KERNEL, compile_seconds
 from fastnn.profiling.machine import free_memory, jit_is_on, measure_ceilings, measuring, size_of
-from fastnn.profiling.measuring import duration, estimate, measure
+from fastnn.profiling.measuring import (
+    FEWEST_TURNS,
+    TURN_SECONDS,
+    Contestant,
+    Timing,
+    duration,
+    estimate,
+    measure,
+)
 from fastnn.profiling.operations import OPERATIONS, Operation, check_agreement
 from fastnn.profiling.result import Profile, Row
 
@@ -14,9 +23,9 @@ from fastnn.profiling.result import Profile, Row
 SECONDS, QUICK_SECONDS = 240.0, 42.0
 #: A single run may take this part of them.
 LONGEST_RUN = 1 / 80
-#: And finding out compile times this part.
-COMPILING = 1 / 3
-#: The most seconds for one engine at one size.
+#: Finding out compile times may take this part, and all until the measuring begins that one.
+COMPILING, READY = 1 / 3, 2 / 3
+#: The most seconds for one engine at one size, on average.
 POINT_SECONDS, QUICK_POINT_SECONDS = 1.0, 0.2
 
 #: A spread beyond this says that the machine was busy with something else.
@@ -24,6 +33,30 @@ RESTLESS = 0.2
 
 #: Told what is being done, and which part of all of it is behind.
 Report = Callable[[str, float], object]
+
+
+@dataclass(frozen=True)
+class _Point:
+    """An engine ready to be timed at one size of one operation."""
+
+    operation: Operation
+    size: int
+    engine: str
+    contestant: Contestant
+
+    @property
+    def where(self) -> str:
+        """In words."""
+        return _where(self.operation, self.size, self.engine)
+
+    @property
+    def turn_seconds(self) -> float:
+        """About what a turn takes."""
+        return max(self.contestant.round_seconds, TURN_SECONDS)
+
+
+def _where(operation: Operation, size: int, engine: str) -> str:
+    return f"{operation.name} at size {size:,} on {engine}"
 
 
 class Comparison:
@@ -63,9 +96,10 @@ class Comparison:
                 self._profile.ceilings = measure_ceilings(self._seconds / 30)
             elif "numba" in self._engines:
                 self._note("numba's JIT is switched off (NUMBA_DISABLE_JIT): it ran as Python.")
-            for k, (operation, sizes) in enumerate(self._plan):
-                left = self._seconds * (1 - self._behind())
-                self._measure_operation(operation, sizes, left / (len(self._plan) - k))
+            points = self._without_the_longest(
+                [p for plan in self._plan for p in self._ready(*plan)]
+            )
+            self._measure(points)
             restless = [row for row in self._profile.rows if row.timing.spread > RESTLESS]
             if 5 * len(restless) > len(self._profile.rows):
                 self._profile.notes.append(
@@ -97,49 +131,71 @@ class Comparison:
             else:
                 self._profile.compile_seconds[name] = seconds
 
-    def _measure_operation(
-        self, operation: Operation, sizes: Sequence[int], seconds: float
-    ) -> None:
-        """All sizes of one operation, as far as its share of the time goes."""
-        end = time.perf_counter() + seconds
+    def _ready(self, operation: Operation, sizes: Sequence[int]) -> Iterator[_Point]:
+        """One operation at all sizes, as far as the time to get ready goes."""
+        known: dict[str, _Point] = {}  # of each engine the largest size so far
         for k, size in enumerate(sizes):
-            left = end - time.perf_counter()
-            if left <= 0:
+            if self._behind() > READY:
                 missed = ", ".join(f"{size:,}" for size in sizes[k:])
                 self._note(
-                    f"{operation.name}: its share of the {self._seconds:g} s was over before "
-                    f"size {missed}."
+                    f"{operation.name}: no time was left of the {self._seconds:g} s for size "
+                    f"{missed}."
                 )
                 return
             self._report(f"{operation.name}, size {size:,}", self._behind())
-            self._measure_point(operation, size, left / (len(sizes) - k))
+            engines = [
+                engine
+                for engine in self._engines
+                if self._affords(operation, size, engine, known.get(engine))
+            ]
+            if not engines:
+                continue
+            problem = operation.problem(size, self._samples)
+            check_agreement(problem, engines, f"{operation.name} at size {size:,}")
+            for engine in engines:
+                point = _Point(operation, size, engine, problem.contestant(engine))
+                point.contestant.calibrate()
+                known[engine] = point
+                yield point
 
-    def _measure_point(self, operation: Operation, size: int, seconds: float) -> None:
-        engines = [engine for engine in self._engines if self._affords(operation, size, engine)]
-        if not engines:
-            return
-        problem = operation.problem(size, self._samples)
-        check_agreement(problem, engines, f"{operation.name} at size {size:,}")
-        share = min(self._most, seconds / len(engines))
-        timings = measure({engine: problem.contestant(engine) for engine in engines}, share)
-        ceilings = self._profile.ceilings
-        work = operation.work(size, self._samples)
-        for engine, timing in timings.items():
-            near = ceilings.nearness(work, timing.median) if ceilings else None
-            self._profile.rows.append(
-                Row(
-                    operation.name,
-                    size,
-                    engine,
-                    self._samples if operation.per_sample else None,
-                    timing,
-                    near if engine == "numba" else None,
-                )
+    def _without_the_longest(self, points: list[_Point]) -> list[_Point]:
+        """Leave out, with a note, as much as must be for everybody to have a few turns."""
+        left = self._seconds * (1 - self._behind())
+        kept = sorted(points, key=lambda point: point.contestant.round_seconds)
+        while FEWEST_TURNS * sum(point.turn_seconds for point in kept) > left and len(kept) > 1:
+            point = kept.pop()
+            enough = math.ceil(1.2 * self._seconds * FEWEST_TURNS * point.turn_seconds / left)
+            self._note(
+                f"{point.where}: a run takes about {duration(point.contestant.estimate)}, too long "
+                f"to be repeated within {self._seconds:g} s: left out. With --seconds "
+                f"{max(enough, math.ceil(1.2 * self._seconds))} it would be measured."
             )
+        return [point for point in points if point in kept]
 
-    def _affords(self, operation: Operation, size: int, engine: str) -> bool:
+    def _measure(self, points: Sequence[_Point]) -> None:
+        """Time everything, each point again and again until the end: a row for each."""
+        left = self._seconds * (1 - self._behind())
+        timings = measure(
+            [point.contestant for point in points],
+            min(left, self._most * len(points)),
+            lambda: self._report("everything in turn", self._behind()),
+        )
+        for point, timing in zip(points, timings, strict=True):
+            self._profile.rows.append(self._row(point, timing))
+
+    def _row(self, point: _Point, timing: Timing) -> Row:
+        operation, ceilings = point.operation, self._profile.ceilings
+        near = None
+        if ceilings and point.engine == "numba":
+            near = ceilings.nearness(operation.work(point.size, self._samples), timing.median)
+        samples = self._samples if operation.per_sample else None
+        return Row(operation.name, point.size, point.engine, samples, timing, near)
+
+    def _affords(
+        self, operation: Operation, size: int, engine: str, smaller: _Point | None
+    ) -> bool:
         """Whether one run fits into memory and time; a note if it does not."""
-        where = f"{operation.name} at size {size:,} on {engine}"
+        where = _where(operation, size, engine)
         needed, free = operation.memory(size, self._samples, engine), free_memory()
         if free is not None and needed > free / 2:
             self._note(
@@ -148,7 +204,7 @@ class Comparison:
             )
             return False
         limit = self._seconds * LONGEST_RUN
-        expected = self._expected(operation, size, engine)
+        expected = self._expected(operation, size, smaller)
         if expected is None or expected > limit / 4:
             amount = operation.amount(size, self._samples)
             expected, _ = estimate(
@@ -167,15 +223,9 @@ class Comparison:
             return False
         return True
 
-    def _expected(self, operation: Operation, size: int, engine: str) -> float | None:
-        """Seconds for one run, from the largest smaller size that was measured."""
-        measured = self._profile.seconds(operation.name, engine)
-        smaller = [known for known in measured if known <= size]
-        if not smaller:
+    def _expected(self, operation: Operation, size: int, smaller: _Point | None) -> float | None:
+        """Seconds for one run, from a smaller size that is ready."""
+        if smaller is None:
             return None
-        known = max(smaller)
-        ratio = (
-            operation.work(size, self._samples).arithmetic
-            / operation.work(known, self._samples).arithmetic
-        )
-        return measured[known] * ratio
+        now, then = (operation.work(n, self._samples).arithmetic for n in (size, smaller.size))
+        return smaller.contestant.estimate * now / then

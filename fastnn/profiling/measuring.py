@@ -1,11 +1,11 @@
-"""Timing, by way of ``timeit``: rounds of all contestants in turn, medians, estimates."""
+"""Timing, by way of ``timeit``: all contestants in turn, medians, estimates."""
 
 import importlib.util
 import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from timeit import Timer
 
@@ -19,8 +19,12 @@ CLOCK = time.process_time if PROCESSOR_TIME else time.perf_counter
 
 #: A round repeats the work until it lasts this long, so that the clock's steps do not show.
 ROUND_SECONDS = 0.002
-#: Rounds per point. Each contestant goes on until its share of the time is used up.
-FEWEST_ROUNDS, MOST_ROUNDS = 5, 101
+#: A contestant's turn is one round, or as many as fit into this time.
+TURN_SECONDS = 0.02
+#: How often everybody's turn comes at least, and how many rounds are enough for everybody.
+FEWEST_TURNS, ENOUGH_ROUNDS = 5, 101
+#: A turn counts if a small loop before it and after it took at most so many times its best.
+QUIET = 1.15
 #: A smaller piece of the work that lasts this long is enough to tell how long all of it takes.
 PILOT_SECONDS = 0.02
 
@@ -62,46 +66,106 @@ class Contestant:
     def __init__(self, run: Callable[[], object], reset: Callable[[], object] = lambda: None):
         self._timer = Timer(run, reset, CLOCK)
         self._number = 1
-        self.seconds: list[float] = []
+        self.round_seconds = 0.0
 
     def calibrate(self) -> None:
         """Find out how many repetitions make a round. It warms up as well."""
         while True:
             took = self._timer.timeit(self._number)
             if took >= ROUND_SECONDS or self._number >= 1 << 24:
-                if self._number == 1:  # it was warm already: this was the first round
-                    self.seconds.append(took)
+                self.round_seconds = took
                 return
             wanted = self._number * ROUND_SECONDS / max(took, 1e-9)
             self._number = math.ceil(min(1.1 * wanted, 16 * self._number))
 
-    def round(self) -> None:
-        """Time one round."""
-        self.seconds.append(self._timer.timeit(self._number) / self._number)
+    @property
+    def estimate(self) -> float:
+        """About how many seconds the work takes once, after `calibrate`."""
+        return self.round_seconds / self._number
+
+    def turn(self) -> list[float]:
+        """Time some rounds: the seconds for doing the work once, of each."""
+        end = time.perf_counter() + TURN_SECONDS
+        seconds: list[float] = []
+        while not seconds or time.perf_counter() < end:
+            seconds.append(self._timer.timeit(self._number) / self._number)
+        return seconds
 
 
-def measure(contestants: Mapping[str, Contestant], seconds: float) -> dict[str, Timing]:
-    """Time the contestants in turn, round by round, so that all meet the same machine.
+@dataclass(frozen=True)
+class Turn:
+    """What a turn gave.
+
+    Attributes
+    ----------
+    seconds : list of float
+        Of each round.
+    pulse : float
+        Seconds that the small loop took beside it, before or after, whatever was more.
+    """
+
+    seconds: list[float]
+    pulse: float
+
+
+def pulse() -> float:
+    """How long a small loop takes just now."""
+    started = CLOCK()
+    sum(range(20_000))
+    return CLOCK() - started
+
+
+def measure(
+    contestants: Sequence[Contestant],
+    seconds: float,
+    report: Callable[[], object] = lambda: None,
+) -> list[Timing]:
+    """Time contestants turn by turn, so that all meet the same machine.
+
+    On a shared machine everything may take twice as long for a second, and some work more than
+    other work. So each contestant's turns are spread over all of the time, and turns in
+    which the machine was slow are left out: see `undisturbed`.
 
     Parameters
     ----------
-    contestants : mapping of name to Contestant
+    contestants : list of Contestant
     seconds : float
-        For each contestant; the fewest rounds are run even if they take longer.
+        For all together; the fewest turns are taken even if they need longer.
+    report : callable
+        Called after each time round.
     """
-    used = dict.fromkeys(contestants, 0.0)
-    for contestant in contestants.values():
-        contestant.calibrate()
-    waiting = dict(contestants)
-    while waiting:
-        for name, contestant in list(waiting.items()):
-            started = time.perf_counter()
-            contestant.round()
-            used[name] += time.perf_counter() - started
-            rounds = len(contestant.seconds)
-            if rounds >= MOST_ROUNDS or (rounds >= FEWEST_ROUNDS and used[name] >= seconds):
-                del waiting[name]
-    return {name: summarise(contestant.seconds) for name, contestant in contestants.items()}
+    if not contestants:
+        return []
+    for contestant in contestants:
+        if contestant.round_seconds == 0.0:
+            contestant.calibrate()
+    end = time.perf_counter() + seconds
+    turns: list[list[Turn]] = [[] for _ in contestants]
+    best = before = pulse()
+    times_round, fewest_rounds = 0, 0
+    while times_round < FEWEST_TURNS or (
+        time.perf_counter() < end and fewest_rounds < ENOUGH_ROUNDS
+    ):
+        for contestant, taken in zip(contestants, turns, strict=True):
+            found = contestant.turn()
+            after = pulse()
+            taken.append(Turn(found, max(before, after)))
+            best, before = min(best, after), after
+        times_round += 1
+        fewest_rounds = min(sum(len(turn.seconds) for turn in taken) for taken in turns)
+        report()
+    return [summarise(undisturbed(taken, QUIET * best)) for taken in turns]
+
+
+def undisturbed(turns: Sequence[Turn], limit: float) -> list[float]:
+    """The seconds of the rounds in turns whose pulse was at most *limit*.
+
+    If they are few, those of the few turns with the quickest pulse.
+    """
+    by_pulse = sorted(turns, key=lambda turn: turn.pulse)
+    quiet = [turn for turn in by_pulse if turn.pulse <= limit]
+    kept = quiet if len(quiet) >= FEWEST_TURNS else by_pulse[:FEWEST_TURNS]
+    return [seconds for turn in kept for seconds in turn.seconds]
 
 
 def time_once(run: Callable[[], object]) -> float:

@@ -34,7 +34,7 @@ SECONDS, QUICK_SECONDS = 60.0, 20.0
 #: A single run may take this part of them; what takes longer is estimated from fewer samples.
 LONGEST_RUN = 1 / 50
 #: What each epoch, each step and each change is measured for, as a part of all seconds.
-_EPOCH, _STEP, _CHANGE = 1 / 12, 1 / 150, 1 / 40
+_EPOCH, _STEP, _CHANGE = 1 / 12, 1 / 150, 1 / 20
 #: A change that gains less than this is not worth the trouble.
 WORTHWHILE = 1.15
 #: Samples in a block of the compiled engine.
@@ -379,8 +379,9 @@ class NetworkAnalysis:
             engines = [engine for engine in self._engines if amounts[engine] == amount]
             self._say(f"an epoch on {', '.join(engines)}")
             problem = self._problem(amount)
-            contestants = {engine: problem.contestant(engine) for engine in engines}
-            for engine, timing in measure(contestants, self._seconds * _EPOCH).items():
+            contestants = [problem.contestant(engine) for engine in engines]
+            timings = measure(contestants, self._seconds * _EPOCH * len(engines))
+            for engine, timing in zip(engines, timings, strict=True):
                 part = None if amount == self._samples else amount
                 scaled = _scaled(timing, self._samples / amount)
                 if part is not None:
@@ -445,7 +446,7 @@ class NetworkAnalysis:
                 return block_step(signed, n, p, a, d, scalars, step, rate, rounds)
 
         run()
-        timing = measure({"": Contestant(run)}, self._seconds * _STEP)[""]
+        timing = measure([Contestant(run)], self._seconds * _STEP)[0]
         return timing.median / (rounds * n) * self._samples
 
     def _changes(self, epoch: float, notes: list[str]) -> list[Change]:
@@ -493,12 +494,12 @@ class NetworkAnalysis:
         amount = max(amount, min(batch, self._samples))
         random = np.random.default_rng(0)
         start = random.normal(0, 0.1, architecture.n_parameters).astype(architecture.dtype)
-        contestants = {
-            "now": self._problem(amount).contestant("numba"),
-            "then": self._problem(amount, architecture, start, batch).contestant("numba"),
-        }
-        timings = measure(contestants, self._seconds * _CHANGE)
-        gain = timings["now"].median / timings["then"].median
+        contestants = [
+            self._problem(amount).contestant("numba"),
+            self._problem(amount, architecture, start, batch).contestant("numba"),
+        ]
+        now, then = measure(contestants, self._seconds * _CHANGE)
+        gain = now.median / then.median
         return Change(change, effect, epoch / gain, gain)
 
 
