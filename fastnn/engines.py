@@ -15,6 +15,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from fastnn.architecture import Architecture
+from fastnn.memory import aligned
 from fastnn.names import find
 from fastnn.optimizers import Optimizer
 
@@ -97,7 +98,9 @@ class State:
     @classmethod
     def new(cls, parameters: np.ndarray, optimizer: Optimizer) -> "State":
         """The state before the first update of *parameters*, which are not copied."""
-        moments = np.zeros((optimizer.n_moments, len(parameters)), parameters.dtype)
+        moments = aligned(optimizer.n_moments * len(parameters), parameters.dtype)
+        moments[:] = 0
+        moments = moments.reshape(optimizer.n_moments, len(parameters))
         return cls(parameters, moments, np.zeros(1, np.int64))
 
     def copy(self) -> "State":

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastnn.architecture import Architecture
+from fastnn.memory import aligned
 from fastnn.names import find
 
 Draw = Callable[[np.random.Generator, int, int], np.ndarray]
@@ -48,12 +49,13 @@ def start_parameters(
     """A flat parameter vector, the weights drawn layer by layer from the input on."""
     draw = find(initializer, INITIALIZERS, "initializer")
     try:
-        parameters = np.zeros(architecture.n_parameters, dtype=architecture.dtype)
+        parameters = aligned(architecture.n_parameters, architecture.dtype)
     except (MemoryError, OverflowError, ValueError):
         raise MemoryError(
             f"layer_sizes={list(architecture.sizes)} ask for {architecture.n_parameters:,} "
             "parameters, more than memory holds"
         ) from None
+    parameters[:] = 0
     for weights in architecture.weight_views(parameters):
         weights[...] = draw(rng, *weights.shape)
     return parameters

@@ -32,7 +32,6 @@ from fastnn.profiling.operations import (
     OPERATIONS,
     DisagreementError,
     Problem,
-    aligned,
     check_agreement,
     network_work,
 )
@@ -141,10 +140,6 @@ def test_an_estimate_does_only_a_part():
     seconds, amount = estimate(prepare, 10**9, compiles=False)
     assert max(tried) == amount < 10**7
     assert seconds > 100
-
-
-def test_arrays_begin_on_a_cache_line():
-    assert {aligned(size).ctypes.data % 64 for size in (1, 3, 8, 1000)} == {0}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -14,6 +14,7 @@ from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import N_OUT, layer_table
 from fastnn.kernels.losses import OF_CLASSES
 from fastnn.kernels.updates import options_of
+from fastnn.memory import aligned
 from fastnn.optimizers import RULES, SGD
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
@@ -49,7 +50,7 @@ def _block_workspace(architecture: Architecture, kept: int = 0) -> np.ndarray:
 
 def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
     """Memory for what a kernel writes; what is in it does not matter."""
-    return np.empty(size, architecture.dtype)
+    return aligned(size, architecture.dtype)
 
 
 def _keeps_slopes(architecture: Architecture) -> bool:

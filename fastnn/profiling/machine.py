@@ -24,7 +24,7 @@ import scipy
 from fastnn._version import __version__
 from fastnn.activations import ACTIVATIONS
 from fastnn.profiling.measuring import PROCESSOR_TIME, Contestant, measure, pulse
-from fastnn.profiling.operations import Work, aligned
+from fastnn.profiling.operations import Work, zeros
 
 #: The sizes of vectors, in bytes, for which memory is measured.
 _KIB = 1024
@@ -243,7 +243,7 @@ def activation_seconds(name: str, seconds: float = 0.05) -> float:
     from fastnn.kernels.ceilings import make_activate_all
 
     run = make_activate_all(ACTIVATIONS[name].code)
-    values, out = aligned(_IN_CACHE), aligned(_IN_CACHE)
+    values, out = zeros(_IN_CACHE), zeros(_IN_CACHE)
     values[:] = np.linspace(-4, 4, _IN_CACHE)
     return _best(lambda: run(values, out, 16), seconds) / (16 * _IN_CACHE)
 
@@ -254,7 +254,7 @@ def measure_ceilings(seconds: float, step: Callable[[str], object] = lambda text
 
     share = seconds / (2 * len(HELD) + 2)
     step("the machine's arithmetic")
-    few = aligned(_IN_CACHE)
+    few = zeros(_IN_CACHE)
     rounds = 64
     took = _best(lambda: ceilings.multiply_add(few, 0.999, 0.001, rounds), share)
     peak = 2 * ceilings.CHAIN * rounds * _IN_CACHE / took
@@ -262,7 +262,7 @@ def measure_ceilings(seconds: float, step: Callable[[str], object] = lambda text
     read, changed = [], []
     for held in HELD:
         step(f"the machine's memory, {size_of(held)}")
-        values = aligned(held // 8)
+        values = zeros(held // 8)
         times = max(1, _NUMBERS_PER_CALL // len(values))
         read.append(held * times / _best(_reader(values, times), share))
         changed.append(2 * held * times / _best(_changer(values, times), share))

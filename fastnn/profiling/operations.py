@@ -9,6 +9,7 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Piece, Plan, Samples, State, get_engine
+from fastnn.memory import aligned
 from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.profiling.measuring import Contestant
@@ -117,7 +118,7 @@ def _dot_problem(size: int, _samples: int) -> Problem:
     from fastnn.kernels.ceilings import dot
 
     random = np.random.default_rng(size)
-    a, b = aligned(size), aligned(size)
+    a, b = zeros(size), zeros(size)
     a[:], b[:] = random.random(size), random.random(size)
     lists: list[Any] = []
 
@@ -138,12 +139,11 @@ def _dot_work(size: int, _samples: int) -> Work:
     return Work(2 * size, 0, 2 * NUMBER * size, 0, 2 * NUMBER * size)
 
 
-def aligned(size: int) -> np.ndarray:
-    """An array of zeros that begins on a cache line: otherwise chance decides its speed."""
-    room = np.empty(size + 8)
-    room[:] = 0  # np.zeros would give memory that is not there yet
-    start = -room.ctypes.data // 8 % 8
-    return room[start : start + size]
+def zeros(size: int) -> np.ndarray:
+    """An array whose memory is there, as that of np.zeros is not, and on whole cache lines."""
+    array = aligned(size, np.dtype(np.float64))
+    array[:] = 0
+    return array
 
 
 def _curve(size: int, samples: int) -> tuple[Architecture, np.ndarray, Samples]:
