@@ -34,9 +34,9 @@ _MOST_ORDERED_ROWS = 1 << 22
 #: A cut within an epoch comes after a whole number of batches and of this many rows, or
 #: the next such number of batches.
 _GRAIN = 64
-#: An update of so many samples times parameters, or as many row numbers to shuffle, may take so
-#: long that Ctrl-C is not left to wait for it.
-_LONG_WORK = 10_000_000
+#: Work that may take so many seconds, or so many row numbers to shuffle, is too long for Ctrl-C
+#: to wait for.
+_LONG_SECONDS = 0.07
 _MANY_ROWS = 1_000_000
 
 
@@ -121,10 +121,8 @@ class _Run:
         self._watch = Watch(job.early_stopping, job.learning_rate, scores.names)
         # A state, and how many epochs on is the best.
         self._best: tuple[_Snapshot, int] | None = None
-        self._pace = _Pace(
-            job.engine.seconds_per_row(job.architecture),
-            rows_between_releases(job.samples.X, job.shuffle),
-        )
+        self._row_seconds = job.engine.seconds_per_row(job.architecture)  # at most
+        self._pace = _Pace(self._row_seconds, rows_between_releases(job.samples.X, job.shuffle))
         self._part: Piece | None = None  # the last piece, if it ended within an epoch
         self._epoch_start: _Snapshot  # where the piece, or its epoch, began
         self._interrupts = Interrupts(listening=False)
@@ -273,7 +271,7 @@ class _Run:
         """Whether work on so many rows may keep Ctrl-C waiting; pure Python never does."""
         return (
             self._interrupts.listening
-            and rows * self.job.architecture.n_parameters >= _LONG_WORK
+            and rows * self._row_seconds >= _LONG_SECONDS
             and self.job.engine is not get_engine("python")
         )
 

@@ -760,7 +760,7 @@ def begin_seconds_of_work(monkeypatch, engine):
         return net, rng, lambda: net.fit(*data, epochs=3, batch_size=None)
     use(monkeypatch, "all in one piece")
     monkeypatch.setattr(training, "_MOST_ORDERED_ROWS", 1 << 40)
-    monkeypatch.setattr(training, "_LONG_WORK", 1)
+    monkeypatch.setattr(training, "_LONG_SECONDS", 0.0)
     net, rng = make(engine)
     net.fit(*regression(20), batch_size=None)
     epochs = SECONDS_OF_EPOCHS[engine]
@@ -813,7 +813,7 @@ def test_long_updates_and_orders_give_the_same_bits_in_another_thread(engine, de
 
     expected = trained()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_LONG_WORK", 0)
+        patch.setattr(training, "_LONG_SECONDS", 0.0)
         patch.setattr(training, "_MANY_ROWS", 0)
         assert trained() == expected
 

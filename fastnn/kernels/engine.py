@@ -205,7 +205,7 @@ def trainer(architecture: Architecture, data: Samples, plan: Plan) -> Trainer:
 
 def seconds_per_row(architecture: Architecture) -> float:
     """See `fastnn.engines.Engine`."""
-    return 1e-6 + 5e-9 * architecture.n_parameters
+    return 1e-6 + 2e-9 * architecture.n_parameters
 
 
 class _Predictor:
