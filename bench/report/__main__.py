@@ -1,6 +1,7 @@
 """``python -m bench.report RESULTS.json [MORE.json ...]``."""
 
 import argparse
+import importlib.util
 from pathlib import Path
 
 from bench.report import figures, tables
@@ -19,6 +20,8 @@ def main() -> None:
         help="JSON of `pytest bench`; rows that are in several are taken from the last",
     )
     results = read(parser.parse_args().results)
+    if importlib.util.find_spec("matplotlib") is None:
+        parser.error("the figures need matplotlib: pip install 'fastnn-jit[plot]'")
     for path, text, name in (
         (_BENCH.parent / "README.md", tables.times(results), "bench"),
         (_BENCH.parent / "README.md", tables.estimators(results), "estimators"),
@@ -26,10 +29,6 @@ def main() -> None:
     ):
         done = tables.insert(path, text, name)
         print(f"{path.name}, {name}: {'written' if done else 'no markers, left as it is'}")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        parser.error("the figures need matplotlib: pip install 'fastnn-jit[plot]'")
     for path in figures.draw(results, _BENCH / "figures"):
         print(path)
 
