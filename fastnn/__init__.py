@@ -1,4 +1,11 @@
-"""Small neural networks, trained at the speed of the machine."""
+"""Small neural networks, trained at the speed of the machine.
+
+`Network` is the model: ``fit``, ``predict``, ``evaluate``, ``save``; `load` reads it back.
+Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
+`StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
+While training: `EarlyStopping`, `Checkpoint`, `History`. In place of scikit-learn's:
+`MLPClassifier`, `MLPRegressor`. And `profile`, `warmup`.
+"""
 
 import importlib
 from typing import TYPE_CHECKING, Any

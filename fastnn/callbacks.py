@@ -68,7 +68,8 @@ class Checkpoint:
         With *best_only*, the value to look at: ``"loss"``, ``"val_loss"`` or a metric such as
         ``"val_accuracy"``. By default the validation loss, or the loss without validation data.
     mode : {"auto", "min", "max"}
-        Whether lower or higher is better; "auto" knows it: higher for accuracy, r2 and auc.
+        Whether lower or higher is better. "auto": higher for accuracy, r2, auc and the estimators'
+        val_score, lower for all else; say "max" for a function of yours that should grow.
     every : int
         Save after each epoch that is a multiple of it.
     best_only : bool

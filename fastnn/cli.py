@@ -142,7 +142,10 @@ def add_profile_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--engines", metavar="ENGINES", help="of python,numpy,numba (default: all)")
     parser.add_argument("--layers", metavar="SIZES", help="profile this network: 20,64,1")
     parser.add_argument(
-        "--samples", metavar="N", help="samples that networks go over (default: 1000; quick: 256)"
+        "--samples",
+        metavar="N",
+        help="samples that networks go over "
+        "(default: 1000; with --quick and without --layers: 256)",
     )
     parser.add_argument(
         "--batch-size", metavar="N", help="with --layers: samples per update, or all (default: 1)"

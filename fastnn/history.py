@@ -38,7 +38,7 @@ class History:
         The metrics that ``fit`` was asked for, per epoch after it: ``"val_accuracy"`` on the
         validation data, ``"accuracy"`` on the training data if there are none.
     learning_rate : list of float
-        Per epoch, the learning rate of its last update.
+        Per epoch, the learning rate of its last update; 1.0 with L-BFGS, which has none.
     """
 
     loss: list[float] = field(default_factory=list)

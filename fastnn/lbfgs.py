@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.engines import State, get_engine, loss_and_gradient
+from fastnn.engines import Samples, State, get_engine, loss_and_gradient
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.interrupts import Interrupted, Interrupts, remember_interrupt
@@ -53,6 +53,7 @@ class _Run:
 
     def train(self) -> None:
         """Run until the iterations are used up, or something ends training."""
+        self._compile()
         self._started = time.perf_counter()
         self.history.stop_reason = "running"
         self._bar = TrainingBar(self.job.progress, self.job.epochs, len(self._samples))
@@ -71,6 +72,14 @@ class _Run:
         rule = self.job.early_stopping
         if rule is not None and rule.restore_best and self.history.best_epoch is not None:
             self.parameters[:] = self._best
+
+    def _compile(self) -> None:
+        """Compile what computes the gradient, which is not the training's time."""
+        few = self._samples
+        if len(few) > 1:
+            weights = None if few.weights is None else few.weights[:1]
+            few = Samples(few.X[:1], few.Y[:1], weights)
+        loss_and_gradient(self.job.engine, self.job.architecture, self.parameters, few)
 
     def _minimise(self) -> str:
         """Run SciPy's minimiser; why it ended."""

@@ -101,7 +101,7 @@ _METRICS: dict[str, Function] = {
     "auc": auc,
 }
 
-HIGHER_IS_BETTER = ("accuracy", "r2", "auc")
+HIGHER_IS_BETTER = ("accuracy", "r2", "auc", "score")
 MODES = {"auto": 0, "min": 1, "max": -1}
 
 

@@ -36,15 +36,29 @@ class Network:
         Number of inputs, units of each hidden layer, outputs: ``[1, 128, 1]``. Two numbers make a
         network without hidden layers.
     activation : str or sequence of str
-        Of the hidden layers: one name for all or one per hidden layer. ``"identity"``,
-        ``"sigmoid"`` (also ``"logistic"``), ``"tanh"``, ``"relu"``.
+        Of the hidden layers: one name for all or one per hidden layer. ``"identity"`` (or
+        ``"linear"``), ``"sigmoid"`` (or ``"logistic"``), ``"tanh"``, ``"relu"``,
+        ``"leaky_relu"`` (slope 0.01), ``"elu"``, ``"selu"``, ``"softplus"``, ``"silu"`` (or
+        ``"swish"``), ``"gelu"`` (with the error function), ``"hard_tanh"`` (or ``"hardtanh"``).
     output_activation : str, optional
-        By default the one the loss is made for: ``"identity"`` for the squared errors,
-        ``"sigmoid"`` for binary cross-entropy, ``"softmax"`` for cross-entropy.
-    loss : {"half_squared_error", "squared_error", "binary_cross_entropy", "cross_entropy"}
-        Per sample with m outputs: ½ Σ (ŷ - y)²; (1/m) Σ (ŷ - y)²; the mean over outputs of
-        -y log ŷ - (1-y) log(1-ŷ); -Σ y log ŷ. The cross-entropies are computed from the
-        weighted sums, so they never take the logarithm of 0.
+        One of these, ``"softmax"`` or ``"exp"``. By default the one the loss is made for:
+        ``"sigmoid"`` for binary cross-entropy, ``"softmax"`` for cross-entropy, ``"exp"`` for
+        poisson, else ``"identity"``. These three losses take no other, and softmax needs
+        cross-entropy.
+    loss : str
+        Of one sample with m outputs ŷ and targets y, d = ŷ - y:
+
+        * ``"half_squared_error"``: ½ Σ d²
+        * ``"squared_error"``: (1/m) Σ d²
+        * ``"absolute_error"``: (1/m) Σ |d|
+        * ``"huber"``: (1/m) Σ (½ d² if |d| < 1 else |d| - ½)
+        * ``"binary_cross_entropy"``: (1/m) Σ -y log ŷ - (1 - y) log(1 - ŷ); y from 0 to 1
+        * ``"cross_entropy"``: -Σ y log ŷ; class numbers from 0, or rows that sum to 1
+        * ``"poisson"``: (1/m) Σ ŷ - y log ŷ + y log y - y; y at least 0
+        * ``"hinge"``: (1/m) Σ max(0, 1 - y ŷ); y of -1 and 1, or of 0 and 1
+
+        The cross-entropies and poisson are computed from the weighted sums, so they never take
+        the logarithm of an output that is 0.
     reduction : {"mean", "sum"}
         Over the samples of a batch, for the loss and its gradient alike.
     bias : bool
@@ -213,7 +227,8 @@ class Network:
             Anything NumPy can read as numbers. Arrays of the network's dtype in C order,
             memory-mapped ones among them, are not copied.
         y : array-like, shape (n, n_outputs), or (n,)
-            One-dimensional for one output, and for class numbers with ``"cross_entropy"``.
+            One-dimensional for one output. With ``"cross_entropy"`` also class numbers from 0 to
+            n_outputs - 1; encode text labels first. What else a loss asks for: see `Network`.
         epochs : int
             How often to go through all samples.
         batch_size : int, optional
@@ -221,12 +236,15 @@ class Network:
         learning_rate : float or Schedule, optional
             By default the optimiser's own: 0.01 for SGD. A schedule such as
             ``fastnn.CosineDecay(0.1, decay_steps=100)`` begins with the first ``fit`` that is given
-            it, and goes on in the next one that is given an equal one.
+            it, and goes on in the next one that is given an equal one. One that has run out
+            stays at its last rate: `reset_optimizer` begins it again.
         optimizer : {"sgd", "rmsprop", "adagrad", "adam", "adamw", "lbfgs"} or object
-            A name, or an object such as ``fastnn.Adam(beta_1=0.8)``. What it remembers is kept
-            for the next ``fit`` with the same kind of optimiser. "lbfgs" or a ``fastnn.LBFGS``
-            takes all samples at once; an epoch is then an iteration, and its loss the one after
-            it.
+            A name, or an object such as ``fastnn.Adam(beta_1=0.8)``. A ``fit`` that names none
+            uses plain SGD, whatever the last one used. What an optimiser remembers is kept for
+            the next ``fit`` with the same rule (Adam and AdamW share one; SGD with and without
+            momentum do not); any other, L-BFGS included, begins anew. "lbfgs" or a
+            ``fastnn.LBFGS`` takes all samples at once, whatever *batch_size* and *shuffle* say;
+            an epoch is then an iteration, and its loss the one after it.
         shuffle : bool
             Take the samples in a new random order in each epoch.
         validation_data : tuple (X, y), optional
@@ -253,7 +271,9 @@ class Network:
         callbacks : list of objects
             Each object's ``on_epoch_end(network, epoch, logs)`` is called after each epoch; True
             ends training. See `fastnn.Checkpoint`. An exception in one ends ``fit``; the
-            network and its ``history`` are those of that epoch.
+            network and its ``history`` are those of that epoch. With callbacks the engine comes
+            back to Python after every epoch, and for validation data and metrics as well: on a
+            few samples that takes longer than the epoch itself.
         progress : bool
             Show a progress bar.
 
@@ -454,7 +474,9 @@ class Network:
         Returns
         -------
         ndarray, shape (n, n_outputs)
-            Of the network's dtype; probabilities for the cross-entropies.
+            Of the network's dtype. Probabilities for the cross-entropies: the class is
+            ``net.predict(X).argmax(axis=1)``, with one output ``net.predict(X) > 0.5``. Expected
+            counts for poisson; for hinge the sign is the class.
 
         Raises
         ------
@@ -588,7 +610,10 @@ class Network:
         )
 
     def reset_optimizer(self) -> Self:
-        """Forget what the optimiser remembers, and the number of updates; parameters stay."""
+        """Forget what the optimiser remembers and the number of updates; parameters stay.
+
+        The learning-rate schedule begins again.
+        """
         self._state = State.new(self.parameters, self._optimizer)
         return self
 

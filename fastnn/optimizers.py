@@ -85,7 +85,7 @@ class SGD(Optimizer):
     learning_rate : float or Schedule
         Step size, above zero, or a schedule such as ``fastnn.CosineDecay``.
     momentum : float
-        From 0 to 1: how much of the last step's direction is kept.
+        At least 0 and below 1: how much of the last step's direction is kept.
     nesterov : bool
         Look ahead along the momentum; needs momentum above 0.
     weight_decay : float
@@ -128,7 +128,8 @@ class RMSprop(Optimizer):
     learning_rate : float or Schedule
         Step size, above zero, or a schedule such as ``fastnn.CosineDecay``.
     rho : float
-        How much of the mean square is kept at each update, from 0 to 1.
+        How much of the mean square is kept at each update, at least 0 and below 1. The defaults
+        are Keras's; PyTorch's are learning_rate=0.01 and rho=0.99.
     epsilon : float
         Added to the root.
     clip_value, clip_norm : float, optional
@@ -189,7 +190,7 @@ class Adam(Optimizer):
     learning_rate : float or Schedule
         Step size, above zero, or a schedule such as ``fastnn.CosineDecay``.
     beta_1, beta_2 : float
-        How much of the two means is kept at each update, from 0 to 1.
+        How much of the two means is kept at each update, at least 0 and below 1.
     epsilon : float
         Added to the root.
     clip_value, clip_norm : float, optional

@@ -126,8 +126,9 @@ def load(path: str | os.PathLike[str]) -> Network:
     Returns
     -------
     Network
-        It goes on as the saved one would have: predictions, further training, shuffling and
-        dropout are the same to the bit.
+        It goes on as the saved one would have: predictions, and training with the same arguments,
+        shuffling and dropout included, are the same to the bit. Give ``fit`` the optimiser again:
+        without one it uses SGD.
 
     Raises
     ------

@@ -2,7 +2,9 @@
 
 A schedule counts steps t = 0, 1, 2, ... from where it was first used: epochs, or with
 ``per="update"`` updates. It goes on counting over calls of ``fit`` for as long as they are given an
-equal schedule (and the same kind of optimiser); another one begins at 0.
+equal schedule (and the same kind of optimiser); another one begins at 0, and so does an equal one
+after `Network.reset_optimizer`. A schedule that has run out stays at its last rate, which may be 0.
+``partial_fit`` ends no epochs: there only schedules per update move.
 
 To add one, add a class here with `CountedSchedule.rate_at`.
 """
@@ -39,7 +41,8 @@ class CountedSchedule(Schedule):
     Parameters
     ----------
     per : {"epoch", "update"}
-        What a step is.
+        What a step is. Keras's schedules count updates, and torch's OneCycleLR is stepped once per
+        update: for those say "update".
     """
 
     per: str = field(default="epoch", kw_only=True)
@@ -80,7 +83,8 @@ class StepDecay(CountedSchedule):
     factor : float
         What the rate is then multiplied by, above 0 (gamma in PyTorch).
     per : {"epoch", "update"}
-        What a step is.
+        What a step is. Keras's schedules count updates, and torch's OneCycleLR is stepped once per
+        update: for those say "update".
 
     Examples
     --------
@@ -114,7 +118,8 @@ class ExponentialDecay(CountedSchedule):
         What the rate is multiplied by over *decay_steps* steps, above 0 (gamma in PyTorch).
     decay_steps : int
     per : {"epoch", "update"}
-        What a step is.
+        What a step is. Keras's schedules count updates, and torch's OneCycleLR is stepped once per
+        update: for those say "update".
 
     Examples
     --------
@@ -140,7 +145,11 @@ class ExponentialDecay(CountedSchedule):
 
 @dataclass(frozen=True)
 class InverseScaling(CountedSchedule):
-    """The rate initial / (t + 1)^power: "invscaling" of scikit-learn's SGD.
+    """The rate initial / (t + 1)^power.
+
+    With ``per="update"`` and batches of 1 it is "invscaling" of scikit-learn's SGDRegressor. Its
+    MLPs change the rate after each epoch, with t the number of samples seen so far, so that
+    theirs falls much faster: for that use `fastnn.MLPRegressor`.
 
     Parameters
     ----------
@@ -148,7 +157,8 @@ class InverseScaling(CountedSchedule):
     power : float
         Above 0.
     per : {"epoch", "update"}
-        What a step is.
+        What a step is. Keras's schedules count updates, and torch's OneCycleLR is stepped once per
+        update: for those say "update".
 
     Examples
     --------
@@ -188,7 +198,8 @@ class CosineDecay(CountedSchedule):
     warmup_steps : int
         Needs *warmup_target*, and the other way round.
     per : {"epoch", "update"}
-        What a step is.
+        What a step is. Keras's schedules count updates, and torch's OneCycleLR is stepped once per
+        update: for those say "update".
 
     Examples
     --------
@@ -250,7 +261,8 @@ class OneCycle(CountedSchedule):
     div_factor, final_div_factor : float
         Above 0.
     per : {"epoch", "update"}
-        What a step is.
+        What a step is. Keras's schedules count updates, and torch's OneCycleLR is stepped once per
+        update: for those say "update".
 
     References
     ----------
@@ -290,8 +302,9 @@ class OneCycle(CountedSchedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """Multiply the rate by *factor* when a value no longer improves; as torch's ReduceLROnPlateau.
+    """Multiply the rate by *factor* when a value no longer improves.
 
+    As torch's ReduceLROnPlateau with ``threshold_mode="abs"`` (torch's own default is "rel").
     Looks at the value after each epoch. An epoch is better if it improves the best value so far by
     more than *min_delta*; the rate is reduced when more than *patience* epochs in a row are not.
 
@@ -307,7 +320,8 @@ class ReduceOnPlateau(Schedule):
     min_rate : float
         The rate is never reduced below it.
     mode : {"auto", "min", "max"}
-        Whether lower or higher is better; "auto" knows it: higher for accuracy, r2 and auc.
+        Whether lower or higher is better. "auto": higher for accuracy, r2, auc and the estimators'
+        val_score, lower for all else; say "max" for a function of yours that should grow.
 
     Examples
     --------

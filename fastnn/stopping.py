@@ -24,19 +24,27 @@ class EarlyStopping:
     min_delta : float
         How much better than the best an epoch's value must be to count as better.
     patience : int or None
-        How many epochs in a row may fail to be better before training stops at the next. None:
-        never stop for that reason.
+        Stop when more than this many epochs in a row are not better: 0 stops at the first, 9 is
+        Keras's 10. None: never stop for that reason, as with a *target* or *max_seconds* alone.
     start_from_epoch : int
         The first epoch that can count.
     restore_best : bool
-        Go back to the parameters that the best epoch ended with.
+        In the end, unless by an exception, go back to where the best epoch ended: parameters,
+        optimiser and schedule (with L-BFGS, the parameters). The history keeps all epochs.
     mode : {"auto", "min", "max"}
-        Whether lower or higher is better; "auto" knows it: higher for accuracy, r2 and auc.
+        Whether lower or higher is better. "auto": higher for accuracy, r2, auc and the estimators'
+        val_score, lower for all else; say "max" for a function of yours that should grow.
     target : float, optional
         Stop with the first epoch whose value is this good.
     max_seconds : float, optional
         Stop once training has taken so long; looked at every 50 ms or after every update, whichever
-        is longer. Compilation does not count.
+        is longer; with L-BFGS after each iteration. Compilation does not count.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> until_good = fastnn.EarlyStopping(target=0.01, max_seconds=10, patience=None)
+    >>> patient = fastnn.EarlyStopping("val_loss", patience=20, restore_best=True)
     """
 
     monitor: str = "loss"

@@ -15,7 +15,10 @@ def warmup(*networks: Network, batch_sizes: Sequence[int] = (1, 32)) -> float:
     """Compile, or load from the cache, what these networks need to train and to predict.
 
     Kernels are compiled when they are first used and then kept on disk, so this is for programs
-    that cannot wait later. Kernels do not depend on the widths of layers.
+    that cannot wait later. It covers plain SGD, validation losses and predictions: other
+    optimisers, momentum, clipping and sample weights have kernels of their own, which the first
+    ``fit`` with them compiles. Which kernel is fastest, and so compiled, depends on the
+    activations, the loss and the sizes of the layers: give it the networks you will use.
 
     Parameters
     ----------
@@ -23,7 +26,7 @@ def warmup(*networks: Network, batch_sizes: Sequence[int] = (1, 32)) -> float:
         By default three of one hidden layer: a sigmoid one for regression, a tanh one for two
         classes and a relu one for several classes, in float64.
     batch_sizes : sequence of int
-        1 is compiled apart; all other sizes share their kernels.
+        1 has a kernel of its own; all other sizes share one.
 
     Returns
     -------

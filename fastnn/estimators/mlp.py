@@ -78,6 +78,8 @@ class _FastPerceptron(BaseEstimator):
     def to_sklearn(self) -> Any:
         """scikit-learn's estimator with the same parameters, and fitted if this is.
 
+        *class_weight*, *dropout* and *callbacks*, which it does not have, are left out.
+
         Raises
         ------
         ValueError
@@ -93,7 +95,7 @@ class _FastPerceptron(BaseEstimator):
 
     @property
     def network_(self) -> Network:
-        """A `Network` of its own with the fitted parameters, and without the penalty."""
+        """A new `Network` with copies of the fitted parameters, without penalty and optimiser."""
         check_is_fitted(self)
         return network_of(self._current_model())
 
