@@ -198,8 +198,8 @@ class Engine(Protocol):
     def trainer(self, architecture: Architecture, samples: Samples, plan: Plan) -> Trainer:
         """Get ready to train: compile, size the workspace."""
 
-    def seconds_per_row(self, architecture: Architecture) -> float:
-        """What training takes at most, by any rule, on a slow machine: for the first piece."""
+    def row_seconds(self, architecture: Architecture, plan: Plan) -> float:
+        """About what a row takes in training, on a slow machine: before anything was measured."""
 
     def predictor(self, architecture: Architecture) -> Predictor:
         """Get ready to predict."""

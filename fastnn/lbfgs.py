@@ -11,17 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.engines import Samples, State, get_engine, loss_and_gradient
+from fastnn.engines import Samples, State, loss_and_gradient
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.interrupts import Interrupted, Interrupts, remember_interrupt
 from fastnn.optimizers import LBFGS
 from fastnn.progress import TrainingBar
-from fastnn.training import Job
+from fastnn.training import Job, takes_long
 from fastnn.watching import Watch
-
-#: An evaluation of so many samples times parameters is done in a thread that Ctrl-C can leave.
-_LONG_WORK = 10_000_000
 
 
 class _Ended(Exception):  # noqa: N818  (no error: the way out of SciPy's minimiser)
@@ -48,8 +45,8 @@ class _Run:
         self._watch = Watch(job.early_stopping, 1.0, names)
         self._best = self.parameters.copy()
         self._interrupts = Interrupts(listening=False)
-        work = len(self._samples) * len(self.parameters)
-        self._long = work >= _LONG_WORK and job.engine is not get_engine("python")
+        n = len(self._samples)
+        self._long = takes_long(job, n, n)  # an evaluation is done in a thread then
 
     def train(self) -> None:
         """Run until the iterations are used up, or something ends training."""

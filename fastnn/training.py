@@ -33,10 +33,10 @@ PIECE_SECONDS = 0.05
 _MOST_ORDERED_ROWS = 1 << 22
 #: A cut within an epoch comes after a whole number of batches and of this many rows, or
 #: the next such number of batches.
-_GRAIN = 64
+GRAIN = 64
 #: Work that may take so many seconds, or so many row numbers to shuffle, is too long for Ctrl-C
 #: to wait for.
-_LONG_SECONDS = 0.07
+LONG_SECONDS = 0.07
 _MANY_ROWS = 1_000_000
 
 
@@ -87,14 +87,15 @@ class _Snapshot:
         rng.bit_generator.state = self.random
 
 
-class _Pace:
+class Pace:
     """How many rows make a piece, at most *most*, from how long the last one took."""
 
-    def __init__(self, seconds_per_row: float, most: int | None = None) -> None:
+    def __init__(self, row_seconds: float, most: int | None = None) -> None:
         self._most = most or sys.maxsize
-        self.rows = min(max(int(PIECE_SECONDS / seconds_per_row), _GRAIN), self._most)
+        self.rows = min(max(int(PIECE_SECONDS / row_seconds), GRAIN), self._most)
 
     def took(self, rows: int, seconds: float) -> None:
+        """Take in how long a piece took, or a part of one."""
         wanted = rows * PIECE_SECONDS / max(seconds, 1e-7)
         self.rows = int(max(1, min(wanted, 64 * self.rows, self._most)))
 
@@ -113,16 +114,18 @@ class _Run:
         )
         scores = job.scores
         self._score_names = scores.names
-        self._scored_rows = len(scores.data)
         batch = job.plan.batch_size
-        self._grain = batch * -(-_GRAIN // batch)  # rows of a part of an epoch, but for the last
-        self._fewest_rows = min(self._grain, self._n)
+        self._grain = batch * -(-GRAIN // batch)  # rows of a part of an epoch, but for the last
+        self._long_part = takes_long(job, min(self._grain, self._n), batch)
+        self._long_scores = takes_long(job, len(scores.data), len(scores.data))
         self._scorer = scores.ready() if scores.names else None
         self._watch = Watch(job.early_stopping, job.learning_rate, scores.names)
         # A state, and how many epochs on is the best.
         self._best: tuple[_Snapshot, int] | None = None
-        self._row_seconds = job.engine.seconds_per_row(job.architecture)  # at most
-        self._pace = _Pace(self._row_seconds, rows_between_releases(job.samples.X, job.shuffle))
+        self._pace = Pace(
+            job.engine.row_seconds(job.architecture, job.plan),
+            rows_between_releases(job.samples.X, job.shuffle),
+        )
         self._part: Piece | None = None  # the last piece, if it ended within an epoch
         self._epoch_start: _Snapshot  # where the piece, or its epoch, began
         self._interrupts = Interrupts(listening=False)
@@ -247,7 +250,7 @@ class _Run:
 
     def _advance(self, piece: Piece) -> None:
         """Run *piece* on the engine, and count its steps."""
-        if self._is_long(self._fewest_rows):
+        if self._long_part and self._interrupts.listening:
             state = self.state.copy()  # what is given up must not change the network later
             self._interrupts.wait_for(self._trainer.run, state, piece)
             self.state.restore(state)
@@ -260,20 +263,12 @@ class _Run:
 
     def _score(self) -> list[float]:
         assert self._scorer is not None
-        if self._is_long(self._scored_rows):
+        if self._long_scores and self._interrupts.listening:
             values: list[float] = self._interrupts.wait_for(
                 self._scorer.values, self.state.parameters.copy()
             )
             return values
         return self._scorer.values(self.state.parameters)
-
-    def _is_long(self, rows: int) -> bool:
-        """Whether work on so many rows may keep Ctrl-C waiting; pure Python never does."""
-        return (
-            self._interrupts.listening
-            and rows * self._row_seconds >= _LONG_SECONDS
-            and self.job.engine is not get_engine("python")
-        )
 
     def _course(self, piece: Piece, scores: np.ndarray) -> Course:
         """The values of each epoch of *piece* by name."""
@@ -374,6 +369,13 @@ class _Run:
         history = self.history
         part = self._part.stop / self._n if self._part is not None else 0.0
         bar.show(history.epochs + part, history)
+
+
+def takes_long(job: Job, rows: int, batch_size: int) -> bool:
+    """Whether work on so many rows may keep Ctrl-C waiting; pure Python may be left anywhere."""
+    plan = replace(job.plan, batch_size=batch_size)
+    seconds = rows * job.engine.row_seconds(job.architecture, plan)
+    return seconds >= LONG_SECONDS and job.engine is not get_engine("python")
 
 
 def _permuted(rng: np.random.Generator, epochs: int, n: int) -> np.ndarray:

@@ -62,7 +62,7 @@ def test_a_callback_sees_each_epoch_as_it_ends(engine):
     assert len(seen) == 4
 
 
-@pytest.mark.parametrize("slicing", [{}, {"_GRAIN": 1 << 40}, {"PIECE_SECONDS": 1e-12}])
+@pytest.mark.parametrize("slicing", [{}, {"GRAIN": 1 << 40}, {"PIECE_SECONDS": 1e-12}])
 def test_callbacks_change_no_bit(engine, monkeypatch, slicing):
     plain, plain_rng = make(engine)
     expected = plain.fit(*data(150), epochs=5, batch_size=7)

@@ -68,8 +68,8 @@ class Watching:
         for order in piece.order:
             assert sorted(order) == list(range(n))
 
-    def seconds_per_row(self, architecture):
-        return vectors.seconds_per_row(architecture)
+    def row_seconds(self, architecture, plan):
+        return vectors.row_seconds(architecture, plan)
 
     def trainer(self, architecture, samples, plan):
         batch_size = plan.batch_size

@@ -11,7 +11,7 @@ import pytest
 
 import fastnn
 from fastnn import profiling
-from fastnn.profiling import comparing, measuring, networks
+from fastnn.profiling import comparing, networks
 from fastnn.profiling import machine as machines
 from fastnn.profiling.cold import compile_seconds
 from fastnn.profiling.machine import Ceilings, jit_is_on
@@ -91,7 +91,7 @@ def test_crossings_are_found_on_logarithmic_scales():
 
 
 def test_every_contestant_gets_its_turns():
-    timings = fast, slow = measure([Contestant(lambda: None), SLOW], seconds=0.0)
+    timings = fast, slow = measure([Contestant(lambda: None), SLOW], seconds=0.1)
     assert fast.rounds > FEWEST_TURNS
     assert slow.rounds >= FEWEST_TURNS
     for timing in timings:
@@ -101,12 +101,11 @@ def test_every_contestant_gets_its_turns():
 
 
 def test_turns_are_taken_by_everybody_until_the_time_is_over(monkeypatch):
-    monkeypatch.setattr(measuring, "TURN_SECONDS", 0.0)
     taken = []
     contestants = [Contestant(lambda: None) for _ in "ab"]
     for name, contestant in zip("ab", contestants, strict=True):
         monkeypatch.setattr(
-            contestant, "turn", lambda name=name: taken.append(name) or [0.001], raising=True
+            contestant, "turn", lambda least, name=name: taken.append(name) or [0.001], raising=True
         )
         contestant.round_seconds = 0.001
     measure(contestants, seconds=0.1, report=lambda: taken.append(" "))
@@ -117,16 +116,15 @@ def test_turns_are_taken_by_everybody_until_the_time_is_over(monkeypatch):
 
 def test_turns_on_a_slow_machine_do_not_count():
     quiet, slow = Turn([1.0, 1.1], pulse=1.0), Turn([2.0], pulse=1.9)
-    assert undisturbed([quiet, slow] * 5, limit=1.15) == [1.0, 1.1] * 5
-    assert undisturbed([quiet, slow, slow, slow, slow, slow], 1.15) == [1.0, 1.1, *[2.0] * 4]
+    assert undisturbed([quiet, slow] * 5) == [1.0, 1.1] * 5
+    assert undisturbed([quiet, slow, slow, slow, slow, slow]) == [1.0, 1.1, *[2.0] * 4]
 
 
-def test_each_round_starts_from_a_reset(monkeypatch):
-    monkeypatch.setattr(measuring, "TURN_SECONDS", 0.0)
+def test_each_round_starts_from_a_reset():
     calls = []
     contestant = Contestant(lambda: calls.append("run"), lambda: calls.append("reset"))
     contestant._number = 2
-    contestant.turn()
+    contestant.turn(0.0)
     assert calls == ["reset", "run", "run"]
 
 
@@ -184,6 +182,18 @@ def test_measuring_stays_on_one_core():
     before = os.sched_getaffinity(0)
     with machines.measuring():
         assert len(os.sched_getaffinity(0)) == 1
+    assert os.sched_getaffinity(0) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen")
+def test_all_cores_are_back_if_the_search_for_one_is_broken_off(monkeypatch):
+    def broken_off():
+        raise KeyboardInterrupt
+
+    before = os.sched_getaffinity(0)
+    monkeypatch.setattr(machines, "pulse", broken_off)
+    with pytest.raises(KeyboardInterrupt), machines.measuring():
+        pass
     assert os.sched_getaffinity(0) == before
 
 

@@ -362,7 +362,7 @@ def test_stopping_early_and_going_back_use_the_rates_of_that_time(
     assert history.stop_reason == "early stopping"
     assert len(set(history.learning_rate)) > 2
     twin, twin_rng = make(engine)
-    monkeypatch.setattr(training, "_GRAIN", 64)
+    monkeypatch.setattr(training, "GRAIN", 64)
     monkeypatch.setattr(training, "PIECE_SECONDS", 1e-12)  # other pieces than those of *net*
     fit(twin, history.best_epoch if restore_best else history.epochs)
     assert net.parameters.tobytes() == twin.parameters.tobytes()

@@ -20,6 +20,8 @@ from helpers import DTYPES, ENGINES, SLICINGS, data_for, random_state
 
 import fastnn
 from fastnn import interrupts, training
+from fastnn.interrupts import Interrupts
+from fastnn.reference import vectors
 
 
 def regression(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -130,6 +132,32 @@ def test_many_epochs_are_run_in_one_piece_when_it_holds_more_rows(monkeypatch):
     with counted_pieces(monkeypatch) as pieces:
         make("numpy")[0].fit(*regression(N), epochs=25)
     assert pieces == [(25, 0, N)]
+
+
+def test_pieces_grow_from_a_grain_on(monkeypatch):
+    use(monkeypatch, "growing pieces")
+    with counted_pieces(monkeypatch) as pieces:
+        make("numpy")[0].fit(*regression(N), epochs=100, batch_size=1)
+    assert pieces == [(1, 0, 64), (1, 64, N), (99, 0, N)]
+
+
+def test_the_first_piece_is_what_the_engine_says_it_can_do_in_time(monkeypatch):
+    monkeypatch.setattr(vectors, "row_seconds", lambda architecture, plan: 1e-4)
+    monkeypatch.setattr(training, "PIECE_SECONDS", 1e-4 * 3.5 * N)
+    with counted_pieces(monkeypatch) as pieces:
+        make("numpy")[0].fit(*regression(N), epochs=100)
+    assert pieces[0] == (3, 0, N)
+
+
+@pytest.mark.usefixtures("default_ctrl_c")
+@pytest.mark.parametrize("batch_size", [1, 32, None])
+def test_small_work_needs_no_thread_for_ctrl_c(engine, batch_size, monkeypatch):
+    def refuse(self, work, *arguments):
+        raise AssertionError(f"{work} got a thread")
+
+    monkeypatch.setattr(Interrupts, "wait_for", refuse)
+    X, y = regression(1000)
+    make(engine)[0].fit(X, y, batch_size=batch_size, validation_data=(X, y))
 
 
 def test_a_batch_is_never_cut(monkeypatch):
@@ -760,7 +788,7 @@ def begin_seconds_of_work(monkeypatch, engine):
         return net, rng, lambda: net.fit(*data, epochs=3, batch_size=None)
     use(monkeypatch, "all in one piece")
     monkeypatch.setattr(training, "_MOST_ORDERED_ROWS", 1 << 40)
-    monkeypatch.setattr(training, "_LONG_SECONDS", 0.0)
+    monkeypatch.setattr(training, "LONG_SECONDS", 0.0)
     net, rng = make(engine)
     net.fit(*regression(20), batch_size=None)
     epochs = SECONDS_OF_EPOCHS[engine]
@@ -813,7 +841,7 @@ def test_long_updates_and_orders_give_the_same_bits_in_another_thread(engine, de
 
     expected = trained()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_LONG_SECONDS", 0.0)
+        patch.setattr(training, "LONG_SECONDS", 0.0)
         patch.setattr(training, "_MANY_ROWS", 0)
         assert trained() == expected
 

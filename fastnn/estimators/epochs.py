@@ -22,10 +22,8 @@ from fastnn.engines import Piece, Plan, Samples
 from fastnn.estimators import solvers
 from fastnn.estimators.model import Model, engine, network_of, objective
 from fastnn.interrupts import remember_interrupt
-from fastnn.training import PIECE_SECONDS
+from fastnn.training import GRAIN, Pace
 
-#: The rows of the first piece, and the least between two cuts within an epoch.
-FIRST_ROWS = 64
 #: The most row numbers that a piece may hold, for the order of its epochs.
 MOST_ROWS = 1 << 22
 
@@ -79,9 +77,10 @@ class Epochs:
             l2=float(estimator.alpha),
             dropout=validation.dropout(estimator.dropout, len(model.architecture.sizes) - 2),
         )
-        self._trainer = engine().trainer(architecture, samples, self._plan(architecture))
+        plan = self._plan(architecture)
+        self._trainer = engine().trainer(architecture, samples, plan)
+        self._pace = Pace(engine().row_seconds(architecture, plan))
         self._order = np.arange(self._n, dtype=np.int64)
-        self._rows = FIRST_ROWS  # how many rows make a piece of `PIECE_SECONDS`
         self._listeners = Listeners(estimator, model)
         self._ended = False
 
@@ -130,15 +129,10 @@ class Epochs:
                 raise KeyboardInterrupt
             started = time.perf_counter()
             self._trainer.run(self._state, part)
-            self._set_pace(epochs * (part.stop - part.start), time.perf_counter() - started)
+            self._pace.took(epochs * (part.stop - part.start), time.perf_counter() - started)
         data = piece.loss_sums / self._objective.reported_divisor
         losses: list[float] = ((data + piece.penalty_sums) / self._n).tolist()
         return losses
-
-    def _set_pace(self, rows: int, seconds: float) -> None:
-        """Decide how many rows make the next piece, from what the last one took."""
-        wanted = rows * PIECE_SECONDS / max(seconds, 1e-7)
-        self._rows = int(max(1, min(wanted, 64 * self._rows)))
 
     def _epochs_at_once(self) -> int:
         """How many epochs can be run before the estimator has to look at one of them."""
@@ -146,15 +140,15 @@ class Epochs:
         if self._incremental or self._held.X is not None or est.callbacks:
             return 1
         may_end = est.n_iter_no_change + 1 - est._no_improvement_count
-        fit_pace = min(self._rows, MOST_ROWS) // self._n
+        fit_pace = min(self._pace.rows, MOST_ROWS) // self._n
         return int(max(1, min(may_end, fit_pace, est.max_iter - est.n_iter_)))
 
     def _parts(self, piece: Piece) -> Iterator[Piece]:
         """The piece itself, or the parts of one epoch that takes long."""
-        grain = self._batch_size * -(-FIRST_ROWS // self._batch_size)
+        grain = self._batch_size * -(-GRAIN // self._batch_size)
         start = 0
         while start < self._n:
-            rows = grain * max(1, self._rows // grain)
+            rows = grain * max(1, self._pace.rows // grain)
             stop = self._n if len(piece.rates) > 1 else min(start + rows, self._n)
             yield replace(piece, start=start, stop=stop)
             start = stop

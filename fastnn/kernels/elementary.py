@@ -1,4 +1,4 @@
-"""exp, sigmoid, tanh, log, 1/x, softplus and erf of one number, so that loops vectorise.
+"""exp, sigmoid, tanh, log, softplus and erf of one number, and a/b, so that loops vectorise.
 
 ``np.exp`` and its like are calls into libm, one number at a time, and a loop with a call in it is
 not vectorised. (Intel's vector library, which numba once used, is gone since numba 0.62.) The
@@ -243,26 +243,38 @@ def log(x: Any) -> Any:
     """
 
 
-def _reciprocal_float64(x: Any) -> Any:
-    y = _from_bits(0x7FD6A00000000000 - _bits(x))
-    q = x * y  # from 0.7070 to 0.7285
+def _quotient_float64(a: Any, b: Any) -> Any:
+    y = _from_bits(0x7FD6A00000000000 - _bits(b))
+    q = b * y  # from 0.7070 to 0.7285
     y = y * ((2.704798211208594 * q - 5.824188591907976) * q + 4.180136598149337)
-    e = 1.0 - x * y
-    return y + y * (e + e * e)
+    e = 1.0 - b * y
+    y = y + y * (e + e * e)
+    return a * (0.0 if b > 1e300 else y)
 
 
-def _reciprocal_float32(x: Any) -> Any:
-    return _1 / x
+def _quotient_float32(a: Any, b: Any) -> Any:
+    return a / b
 
 
-@_computed_by(_reciprocal_float64, _reciprocal_float32)
-def reciprocal(x: Any) -> Any:
-    """Return 1/x for x from 1e-300 to 1e300, within 3e-16 (float32: 6.1e-8).
+def quotient(a: Any, b: Any) -> Any:
+    """Return a/b for b of at least 1e-300, within 3e-16 (float32: 6.1e-8).
 
-    Without a division, for loops that keep the divider busy with square roots. A difference of
-    bits is 1/x times 0.71 to 0.73, as exponents are logarithms; a quadratic brings it to 8e-7, and
-    a cubic step to the end. In float32 a division is as fast.
+    Without a division in float64, for loops that keep the divider busy with square roots: a
+    difference of bits is 1/b times 0.71 to 0.73, as exponents are logarithms; a quadratic brings it
+    to 8e-7, and a cubic step to the end. From b = 1e300 on it is 0. In float32 a division is as
+    fast.
     """
+    with np.errstate(all="ignore"):
+        if isinstance(b, np.float32):
+            return _quotient_float32(a, b)
+        return np.float64(_quotient_float64(a, np.float64(b)))
+
+
+def _choose_quotient(a: Any, b: Any) -> Any:
+    return {types.float64: _quotient_float64, types.float32: _quotient_float32}.get(b)
+
+
+overload(quotient, **ORDERED_OVERLOAD_OPTIONS)(_choose_quotient)
 
 
 def _softplus_float64(x: Any) -> Any:

@@ -5,6 +5,7 @@ import functools
 from collections import namedtuple
 from typing import Any
 
+import numba
 import numpy as np
 
 from fastnn.architecture import Architecture
@@ -85,7 +86,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     if one_output.pays(layers) and architecture.loss.code not in OF_CLASSES:
         n_in = architecture.sizes[0]
         train = one_output.make_train_one_output(*codes, n_in=n_in, wide=wide)
-        return train, one_hidden.workspace_size(layers)
+        return train, one_output.workspace_size(layers)
     return one_hidden.make_train_one_hidden(*codes, wide), one_hidden.workspace_size(layers)
 
 
@@ -145,9 +146,9 @@ class _Trainer:
         else:
             self._layers = _layer_table(architecture)
             self._workspace = new_scratch(samples.workspace_size(self._layers), architecture)
-            one_output = len(architecture.sizes) == 3 and architecture.sizes[-1] == 1
-            one_output = one_output and not _keeps_slopes(architecture)
-            self.kernel = samples.make_train_samples_by_rule(*codes, one_output)
+            with_one_output = len(architecture.sizes) == 3 and architecture.sizes[-1] == 1
+            with_one_output = with_one_output and not _keeps_slopes(architecture)
+            self.kernel = samples.make_train_samples_by_rule(*codes, with_one_output)
 
     def run(self, state: State, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
@@ -203,9 +204,12 @@ def trainer(architecture: Architecture, data: Samples, plan: Plan) -> Trainer:
     return made
 
 
-def seconds_per_row(architecture: Architecture) -> float:
+def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
-    return 1e-6 + 2e-9 * architecture.n_parameters
+    if numba.config.DISABLE_JIT:  # the kernels are Python then
+        return 1e-5 + 1e-6 * architecture.n_parameters
+    per_parameter = 2e-9 if plan.optimizer.rule == "sgd" else 1e-8
+    return 1e-6 + per_parameter * architecture.n_parameters
 
 
 class _Predictor:

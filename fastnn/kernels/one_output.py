@@ -22,6 +22,11 @@ MOST_INPUTS, MOST_UNITS = 8, 4
 FIRST, ONE = np.uint64(0), np.uint64(1)
 
 
+def workspace_size(layers: np.ndarray) -> int:
+    """Hidden values."""
+    return int(layers[0, N_OUT])
+
+
 def pays(layers: np.ndarray) -> bool:
     """Whether the sweep is made for this network with one hidden layer, and faster."""
     n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Plan
-from fastnn.kernels.elementary import reciprocal
+from fastnn.kernels.elementary import quotient
 from fastnn.kernels.jit import inner
 from fastnn.kernels.layout import N_IN, N_OUT, WEIGHTS
 from fastnn.optimizers import RULES
@@ -167,7 +167,7 @@ def _rmsprop(p, g, moments, scale, rate, t, settings):
         g_k = g[k] * factor
         v = rho * moments[k] + rest * (g_k * g_k)
         moments[k] = v
-        p[k] -= step * g_k * reciprocal(math.sqrt(v) + epsilon)
+        p[k] -= quotient(step * g_k, math.sqrt(v) + epsilon)
 
 
 @inner
@@ -178,7 +178,7 @@ def _adagrad(p, g, moments, scale, rate, t, settings):
         g_k = g[k] * factor
         v = moments[k] + g_k * g_k
         moments[k] = v
-        p[k] -= step * g_k * reciprocal(math.sqrt(v) + epsilon)
+        p[k] -= quotient(step * g_k, math.sqrt(v) + epsilon)
 
 
 @inner
@@ -201,7 +201,7 @@ def _adam(p, g, moments, scale, rate, t, settings):
         v = beta_2 * squares[k] + rest_2 * (g_k * g_k)
         means[k] = m
         squares[k] = v
-        p[k] = kept * p[k] - step * m * reciprocal(math.sqrt(v) + epsilon)
+        p[k] = kept * p[k] - quotient(step * m, math.sqrt(v) + epsilon)
 
 
 @inner

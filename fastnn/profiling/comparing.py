@@ -9,7 +9,6 @@ from fastnn.profiling.cold import SAME_KERNEL, compile_seconds
 from fastnn.profiling.machine import free_memory, jit_is_on, measure_ceilings, measuring, size_of
 from fastnn.profiling.measuring import (
     FEWEST_TURNS,
-    TURN_SECONDS,
     Contestant,
     Timing,
     duration,
@@ -49,11 +48,6 @@ class _Point:
         """In words."""
         return _where(self.operation, self.size, self.engine)
 
-    @property
-    def turn_seconds(self) -> float:
-        """About what a turn takes."""
-        return max(self.contestant.round_seconds, TURN_SECONDS)
-
 
 def _where(operation: Operation, size: int, engine: str) -> str:
     return f"{operation.name} at size {size:,} on {engine}"
@@ -82,9 +76,10 @@ class Comparison:
             usual = operation.quick_sizes if quick else operation.sizes
             self._plan.append((operation, sizes or usual))
         self._started = time.perf_counter()
+        self._free, self._held = free_memory(), 0  # all that is to be measured is held at once
 
     def run(self) -> Profile:
-        """Measure everything; one BLAS thread meanwhile."""
+        """Measure everything; one BLAS thread, and one core, meanwhile."""
         with measuring() as machine:
             self._profile = Profile(machine, self._samples)
             if "numba" in self._engines and jit_is_on():
@@ -162,13 +157,15 @@ class Comparison:
         """Leave out, with a note, as much as must be for everybody to have a few turns."""
         left = self._seconds * (1 - self._behind())
         kept = sorted(points, key=lambda point: point.contestant.round_seconds)
-        while FEWEST_TURNS * sum(point.turn_seconds for point in kept) > left and len(kept) > 1:
+        needed = FEWEST_TURNS * sum(point.contestant.round_seconds for point in points)
+        enough = math.ceil(1.2 * (self._seconds - left + needed))
+        while needed > left and len(kept) > 1:
             point = kept.pop()
-            enough = math.ceil(1.2 * self._seconds * FEWEST_TURNS * point.turn_seconds / left)
+            needed -= FEWEST_TURNS * point.contestant.round_seconds
             self._note(
                 f"{point.where}: a run takes about {duration(point.contestant.estimate)}, too long "
-                f"to be repeated within {self._seconds:g} s: left out. With --seconds "
-                f"{max(enough, math.ceil(1.2 * self._seconds))} it would be measured."
+                f"to be repeated within {self._seconds:g} s: left out. With --seconds {enough} it "
+                "would be measured."
             )
         return [point for point in points if point in kept]
 
@@ -196,11 +193,11 @@ class Comparison:
     ) -> bool:
         """Whether one run fits into memory and time; a note if it does not."""
         where = _where(operation, size, engine)
-        needed, free = operation.memory(size, self._samples, engine), free_memory()
-        if free is not None and needed > free / 2:
+        needed, free = operation.memory(size, self._samples, engine), self._free
+        if free is not None and self._held + needed > free / 2:
             self._note(
-                f"{where}: needs about {size_of(needed)} of memory, {size_of(free)} are free: "
-                "left out."
+                f"{where}: needs about {size_of(needed)} of memory, {size_of(free)} were free and "
+                f"{size_of(self._held)} are held for the others: left out."
             )
             return False
         limit = self._seconds * LONGEST_RUN
@@ -221,6 +218,7 @@ class Comparison:
                 f"{duration(limit)}: left out. With --seconds {enough} it would be measured."
             )
             return False
+        self._held += needed
         return True
 
     def _expected(self, operation: Operation, size: int, smaller: _Point | None) -> float | None:

@@ -23,7 +23,8 @@ ROUND_SECONDS = 0.002
 TURN_SECONDS = 0.02
 #: How often everybody's turn comes at least, and how many rounds are enough for everybody.
 FEWEST_TURNS, ENOUGH_ROUNDS = 5, 101
-#: A turn counts if a small loop before it and after it took at most so many times its best.
+#: A turn counts if a small loop before and after it took at most so many times what it took beside
+#: the best of the contestant's turns.
 QUIET = 1.15
 #: A smaller piece of the work that lasts this long is enough to tell how long all of it takes.
 PILOT_SECONDS = 0.02
@@ -83,9 +84,9 @@ class Contestant:
         """About how many seconds the work takes once, after `calibrate`."""
         return self.round_seconds / self._number
 
-    def turn(self) -> list[float]:
-        """Time some rounds: the seconds for doing the work once, of each."""
-        end = time.perf_counter() + TURN_SECONDS
+    def turn(self, least: float) -> list[float]:
+        """Time a round, or as many as fit into *least* seconds: what doing the work once takes."""
+        end = time.perf_counter() + least
         seconds: list[float] = []
         while not seconds or time.perf_counter() < end:
             seconds.append(self._timer.timeit(self._number) / self._number)
@@ -141,29 +142,31 @@ def measure(
             contestant.calibrate()
     end = time.perf_counter() + seconds
     turns: list[list[Turn]] = [[] for _ in contestants]
-    best = before = pulse()
+    share = min(TURN_SECONDS, seconds / (FEWEST_TURNS * len(contestants)))
+    before = pulse()
     times_round, fewest_rounds = 0, 0
     while times_round < FEWEST_TURNS or (
         time.perf_counter() < end and fewest_rounds < ENOUGH_ROUNDS
     ):
         for contestant, taken in zip(contestants, turns, strict=True):
-            found = contestant.turn()
+            found = contestant.turn(share)
             after = pulse()
             taken.append(Turn(found, max(before, after)))
-            best, before = min(best, after), after
+            before = after
         times_round += 1
         fewest_rounds = min(sum(len(turn.seconds) for turn in taken) for taken in turns)
         report()
-    return [summarise(undisturbed(taken, QUIET * best)) for taken in turns]
+    return [summarise(undisturbed(taken)) for taken in turns]
 
 
-def undisturbed(turns: Sequence[Turn], limit: float) -> list[float]:
-    """The seconds of the rounds in turns whose pulse was at most *limit*.
+def undisturbed(turns: Sequence[Turn]) -> list[float]:
+    """The seconds of the rounds in turns with a quick pulse, of one contestant.
 
-    If they are few, those of the few turns with the quickest pulse.
+    A contestant's own turns are compared, since what it and its neighbours leave behind, in caches
+    for one, is the same each time. If few are quiet, those of the few quickest.
     """
     by_pulse = sorted(turns, key=lambda turn: turn.pulse)
-    quiet = [turn for turn in by_pulse if turn.pulse <= limit]
+    quiet = [turn for turn in by_pulse if turn.pulse <= QUIET * by_pulse[0].pulse]
     kept = quiet if len(quiet) >= FEWEST_TURNS else by_pulse[:FEWEST_TURNS]
     return [seconds for turn in kept for seconds in turn.seconds]
 

@@ -294,7 +294,7 @@ class NetworkAnalysis:
         self._order = np.random.default_rng(1).permutation(samples)[np.newaxis]
 
     def run(self, report: Callable[[str, float], object]) -> NetworkProfile:
-        """Measure everything; one BLAS thread meanwhile. *report* as for `Comparison`."""
+        """Measure everything on one core and one thread. *report* as for `Comparison`."""
         self._report = report
         architecture = self._architecture
         with measuring() as machine:

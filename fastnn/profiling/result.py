@@ -275,7 +275,7 @@ class Profile(Result):
         yield Text("Loop against vector against compiled", style="bold")
         yield Text(facts_as_text(self.machine))
         yield Text(
-            f"Times are medians of {self.machine['clock']} over rounds of all engines in turn; ± "
+            f"Times are medians of {self.machine['clock']} over rounds of everything in turn; ± "
             "is half the distance between the quartiles. An engine is checked to give the others' "
             "numbers first. Compilation and the making of the data are not in the times."
         )

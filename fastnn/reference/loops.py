@@ -236,7 +236,7 @@ class _Trainer:
 trainer = _Trainer
 
 
-def seconds_per_row(architecture: Architecture) -> float:
+def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
     return 1e-5 + 1e-6 * architecture.n_parameters
 

@@ -179,9 +179,9 @@ trainer = _Trainer
 _overflow = np.errstate(over="ignore", invalid="ignore")
 
 
-def seconds_per_row(architecture: Architecture) -> float:
+def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
-    return 2e-4 + 1e-8 * architecture.n_parameters
+    return 2e-4 / plan.batch_size + 1e-8 * architecture.n_parameters
 
 
 def predictor(architecture: Architecture) -> Predictor:

@@ -141,16 +141,46 @@ def test_agrees_with_mpmath(name, dtype):
     assert max(error) < BOUND[dtype]
 
 
+@compiled
+def quotients(a, b, y):
+    for i in range(len(a)):
+        y[i] = elementary.quotient(a[i], b[i])
+
+
 @every_dtype
-def test_reciprocal_is_within_its_bound(dtype):
+def test_quotient_is_within_its_bound(dtype):
     rng = np.random.default_rng(7)
     most = 300 if dtype is np.float64 else 37
-    x = np.concatenate(
+    b = np.concatenate(
         [rng.uniform(0.5, 4, N), 10.0 ** rng.uniform(-most, most, N), 2.0 ** np.arange(-99, 99)]
     ).astype(dtype)
-    error = errors(values("reciprocal", x), 1 / x.astype(np.longdouble), dtype)
-    assert error.max() < promised("reciprocal", dtype)
-    assert np.isnan(values("reciprocal", np.array([math.nan], dtype)))
+    for a in (np.ones(len(b), dtype), b * rng.uniform(0.1, 10, len(b)).astype(dtype)):
+        y = np.empty_like(b)
+        quotients(a, b, y)
+        error = errors(y, a.astype(np.longdouble) / b, dtype)
+        assert error.max() < promised("quotient", dtype)
+        assert elementary.quotient(a[0], b[0]) == pytest.approx(y[0], rel=1e-6)
+
+
+@every_dtype
+def test_quotient_at_the_ends(dtype):
+    b = np.array([math.inf, math.inf, 0.0, math.nan], dtype)
+    y = np.empty_like(b)
+    quotients(np.array([2.0, 0.0, 0.0, 1.0], dtype), b, y)
+    np.testing.assert_array_equal(y, [0.0, 0.0, math.nan, math.nan])
+
+
+@pytest.mark.skipif(
+    not JIT or platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 machine code"
+)
+def test_quotients_are_vectorised_without_a_division():
+    ones = np.ones(4)
+    quotients(ones, ones, ones.copy())
+    signature = (numba.types.Array(numba.float64, 1, "C"),) * 3
+    text = quotients.inspect_asm()[signature]
+    body = text[: text.index("retq")]
+    assert re.search(r"\tv?(mul|fn?m)\w*pd", body)
+    assert "divpd" not in body
 
 
 INF, NAN = math.inf, math.nan

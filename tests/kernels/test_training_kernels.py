@@ -195,4 +195,4 @@ def test_blocks_hold_the_sizes_these_tests_count_on():
     assert blocks.BLOCK == 256
     assert blocks.WIDE_INPUT <= 100
     assert wide_input.BLOCK == 64
-    assert training._GRAIN % wide_input.BLOCK == 0  # pieces begin where blocks do
+    assert training.GRAIN % wide_input.BLOCK == 0  # pieces begin where blocks do
