@@ -15,7 +15,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.memory import aligned
+from fastnn.memory import aligned, aligned_copy
 from fastnn.names import find
 from fastnn.optimizers import Optimizer
 
@@ -103,11 +103,17 @@ class State:
         moments = moments.reshape(optimizer.n_moments, len(parameters))
         return cls(parameters, moments, np.zeros(1, np.int64))
 
+    def __setstate__(self, fields: dict[str, np.ndarray]) -> None:
+        """Make of what was pickled or copied a state as good as the first one."""
+        self.__dict__.update(fields)
+        self.parameters = aligned_copy(self.parameters)
+        self.moments = aligned_copy(self.moments)
+
     def copy(self) -> "State":
         """A copy to come back to."""
         return State(
-            self.parameters.copy(),
-            self.moments.copy(),
+            aligned_copy(self.parameters),
+            aligned_copy(self.moments),
             self.updates.copy(),
             self.steps.copy(),
             self.plateau.copy(),

@@ -20,3 +20,10 @@ def aligned(size: int, dtype: np.dtype[np.floating]) -> np.ndarray:
     room = np.empty(size * dtype.itemsize + LINE, np.uint8)
     start = -room.ctypes.data % LINE
     return room[start : start + size * dtype.itemsize].view(dtype)
+
+
+def aligned_copy(array: np.ndarray) -> np.ndarray:
+    """A copy, of the same shape and in C order, that begins on a cache line."""
+    copy = aligned(array.size, array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy

@@ -418,5 +418,5 @@ def _state(model: State, tensors: Tensors) -> State:
                 f"state.{field.name} must be {expected.dtype} of shape {expected.shape}, "
                 f"got {found.dtype} of shape {found.shape}"
             )
-        setattr(model, field.name, found)
+        expected[...] = found
     return model

@@ -6,6 +6,7 @@ from fastnn.architecture import Architecture
 from fastnn.engines import Piece, Plan, Samples, State
 from fastnn.estimators.model import Objective, engine
 from fastnn.estimators.solvers import GradientOnly
+from fastnn.memory import aligned
 
 
 class LossAndGradient:
@@ -31,7 +32,7 @@ class LossAndGradient:
             divide_by_weights=samples.weights is not None,
         )
         self._trainer = engine().trainer(architecture, samples, plan)
-        self._state = State.new(np.empty(architecture.n_parameters, architecture.dtype), optimizer)
+        self._state = State.new(aligned(architecture.n_parameters, architecture.dtype), optimizer)
         self._piece = Piece.of_epochs(np.zeros((1, 1)), np.empty((0, n), np.int64), n)
         self._divisor = objective.reported_divisor
         self._n = n

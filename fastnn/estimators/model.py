@@ -12,6 +12,7 @@ from fastnn.activations import get_activation
 from fastnn.architecture import Architecture
 from fastnn.engines import Engine, Predictor, get_engine
 from fastnn.losses import CLIPPED, LOSSES, Loss
+from fastnn.memory import aligned, aligned_copy
 from fastnn.network import Network
 
 #: The engine of all estimators.
@@ -111,7 +112,7 @@ class Model:
             bias=True,
             dtype=validation.float_dtype(np.result_type(*arrays)),
         )
-        parameters = np.empty(architecture.n_parameters, architecture.dtype)
+        parameters = aligned(architecture.n_parameters, architecture.dtype)
         model = cls(architecture, parameters, estimator.activation, estimator.out_activation_)
         for view, array in zip(model._arrays, arrays, strict=True):
             view[...] = array
@@ -122,7 +123,7 @@ class Model:
         if dtype == self._dtype:
             return self
         architecture = replace(self.architecture, dtype=validation.float_dtype(dtype))
-        return Model(architecture, self.parameters.astype(dtype), *self._names)
+        return Model(architecture, aligned_copy(self.parameters.astype(dtype)), *self._names)
 
     def is_of(self, estimator: Any) -> bool:
         """Whether the estimator still has this model's arrays and activations."""

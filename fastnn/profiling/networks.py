@@ -14,6 +14,7 @@ from rich.text import Text
 from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
 from fastnn.engines import Samples
+from fastnn.memory import aligned_copy
 from fastnn.network import Network
 from fastnn.profiling.machine import facts_as_text, free_memory, jit_is_on, measuring, size_of
 from fastnn.profiling.measuring import Contestant, Timing, duration, estimate, measure, times
@@ -426,10 +427,10 @@ class NetworkAnalysis:
         dtype = self._architecture.dtype
         random = np.random.default_rng(k)
         end = (layer.bias or layer.weights).stop
-        p = self._start[layer.weights.start : end].copy()
+        p = aligned_copy(self._start[layer.weights.start : end])
         n = min(self._batch_size, BLOCK)
-        a = random.random((layer.n_in + layer.n_out) * n).astype(dtype)
-        d = (a - 0.5).astype(dtype)
+        a = aligned_copy(random.random((layer.n_in + layer.n_out) * n).astype(dtype))
+        d = aligned_copy(a - dtype.type(0.5))
         rate = dtype.type(1e-9)
         rounds = max(1, 20_000 // (layer.n_in * layer.n_out * n))
         if n == 1:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Piece, Plan, Samples, State, get_engine
-from fastnn.memory import aligned
+from fastnn.memory import aligned, aligned_copy
 from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.profiling.measuring import Contestant
@@ -193,7 +193,7 @@ def epoch_problem(
         order = np.empty((0, len(data)), np.int64)
 
     def prepared(engine: str) -> tuple[Callable[[], None], Callable[[], None], np.ndarray]:
-        parameters = start.copy()
+        parameters = aligned_copy(start)
         plan = Plan(batch_size, SGD(rate))
         trainer = get_engine(engine).trainer(architecture, data, plan)
         piece = Piece.of_epochs(np.array([[rate]]), order, len(data))

@@ -70,6 +70,26 @@ def test_every_width_of_inputs_and_outputs(width):
     check_training(make_problem([width, 5, width], "cross_entropy", "relu"), 7, True)
 
 
+#: Around the places where one kernel gives way to another: see `one_output.pays`.
+ONE_OUTPUT = [(n_in, units) for n_in in (2, 5, 8, 9) for units in (4, 5)]
+
+
+@pytest.mark.parametrize(
+    ("n_in", "units"),
+    [
+        pytest.param(*case, marks=() if case in ((8, 4), (9, 4)) else pytest.mark.slow)
+        for case in ONE_OUTPUT
+    ],
+)
+def test_one_output_with_several_inputs(n_in, units):
+    check_training(make_problem([n_in, units, 1], "half_squared_error", "sigmoid"), 1, True)
+
+
+def test_one_output_in_single_precision_with_wide_vectors():
+    problem = make_problem([1, 33, 1], "half_squared_error", "sigmoid", dtype="float32")
+    check_training(problem, 1, True)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_width_in_a_deep_network(width):
     problem = make_problem([3, width, width, 6, 2], "squared_error", "tanh")
