@@ -485,9 +485,10 @@ class Network:
         """
         if self._predictor is None:
             self._predictor = get_engine(self._engine_name).predictor(self._architecture)
-        outputs = self._predictor(self.parameters, X) if self._fits_as_it_is(X) else None
+        parameters = self._state.parameters
+        outputs = self._predictor(parameters, X) if self._fits_as_it_is(X) else None
         if outputs is None:  # something to convert or to complain about
-            outputs = self._predictor(self.parameters, self._features(X, "X"))
+            outputs = self._predictor(parameters, self._features(X, "X"))
         assert outputs is not None
         return outputs
 

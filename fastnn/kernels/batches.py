@@ -7,13 +7,13 @@ import numpy as np
 
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.blocks import (
-    BLOCK,
     WIDE_INPUT,
     gather,
     make_backward,
     make_finish,
     make_forward,
     places_of,
+    training_block_of,
 )
 from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
 from fastnn.kernels.layout import N_IN, UNITS
@@ -39,14 +39,15 @@ def make_batch_gradient(
     def batch_gradient(layers, p, data, epoch, first, after, options, counter, workspace,
                        kept, there, into, scale, fresh):  # fmt: skip
         X, Y, order = data.X, data.Y, data.order
-        places = places_of(layers, BLOCK, len(X) if kept else 0)
+        block = training_block_of(layers, p)
+        places = places_of(layers, block, len(X) if kept else 0)
         n_in, n_out = layers[0, N_IN], Y.shape[1]
         n_hidden = layers[len(layers) - 1, UNITS] - n_in
-        z = places.units + n_hidden * BLOCK
+        z = places.units + n_hidden * block
         one = p.dtype.type(1)
         total = 0.0
-        for position in range(first, after, BLOCK):
-            n = min(BLOCK, after - position)
+        for position in range(first, after, block):
+            n = min(block, after - position)
             x, y = places.x, places.y
             if kept:
                 x, y = x + position * n_in, y + position * n_out
@@ -57,7 +58,7 @@ def make_batch_gradient(
             if extras:
                 _gather_weights(data, epoch, position, options.scale, weights)
             at = counter + np.uint64((position - first) * n_hidden)
-            forward(layers, p, workspace, places, x, n, BLOCK, options, at)
+            forward(layers, p, workspace, places, x, n, block, options, at)
             total += finish(
                 workspace[z : z + n_out * n],
                 workspace[y : y + n_out * n],
@@ -68,7 +69,7 @@ def make_batch_gradient(
                 weights,
             )
             keep = one - one if fresh and position == first else one
-            backward(layers, p, workspace, places, x, n, BLOCK, into, scale, keep)
+            backward(layers, p, workspace, places, x, n, block, into, scale, keep)
         return total
 
     return batch_gradient
@@ -123,7 +124,7 @@ def make_train_batches(
                 rate = span.rates[epoch, (first - span.start) // options.batch_size * per_update]
                 counter = np.uint64(t) * np.uint64(options.batch_size) * np.uint64(n_hidden)
                 t += 1
-                direct = plain and n <= BLOCK
+                direct = plain and n <= training_block_of(layers, p)
                 into = p if direct else g
                 scale = p.dtype.type((-rate / n if options.mean else -rate) if direct else 1.0)
                 loss_of_batch = batch_gradient(

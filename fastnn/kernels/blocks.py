@@ -27,8 +27,12 @@ from fastnn.kernels.products import WHOLE_FROM, Matrix, inputs_at_once, multiply
 from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import make_activate, make_activate_and_keep, make_times_slope
 
-#: Samples in a block: larger batches are worked through block by block, in constant memory.
-BLOCK = 256
+#: Samples in a block: larger batches are worked through block by block, in constant memory. The
+#: smaller ones are for `find_training_block`.
+BLOCK, SMALL_BLOCK = 256, 64
+#: Bytes of the units' values of a block from which they leave the cache nothing for the rest, and
+#: weights per unit from which products with long blocks make up for that (measured).
+FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70
 #: Inputs from which a block's inputs stay (n, n_in): measured with 32 samples of 784 inputs.
 WIDE_INPUT = 96
 #: Multiplications from which D is turned before the weights' gradient is computed, up to those
@@ -61,6 +65,17 @@ def find_places(layers, block, kept):
 
 
 places_of = inner(find_places)
+
+
+def find_training_block(layers, p):
+    """How many samples make a block in training, where values, slopes and gradients are held."""
+    last = len(layers) - 1
+    units = layers[last, UNITS] + layers[last, N_OUT] - layers[0, N_IN]
+    full = units * BLOCK * p.itemsize > FULL_CACHE
+    return SMALL_BLOCK if full and len(p) < MANY_WEIGHTS * units else BLOCK
+
+
+training_block_of = inner(find_training_block)
 
 
 @inner

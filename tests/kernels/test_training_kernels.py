@@ -113,6 +113,17 @@ def test_batches_larger_than_a_block(inputs, n):
         check_training(problem, min(batch_size, n), shuffled=True)
 
 
+@pytest.mark.skipif(SMALL, reason="too long in plain Python")
+@pytest.mark.parametrize("n", [63, 64, 65, 200])
+def test_batches_in_smaller_blocks_for_many_units(n):
+    problem = make_problem([2, 300, 2], "cross_entropy", "relu", n=n)
+    layers = engine._signed_table(problem.architecture)
+    assert blocks.find_training_block(layers, problem.parameters) == blocks.SMALL_BLOCK
+    for batch_size in (n, 64):
+        check_training(problem, min(batch_size, n), shuffled=False)
+        check_training(problem, min(batch_size, n), shuffled=True)
+
+
 def plain_loop(architecture):
     """For `engine._sample_kernel`: per-sample SGD as one would write it."""
     layers = engine._layer_table(architecture)
