@@ -10,7 +10,7 @@ import sklearn.metrics
 
 import fastnn
 from fastnn.losses import get_loss
-from fastnn.metrics import auc, get_metric, mean_absolute_error, r2
+from fastnn.metrics import auc, get_metric, mean_absolute_error, r2, sign
 
 
 def network(loss="half_squared_error", n_out=1, engine="numpy", **options):
@@ -224,3 +224,9 @@ def test_monitoring_what_is_not_computed_is_refused():
     ]:
         with pytest.raises(ValueError, match=message):
             net.fit(X, y, early_stopping=fastnn.EarlyStopping(monitor))
+
+
+@pytest.mark.parametrize("name", ["accuracy", "val_auc", "r2", "val_score"])
+def test_higher_is_better_for_these_and_lower_for_all_else(name):
+    assert sign(name, "auto") == -1
+    assert sign(name, "min") == sign("val_f1", "auto") == sign("loss", "auto") == 1

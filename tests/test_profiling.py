@@ -300,6 +300,15 @@ def test_what_would_take_hours_is_estimated_and_left_out():
     assert "left out. With --seconds" in note
 
 
+def test_when_the_time_is_over_before_the_measuring_the_shortest_is_measured(monkeypatch):
+    monkeypatch.setattr(comparing.Comparison, "_behind", lambda self: 1.0)
+    monkeypatch.setattr(comparing, "READY", 2.0)
+    profile = fastnn.profile(ops="dot", sizes=[10, 1000], engines="numpy", seconds=10.0)
+    assert len(profile.rows) == 1
+    (note,) = profile.notes
+    assert "too long to be repeated within 10 s: left out" in note
+
+
 def test_what_does_not_fit_into_memory_is_left_out():
     profile = fastnn.profile(ops="dot", sizes=[10**13], engines=["python", "numpy"], seconds=1.0)
     assert profile.rows == []
