@@ -19,6 +19,7 @@ ROUNDS, QUICK_ROUNDS = 3, 1
 
 def run(code, folder):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is there as bytecode
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           env=environment)  # fmt: skip
     if "ModuleNotFoundError" in done.stderr:

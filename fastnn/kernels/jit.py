@@ -205,6 +205,15 @@ class _KernelCache(caching.FunctionCache):
         """
         return (sig, codegen.magic_tuple(), closure_key(self._py_func))
 
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was compiled for *sig*, or None.
+
+        numba would first load all that it can compile, half a second in each new process. Machine
+        code needs none of it, and what is not cached loads it when it is compiled.
+        """
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
 
 def closure_key(function: Callable[..., Any]) -> tuple[Any, ...]:
     """The constants in a function's closure, and in those of the jitted functions in it."""

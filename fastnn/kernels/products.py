@@ -10,7 +10,6 @@ from collections import namedtuple
 import numpy as np
 from numba import types
 from numba.extending import overload
-from numba.np.linalg import ensure_blas
 
 from fastnn.kernels.jit import OVERLOAD_OPTIONS, inner
 
@@ -61,6 +60,8 @@ def _view(matrix, rows, columns):
 
 @overload(multiply, **OVERLOAD_OPTIONS)
 def _multiply(scale, A, B, keep, C, sizes, scalars):
+    from numba.np.linalg import ensure_blas  # what is loaded from the cache does without it
+
     ensure_blas()
     kind = ord("s") if C[0].dtype == types.float32 else ord("d")
     size = C[0].dtype.bitwidth // 8

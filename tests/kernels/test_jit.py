@@ -29,18 +29,51 @@ net.fit([[0.0], [1.0]], [0.0, 1.0], batch_size=1)
 train = make_train_one_output((1,), 0, 0, True, n_in=1, wide=False)
 print(sum(train.stats.cache_hits.values()), sum(train.stats.cache_misses.values()))
 """
+LOOK_FOR_COMPILER = """
+import sys
+print("numba.np.arraymath" in sys.modules)
+"""
+PREDICT = """
+print(net.predict([[0.5]]).item())
+"""
 
 
-def run_in_new_process(cache: Path) -> str:
+def run_in_new_process(cache: Path, code: str = TRAIN) -> str:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
-    command = [sys.executable, "-W", "error", "-c", TRAIN]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def test_second_process_compiles_nothing(tmp_path):
     assert run_in_new_process(tmp_path) == "0 1"
     assert run_in_new_process(tmp_path) == "1 0"
+
+
+def test_second_process_does_not_load_what_only_compiling_needs(tmp_path):
+    assert run_in_new_process(tmp_path, TRAIN + LOOK_FOR_COMPILER) == "0 1\nTrue"
+    assert run_in_new_process(tmp_path, TRAIN + LOOK_FOR_COMPILER) == "1 0\nFalse"
+
+
+def test_what_is_not_cached_compiles_after_what_is(tmp_path):
+    run_in_new_process(tmp_path)
+    first = run_in_new_process(tmp_path, TRAIN + PREDICT)
+    assert first.startswith("1 0\n")
+    assert run_in_new_process(tmp_path, TRAIN + PREDICT) == first
+
+
+@pytest.mark.slow
+def test_matrix_products_from_the_cache(tmp_path):
+    code = """
+import numpy as np
+import fastnn
+X = np.linspace(0, 1, 64 * 50).reshape(64, 50)
+net = fastnn.Network([50, 40, 3], seed=0)
+net.fit(X, X[:, :3], batch_size=32, learning_rate=0.01)
+print(net.predict(X).tobytes().hex())
+"""
+    assert run_in_new_process(tmp_path, code) == run_in_new_process(tmp_path, code)
 
 
 def test_digest_changes_with_any_kernel_file(tmp_path):
