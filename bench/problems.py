@@ -231,6 +231,11 @@ PER_SAMPLE = [
     WIDE_DIGITS,
     replace(WIDE_DIGITS, n=512, epochs=2, all_cores=True),
 ]
+#: As many updates as make what a call costs in Python small: 100,000.
+LONG = [
+    replace(problem, epochs=100_000 // problem.n, quick=False)
+    for problem in (GATE, CURVE, CURVE_FLOAT32)
+]
 #: What a better optimiser costs over plain SGD.
 BY_RULE = [
     replace(CURVE, optimizer=optimizer, epochs=5, rate=0.001, quick=False)

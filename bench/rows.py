@@ -11,8 +11,13 @@ from bench.peers import CONTESTANTS, OPERATIONS
 from bench.problems import Problem
 
 
-def rows(operation: str, title: str, problems: Iterable[Any]) -> Any:
-    """Parametrise a test with ``problem`` and ``contestant``; a problem is a group."""
+def rows(
+    operation: str, title: str, problems: Iterable[Any], contestants: Iterable[str] = ()
+) -> Any:
+    """Parametrise a test with ``problem`` and ``contestant``; a problem is a group.
+
+    All contestants of the operation take part, unless *contestants* says who.
+    """
     return pytest.mark.parametrize(
         ("problem", "contestant"),
         [
@@ -30,7 +35,7 @@ def rows(operation: str, title: str, problems: Iterable[Any]) -> Any:
                 ],
             )
             for problem in problems
-            for contestant in OPERATIONS[operation]
+            for contestant in contestants or OPERATIONS[operation]
         ],
     )
 

@@ -1,11 +1,17 @@
 """Training: per-sample SGD and other optimisers, full-batch gradient descent, mini-batches."""
 
-from bench.problems import BY_RULE, FULL_BATCH, MINI_BATCH, PER_SAMPLE
+from bench.peers import COMPILED
+from bench.problems import BY_RULE, FULL_BATCH, LONG, MINI_BATCH, PER_SAMPLE
 from bench.rows import rows, run_network
 
 
 @rows("train", "per-sample SGD", PER_SAMPLE)
 def test_per_sample(benchmark, enter, cores, quick, problem, contestant):
+    run_network(benchmark, enter, cores, quick, "train", problem, contestant)
+
+
+@rows("train", "per-sample SGD, 100,000 updates", LONG, COMPILED)
+def test_long(benchmark, enter, cores, quick, problem, contestant):
     run_network(benchmark, enter, cores, quick, "train", problem, contestant)
 
 

@@ -57,7 +57,7 @@ class History:
     def append(self, course: dict[str, np.ndarray], epochs: int) -> None:
         """Add the first *epochs* of *course*: names to values of shape (n,)."""
         for name, values in course.items():
-            self._course(name).extend(values[:epochs].tolist())
+            self._course(name).extend(_as_floats(values[:epochs]))
 
     def cut(self, epochs: int) -> None:
         """Forget what came after the first *epochs*."""
@@ -137,3 +137,14 @@ class History:
     def logs_to_show(self) -> dict[str, float]:
         """The last epoch's losses and metrics."""
         return {name: self._course(name)[-1] for name in self.names() if name != "learning_rate"}
+
+
+def _as_floats(values: np.ndarray) -> list[float]:
+    """Values as floats. One float for all where all are equal, as learning rates mostly are.
+
+    A float of its own for each epoch is a tenth of the time that the smallest networks take.
+    """
+    if len(values) > 1 and (values == values[0]).all():
+        return [float(values[0])] * len(values)
+    floats: list[float] = values.tolist()
+    return floats

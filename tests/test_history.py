@@ -5,6 +5,7 @@ import pickle
 import sys
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 
 import fastnn
@@ -35,6 +36,15 @@ def test_histories_do_not_share_their_lists():
 
 def test_epochs_counts_the_losses():
     assert History(loss=[3.0, 2.0]).epochs == 2
+
+
+def test_appended_values_become_floats_equal_or_not():
+    history = History()
+    history.append({"loss": np.array([3.0, 2.0, 9.0]), "learning_rate": np.full(3, 0.1)}, 2)
+    history.append({"loss": np.array([2.0, 2.0]), "learning_rate": np.array([0.1, 0.2])}, 2)
+    assert history.loss == [3.0, 2.0, 2.0, 2.0]
+    assert history.learning_rate == [0.1, 0.1, 0.1, 0.2]
+    assert {type(value) for value in history.loss + history.learning_rate} == {float}
 
 
 def test_repr_tells_the_end():

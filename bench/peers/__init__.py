@@ -35,6 +35,8 @@ CONTESTANTS = {
     "onnxruntime": ("with_onnxruntime", ""),
 }
 ENGINES = ("numba", "numpy", "python")
+#: Whose training is one call of compiled code.
+COMPILED = ("numba", "numba-kernel", "c", "c-512", "jax", "jax-by-hand")
 
 #: Who trains by more rules than plain SGD.
 _ANY_RULE = ("numba", "numba-kernel", "numpy", "python", "torch")

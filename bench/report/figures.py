@@ -124,7 +124,7 @@ def _per_sample(results: Results, contestant: str) -> dict[tuple[int, str], Row]
         if row.contestant != contestant or row.group.endswith("all cores"):
             continue
         of_width = row.group == "growth with width" and info["size"] != "1-128-1"
-        if row.group.startswith("per-sample SGD") or of_width:
+        if row.group.startswith("per-sample SGD:") or of_width:
             if info["size"] == "1-128-1" and info["dtype"] == "float32":
                 continue
             found[info["n_parameters"], f"{info['size']} {info['dtype']}"] = row
