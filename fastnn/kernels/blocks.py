@@ -28,8 +28,10 @@ from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import make_activate, make_activate_and_keep, make_times_slope
 
 #: Samples in a block: larger batches are worked through block by block, in constant memory. The
-#: smaller ones are for `find_training_block`.
-BLOCK, SMALL_BLOCK = 256, 64
+#: smaller ones are for `find_training_block`. (numba would take a plain 256 for a type of its own,
+#: and compile once more what gets it.)
+BLOCK: Any = np.int64(256)
+SMALL_BLOCK: Any = np.int64(64)
 #: Bytes of the units' values of a block from which they leave the cache nothing for the rest, and
 #: weights per unit from which products with long blocks make up for that (measured).
 FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70

@@ -232,16 +232,18 @@ class _Predictor:
 
     def __call__(self, parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         """See `fastnn.engines.Predictor`."""
-        if not X.flags.writeable:
-            X = _as_writable(X)
         try:
             workspace = self._workspaces.pop()
         except IndexError:
             workspace = _block_workspace(self._architecture)
         values = np.empty((len(X), self._n_units), parameters.dtype)
         if len(X) < self._few:
+            if not X.flags.writeable:
+                X = _as_writable(X)
             finite = self._few_kernel(self._few_layers, parameters, X, values, workspace)
         else:
+            X = X.view()
+            X.flags.writeable = False  # as it is in training
             finite = self._kernel(self._layers, parameters, X, values, workspace)
         self._workspaces.append(workspace)
         return values if finite else None

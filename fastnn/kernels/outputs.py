@@ -103,14 +103,15 @@ def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
     @kernel
     def outputs(layers, p, X, values, workspace):
         prefer_wide_vectors()
-        places = places_of(layers, BLOCK, 0)
+        in_order = layers[:0]  # the row order of no epochs
+        no = len(in_order)  # 0 of the type that training has: what is shared is compiled once
+        places = places_of(layers, BLOCK, no)
         last, n_in = len(layers) - 1, layers[0, N_IN]
         n_out = layers[last, N_OUT]
         z = places.units + (layers[last, UNITS] - n_in) * BLOCK
-        in_order = layers[:0]  # the row order of no epochs
         for position in range(0, len(X), BLOCK):
             n = min(BLOCK, len(X) - position)
-            gather(X, in_order, 0, position, n, n_in < WIDE_INPUT, workspace, places.x)
+            gather(X, in_order, no, position, n, n_in < WIDE_INPUT, workspace, places.x)
             if not _all_finite(workspace[places.x : places.x + n_in * n]):
                 return False
             forward(layers, p, workspace, places, places.x, n, BLOCK, None, 0)
@@ -179,14 +180,15 @@ def make_loss(hidden: Codes, output: int, loss: int, bias: bool, weighted: bool)
     def total_loss(layers, p, X, Y, weights, workspace):
         prefer_wide_vectors()
         in_order = layers[:0]  # the row order of no epochs
-        places = places_of(layers, BLOCK, 0)
+        no = len(in_order)  # 0 of the type that training has: what is shared is compiled once
+        places = places_of(layers, BLOCK, no)
         n_in, n_out = layers[0, N_IN], Y.shape[1]
         z = places.units + (layers[len(layers) - 1, UNITS] - n_in) * BLOCK
         total = 0.0
         for position in range(0, len(X), BLOCK):
             n = min(BLOCK, len(X) - position)
-            gather(X, in_order, 0, position, n, n_in < WIDE_INPUT, workspace, places.x)
-            gather(Y, in_order, 0, position, n, n > 0, workspace, places.y)
+            gather(X, in_order, no, position, n, n_in < WIDE_INPUT, workspace, places.x)
+            gather(Y, in_order, no, position, n, n > 0, workspace, places.y)
             forward(layers, p, workspace, places, places.x, n, BLOCK, None, 0)
             total += finish(
                 workspace[z : z + n_out * n],
