@@ -23,7 +23,7 @@ from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.losses import FROM_LOGITS, GRADIENTS, OF_CLASSES, TERMS
-from fastnn.kernels.products import WHOLE_FROM, Matrix, inputs_at_once, multiply
+from fastnn.kernels.products import AT_ONCE, Matrix, inputs_at_once, multiply
 from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import make_activate, make_activate_and_keep, make_times_slope
 
@@ -37,8 +37,8 @@ SMALL_BLOCK: Any = np.int64(64)
 FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70
 #: Inputs from which a block's inputs stay (n, n_in): measured with 32 samples of 784 inputs.
 WIDE_INPUT = 96
-#: Multiplications from which D is turned before the weights' gradient is computed, up to those
-#: that BLAS turns itself (measured).
+#: Multiplications from which D is turned before the weights' gradient is computed (measured), but
+#: for calls so large that BLAS packs it anyway.
 TURN_FROM = 100_000
 
 #: Places in the workspace: BLAS scalars, inputs X, targets Y, sample weights, units of all layers
@@ -226,11 +226,11 @@ def make_backward(hidden: Codes, bias: bool, keeps: bool = False) -> Any:
                         total += row[s]
                     k = layers[l, BIAS] + j
                     into[k] = scale * total + (keep * into[k] if keep != 0 else keep)
-            large = TURN_FROM < n_in * n_out * n <= WHOLE_FROM
+            some = inputs_at_once(n_in, n_out, n)
+            large = n_in * n_out * n > TURN_FROM and some * n_out * n <= AT_ONCE
             if large:
                 turn(workspace, d, n_out, n, places.scratch)
             D = Matrix(workspace, places.scratch if large else d, n_out if large else n, not large)
-            some = inputs_at_once(n_in, n_out, n)
             for i in range(0, n_in, some):
                 A = Matrix(
                     workspace, at + (i * n if turned else i), n if turned else n_in, not turned

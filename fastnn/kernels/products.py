@@ -18,12 +18,10 @@ from fastnn.kernels.jit import OVERLOAD_OPTIONS, inner
 Matrix = namedtuple("Matrix", "vector at step turned")
 
 #: Multiplications in one call of BLAS for products of up to `WHOLE_FROM`, which are done in parts:
-#: such calls pack no operands and start no threads, whose barriers cost more than they give there.
-#: Larger products are left whole, and OpenBLAS uses the threads it may. 784-h-10 in float32, a
-#: step in parts / whole on 4 threads / whole on one (µs): h 128, batch 32: 170 to 290 / 227 / 280;
-#: h 128, batch 128: 1145 / 650 / 1100; h 512, batch 32: 1400 / 690 / 1000; h 512, batch 256:
-#: 12000 to 16000 / 3500 / 9000.
-AT_ONCE = 1 << 18
+#: up to a million OpenBLAS has kernels that pack no operands and start no threads, whose barriers
+#: cost more than they give there. Parts of fewer than `FEWEST` inputs read and write the sums too
+#: often; such products and larger ones are left whole, and OpenBLAS uses the threads it may.
+AT_ONCE, FEWEST = 1_000_000, 48
 WHOLE_FROM = 1 << 23
 
 _size, _address = types.intp, types.uintp
@@ -95,6 +93,7 @@ def _multiply(scale, A, B, keep, C, sizes, scalars):
 @inner
 def inputs_at_once(n_in, n_out, n):
     """How many inputs a product of n samples takes in one call of BLAS."""
-    if n_in * n_out * n > WHOLE_FROM:
+    some = AT_ONCE // (n_out * n)
+    if some < FEWEST or n_in * n_out * n > WHOLE_FROM:
         return n_in
-    return min(n_in, max(AT_ONCE // (n_out * n), 16))
+    return min(n_in, some)
