@@ -70,11 +70,18 @@ places_of = inner(find_places)
 
 
 def find_training_block(layers, p):
-    """How many samples make a block in training, where values, slopes and gradients are held."""
-    last = len(layers) - 1
+    """How many samples make a block in training, where values, slopes and gradients are held.
+
+    The small ones serve where the others would fill the cache for nothing, or where only they leave
+    the largest layer's products so small that BLAS packs nothing.
+    """
+    last, largest = len(layers) - 1, 0
+    for l in range(len(layers)):
+        largest = max(largest, layers[l, N_IN] * layers[l, N_OUT])
     units = layers[last, UNITS] + layers[last, N_OUT] - layers[0, N_IN]
-    full = units * BLOCK * p.itemsize > FULL_CACHE
-    return SMALL_BLOCK if full and len(p) < MANY_WEIGHTS * units else BLOCK
+    full = units * BLOCK * p.itemsize > FULL_CACHE and len(p) < MANY_WEIGHTS * units
+    unpacked = largest * SMALL_BLOCK <= AT_ONCE < largest * BLOCK
+    return SMALL_BLOCK if full or unpacked else BLOCK
 
 
 training_block_of = inner(find_training_block)

@@ -115,8 +115,9 @@ def test_batches_larger_than_a_block(inputs, n):
 
 @pytest.mark.skipif(SMALL, reason="too long in plain Python")
 @pytest.mark.parametrize("n", [63, 64, 65, 200])
-def test_batches_in_smaller_blocks_for_many_units(n):
-    problem = make_problem([2, 300, 2], "cross_entropy", "relu", n=n)
+@pytest.mark.parametrize("sizes", [[2, 300, 2], [60, 80, 2]])
+def test_batches_in_smaller_blocks(sizes, n):
+    problem = make_problem(sizes, "cross_entropy", "relu", n=n)
     layers = engine._signed_table(problem.architecture)
     assert blocks.find_training_block(layers, problem.parameters) == blocks.SMALL_BLOCK
     for batch_size in (n, 64):
