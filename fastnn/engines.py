@@ -127,6 +127,12 @@ class State:
         self.steps[:] = other.steps
         self.plateau[:] = other.plateau
 
+    def forget(self) -> None:
+        """Become, in place, what `new` makes of the parameters."""
+        self.moments[:] = 0
+        self.updates[:] = 0
+        self.restart_schedule()
+
     def restart_schedule(self) -> None:
         """Begin anew with the learning-rate schedule."""
         self.steps[:] = 0

@@ -32,7 +32,8 @@ def rows_between_releases(array: np.ndarray, shuffled: bool) -> int | None:
 def release_pages(array: np.ndarray) -> None:
     """Let go of the resident pages if *array* is a view of a mapped file; else do nothing.
 
-    Private maps (mode "c") are left alone: their changes exist in memory only.
+    Private maps are left alone: their changes exist in memory only. So is every map that is not
+    a ``numpy.memmap``, whose ``mode`` says which it is.
     """
     owner = _map_of(array)
     if owner is not None:
@@ -42,8 +43,12 @@ def release_pages(array: np.ndarray) -> None:
 def _map_of(array: np.ndarray) -> mmap.mmap | None:
     """The map that *array* is a view of, if there is one whose pages may be let go."""
     owner: object = array
+    shared = False
     while isinstance(owner, np.ndarray):
-        if isinstance(owner, np.memmap) and getattr(owner, "mode", "c") == "c":
-            return None
+        if isinstance(owner, np.memmap):
+            if getattr(owner, "mode", "c") == "c":
+                return None
+            shared = True
         owner = owner.base
-    return owner if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
+    releasable = shared and hasattr(mmap, "MADV_DONTNEED")
+    return owner if releasable and isinstance(owner, mmap.mmap) else None

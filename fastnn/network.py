@@ -13,6 +13,7 @@ from fastnn.activations import Activation, get_activation
 from fastnn.architecture import Architecture
 from fastnn.callbacks import Callback, bind
 from fastnn.engines import Plan, Predictor, Samples, State, get_engine, loss_and_gradient
+from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.losses import Loss, get_loss
@@ -441,11 +442,16 @@ class Network:
         elif sample_weight is None and updater.takes(X, y):
             return updater.update(self._state)
         samples = self._samples(X, y, sample_weight=sample_weight).for_loss(self._architecture)
+        before = self._state, self._optimizer
         if updater is None or not updater.has_place_for(samples):
             updater = self._new_updater(samples, optimizer, learning_rate)
             self._updater, self._asked = updater, asked
         updater.take(samples)
-        return updater.update(self._state)
+        try:
+            return updater.update(self._state)
+        except TrainingDivergedError:
+            self._state, self._optimizer = before
+            raise
 
     def _new_updater(self, samples: Samples, optimizer: Any, learning_rate: Any) -> Updater:
         if optimizer is not None:
@@ -615,7 +621,7 @@ class Network:
 
         The learning-rate schedule begins again.
         """
-        self._state = State.new(self.parameters, self._optimizer)
+        self._state.forget()
         return self
 
     def _plan(self, batch_size: int, optimizer: Optimizer) -> Plan:
@@ -649,14 +655,19 @@ class Network:
         targets = validation.targets(
             y, len(inputs), architecture.loss, architecture.sizes[-1], architecture.dtype, names[1]
         )
-        weights = validation.sample_weight(sample_weight, len(inputs), architecture.dtype)
-        return Samples(inputs, targets, weights)
+        return Samples(inputs, targets, self._checked(sample_weight, len(inputs), "sample_weight"))
 
     def _weigh_classes(self, samples: Samples, class_weight: Any) -> Samples:
         weights = validation.class_weight(class_weight, samples.Y, self._architecture.loss)
         if weights is None or samples.weights is None:
             return samples if weights is None else replace(samples, weights=weights)
-        return replace(samples, weights=samples.weights * weights)
+        with np.errstate(over="ignore"):  # found by the check
+            product = samples.weights * weights
+        name = "sample_weight times class_weight"
+        return replace(samples, weights=self._checked(product, len(samples), name))
+
+    def _checked(self, weights: Any, n_samples: int, name: str) -> np.ndarray | None:
+        return validation.sample_weight(weights, n_samples, self.dtype, name)
 
     def _validation_samples(self, data: Any) -> Samples | None:
         if data is None:
@@ -678,8 +689,9 @@ class Network:
             )
         n = validation.split_position(split, len(samples))
         weights = None if samples.weights is None else samples.weights[:n]
+        name = "sample_weight, without the part for validation_split,"
         return (
-            Samples(samples.X[:n], samples.Y[:n], weights),
+            Samples(samples.X[:n], samples.Y[:n], self._checked(weights, n, name)),
             Samples(samples.X[n:], samples.Y[n:]),
         )
 

@@ -272,9 +272,10 @@ class LBFGS:
 
     def __post_init__(self) -> None:
         if self.max_evaluations is not None:
-            validation.integer(self.max_evaluations, "max_evaluations", 1)
-        validation.integer(self.memory, "memory", 1)
-        validation.non_negative(self.tolerance, "tolerance")
+            most = validation.integer(self.max_evaluations, "max_evaluations", 1)
+            object.__setattr__(self, "max_evaluations", most)
+        object.__setattr__(self, "memory", validation.integer(self.memory, "memory", 1))
+        object.__setattr__(self, "tolerance", validation.non_negative(self.tolerance, "tolerance"))
 
 
 OPTIMIZERS = {kind.name: kind for kind in (SGD, RMSprop, Adagrad, Adam, AdamW)}

@@ -292,7 +292,7 @@ class _Run:
             well &= np.isfinite(course["val_loss"])
         all_well = bool(well.all())
         n_well = len(well) if all_well else int(well.argmin())
-        first = self.history.epochs
+        first, best_epoch = self.history.epochs, self.history.best_epoch
         verdict = self._watch.look(course, n_well if self._part is None else 0, self.state.plateau)
         self._note_best(piece, first, verdict.epochs)
         self.history.append(course, verdict.epochs)
@@ -301,6 +301,8 @@ class _Run:
         if not (verdict.spoke or all_well) or not np.isfinite(self.state.parameters).all():
             kept = self._go_back_to_finite(self.history.epochs - first)
             self.history.cut(first + kept)
+            if (self.history.best_epoch or 0) > first + kept:
+                self.history.best_epoch = best_epoch
             raise self._divergence(piece.rates[min(kept, len(well) - 1)].max())
         return verdict.reason
 

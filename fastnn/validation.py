@@ -9,6 +9,7 @@ import math
 import numbers
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -333,7 +334,7 @@ def numeric_array(value: object, name: str) -> np.ndarray:
 
 def _from_pandas(value: Any, array: np.ndarray) -> np.ndarray:
     """A frame or series of numbers that pandas gives as objects: nullable or mixed types."""
-    if any(isinstance(entry, str | bytes) for entry in array.flat):
+    if any(isinstance(entry, str | bytes | date | timedelta) for entry in array.flat):
         return array
     try:
         converted: np.ndarray = value.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -79,6 +79,13 @@ BAD_X = {
         pd.DataFrame({"a": pd.to_datetime(["2026-01-01"]), "b": pd.to_datetime(["2026-01-02"])}),
         TypeError, ("real numbers",),
     ),
+    "frame of numbers and dates": (
+        pd.DataFrame({"a": [1.0], "b": pd.to_datetime(["2026-01-02"])}),
+        TypeError, ("real numbers",),
+    ),
+    "frame of numbers and durations": (
+        pd.DataFrame({"a": [1.0], "b": pd.to_timedelta(["1h"])}), TypeError, ("real numbers",)
+    ),
     "frame with NA": (
         pd.DataFrame({"a": pd.array([1, None], "Int64"), "b": [1.0, 2.0]}),
         ValueError, ("finite", "X[1, 0] = nan"),

@@ -113,6 +113,24 @@ def test_a_callback_that_raises_leaves_network_and_history_whole(engine):
     assert net.fit(*data(), epochs=2).loss == twin.fit(*data(), epochs=2).loss
 
 
+def test_a_callback_can_reset_the_optimiser():
+    """Its second fit is then like one that was asked for after a reset."""
+    schedule = fastnn.StepDecay(0.1, 2)
+    net, _ = make()
+
+    def reset(network, epoch, logs):
+        if epoch == 3:
+            network.reset_optimizer()
+
+    net.fit(*data(), epochs=6, optimizer="adam", learning_rate=schedule, callbacks=[Calling(reset)])
+    other, _ = make()
+    for _ in range(2):
+        other.reset_optimizer()
+        other.fit(*data(), epochs=3, optimizer="adam", learning_rate=schedule)
+    assert net.parameters.tobytes() == other.parameters.tobytes()
+    assert net._state.updates == other._state.updates == 3
+
+
 def test_callbacks_see_the_epoch_that_stops_training_early():
     net, _ = make()
     epochs = []

@@ -202,6 +202,13 @@ def test_sample_weights_are_scikit_learns(task, solver):
     fit_both(task, solver=solver, batch_size=7, sample_weight=np.linspace(0, 2, N) ** 2)
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("task", ["real", "binary"])
+def test_negative_sums_of_weights_are_scikit_learns(task, solver):
+    weights = np.where(np.arange(N) % 4 == 0, 1.0, -1.0)
+    fit_both(task, solver=solver, batch_size=N, max_iter=3, sample_weight=weights)
+
+
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
 def test_weights_that_sum_to_zero_are_refused_as_by_scikit_learn(solver):
     weights = np.ones(N)
@@ -645,6 +652,13 @@ def test_class_weights_are_sample_weights():
     Outcome(lambda e: e.fit(X, y), by_class)
     Outcome(lambda e: e.fit(X, y, weights), by_sample)
     assert np.array_equal(by_class.predict_proba(X), by_sample.predict_proba(X))
+
+
+def test_class_weights_do_not_hide_too_few_sample_weights():
+    _, X, y, _ = DATA["binary"]
+    for wrong in (np.ones(1), np.ones(len(y) - 1)):
+        with pytest.raises(ValueError, match="sample_weight"):
+            MLPClassifier(**SMALL, class_weight="balanced").fit(X, y, wrong)
 
 
 def test_balanced_classes_count_the_same():

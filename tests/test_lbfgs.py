@@ -170,6 +170,11 @@ def test_what_it_cannot_do_is_refused(options, arguments, message):
     assert net.parameters.tobytes() == before
 
 
+def test_small_integers_are_integers():
+    assert fastnn.LBFGS(memory=np.int8(10), max_evaluations=np.int8(5)) == fastnn.LBFGS(5)
+    assert type(fastnn.LBFGS(memory=np.int8(10)).memory) is int
+
+
 @pytest.mark.parametrize("bad", [{"max_evaluations": 0}, {"memory": 0}, {"tolerance": -1.0}])
 def test_bad_settings_are_named(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):

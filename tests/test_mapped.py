@@ -1,5 +1,6 @@
 """Letting go of the pages of memory-mapped arrays."""
 
+import mmap
 import sys
 from pathlib import Path
 
@@ -52,6 +53,15 @@ def test_changes_of_a_private_map_are_kept(mapped):
     array[0, 0] = 5.0
     release_pages(array)
     assert array[0, 0] == 5.0
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="maps are made otherwise here")
+def test_numbers_in_a_map_that_is_no_memmap_are_kept():
+    memory = mmap.mmap(-1, 800, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    array = np.ndarray((100, 1), np.float64, buffer=memory)
+    array[:] = 5.0
+    fastnn.Network([1, 1], engine="numpy", seed=0).fit(array, np.ones(100))
+    assert (array == 5.0).all()
 
 
 def test_changes_of_a_shared_map_are_kept(mapped):

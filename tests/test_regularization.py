@@ -78,6 +78,18 @@ def test_max_norm_holds_after_training(engine):
     assert norms.max() == pytest.approx(0.4)
 
 
+def test_limits_hold_for_numbers_whose_squares_float32_does_not_hold(engine):
+    net = network(engine=engine, dtype="float32", max_norm=2.0)
+    net.weights[0][:] = -3e19
+    net.fit(X * 1e-30, Y, learning_rate=1e-9)
+    norms = np.linalg.norm(net.weights[0].astype(np.float64), axis=0)
+    np.testing.assert_allclose(norms, 2.0, rtol=1e-6)
+    net = fastnn.Network([1, 1], seed=0, dtype="float32", engine=engine)
+    before = net.parameters.copy()
+    net.fit([[1e15]], [[1e10]], optimizer=fastnn.SGD(0.1, clip_norm=1.0))
+    assert np.linalg.norm(net.parameters - before) == pytest.approx(0.1, rel=1e-5)
+
+
 def test_dropout_and_its_key_change_neither_start_weights_nor_shuffles():
     plain, net = network(), network(dropout=0.5)
     assert net.parameters.tobytes() == plain.parameters.tobytes()

@@ -229,6 +229,17 @@ def test_it_goes_on_with_the_last_optimiser():
     assert bits(net) == bits(other)
 
 
+def test_an_update_that_diverges_leaves_the_optimiser_as_it_was():
+    net, other = network(), network()
+    for each in (net, other):
+        each.fit(X, Y, batch_size=None, optimizer=RULES["adam"])
+    with pytest.raises(fastnn.TrainingDivergedError):
+        net.partial_fit(X, Y * 1e200, optimizer="sgd")
+    for each in (net, other):
+        each.partial_fit(X, Y)
+    assert bits(net) == bits(other)
+
+
 def test_changed_arguments_are_followed():
     net, other = network(), network()
     for rate, rows in [(0.1, 4), (0.1, 4), (0.2, 4), (0.2, 6), (0.1, 4)]:

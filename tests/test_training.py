@@ -660,6 +660,16 @@ def test_parameters_that_overflow_behind_a_finite_loss_are_a_divergence_too(engi
     assert net.parameters.tolist() == start
 
 
+def test_the_best_epoch_is_not_one_that_diverged(engine):
+    net, _ = make(engine, (1, 1, 1), output_activation="sigmoid")
+    net.set_parameters([0.001, 0.0, 1.0, 0.0])
+    rule = fastnn.EarlyStopping(patience=5)
+    with pytest.raises(fastnn.TrainingDivergedError):
+        net.fit([1000.0], [0.0], epochs=10, learning_rate=1e308, batch_size=1, early_stopping=rule)
+    assert net.history.epochs == 0
+    assert net.history.best_epoch is None
+
+
 def test_going_back_before_a_divergence_takes_few_runs(engine, monkeypatch):
     """The same overflow, though not in the piece's first epochs: one by one would take minutes."""
     use(monkeypatch, "all in one piece")

@@ -131,6 +131,20 @@ def test_the_validation_split_leaves_its_weights_out():
     assert net.history.val_loss == other.history.val_loss
 
 
+def test_weights_that_leave_nothing_to_train_with_are_refused():
+    only_last = np.arange(12.0) == 11
+    with pytest.raises(ValueError, match=r"validation_split, must not be 0 for all"):
+        regression().fit(X, Y, sample_weight=only_last, validation_split=0.25)
+    with pytest.raises(ValueError, match="sample_weight times class_weight must not be 0"):
+        classifier().fit(X, CLASSES, sample_weight=CLASSES == 2, class_weight={2: 0})
+
+
+def test_weights_too_large_together_are_refused():
+    net = fastnn.Network([2, 3], loss="cross_entropy", seed=1, dtype="float32", engine="numpy")
+    with pytest.raises(ValueError, match="sample_weight times class_weight must be finite"):
+        net.fit(X, CLASSES, sample_weight=np.full(12, 1e30), class_weight={0: 1e30})
+
+
 @pytest.mark.parametrize(
     ("weights", "error", "message"),
     [

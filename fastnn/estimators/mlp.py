@@ -420,7 +420,10 @@ class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
                     "give a dict of weights"
                 )
             by_class = compute_sample_weight(self.class_weight, y)
-            sample_weight = by_class if sample_weight is None else by_class * sample_weight
+            if sample_weight is None:
+                sample_weight = by_class
+            elif np.shape(sample_weight) in ((), by_class.shape):  # if not, scikit-learn complains
+                sample_weight = by_class * sample_weight
         return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
 
 

@@ -136,7 +136,7 @@ def make_train_batches(
                 weight, share = 1.0, 1.0
                 if extras and options.divide_by_weights:
                     weight = _sum_of_weights(data, epoch, first, after)
-                    share = n / weight if weight > 0.0 else 1.0
+                    share = n / weight if weight != 0.0 else 1.0
                 penalty = step(layers, p, g, moments, t, n, weight, rate, options)
                 span.loss_sums[epoch] += loss_of_batch * share
                 span.penalty_sums[epoch] += penalty * share

@@ -195,7 +195,7 @@ def make_train_samples_by_rule(
                     layers, p, data.X, data.Y, row, workspace, g, scale, options, counter
                 )
                 penalty = step(layers, p, g, moments, t, 1, weight, rate, options)
-                if extras and options.divide_by_weights and weight > 0.0:
+                if extras and options.divide_by_weights and weight != 0.0:
                     loss_of_one /= weight
                     penalty /= weight
                 total += loss_of_one

@@ -19,10 +19,12 @@ from fastnn.kernels.layout import N_IN, N_OUT, WEIGHTS
 from fastnn.optimizers import RULES
 
 #: A `Plan` and the regularisation of an `Architecture`, as kernels get them. *settings* are the
-#: rule's; a limit that is off is 0; *mean* is the reduction; *dropout* has a rate per hidden layer.
+#: rule's, and *rests* are 1 - settings: in a kernel LLVM would make g² + a (v - g²) of
+#: a v + (1 - a) g², which is NaN where g² is infinite. A limit that is off is 0; *mean* is the
+#: reduction; *dropout* has a rate per hidden layer.
 Options = namedtuple(
     "Options",
-    "batch_size settings mean l1 l2 max_norm clip_value clip_norm scale penalty_per_batch"
+    "batch_size settings rests mean l1 l2 max_norm clip_value clip_norm scale penalty_per_batch"
     " divide_by_weights dropout dropout_key",
 )
 
@@ -30,9 +32,11 @@ Options = namedtuple(
 def options_of(architecture: Architecture, plan: Plan) -> Options:
     """The options for kernels."""
     optimizer = plan.optimizer
+    settings = np.array([*optimizer.settings, 0.0], np.float64)
     return Options(
         batch_size=plan.batch_size,
-        settings=np.array([*optimizer.settings, 0.0], np.float64),
+        settings=settings,
+        rests=1.0 - settings,
         mean=architecture.reduction == "mean",
         l1=architecture.l1,
         l2=architecture.l2,
@@ -64,10 +68,10 @@ def make_step(rule: int, extras: bool) -> Any:
                 times = n if options.mean and not options.penalty_per_batch else 1
                 penalty = times * _add_penalty(layers, p, g, options.l1, options.l2, times)
             if options.divide_by_weights:
-                scale = 1.0 / (weight if weight > 0.0 else n)
+                scale = 1.0 / (weight if weight != 0.0 else n)
             _scale_and_limit(g, scale, options.clip_value, options.clip_norm)
             scale = 1.0
-        update(p, g, moments, scale, rate, t, options.settings)
+        update(p, g, moments, scale, rate, t, options)
         if extras and options.max_norm > 0.0:
             _limit_norms(layers, p, options.max_norm)
         return penalty
@@ -88,7 +92,7 @@ def _add_penalty(layers, p, g, l1, l2, times):
             w = weights[k]
             gradients[k] += (first if w > 0 else -first if w < 0 else zero) + second * w
             absolute += abs(w)
-            square += w * w
+            square += np.float64(w) * w
     return l1 * absolute + 0.5 * l2 * square
 
 
@@ -102,7 +106,7 @@ def _scale_and_limit(g, scale, clip_value, clip_norm):
         if limit > 0:
             g_k = min(max(g_k, -limit), limit)
         g[k] = g_k
-        square += g_k * g_k
+        square += np.float64(g_k) * g_k
     if clip_norm > 0.0:
         norm = math.sqrt(square)
         if norm > clip_norm - 1e-6:
@@ -120,7 +124,7 @@ def _limit_norms(layers, p, max_norm):
             square = 0.0
             for i in range(n_in):
                 w = p[W + i * n_out + j]
-                square += w * w
+                square += np.float64(w) * w
             norm = math.sqrt(square)
             if norm > max_norm:
                 factor = p.dtype.type(max_norm / norm)
@@ -132,15 +136,15 @@ def _limit_norms(layers, p, max_norm):
 
 
 @inner
-def _sgd(p, g, moments, scale, rate, t, settings):
+def _sgd(p, g, moments, scale, rate, t, options):
     step = p.dtype.type(rate * scale)
     for k in range(len(p)):
         p[k] -= step * g[k]
 
 
 @inner
-def _momentum(p, g, moments, scale, rate, t, settings):
-    number = p.dtype.type
+def _momentum(p, g, moments, scale, rate, t, options):
+    number, settings = p.dtype.type, options.settings
     momentum, decay, factor = number(settings[0]), number(settings[2]), number(scale)
     inside, outside = number(1), number(rate)
     if settings[3] > 0.0:
@@ -159,10 +163,10 @@ def _momentum(p, g, moments, scale, rate, t, settings):
 
 
 @inner
-def _rmsprop(p, g, moments, scale, rate, t, settings):
-    number = p.dtype.type
+def _rmsprop(p, g, moments, scale, rate, t, options):
+    number, settings = p.dtype.type, options.settings
     rho, epsilon = number(settings[0]), number(settings[1])
-    step, factor, rest = number(rate), number(scale), number(1.0 - settings[0])
+    step, factor, rest = number(rate), number(scale), number(options.rests[0])
     for k in range(len(p)):
         g_k = g[k] * factor
         v = rho * moments[k] + rest * (g_k * g_k)
@@ -171,8 +175,8 @@ def _rmsprop(p, g, moments, scale, rate, t, settings):
 
 
 @inner
-def _adagrad(p, g, moments, scale, rate, t, settings):
-    number = p.dtype.type
+def _adagrad(p, g, moments, scale, rate, t, options):
+    number, settings = p.dtype.type, options.settings
     epsilon, step, factor = number(settings[0]), number(rate), number(scale)
     for k in range(len(p)):
         g_k = g[k] * factor
@@ -182,17 +186,17 @@ def _adagrad(p, g, moments, scale, rate, t, settings):
 
 
 @inner
-def _adam(p, g, moments, scale, rate, t, settings):
-    number = p.dtype.type
+def _adam(p, g, moments, scale, rate, t, options):
+    number, settings = p.dtype.type, options.settings
     left_1, left_2 = _powers(settings[0], settings[1], t)
     root = math.sqrt(1.0 - left_2)
     step = number(rate * root / (1.0 - left_1))
     epsilon = number(settings[2] if settings[4] > 0.0 else settings[2] * root)
     kept, factor = number(1.0 - rate * settings[3]), number(scale)
     rest_1, beta_2, rest_2 = (
-        number(1.0 - settings[0]),
+        number(options.rests[0]),
         number(settings[1]),
-        number(1.0 - settings[1]),
+        number(options.rests[1]),
     )
     means, squares = moments[: len(p)], moments[len(p) :]
     for k in range(len(p)):

@@ -29,8 +29,9 @@ def clip_norm(g: np.ndarray, limit: float) -> None:
 def limit_norms(weights: list[np.ndarray], limit: float) -> None:
     """Scale the weights into each unit, the columns of the matrices, down to norm *limit*."""
     for W in weights:
-        norms = np.linalg.norm(W, axis=0)
-        W *= np.divide(limit, norms, out=np.ones_like(norms), where=norms > limit)
+        norms = np.linalg.norm(W.astype(np.float64), axis=0)
+        factors = np.divide(limit, norms, out=np.ones_like(norms), where=norms > limit)
+        W *= factors.astype(W.dtype)
 
 
 def dropout_factors(

@@ -1,6 +1,7 @@
 """Kernels of the optimisers' rules against the NumPy engine: paths, widths, remainders, cuts."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from problems import check_training, make_problem, orders, with_rule
 
 import fastnn
 from fastnn.activations import ACTIVATIONS
+from fastnn.engines import Samples
 from fastnn.kernels import engine
 from fastnn.losses import LOSSES
 
@@ -28,6 +30,16 @@ def test_every_width_with_one_output(width):
     for sizes in ([1, width, 1], [3, width, 1]):
         problem = make_problem(sizes, "half_squared_error", "sigmoid")
         check_training(with_rule(problem, MOMENTUM), 1, shuffled=True)
+
+
+@pytest.mark.parametrize("optimizer", [ADAM, fastnn.RMSprop(), fastnn.Adagrad()])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_squares_that_overflow_stop_a_parameter_and_no_more(optimizer, batch_size):
+    problem = with_rule(make_problem([3, 1], "half_squared_error"), optimizer)
+    samples = Samples(problem.samples.X * 1e70, problem.samples.Y * 1e90)
+    samples.X.flags.writeable = samples.Y.flags.writeable = False
+    with np.errstate(over="ignore"):
+        check_training(replace(problem, samples=samples), batch_size, shuffled=False)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
