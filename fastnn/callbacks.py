@@ -1,7 +1,7 @@
 """What ``fit`` calls after each epoch."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -41,9 +41,8 @@ class Callback(Protocol):
 
 def bind(callbacks: object, network: "Network") -> tuple[EpochEnd, ...]:
     """The callbacks' methods, checked, with *network* filled in."""
-    if isinstance(callbacks, str | bytes) or not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks must be a list of callbacks, got {callbacks!r}")
-    return tuple(_bind(callback, k, network) for k, callback in enumerate(callbacks))
+    entries = validation.listed(callbacks, "callbacks", "callbacks")
+    return tuple(_bind(callback, k, network) for k, callback in enumerate(entries))
 
 
 def _bind(callback: Any, k: int, network: "Network") -> EpochEnd:

@@ -4,12 +4,13 @@ A metric is a function of targets and outputs, both of shape (n, n_out); class n
 one-hot rows. To add one, add a function here and a line to the tables below.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fastnn import validation
 from fastnn.losses import Loss
 from fastnn.names import find
 
@@ -119,7 +120,7 @@ def get_metric(metric: object, loss: Loss, argument: str) -> Metric:
     """A metric by name, or from a user's function, called by the function's name."""
     if callable(metric):
         return Metric(getattr(metric, "__name__", type(metric).__name__), metric)
-    if metric != "accuracy":
+    if not isinstance(metric, str) or metric != "accuracy":
         return Metric(str(metric), find(metric, {**_METRICS, "accuracy": r2}, argument))
     if loss.targets not in _ACCURACIES:
         raise ValueError(
@@ -131,11 +132,8 @@ def get_metric(metric: object, loss: Loss, argument: str) -> Metric:
 
 def get_metrics(metrics: object, loss: Loss) -> tuple[Metric, ...]:
     """The metrics that a user asked for: a list or tuple of names and functions."""
-    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
-        raise TypeError(
-            f"metrics must be a list of names and functions such as ['accuracy'], got {metrics!r}"
-        )
-    found = tuple(get_metric(metric, loss, f"metrics[{k}]") for k, metric in enumerate(metrics))
+    entries = validation.listed(metrics, "metrics", "names and functions such as ['accuracy']")
+    found = tuple(get_metric(metric, loss, f"metrics[{k}]") for k, metric in enumerate(entries))
     names = [metric.name for metric in found]
     for name in names:
         if name in ("loss", "val_loss", "learning_rate") or names.count(name) > 1:

@@ -114,6 +114,16 @@ def text(value: object, name: str) -> str:
     return value
 
 
+def listed(value: Any, name: str, entries: str) -> list[Any]:
+    """Anything that can be gone through, as a list; a text is none. *entries* says what of."""
+    try:
+        if not isinstance(value, str | bytes):
+            return list(value)
+    except TypeError:
+        pass
+    raise TypeError(f"{name} must be a list of {entries}, got {value!r}")
+
+
 def boolean(value: object, name: str) -> bool:
     """True or False."""
     if not isinstance(value, bool | np.bool_):

@@ -161,6 +161,7 @@ def test_a_network_has_no_history_before_it_is_trained():
     [
         (print, r"callbacks must be a list of callbacks, got <built-in"),
         ("abc", r"callbacks must be a list of callbacks, got 'abc'"),
+        (np.array(3), r"callbacks must be a list of callbacks, got array"),
         ([print], r"callbacks\[0\] must be an object with a method on_epoch_end"),
         ([Calling(print), Calling], r"callbacks\[1\] must be an object with a method"),
         ([Calling(None)], r"callbacks\[0\] must be an object with a method"),

@@ -196,6 +196,8 @@ def test_a_metric_that_raises_leaves_the_network_as_it_was():
     [
         ("accuracy", TypeError, r"metrics must be a list .* got 'accuracy'"),
         (3, TypeError, r"metrics must be a list .* got 3"),
+        (np.array(3), TypeError, r"metrics must be a list .* got array"),
+        ([np.ones(2)], TypeError, r"metrics\[0\] must be a string, got ndarray"),
         (["acuracy"], ValueError, r"metrics\[0\]='acuracy' is not known. Did you mean 'accuracy'"),
         (["r2", 3], TypeError, r"metrics\[1\] must be a string, got int: 3"),
         (["r2", "r2"], ValueError, r"metrics must have different names, got 'r2' twice"),

@@ -240,7 +240,7 @@ def size_of(held: float) -> str:
     return f"{held / _KIB**2:.0f} MiB" if held >= _KIB**2 else f"{held / _KIB:.0f} KiB"
 
 
-def activation_seconds(name: str, seconds: float = 0.05) -> float:
+def activation_seconds(name: str, seconds: float) -> float:
     """Seconds per value of an activation, compiled, in a vector loop."""
     from fastnn.kernels.ceilings import make_activate_all
 
@@ -250,12 +250,11 @@ def activation_seconds(name: str, seconds: float = 0.05) -> float:
     return _best(lambda: run(values, out, 16), seconds) / (16 * _IN_CACHE)
 
 
-def measure_ceilings(seconds: float, step: Callable[[str], object] = lambda text: None) -> Ceilings:
-    """Measure the ceilings in about *seconds*; *step* is told before each part."""
+def measure_ceilings(seconds: float) -> Ceilings:
+    """Measure the ceilings in about *seconds*."""
     from fastnn.kernels import ceilings
 
     share = seconds / (2 * len(HELD) + 2)
-    step("the machine's arithmetic")
     few = zeros(_IN_CACHE)
     rounds = 64
     took = _best(lambda: ceilings.multiply_add(few, 0.999, 0.001, rounds), share)
@@ -263,7 +262,6 @@ def measure_ceilings(seconds: float, step: Callable[[str], object] = lambda text
     activation = activation_seconds("sigmoid", share)
     read, changed = [], []
     for held in HELD:
-        step(f"the machine's memory, {size_of(held)}")
         values = zeros(held // 8)
         times = max(1, _NUMBERS_PER_CALL // len(values))
         read.append(held * times / _best(_reader(values, times), share))
