@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from matplotlib.axes import Axes
+
+
+class _Grows:
+    """A field of `History` that training appends to: see `History.append`.
+
+    A descriptor for dataclasses: as a default it stands for a new list or dict.
+    """
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, history: History | None, _owner: type) -> Any:
+        if history is None:
+            return self
+        history._convert()
+        return history.__dict__[self._name]
+
+    def __set__(self, history: History, values: Any) -> None:
+        history.__dict__[self._name] = self._kind() if values is self else values
 
 
 @dataclass
@@ -41,23 +63,43 @@ class History:
         Per epoch, the learning rate of its last update; 1.0 with L-BFGS, which has none.
     """
 
-    loss: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
+    loss: list[float] = _Grows(list)  # type: ignore[assignment]
+    val_loss: list[float] = _Grows(list)  # type: ignore[assignment]
     seconds: float = 0.0
     stop_reason: str = "completed"
     best_epoch: int | None = None
-    metrics: dict[str, list[float]] = field(default_factory=dict)
-    learning_rate: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = _Grows(dict)  # type: ignore[assignment]
+    learning_rate: list[float] = _Grows(list)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        self._appended: list[dict[str, np.ndarray]] = []
+        self._n_appended = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied."""
+        self._convert()
+        return {**self.__dict__, "_appended": []}  # a list of its own
 
     @property
     def epochs(self) -> int:
         """Completed epochs."""
-        return len(self.loss)
+        return len(self.__dict__["loss"]) + self._n_appended
 
     def append(self, course: dict[str, np.ndarray], epochs: int) -> None:
-        """Add the first *epochs* of *course*: names to values of shape (n,)."""
-        for name, values in course.items():
-            self._course(name).extend(_as_floats(values[:epochs]))
+        """Add the first *epochs* of *course*: names to values of shape (n,).
+
+        They become floats when somebody looks at one of the lists: to make a float for each epoch
+        takes as long as a sample of the smallest networks.
+        """
+        self._appended.append({name: values[:epochs].copy() for name, values in course.items()})
+        self._n_appended += epochs
+
+    def _convert(self) -> None:
+        """Bring the lists up to date."""
+        appended, self._appended, self._n_appended = self._appended, [], 0
+        for course in appended:
+            for name, values in course.items():
+                self._course(name).extend(_as_floats(values))
 
     def cut(self, epochs: int) -> None:
         """Forget what came after the first *epochs*."""
@@ -140,10 +182,7 @@ class History:
 
 
 def _as_floats(values: np.ndarray) -> list[float]:
-    """Values as floats. One float for all where all are equal, as learning rates mostly are.
-
-    A float of its own for each epoch is a tenth of the time that the smallest networks take.
-    """
+    """Values as floats: one for all where all are equal, as learning rates mostly are."""
     if len(values) > 1 and (values == values[0]).all():
         return [float(values[0])] * len(values)
     floats: list[float] = values.tolist()

@@ -47,6 +47,25 @@ def test_appended_values_become_floats_equal_or_not():
     assert {type(value) for value in history.loss + history.learning_rate} == {float}
 
 
+def test_copies_of_a_history_have_all_epochs_once():
+    history = History()
+    history.append({"loss": np.array([3.0, 2.0]), "r2": np.array([0.1, 0.2])}, 2)
+    twins = [copy.copy(history), copy.deepcopy(history), pickle.loads(pickle.dumps(history))]
+    for each in (history, *twins):
+        assert each.epochs == 2
+        assert (each.loss, each.metrics) == ([3.0, 2.0], {"r2": [0.1, 0.2]})
+        assert each.epochs == 2
+    assert twins[1:] == [history, history]
+
+
+def test_lists_that_were_looked_at_grow_on():
+    history = History()
+    seen = history.loss
+    history.append({"loss": np.array([3.0, 2.0])}, 1)
+    assert history.loss is seen
+    assert seen == [3.0]
+
+
 def test_repr_tells_the_end():
     text = repr(History(loss=[3.0, 2.5], val_loss=[4.0, 1.25], seconds=0.5))
     assert text == (
