@@ -17,7 +17,7 @@ def main() -> None:
         "results",
         nargs="+",
         type=Path,
-        help="JSON of `pytest bench`; rows that are in several are taken from the last",
+        help="JSON of `pytest bench`; of rows that are in several the fastest counts",
     )
     results = read(parser.parse_args().results)
     if importlib.util.find_spec("matplotlib") is None:
