@@ -62,6 +62,8 @@ def run_network(
         problem = replace(problem, epochs=-(-problem.epochs // QUICK_PART))
     samples = problem.n * (problem.epochs if operation == "train" else 1)
     if contestant == "python":
+        if problem.dtype == "float32" and operation == "train":
+            pytest.skip("left out: Python's own numbers are float64, and take as long")
         nanoseconds = _PYTHON_NANOSECONDS[operation] * problem.n_parameters
         contest.skip_unless_patient(samples * nanoseconds * 1e-9)
     entry = enter(contestant, operation, problem)
