@@ -766,7 +766,7 @@ def test_an_interrupted_training_is_that_many_whole_epochs(engine):
     """Small data: whole epochs fit a piece, so the parameters are those of the last epoch."""
     X, y = regression(10)
     net, rng = make(engine)
-    with ctrl_c_after(0.15, 4.0):
+    with ctrl_c_after(0.5, 4.0):
         history = net.fit(X, y, epochs=10**9, batch_size=3)
     twin, twin_rng = make(engine)
     again = twin.fit(X, y, epochs=history.epochs, batch_size=3)
@@ -778,7 +778,7 @@ def test_an_interrupted_training_is_that_many_whole_epochs(engine):
 def test_an_interrupted_training_restores_the_best_if_asked_to(engine):
     net, _ = make(engine)
     rule = fastnn.EarlyStopping(patience=10**9, restore_best=True)
-    with ctrl_c_after(0.15, 4.0):
+    with ctrl_c_after(0.5, 4.0):
         history = fit_noisily(net, epochs=10**9, early_stopping=rule)
     assert history.stop_reason == "interrupted"
     twin, _ = make(engine)
