@@ -1,6 +1,7 @@
 """What people read comes from the committed results, to the digit."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,18 @@ def test_a_row_that_we_lose_is_shown_as_lost():
     update = next(line for line in table.splitlines() if line.startswith("| 1-128-1"))
     assert "**" not in update.split("|")[3]
     assert update.count("**") == 2
+
+
+def test_of_several_runs_the_lower_median_counts(tmp_path):
+    document = json.loads(min((BENCH / "results").glob("*.json")).read_text(encoding="utf-8"))
+    del document["benchmarks"][1:]
+    [row] = document["benchmarks"]
+    paths = []
+    for median in (2.0, 1.0, 3.0):
+        row["stats"]["median"] = median
+        paths.append(tmp_path / f"{median}.json")
+        paths[-1].write_text(json.dumps(document), encoding="utf-8")
+    assert [row.seconds for row in read(paths).rows] == [1.0]
 
 
 def test_markers_are_needed(tmp_path):

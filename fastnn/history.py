@@ -32,6 +32,9 @@ class _Grows:
     def __set__(self, history: History, values: Any) -> None:
         history.__dict__[self._name] = self._kind() if values is self else values
 
+    def __repr__(self) -> str:
+        return repr(self._kind())  # in the signature of History
+
 
 @dataclass
 class History:

@@ -655,7 +655,9 @@ class Network:
         targets = validation.targets(
             y, len(inputs), architecture.loss, architecture.sizes[-1], architecture.dtype, names[1]
         )
-        return Samples(inputs, targets, self._checked(sample_weight, len(inputs), "sample_weight"))
+        return Samples(
+            inputs, targets, self._checked_weights(sample_weight, len(inputs), "sample_weight")
+        )
 
     def _weigh_classes(self, samples: Samples, class_weight: Any) -> Samples:
         weights = validation.class_weight(class_weight, samples.Y, self._architecture.loss)
@@ -664,9 +666,9 @@ class Network:
         with np.errstate(over="ignore"):  # found by the check
             product = samples.weights * weights
         name = "sample_weight times class_weight"
-        return replace(samples, weights=self._checked(product, len(samples), name))
+        return replace(samples, weights=self._checked_weights(product, len(samples), name))
 
-    def _checked(self, weights: Any, n_samples: int, name: str) -> np.ndarray | None:
+    def _checked_weights(self, weights: Any, n_samples: int, name: str) -> np.ndarray | None:
         return validation.sample_weight(weights, n_samples, self.dtype, name)
 
     def _validation_samples(self, data: Any) -> Samples | None:
@@ -691,7 +693,7 @@ class Network:
         weights = None if samples.weights is None else samples.weights[:n]
         name = "sample_weight, without the part for validation_split,"
         return (
-            Samples(samples.X[:n], samples.Y[:n], self._checked(weights, n, name)),
+            Samples(samples.X[:n], samples.Y[:n], self._checked_weights(weights, n, name)),
             Samples(samples.X[n:], samples.Y[n:]),
         )
 

@@ -17,6 +17,7 @@ To add one, add a class here and a rule in ``reference/loops_updates.py``,
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 from fastnn import validation
@@ -26,6 +27,11 @@ from fastnn.schedules import Schedule
 #: The rules' codes for kernels, and how many moments (v, or m and v) each keeps per parameter.
 RULES = {"sgd": 0, "momentum": 1, "rmsprop": 2, "adagrad": 3, "adam": 4}
 MOMENTS = {"sgd": 0, "momentum": 1, "rmsprop": 1, "adagrad": 1, "adam": 2}
+
+
+def _put(settings: object, name: str, check: validation.Check) -> None:
+    """Put what *check* makes of a field of frozen *settings* in its place."""
+    object.__setattr__(settings, name, check(getattr(settings, name), name))
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,7 @@ class Optimizer:
                 self._check(name, validation.positive)
 
     def _check(self, name: str, check: validation.Check) -> None:
-        """Put what *check* makes of a field in its place."""
-        object.__setattr__(self, name, check(getattr(self, name), name))
+        _put(self, name, check)
 
     @property
     def rule(self) -> str:
@@ -271,11 +276,11 @@ class LBFGS:
     name: ClassVar[str] = "lbfgs"
 
     def __post_init__(self) -> None:
+        at_least_1 = partial(validation.integer, minimum=1)
         if self.max_evaluations is not None:
-            most = validation.integer(self.max_evaluations, "max_evaluations", 1)
-            object.__setattr__(self, "max_evaluations", most)
-        object.__setattr__(self, "memory", validation.integer(self.memory, "memory", 1))
-        object.__setattr__(self, "tolerance", validation.non_negative(self.tolerance, "tolerance"))
+            _put(self, "max_evaluations", at_least_1)
+        _put(self, "memory", at_least_1)
+        _put(self, "tolerance", validation.non_negative)
 
 
 OPTIMIZERS = {kind.name: kind for kind in (SGD, RMSprop, Adagrad, Adam, AdamW)}
