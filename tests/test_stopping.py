@@ -1,4 +1,4 @@
-"""The early-stopping rule by itself; at work in training it is in test_training.py."""
+"""The early-stopping rule, by itself and at work in training."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import oracles
 import pytest
+from helpers import random_state
+from runs import EPOCHS, N, fit_noisily, full_course, make, regression, state, use
 
 import fastnn
 from fastnn.stopping import StopRule
@@ -157,3 +159,131 @@ def test_bad_settings(settings, kind, message):
     with pytest.raises((ValueError, TypeError), match=message) as error:
         fastnn.EarlyStopping(**settings)
     assert type(error.value) is kind
+
+
+# At work in training.
+
+RULES = [
+    {"patience": 0},
+    {"patience": 2},
+    {"patience": 5},
+    {"patience": 1, "min_delta": 0.002},
+    {"patience": 0, "start_from_epoch": 9},
+    {"patience": 3, "start_from_epoch": 6, "min_delta": 0.001},
+]
+
+
+@pytest.mark.parametrize("slicing", ["all in one piece", "growing pieces"])
+@pytest.mark.parametrize("monitor", ["loss", "val_loss"])
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_training_stops_by_the_rule_in_the_state_of_that_epoch(
+    engine, monkeypatch, rule, monitor, slicing
+):
+    full = full_course(engine)
+    use(monkeypatch, slicing)
+    values = getattr(full, monitor)
+    stop = oracles.stop_epoch(values, **{"min_delta": 0, "start_from_epoch": 1} | rule)
+    assert stop is not None
+    assert 1 < stop < EPOCHS, "the data must make the rule fire"
+
+    net, rng = make(engine)
+    history = fit_noisily(net, early_stopping=fastnn.EarlyStopping(monitor, **rule))
+    twin, twin_rng = make(engine)
+    fit_noisily(twin, epochs=stop)
+    assert history.epochs == stop
+    assert history.stop_reason == "early stopping"
+    assert history.loss == full.loss[:stop]
+    assert history.val_loss == full.val_loss[:stop]
+    assert history.best_epoch == oracles.best_epoch(values[:stop])
+    assert state(net, rng) == state(twin, twin_rng)
+
+    for each in (net, twin):
+        fit_noisily(each, epochs=2)
+    assert state(net, rng) == state(twin, twin_rng), "training on must give the same bits"
+
+
+@pytest.mark.parametrize("slicing", ["all in one piece", "64 rows a piece", "growing pieces"])
+@pytest.mark.parametrize("monitor", ["loss", "val_loss"])
+@pytest.mark.parametrize("epochs", [EPOCHS, 3])
+def test_restore_best_goes_back_to_the_parameters_of_the_best_epoch(
+    engine, monkeypatch, monitor, slicing, epochs
+):
+    """Whether the rule fires or not (3 epochs); n = 150: epochs run in parts too."""
+    use(monkeypatch, slicing)
+    n = N if slicing == "64 rows a piece" else 20
+    net, rng = make(engine)
+    rule = fastnn.EarlyStopping(monitor, patience=4, restore_best=True)
+    history = fit_noisily(net, epochs=epochs, n=n, early_stopping=rule)
+    assert (history.stop_reason == "early stopping") == (epochs == EPOCHS)
+    best = oracles.best_epoch(getattr(history, monitor))
+    assert history.best_epoch == best
+
+    twin, twin_rng = make(engine)
+    fit_noisily(twin, epochs=best, n=n)
+    assert net.parameters.tobytes() == twin.parameters.tobytes()
+    if best < history.epochs:
+        fit_noisily(twin, epochs=history.epochs - best, n=n)
+        assert net.parameters.tobytes() != twin.parameters.tobytes()
+    assert random_state(rng) == random_state(twin_rng), "the random state is that of the last epoch"
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_early_stopping_with_epochs_run_in_parts(engine, monkeypatch, patience):
+    full = full_course(engine, N)
+    stop = oracles.stop_epoch(full.loss, 0.0, patience, 1)
+    assert 1 < stop < EPOCHS
+    use(monkeypatch, "64 rows a piece")
+    net, rng = make(engine)
+    history = fit_noisily(net, n=N, early_stopping=fastnn.EarlyStopping(patience=patience))
+    twin, twin_rng = make(engine)
+    fit_noisily(twin, n=N, epochs=stop)
+    assert history.loss == full.loss[:stop]
+    assert state(net, rng) == state(twin, twin_rng)
+
+
+def test_a_rule_that_never_fires_changes_nothing(engine):
+    plain, plain_rng = make(engine)
+    expected = fit_noisily(plain, epochs=10)
+    net, rng = make(engine)
+    history = fit_noisily(net, epochs=10, early_stopping=fastnn.EarlyStopping(patience=1000))
+    assert history.stop_reason == "completed"
+    assert history.loss == expected.loss
+    assert state(net, rng) == state(plain, plain_rng)
+
+
+def test_a_rule_starts_afresh_in_each_fit(engine):
+    """The best of an earlier fit does not count, though the same settings are used again."""
+    rule = fastnn.EarlyStopping(patience=0)
+    net, _ = make(engine, (1, 1))
+    net.set_parameters([0.0, 0.0])
+    assert net.fit([1.0], [0.0], epochs=5, early_stopping=rule).epochs == 2  # 0 is not below 0
+    assert net.fit([1.0], [1.0], epochs=5, early_stopping=rule).epochs == 5  # falls all the time
+
+
+# Targets, time.
+
+
+@pytest.mark.parametrize("slicing", ["all in one piece", "64 rows a piece"])
+def test_training_stops_with_the_epoch_that_reaches_the_target(engine, monkeypatch, slicing):
+    full = full_course(engine)
+    target = sorted(full.val_loss)[3]
+    use(monkeypatch, slicing)
+    net, rng = make(engine)
+    rule = fastnn.EarlyStopping("val_loss", patience=None, target=target)
+    history = fit_noisily(net, early_stopping=rule)
+    epoch = next(e for e, loss in enumerate(full.val_loss, start=1) if loss <= target)
+    assert (history.epochs, history.stop_reason) == (epoch, "target reached")
+    twin, twin_rng = make(engine)
+    fit_noisily(twin, epochs=epoch)
+    assert state(net, rng) == state(twin, twin_rng)
+
+
+def test_training_stops_when_the_time_is_up(engine):
+    net, rng = make(engine)
+    rule = fastnn.EarlyStopping(patience=None, max_seconds=0.2)
+    history = net.fit(*regression(20), epochs=10**9, early_stopping=rule)
+    assert history.stop_reason == "time limit"
+    assert history.seconds >= 0.2
+    twin, twin_rng = make(engine)
+    twin.fit(*regression(20), epochs=history.epochs)
+    assert state(net, rng) == state(twin, twin_rng)
