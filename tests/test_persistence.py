@@ -88,7 +88,7 @@ def test_training_goes_on_in_a_new_process_with_the_same_bits(path, optimizer, d
     script = GO_ON.format(
         tests=os.path.dirname(__file__), path=os.fspath(path), optimizer=optimizer
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=300)
     resumed, straight = bits(fastnn.load(path)), bits(trained(10, optimizer, dropout=dropout))
     del resumed["history"], straight["history"]
     assert resumed == straight
