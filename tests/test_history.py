@@ -42,6 +42,7 @@ def test_appended_values_become_floats_equal_or_not():
     history = History()
     history.append({"loss": np.array([3.0, 2.0, 9.0]), "learning_rate": np.full(3, 0.1)}, 2)
     history.append({"loss": np.array([2.0, 2.0]), "learning_rate": np.array([0.1, 0.2])}, 2)
+    assert history.epochs == 4  # before anybody has looked
     assert history.loss == [3.0, 2.0, 2.0, 2.0]
     assert history.learning_rate == [0.1, 0.1, 0.1, 0.2]
     assert {type(value) for value in history.loss + history.learning_rate} == {float}
