@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from fastnn import validation
 from fastnn.metrics import MODES, sign
 from fastnn.names import find
@@ -105,11 +107,21 @@ class Checkpoint:
         monitor = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
         value = find(monitor, logs, "monitor")
         factor = sign(monitor, self.mode)
-        if self.best is not None and not factor * value < factor * self.best:
+        best = factor * np.inf if self.best is None else self.best
+        if not factor * value < factor * best:  # NaN never is
             return False
         self.best = value
         return True
 
     def _path_at(self, epoch: int, logs: dict[str, float]) -> Path:
         path = os.fspath(self.path)
-        return Path(path.format(epoch=epoch, **logs) if "{" in path else path)
+        if "{" not in path:
+            return Path(path)
+        values = {**logs, "epoch": epoch}
+        try:
+            return Path(path.format(**values))
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(
+                f"path={path!r} cannot be filled in with {', '.join(sorted(values))}: "
+                f"{type(error).__name__}: {error}"
+            ) from None

@@ -10,6 +10,7 @@ and read-only, except for the `State`, which `Trainer.run` changes in place.
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Protocol, cast
 
 import numpy as np
@@ -126,6 +127,12 @@ class State:
         self.updates[:] = other.updates
         self.steps[:] = other.steps
         self.plateau[:] = other.plateau
+
+    def is_finite(self) -> bool:
+        """Whether all parameters are: mostly known from one product, which may overflow."""
+        return isfinite(self.parameters.dot(self.parameters)) or bool(
+            np.isfinite(self.parameters).all()
+        )
 
     def forget(self) -> None:
         """Become, in place, what `new` makes of the parameters."""

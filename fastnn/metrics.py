@@ -23,6 +23,7 @@ class Metric:
 
     name: str
     function: Function
+    of_user: bool = False
 
     def value(self, targets: np.ndarray, outputs: np.ndarray) -> float:
         """The metric; TypeError if a user's function returns anything but one number."""
@@ -119,7 +120,7 @@ def usual_metric(loss: Loss) -> Metric:
 def get_metric(metric: object, loss: Loss, argument: str) -> Metric:
     """A metric by name, or from a user's function, called by the function's name."""
     if callable(metric):
-        return Metric(getattr(metric, "__name__", type(metric).__name__), metric)
+        return Metric(getattr(metric, "__name__", type(metric).__name__), metric, of_user=True)
     if not isinstance(metric, str) or metric != "accuracy":
         return Metric(str(metric), find(metric, {**_METRICS, "accuracy": r2}, argument))
     if loss.targets not in _ACCURACIES:

@@ -2,7 +2,8 @@
 
 import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
 
@@ -267,7 +268,7 @@ class Network:
             f(targets, outputs) -> float of arrays of shape (n, n_outputs); class numbers have
             become one-hot rows. After each epoch they are computed on the validation data and go
             into ``history.metrics["val_accuracy"]``; without validation data on all the training
-            data, into ``history.metrics["accuracy"]``.
+            data, into ``history.metrics["accuracy"]``. Functions take time as callbacks do.
         early_stopping : EarlyStopping, optional
         callbacks : list of objects
             Each object's ``on_epoch_end(network, epoch, logs)`` is called after each epoch; True
@@ -314,10 +315,11 @@ class Network:
             callbacks=bind(callbacks, self),
         )
         validation.finite_parameters(self.parameters)
-        if lbfgs is not None:
-            return self._minimise(job, lbfgs)
-        self.history = History()
-        return train(job, self._state_for(job.plan.optimizer), self._rng, self.history)
+        with self._undone_if_nothing_is_learned():
+            if lbfgs is not None:
+                return self._minimise(job, lbfgs)
+            self.history = History()
+            return train(job, self._state_for(job.plan.optimizer), self._rng, self.history)
 
     def fit_stream(
         self,
@@ -333,8 +335,9 @@ class Network:
         """Train on chunks of samples as they come, in the memory of one chunk.
 
         Each chunk counts as an epoch: for the history, for schedules, for the order of its
-        samples. With ``shuffle=False`` and chunks that are whole batches, the parameters are those
-        of one epoch of `fit` on all the samples, to the bit.
+        samples. With ``shuffle=False`` and chunks that are whole batches, with ``batch_size=1`` of
+        a multiple of 64 samples, the parameters are those of one epoch of `fit` on all the
+        samples, to the bit.
 
         Parameters
         ----------
@@ -371,9 +374,9 @@ class Network:
         if batch_size is not None:
             validation.integer(batch_size, "batch_size", 1)
         validation.boolean(shuffle, "shuffle")
+        validation.boolean(progress, "progress")
         every_chunk = passes(chunks, epochs)
         validation.finite_parameters(self.parameters)
-        self.history = History()
         numbers = itertools.count(1)
 
         def job_of(chunk: Chunk) -> Job:
@@ -388,9 +391,11 @@ class Network:
             )  # fmt: skip
 
         total = epochs * len(chunks) if isinstance(chunks, Sized) else None
-        run = StreamRun(self._state_for(rule), self._rng, self.history, total)
-        run.train(every_chunk, job_of, validation.boolean(progress, "progress"))
-        return self.history
+        with self._undone_if_nothing_is_learned():
+            self.history = History()
+            run = StreamRun(self._state_for(rule), self._rng, self.history, total)
+            run.train(every_chunk, job_of, progress)
+            return self.history
 
     def partial_fit(
         self,
@@ -442,16 +447,14 @@ class Network:
         elif sample_weight is None and updater.takes(X, y):
             return updater.update(self._state)
         samples = self._samples(X, y, sample_weight=sample_weight).for_loss(self._architecture)
-        before = self._state, self._optimizer
-        if updater is None or not updater.has_place_for(samples):
+        if updater is not None and updater.has_place_for(samples):
+            updater.take(samples)
+            return updater.update(self._state)
+        with self._undone_if_nothing_is_learned():
             updater = self._new_updater(samples, optimizer, learning_rate)
             self._updater, self._asked = updater, asked
-        updater.take(samples)
-        try:
+            updater.take(samples)
             return updater.update(self._state)
-        except TrainingDivergedError:
-            self._state, self._optimizer = before
-            raise
 
     def _new_updater(self, samples: Samples, optimizer: Any, learning_rate: Any) -> Updater:
         if optimizer is not None:
@@ -634,6 +637,25 @@ class Network:
         self.reset_optimizer()
         self.history = History()
         return lbfgs.train(job, settings, self._state, self.history)
+
+    @contextmanager
+    def _undone_if_nothing_is_learned(self) -> Iterator[None]:
+        """Go back to what was before, if an error comes before an epoch is complete.
+
+        A history that tells of a divergence stays.
+        """
+        optimizer, state, history = self._optimizer, self._state, self.history
+        before, random = state.copy(), self._rng.bit_generator.state
+        try:
+            yield
+        except Exception as error:
+            if self.history is None or self.history is history or self.history.epochs == 0:
+                state.restore(before)
+                self._optimizer, self._state = optimizer, state
+                self._rng.bit_generator.state = random
+                if not isinstance(error, TrainingDivergedError):
+                    self.history = history
+            raise
 
     def _state_for(self, optimizer: Optimizer) -> State:
         """The state to go on from: a new one if the last optimiser had another rule."""

@@ -293,8 +293,8 @@ class OneCycle(CountedSchedule):
         first = top / self.div_factor
         last = first / self.final_div_factor
         peak = self.pct_start * self.total_steps - 1.0
-        end = self.total_steps - 1.0
-        falling = _along_cosine(top, last, (t - peak) / max(end - peak, 1.0))
+        fall = self.total_steps - 1.0 - peak  # 0 with pct_start=1: then nothing falls
+        falling = _along_cosine(top, last, (t - peak) / (fall or 1.0))
         if peak <= 0.0:
             return falling
         return np.where(t <= peak, _along_cosine(first, top, t / peak), falling)

@@ -58,7 +58,10 @@ class Scorer:
         self._predict = engine.predictor(architecture) if scores.metrics else None
 
     def values(self, parameters: np.ndarray) -> list[float]:
-        """The scores of *parameters*, in the order of `Scores.names`."""
+        """The scores of *parameters*, in the order of `Scores.names`.
+
+        A metric of the user's is NaN, and not asked, where outputs are not finite.
+        """
         values = []
         if self._evaluate is not None:
             total = self._evaluate(parameters)
@@ -66,5 +69,10 @@ class Scorer:
         if self._predict is not None:
             outputs = self._predict(parameters, self._data.X)
             assert outputs is not None  # X has been validated
-            values += [metric.value(self._data.Y, outputs) for metric in self._metrics]
+            outputs.flags.writeable = False  # one metric must not change them for the next
+            finite = bool(np.isfinite(outputs).all())
+            values += [
+                metric.value(self._data.Y, outputs) if finite or not metric.of_user else np.nan
+                for metric in self._metrics
+            ]
         return values

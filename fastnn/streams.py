@@ -191,7 +191,7 @@ class Updater:
         piece.loss_sums[0] = piece.penalty_sums[0] = 0.0
         with np.errstate(all="ignore"):
             self._trainer.run(state, piece)
-            finite = _all_finite(state.parameters)
+            finite = state.is_finite()
         state.steps[0] += 1
         loss = float(piece.loss_sums[0] + piece.penalty_sums[0])
         if not (finite and isfinite(loss)):
@@ -204,11 +204,6 @@ class Updater:
         rate = self.optimizer.learning_rate
         schedule = rate if isinstance(rate, Schedule) else None
         return TrainingDivergedError(update, float(self._piece.rates[0, 0]), schedule)
-
-
-def _all_finite(vector: np.ndarray) -> bool:
-    """Whether all numbers are finite; mostly from one product."""
-    return isfinite(vector.dot(vector)) or bool(np.isfinite(vector).all())
 
 
 def _read_only(rows: np.ndarray) -> np.ndarray:

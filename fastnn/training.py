@@ -65,6 +65,11 @@ class Job:
         return self.plan.optimizer.learning_rate
 
     @property
+    def one_by_one(self) -> bool:
+        """Whether functions of the user's come after each epoch: only after those that count."""
+        return bool(self.callbacks) or any(metric.of_user for metric in self.metrics)
+
+    @property
     def scores(self) -> Scores:
         """What is computed after each epoch."""
         return Scores(self.architecture, self.engine, self.samples, self.validation, self.metrics)
@@ -202,7 +207,7 @@ class _Run:
     def _next_piece(self) -> Piece:
         """As many whole epochs as fit the pace, or else the next part of an epoch."""
         epochs = min(self._pace.rows // self._n, self.job.epochs - self.history.epochs)
-        if self.job.callbacks:
+        if self.job.one_by_one:
             epochs = min(epochs, 1)
         if self._part is None and epochs > 0:
             return self._whole_epochs(min(epochs, max(1, _MOST_ORDERED_ROWS // self._n)))
@@ -245,7 +250,8 @@ class _Run:
         for e in range(len(piece.rates)):
             self._advance(piece.epoch(e))
             if piece.stop == self._n:
-                scores.append(self._score())
+                well = np.isfinite(piece.loss_sums[e]) and self.state.is_finite()
+                scores.append(self._score() if well else [np.nan] * len(self._score_names))
         return np.array(scores).reshape(len(scores), len(self._score_names))
 
     def _advance(self, piece: Piece) -> None:
@@ -298,7 +304,7 @@ class _Run:
         self.history.append(course, verdict.epochs)
         if verdict.spoke and verdict.epochs < len(well):
             self._go_back(verdict.epochs)
-        if not (verdict.spoke or all_well) or not np.isfinite(self.state.parameters).all():
+        if not (verdict.spoke or all_well) or not self.state.is_finite():
             kept = self._go_back_to_finite(self.history.epochs - first)
             self.history.cut(first + kept)
             if (self.history.best_epoch or 0) > first + kept:
@@ -351,7 +357,7 @@ class _Run:
         finite, not_finite, epochs = 0, most + 1, most
         while not_finite - finite > 1:
             self._go_back(epochs)
-            if np.isfinite(self.state.parameters).all():
+            if self.state.is_finite():
                 finite = epochs
             else:
                 not_finite = epochs

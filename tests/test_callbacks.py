@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import time
 
@@ -250,6 +251,25 @@ def test_a_checkpoint_of_a_real_fit_can_be_gone_on_from(engine, tmp_path):
 def test_bad_settings_of_a_checkpoint(settings, kind, message):
     with pytest.raises(kind, match=message):
         fastnn.Checkpoint(**{"path": "net"} | settings)
+
+
+def test_a_value_that_is_no_number_is_never_the_best():
+    checkpoint = fastnn.Checkpoint("{epoch}", monitor="loss", best_only=True)
+    losses = [np.nan, 3.0, np.nan, 2.0]
+    assert saved(checkpoint, {"loss": losses}) == [[], ["2"], [], ["4"]]
+
+
+def test_the_epoch_in_the_path_is_not_a_metric_of_that_name():
+    net = Saving()
+    fastnn.Checkpoint("net-{epoch}").on_epoch_end(net, 3, {"loss": 1.0, "epoch": 0.5})
+    assert net.paths == ["net-3"]
+
+
+@pytest.mark.parametrize("path", ["net-{val_loss:.3f}", "net-{}", "net-{epoch", "net-{epoch:z}"])
+def test_a_path_that_cannot_be_filled_in_is_named(path):
+    message = f"path='{path}' cannot be filled in with epoch, loss:"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fastnn.Checkpoint(path).on_epoch_end(Saving(), 1, {"loss": 1.0})
 
 
 def test_a_checkpoint_by_what_is_not_computed_is_refused():

@@ -185,7 +185,60 @@ def test_a_metric_that_raises_leaves_the_network_as_it_was():
     with pytest.raises(ZeroDivisionError):
         net.fit(*data("half_squared_error"), metrics=[broken])
     assert net.parameters.tobytes() == before
-    assert (net.history.epochs, net.history.stop_reason) == (0, "error")
+    assert net.history is None
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_metric_that_is_refused_leaves_the_optimiser_what_it_remembers(optimizer):
+    def trained(refused):
+        net = network()
+        history = net.fit(*data("half_squared_error"), epochs=3, optimizer="adam")
+        if refused:
+            with pytest.raises(TypeError, match="must return one number"):
+                net.fit(*data("half_squared_error"), optimizer=optimizer, metrics=[lambda t, o: o])
+            assert net.history is history
+        net.fit(*data("half_squared_error"), epochs=3, optimizer="adam")
+        return net.parameters.tobytes()
+
+    assert trained(True) == trained(False)
+
+
+def test_a_metric_of_the_users_comes_once_after_each_epoch_that_counts(engine):
+    calls = []
+
+    def noted(targets, outputs):
+        calls.append(None)
+        return 1.0
+
+    rule = fastnn.EarlyStopping("noted", patience=3)
+    rate = fastnn.ReduceOnPlateau(0.1, monitor="noted", patience=1)
+    net = network(engine=engine)
+    history = net.fit(
+        *data("half_squared_error"), epochs=100, metrics=[noted], early_stopping=rule,
+        learning_rate=rate,
+    )  # fmt: skip
+    assert len(calls) == history.epochs == 5
+
+
+def test_a_metric_of_the_users_is_not_asked_about_what_diverged(engine):
+    """scikit-learn's, for one, refuses outputs that are not finite."""
+    X = np.linspace(-3, 3, 50)[:, None]
+
+    def epochs_with(metric):
+        net = fastnn.Network([1, 8, 1], activation="relu", seed=0, engine=engine)
+        with pytest.raises(fastnn.TrainingDivergedError) as error:
+            net.fit(X, X, epochs=50, learning_rate=30.0, batch_size=None, metrics=[metric])
+        return error.value.epoch, net.history.epochs
+
+    assert epochs_with(sklearn.metrics.r2_score) == epochs_with("r2")
+
+
+def test_a_metric_cannot_change_what_the_next_one_is_given():
+    def careless(targets, outputs):
+        outputs[:] = 0
+
+    with pytest.raises(ValueError, match="read-only"):
+        network().evaluate(*data("half_squared_error"), metrics=[careless, "r2"])
 
 
 # Errors.

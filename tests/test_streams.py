@@ -179,7 +179,43 @@ def test_progress_is_shown(capsys):
     assert "3" in capsys.readouterr().out
 
 
+def test_wide_first_layers_take_chunks_of_whole_blocks_to_the_bit():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(160, 784)), rng.normal(size=(160, 10))
+    streamed, whole = (fastnn.Network([784, 32, 10], seed=1) for _ in range(2))
+    parts = [slice(0, 64), slice(64, 128), slice(128, 160)]
+    streamed.fit_stream([(X[k], Y[k]) for k in parts], batch_size=1, shuffle=False)
+    whole.fit(X, Y, batch_size=1, shuffle=False)
+    assert streamed.parameters.tobytes() == whole.parameters.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("chunks", "options"), [([(X, Y)], {"progress": "yes"}), ([(X[:, :2], Y)], {})]
+)
+def test_what_is_refused_leaves_the_optimiser_what_it_remembers(chunks, options):
+    net = network()
+    history = net.fit(X, Y, epochs=3, optimizer="adam")
+    before = bits(net)
+    with pytest.raises((TypeError, ValueError)):
+        net.fit_stream(chunks, **options)
+    assert bits(net) == before
+    assert net.history is history
+
+
 # --- partial_fit --------------------------------------------------------------------------------
+
+
+def test_a_diverging_update_with_another_rate_leaves_the_schedule_where_it_was():
+    schedule = fastnn.ExponentialDecay(0.1, 0.5, per="update")
+    net, twin = network(), network()
+    for each in (net, twin):
+        for _ in range(5):
+            each.partial_fit(X, Y, learning_rate=schedule)
+    with pytest.raises(fastnn.TrainingDivergedError):
+        net.partial_fit(X, Y * 1e200, learning_rate=0.5)
+    for each in (net, twin):
+        each.partial_fit(X, Y, learning_rate=schedule)
+    assert bits(net) == bits(twin)
 
 
 @pytest.mark.parametrize("rule", RULES)
