@@ -475,3 +475,11 @@ def test_the_public_names_are_there():
     assert {"Network", "SGD", "EarlyStopping", "History", "TrainingDivergedError"} <= set(
         fastnn.__all__
     )
+
+
+def test_results_too_large_for_float32_are_infinite_without_a_warning(engine):
+    """pytest makes errors of warnings."""
+    net = fastnn.Network([1, 1], dtype="float32", engine=engine)
+    net.set_parameters(np.array([3e38, 0], np.float32))
+    assert net.predict([[10.0]]) == net.layer_outputs([[10.0]])[0] == np.inf
+    assert np.isinf(net.loss_and_gradient([[10.0]], [[1.0]])[1]).all()

@@ -235,6 +235,9 @@ class _Trainer:
 
 trainer = _Trainer
 
+#: As a decorator: what overflows float32 is infinite, as on the other engines, without a warning.
+_overflow = np.errstate(over="ignore")
+
 
 def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
@@ -251,6 +254,7 @@ def predictor(architecture: Architecture) -> Predictor:
     return predict
 
 
+@_overflow
 def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
 ) -> list[np.ndarray]:
@@ -280,6 +284,7 @@ def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
     return evaluate
 
 
+@_overflow
 def loss_and_gradient(
     architecture: Architecture, parameters: np.ndarray, samples: Samples
 ) -> tuple[float, np.ndarray]:
