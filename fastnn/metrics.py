@@ -66,6 +66,12 @@ def r2(targets: np.ndarray, outputs: np.ndarray) -> float:
     return float(scores.mean())
 
 
+@np.errstate(over="ignore")
+def mean_squared_error(targets: np.ndarray, outputs: np.ndarray) -> float:
+    """Mean over samples and outputs of (ŷ - y)²."""
+    return float(np.square(targets - outputs, dtype=np.float64).mean())
+
+
 def mean_absolute_error(targets: np.ndarray, outputs: np.ndarray) -> float:
     """Mean over samples and outputs of |ŷ - y|."""
     return float(np.abs(targets - outputs).mean(dtype=np.float64))
@@ -100,6 +106,7 @@ _ACCURACIES: dict[str, Function] = {
 _METRICS: dict[str, Function] = {
     "r2": r2,
     "mean_absolute_error": mean_absolute_error,
+    "mean_squared_error": mean_squared_error,
     "auc": auc,
 }
 
@@ -126,7 +133,7 @@ def get_metric(metric: object, loss: Loss, argument: str) -> Metric:
     if loss.targets not in _ACCURACIES:
         raise ValueError(
             f"{argument}='accuracy' is for classification, got loss={loss.name!r}; for regression "
-            "there are 'r2' and 'mean_absolute_error'"
+            "there are 'r2', 'mean_absolute_error' and 'mean_squared_error'"
         )
     return Metric("accuracy", _ACCURACIES[loss.targets])
 

@@ -264,11 +264,12 @@ class Network:
             total weight: n / (number of classes · samples of the class). Multiplies
             *sample_weight*.
         metrics : list of str or function
-            ``"accuracy"``, ``"r2"``, ``"mean_absolute_error"``, ``"auc"``, or functions
-            f(targets, outputs) -> float of arrays of shape (n, n_outputs); class numbers have
-            become one-hot rows. After each epoch they are computed on the validation data and go
-            into ``history.metrics["val_accuracy"]``; without validation data on all the training
-            data, into ``history.metrics["accuracy"]``. Functions take time as callbacks do.
+            ``"accuracy"``, ``"r2"``, ``"mean_absolute_error"``, ``"mean_squared_error"``,
+            ``"auc"``, or functions f(targets, outputs) -> float of arrays of shape
+            (n, n_outputs); class numbers have become one-hot rows. After each epoch they are
+            computed on the validation data and go into ``history.metrics["val_accuracy"]``;
+            without validation data on all the training data, into
+            ``history.metrics["accuracy"]``. Functions take time as callbacks do.
         early_stopping : EarlyStopping, optional
         callbacks : list of objects
             Each object's ``on_epoch_end(network, epoch, logs)`` is called after each epoch; True

@@ -10,7 +10,7 @@ import sklearn.metrics
 
 import fastnn
 from fastnn.losses import get_loss
-from fastnn.metrics import auc, get_metric, mean_absolute_error, r2, sign
+from fastnn.metrics import auc, get_metric, mean_absolute_error, mean_squared_error, r2, sign
 
 
 def network(loss="half_squared_error", n_out=1, engine="numpy", **options):
@@ -69,8 +69,9 @@ def test_auc_of_a_single_class_is_not_a_number():
 def test_regression_metrics_against_scikit_learn(rng):
     Y, P = rng.normal(size=(2, 30, 3))
     assert r2(Y, P) == pytest.approx(sklearn.metrics.r2_score(Y, P), rel=1e-12)
-    expected = sklearn.metrics.mean_absolute_error(Y, P)
-    assert mean_absolute_error(Y, P) == pytest.approx(expected, rel=1e-12)
+    for metric in (mean_absolute_error, mean_squared_error):
+        expected = getattr(sklearn.metrics, metric.__name__)(Y, P)
+        assert metric(Y, P) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
