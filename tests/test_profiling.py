@@ -397,7 +397,7 @@ def test_an_epoch_that_takes_long_is_estimated(monkeypatch):
 @pytest.mark.skipif(not jit_is_on(), reason="NUMBA_DISABLE_JIT is set")
 def test_compile_time_is_that_of_a_fresh_process():
     seconds = compile_seconds("dot", timeout=300)
-    assert 0.02 < seconds < 60
+    assert 0.02 < seconds < 300
     assert compile_seconds("nonsense", timeout=60) is None
 
 
