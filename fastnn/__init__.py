@@ -1,13 +1,15 @@
-"""Small neural networks, trained at the speed of the machine.
+"""Small neural networks, trained fast on a CPU: numba kernels under a thin Python API.
 
 `Network` is the model: ``fit``, ``predict``, ``evaluate``, ``save``; `load` reads it back.
 Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
 `StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
 While training: `EarlyStopping`, `Checkpoint`, `History`. In place of scikit-learn's:
-`MLPClassifier`, `MLPRegressor`. And `profile`, `warmup`.
+`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed. And `profile`, `warmup`.
 """
 
 import importlib
+import importlib.util
+import sys
 from typing import TYPE_CHECKING, Any
 
 from fastnn._version import __version__
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from fastnn.profiling import profile
     from fastnn.warming import warmup
 
+# Without the estimators: ``from fastnn import *`` would import scikit-learn, or fail without it.
 __all__ = [
     "LBFGS",
     "SGD",
@@ -71,8 +74,18 @@ _IMPORTED_ON_USE = {
 def __getattr__(name: str) -> Any:
     if name not in _IMPORTED_ON_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_IMPORTED_ON_USE[name]), name)
+    try:
+        module = importlib.import_module(_IMPORTED_ON_USE[name])
+    except ImportError as error:
+        # ``from fastnn import`` asks by way of this function, and would replace our message.
+        if sys._getframe(1).f_code.co_name == "_handle_fromlist":
+            raise
+        raise AttributeError(str(error), name=name, obj=sys.modules[__name__]) from error
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_IMPORTED_ON_USE})
+    names = {*globals(), *_IMPORTED_ON_USE}
+    if importlib.util.find_spec("sklearn") is None:
+        names -= {"MLPClassifier", "MLPRegressor"}
+    return sorted(names)

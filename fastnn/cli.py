@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastnn",
-        description="Small neural networks, trained at the speed of the machine.",
+        description="Small neural networks, trained fast on a CPU.",
     )
     parser.add_argument("--version", action="version", version=f"fastnn {__version__}")
 

@@ -758,12 +758,39 @@ def test_importing_fastnn_imports_no_scikit_learn():
     assert done.stdout.split() == ["False", "True"]
 
 
-def test_without_scikit_learn_the_error_says_what_to_install():
-    code = "import sys; sys.modules['sklearn'] = None; import fastnn; fastnn.MLPClassifier"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("ImportError: ")
+def without_scikit_learn(code):
+    """Run *code* where scikit-learn cannot be imported, and fastnn is."""
+    code = f"import sys; sys.modules['sklearn'] = None; import fastnn; {code}"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("fastnn.MLPClassifier", "AttributeError"),
+        ("from fastnn import MLPClassifier", "ImportError"),
+        ("import fastnn.estimators", "ImportError"),
+    ],
+)
+def test_without_scikit_learn_the_error_says_what_to_install(code, error):
+    last = without_scikit_learn(code).stderr.strip().splitlines()[-1]
+    assert last.startswith(f"{error}: ")
     assert "pip install 'fastnn-jit[sklearn]'" in last
+
+
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        ("print(hasattr(fastnn, 'MLPClassifier'))", "False"),
+        ("print('MLPRegressor' in dir(fastnn), 'load' in dir(fastnn))", "False True"),
+        ("import inspect; print('Network' in dict(inspect.getmembers(fastnn)))", "True"),
+        ("import pydoc; print('EarlyStopping' in pydoc.render_doc(fastnn))", "True"),
+        ("from fastnn import *; print(Network is fastnn.Network)", "True"),
+    ],
+)
+def test_without_scikit_learn_the_rest_can_be_looked_at(code, printed):
+    done = without_scikit_learn(code)
+    assert (done.stdout.strip(), done.stderr) == (printed, "")
 
 
 def test_they_are_fastnns():
