@@ -97,7 +97,7 @@ class Network:
     >>> net = fastnn.Network([2, 8, 1], activation="tanh", loss="binary_cross_entropy", seed=1)
     >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
     >>> history = net.fit(X, y, epochs=2000, batch_size=1, learning_rate=0.2)
-    >>> net.predict(X).round().ravel()
+    >>> net.predict(X)[:, 0].round()
     array([0., 1., 1., 0.])
     """
 
@@ -229,8 +229,9 @@ class Network:
             Anything NumPy can read as numbers. Arrays of the network's dtype in C order,
             memory-mapped ones among them, are not copied.
         y : array-like, shape (n, n_outputs), or (n,)
-            One-dimensional for one output. With ``"cross_entropy"`` also class numbers from 0 to
-            n_outputs - 1; encode text labels first. What else a loss asks for: see `Network`.
+            One-dimensional for one output; what `predict` returns has two dimensions even then.
+            With ``"cross_entropy"`` also class numbers from 0 to n_outputs - 1; encode text labels
+            first. What else a loss asks for: see `Network`.
         epochs : int
             How often to go through all samples.
         batch_size : int, optional
@@ -485,8 +486,10 @@ class Network:
         -------
         ndarray, shape (n, n_outputs)
             Of the network's dtype. Probabilities for the cross-entropies: the class is
-            ``net.predict(X).argmax(axis=1)``, with one output ``net.predict(X) > 0.5``. Expected
-            counts for poisson; for hinge the sign is the class.
+            ``net.predict(X).argmax(axis=1)``, with one output ``net.predict(X)[:, 0] > 0.5``.
+            Expected counts for poisson; for hinge the sign of ``net.predict(X)[:, 0]`` is the
+            class. There are always two dimensions, also with one output: to compare with a y of
+            shape (n,), take column 0 as here, or NumPy compares every row with every y.
 
         Raises
         ------
