@@ -86,6 +86,22 @@ class Network:
     engine : {"numba", "numpy", "python"}
         Who does the arithmetic. All give the same numbers up to rounding.
 
+    Attributes
+    ----------
+    parameters : ndarray, shape (n_parameters,)
+        All weights and biases in one vector. Writing to it changes the network.
+    weights, biases : tuple of ndarray
+        Views into *parameters*, one for each layer, of shapes (n_in, n_out) and (n_out,). Write
+        into one to change its layer: ``net.weights[0][:] = W``. With ``bias=False``, *biases* is
+        empty.
+    history : History or None
+        Of the last ``fit`` or ``fit_stream``, also while it runs; None before the first. After a
+        `TrainingDivergedError`, too, it has the curve up to the last good epoch.
+    layer_sizes : tuple of int
+    dtype : numpy.dtype
+    engine : str
+        As they were given.
+
     Raises
     ------
     ValueError, TypeError
@@ -589,8 +605,8 @@ class Network:
 
         All that it needs to go on with the same bits is saved: architecture, parameters,
         optimiser and what it remembers, random state, history. The file is a safetensors file,
-        described in `fastnn.persistence`. It is written as a whole or not at all: a file
-        that is there already stays whole until the new one takes its place.
+        described in ``help("fastnn.persistence")``. It is written as a whole or not at all: a
+        file that is there already stays whole until the new one takes its place.
 
         Parameters
         ----------
