@@ -67,7 +67,7 @@ class Optimizer:
 
     @property
     def rule(self) -> str:
-        """The rule's name: a key of `RULES`."""
+        """The rule's name, by which engines know it."""
         return self.name
 
     @property
@@ -95,8 +95,11 @@ class SGD(Optimizer):
         Look ahead along the momentum; needs momentum above 0.
     weight_decay : float
         Added to the gradient: weight_decay times the parameters, biases included.
-    clip_value, clip_norm : float, optional
-        Limits for the gradient: see `Optimizer`.
+    clip_value : float, optional
+        Limit every entry of the gradient to ±clip_value.
+    clip_norm : float, optional
+        Scale the gradient down if its Euclidean norm over all parameters is larger, as
+        torch.nn.utils.clip_grad_norm_ does.
     """
 
     momentum: float = 0.0
@@ -137,8 +140,11 @@ class RMSprop(Optimizer):
         are Keras's; PyTorch's are learning_rate=0.01 and rho=0.99.
     epsilon : float
         Added to the root.
-    clip_value, clip_norm : float, optional
-        Limits for the gradient: see `Optimizer`.
+    clip_value : float, optional
+        Limit every entry of the gradient to ±clip_value.
+    clip_norm : float, optional
+        Scale the gradient down if its Euclidean norm over all parameters is larger, as
+        torch.nn.utils.clip_grad_norm_ does.
     """
 
     learning_rate: float | Schedule = 0.001
@@ -168,8 +174,11 @@ class Adagrad(Optimizer):
         Step size, above zero, or a schedule such as ``fastnn.CosineDecay``.
     epsilon : float
         Added to the root.
-    clip_value, clip_norm : float, optional
-        Limits for the gradient: see `Optimizer`.
+    clip_value : float, optional
+        Limit every entry of the gradient to ±clip_value.
+    clip_norm : float, optional
+        Scale the gradient down if its Euclidean norm over all parameters is larger, as
+        torch.nn.utils.clip_grad_norm_ does.
     """
 
     epsilon: float = 1e-10
@@ -198,8 +207,11 @@ class Adam(Optimizer):
         How much of the two means is kept at each update, at least 0 and below 1.
     epsilon : float
         Added to the root.
-    clip_value, clip_norm : float, optional
-        Limits for the gradient: see `Optimizer`.
+    clip_value : float, optional
+        Limit every entry of the gradient to ±clip_value.
+    clip_norm : float, optional
+        Scale the gradient down if its Euclidean norm over all parameters is larger, as
+        torch.nn.utils.clip_grad_norm_ does.
     """
 
     learning_rate: float | Schedule = 0.001
@@ -232,10 +244,19 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    learning_rate, beta_1, beta_2, epsilon, clip_value, clip_norm
-        As in `Adam`.
+    learning_rate : float or Schedule
+        Step size, above zero, or a schedule such as ``fastnn.CosineDecay``.
+    beta_1, beta_2 : float
+        How much of the two means is kept at each update, at least 0 and below 1.
+    epsilon : float
+        Added to the root.
     weight_decay : float
         Of all parameters, biases included.
+    clip_value : float, optional
+        Limit every entry of the gradient to ±clip_value.
+    clip_norm : float, optional
+        Scale the gradient down if its Euclidean norm over all parameters is larger, as
+        torch.nn.utils.clip_grad_norm_ does.
     """
 
     weight_decay: float = 0.01
@@ -256,8 +277,8 @@ class AdamW(Adam):
 class LBFGS:
     """SciPy's L-BFGS-B on all samples at once; an iteration is an epoch.
 
-    No rule for engines: see `fastnn.lbfgs`. It has no learning rate, takes no batches, does not
-    shuffle, and remembers nothing from one ``fit`` to the next.
+    It has no learning rate, takes no batches, does not shuffle, and remembers nothing from one
+    ``fit`` to the next.
 
     Parameters
     ----------
