@@ -429,10 +429,14 @@ class Network:
         Parameters
         ----------
         X, y : array-like
-            As in `fit`; a single sample is ``X`` of shape (1, n_inputs).
+            As in `fit`; a single sample is ``X`` of shape (1, n_inputs). Fastest are arrays of the
+            network's dtype, with y of shape (n, n_outputs), and as many samples in each call.
         learning_rate, optimizer
             As in `fit`, except for L-BFGS. By default the optimiser of the last update goes on,
-            with its learning rate; a new network has SGD. A call is an update, and no epoch.
+            with its learning rate; a new network has SGD. A call is an update, and no epoch: for
+            a rate that falls with each call, give every call the same schedule with
+            ``per="update"``. Another number in each call works too, but sets up everything anew
+            each time, which takes longer than the update.
         sample_weight : array-like, shape (n,), optional
             As in `fit`.
 
@@ -452,9 +456,11 @@ class Network:
         Examples
         --------
         >>> import fastnn
+        >>> import numpy as np
         >>> net = fastnn.Network([1, 1], seed=0)
-        >>> for x in range(200):
-        ...     loss = net.partial_fit([[x % 2]], [3 * (x % 2) + 1], learning_rate=0.5)
+        >>> for x in 100 * [0.0, 1.0]:
+        ...     X, y = np.array([[x]]), np.array([[3 * x + 1]])
+        ...     loss = net.partial_fit(X, y, learning_rate=0.5)
         >>> net.predict([[0], [1]]).round(3).ravel()
         array([1., 4.])
         """
