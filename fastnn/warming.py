@@ -6,19 +6,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastnn import validation
-from fastnn.engines import Plan, Samples, get_engine
+from fastnn.engines import Plan, Samples, get_engine, loss_and_gradient
 from fastnn.network import Network
-from fastnn.optimizers import SGD
+from fastnn.optimizers import LBFGS, Optimizer, get_lbfgs, get_optimizer
 
 
-def warmup(*networks: Network, batch_sizes: Sequence[int] = (1, 32)) -> float:
+def warmup(
+    *networks: Network,
+    batch_sizes: Sequence[int] = (1, 32),
+    optimizer: str | Optimizer | LBFGS = "sgd",
+) -> float:
     """Compile, or load from the cache, what these networks need to train and to predict.
 
     Kernels are compiled when they are first used and then kept on disk, so this is for programs
-    that cannot wait later. It covers plain SGD, validation losses and predictions: other
-    optimisers, momentum, clipping and sample weights have kernels of their own, which the first
-    ``fit`` with them compiles. Which kernel is fastest, and so compiled, depends on the
-    activations, the loss and the sizes of the layers: give it the networks you will use.
+    that cannot wait later. It covers ``fit`` with this optimiser and these batch sizes, validation
+    losses and predictions, with the penalties and the dropout that a network has. What still
+    compiles at its first use: ``fit`` with sample or class weights, or with another optimiser
+    (Adam and AdamW share kernels; momentum, weight decay and clipping make others of SGD's),
+    `Network.layer_outputs` and `Network.loss_and_gradient`. Which kernel is fastest, and so
+    compiled, depends on the activations, the loss and the sizes of the layers: give it the networks
+    you will use.
 
     Parameters
     ----------
@@ -26,7 +33,9 @@ def warmup(*networks: Network, batch_sizes: Sequence[int] = (1, 32)) -> float:
         By default three of one hidden layer: a sigmoid one for regression, a tanh one for two
         classes and a relu one for several classes, in float64.
     batch_sizes : sequence of int
-        1 has a kernel of its own; all other sizes share one.
+        1 has a kernel of its own; all other sizes share one. L-BFGS has no batches.
+    optimizer : str or object
+        The one that ``fit`` will be given.
 
     Returns
     -------
@@ -36,19 +45,21 @@ def warmup(*networks: Network, batch_sizes: Sequence[int] = (1, 32)) -> float:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not a network, or a batch size not a whole number of at least 1.
+        If an argument is not a network, a batch size not a whole number of at least 1, or the
+        optimizer none that ``fit`` takes.
 
     Examples
     --------
     >>> import fastnn
     >>> net = fastnn.Network([4, 16, 3], loss="cross_entropy")
-    >>> seconds = fastnn.warmup(net, batch_sizes=[1])
+    >>> seconds = fastnn.warmup(net, batch_sizes=[32], optimizer="adam")
     """
     started = time.perf_counter()
     sizes = [validation.integer(size, "batch_sizes", 1) for size in batch_sizes]
     for network in networks:
         if not isinstance(network, Network):
             raise TypeError(f"warmup takes networks, got {type(network).__name__}")
+    rule = get_optimizer(optimizer, None) if get_lbfgs(optimizer, None) is None else None
     for network in networks or _usual_networks():
         architecture = network._architecture
         engine = get_engine(network.engine)
@@ -57,8 +68,11 @@ def warmup(*networks: Network, batch_sizes: Sequence[int] = (1, 32)) -> float:
             _frozen(np.zeros((2, n_in), architecture.dtype)),
             _frozen(np.full((2, n_out), 1 / n_out, architecture.dtype)),
         )
-        for size in sizes:
-            engine.trainer(architecture, samples, Plan(min(size, 2), SGD()))
+        if rule is None:
+            loss_and_gradient(engine, architecture, network.parameters, samples)
+        else:
+            for size in sizes:
+                engine.trainer(architecture, samples, Plan(min(size, 2), rule))
         engine.evaluator(architecture, samples)
         for rows in (1, 100):
             network.predict(np.zeros((rows, n_in), architecture.dtype))
