@@ -4,14 +4,14 @@
 class TrainingDivergedError(ArithmeticError):
     """The training loss is no longer a finite number.
 
-    The network keeps the last finite parameters.
+    The network keeps the last finite parameters, and its ``history`` the epochs before this one.
 
     Attributes
     ----------
     epoch : int
         The epoch, counted from 1, in which it happened.
     learning_rate : float
-        The highest of that epoch.
+        The highest learning rate used in that epoch.
     schedule : object
         The learning-rate schedule that it came from, or None.
     """

@@ -24,13 +24,15 @@ class EarlyStopping:
     min_delta : float
         How much better than the best an epoch's value must be to count as better.
     patience : int or None
-        Stop when more than this many epochs in a row are not better: 0 stops at the first, 9 is
-        Keras's 10. None: never stop for that reason, as with a *target* or *max_seconds* alone.
+        Stop when more than this many epochs in a row are not better; 0 stops at the first such
+        epoch. It is one less than in Keras: Keras' ``patience=10`` is 9 here. None: never stop for
+        this reason, for example if only a *target* or *max_seconds* is to end training.
     start_from_epoch : int
         The first epoch that can count.
     restore_best : bool
-        In the end, unless by an exception, go back to where the best epoch ended: parameters,
-        optimiser and schedule (with L-BFGS, the parameters). The history keeps all epochs.
+        When training ends, for whatever reason but an exception, put the network back to the end
+        of its best epoch: parameters, optimiser and learning-rate schedule (with L-BFGS, the
+        parameters). The history keeps all epochs.
     mode : {"auto", "min", "max"}
         Whether lower or higher is better. "auto": higher for accuracy, r2, auc and the estimators'
         val_score, lower for all else; say "max" for a function of yours that should grow.
