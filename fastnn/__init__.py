@@ -9,7 +9,6 @@ While training: `EarlyStopping`, `Checkpoint`, `History`. In place of scikit-lea
 
 import importlib
 import importlib.util
-import sys
 from typing import TYPE_CHECKING, Any
 
 from fastnn._version import __version__
@@ -74,14 +73,7 @@ _IMPORTED_ON_USE = {
 def __getattr__(name: str) -> Any:
     if name not in _IMPORTED_ON_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        module = importlib.import_module(_IMPORTED_ON_USE[name])
-    except ImportError as error:
-        # ``from fastnn import`` asks by way of this function, and would replace our message.
-        if sys._getframe(1).f_code.co_name == "_handle_fromlist":
-            raise
-        raise AttributeError(str(error), name=name, obj=sys.modules[__name__]) from error
-    return getattr(module, name)
+    return getattr(importlib.import_module(_IMPORTED_ON_USE[name]), name)
 
 
 def __dir__() -> list[str]:

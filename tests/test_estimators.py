@@ -765,23 +765,18 @@ def without_scikit_learn(code):
 
 
 @pytest.mark.parametrize(
-    ("code", "error"),
-    [
-        ("fastnn.MLPClassifier", "AttributeError"),
-        ("from fastnn import MLPClassifier", "ImportError"),
-        ("import fastnn.estimators", "ImportError"),
-    ],
+    "code",
+    ["fastnn.MLPClassifier", "from fastnn import MLPClassifier", "import fastnn.estimators"],
 )
-def test_without_scikit_learn_the_error_says_what_to_install(code, error):
+def test_without_scikit_learn_the_error_says_what_to_install(code):
     last = without_scikit_learn(code).stderr.strip().splitlines()[-1]
-    assert last.startswith(f"{error}: ")
+    assert last.startswith("ImportError: ")
     assert "pip install 'fastnn-jit[sklearn]'" in last
 
 
 @pytest.mark.parametrize(
     ("code", "printed"),
     [
-        ("print(hasattr(fastnn, 'MLPClassifier'))", "False"),
         ("print('MLPRegressor' in dir(fastnn), 'load' in dir(fastnn))", "False True"),
         ("import inspect; print('Network' in dict(inspect.getmembers(fastnn)))", "True"),
         ("import pydoc; print('EarlyStopping' in pydoc.render_doc(fastnn))", "True"),
