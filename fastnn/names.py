@@ -1,10 +1,73 @@
 """Looking up a name in a table, with a message that helps when it is not there."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
 Item = TypeVar("Item")
+
+#: Names that other libraries use, as `_plain` writes them, and what they are called here: of
+#: several the first that is in the table. None at all for what only sounds like something here.
+ELSEWHERE = {
+    # losses and metrics
+    "acc": ("accuracy",),
+    "auroc": ("auc",),
+    "bce": ("binary_cross_entropy",),
+    "bcewithlogits": ("binary_cross_entropy",),
+    "categoricalaccuracy": ("accuracy",),
+    "categoricalcrossentropy": ("cross_entropy",),
+    "balancedaccuracy": (),
+    "l1": ("absolute_error",),
+    "log": ("binary_cross_entropy",),
+    "mae": ("absolute_error", "mean_absolute_error"),
+    "meanabsolutepercentageerror": (),
+    "meansquarederror": ("squared_error",),
+    "meansquaredlogarithmicerror": (),
+    "mse": ("squared_error", "mean_squared_error"),
+    "negmeansquarederror": (),
+    "nll": ("cross_entropy",),
+    "r2score": ("r2",),
+    "rmse": (),
+    "rootmeansquarederror": (),
+    "smoothl1": ("huber",),
+    "sparsecategoricalaccuracy": ("accuracy",),
+    "sparsecategoricalcrossentropy": ("cross_entropy",),
+    "squaredhinge": (),
+    # optimisers
+    "adamax": (),
+    "momentum": ("sgd",),
+    "nadam": (),
+    "nesterov": ("sgd",),
+    "rprop": (),
+    # start weights
+    "he": ("he_normal",),
+    "kaiming": ("he_normal",),
+    "kaimingnormal": ("he_normal",),
+    "kaiminguniform": ("he_uniform",),
+    "lecunnormal": (),
+    "lecununiform": (),
+    "normal": (),
+    "randomnormal": (),
+    "randomuniform": (),
+    "truncatednormal": (),
+    "xavier": ("glorot_uniform",),
+    "xaviernormal": ("glorot_normal",),
+    "xavieruniform": ("glorot_uniform",),
+    # activations
+    "exponential": ("exp",),
+    "glu": (),
+    "hardsigmoid": (),
+    "hardswish": (),
+    "logsigmoid": (),
+    "logsoftmax": (),
+    "lrelu": ("leaky_relu",),
+    "mish": (),
+    "none": ("identity",),
+    "prelu": (),
+    "relu6": (),
+    "softsign": (),
+}
 
 
 def find(
@@ -20,7 +83,7 @@ def find(
     TypeError
         If *name* is not a string.
     ValueError
-        If it is not in the table; the message lists the known names and the nearest one.
+        If it is not in the table; the message lists the known names and the one that is meant.
     """
     aliases = aliases or {}
     if not isinstance(name, str):
@@ -29,6 +92,20 @@ def find(
     if key in table:
         return table[key]
     known = sorted([*table, *aliases])
-    near = difflib.get_close_matches(name.lower(), known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    near = _near(name, known)
+    hint = f" Did you mean {near!r}?" if near else ""
     raise ValueError(f"{argument}={name!r} is not known.{hint} Known: {', '.join(known)}.")
+
+
+def _near(name: str, known: list[str]) -> str | None:
+    """The known name that is meant: by other libraries' names, or else by its letters."""
+    plain = _plain(name)
+    elsewhere = ELSEWHERE.get(plain, ELSEWHERE.get(plain.removesuffix("loss")))
+    if elsewhere is None:
+        return next(iter(difflib.get_close_matches(name.lower(), known, n=1)), None)
+    return next((here for here in elsewhere if here in known), None)
+
+
+def _plain(name: str) -> str:
+    """``BCELoss`` and ``bce_loss`` as ``bceloss``."""
+    return re.sub("[^a-z0-9]", "", name.lower())
