@@ -23,6 +23,10 @@ Check = Callable[[object, str], Any]
 #: Elements looked at in one go by the finite check, so that it needs no large temporary.
 _BLOCK_ELEMENTS = 1 << 18
 
+_ADVICE_FOR_CLASS_NAMES = (
+    "for class names take names, y = numpy.unique(y, return_inverse=True) or fastnn.MLPClassifier"
+)
+
 
 def integer(value: object, name: str, minimum: int) -> int:
     """A whole number of at least *minimum*; True and False are not numbers here."""
@@ -197,7 +201,7 @@ def targets(
     name: str = "y",
 ) -> np.ndarray:
     """Targets as a read-only, C-contiguous (n, n_out) array; class numbers become one-hot rows."""
-    array = numeric_array(y, name)
+    array = numeric_array(y, name, _ADVICE_FOR_CLASS_NAMES)
     if array.ndim == 0 or len(array) != n_samples:
         got = len(array) if array.ndim else "a single number"
         raise ValueError(f"{name} must have one entry per sample: {n_samples}, got {got}")
@@ -325,7 +329,9 @@ def parameter_vector(value: object, n_parameters: int, dtype: np.dtype[np.floati
     return _finite_and_frozen(array, dtype, "vector")
 
 
-def numeric_array(value: object, name: str) -> np.ndarray:
+def numeric_array(
+    value: object, name: str, advice_for_text: str = "encode it as numbers first"
+) -> np.ndarray:
     """Any array-like of real numbers as a base-class array, not copied if it is one already."""
     if hasattr(value, "toarray"):
         raise TypeError(f"{name} is a sparse matrix, which is not supported: pass {name}.toarray()")
@@ -333,13 +339,45 @@ def numeric_array(value: object, name: str) -> np.ndarray:
         raise ValueError(f"{name} has masked values: fill or drop them first")
     try:
         array = np.asarray(value)
-    except (ValueError, TypeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # an object's own conversion may raise anything
         raise ValueError(f"{name} is not a regular array of numbers: {error}") from None
     if array.dtype == object and hasattr(value, "to_numpy"):
         array = _from_pandas(value, array)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}{_advice(array)}")
+        came = _in_place_of_numbers(value, array, name, advice_for_text)
+        raise TypeError(f"{name} must hold real numbers, got {came}")
     return array
+
+
+def _in_place_of_numbers(value: Any, array: np.ndarray, name: str, advice_for_text: str) -> str:
+    """The first entry that is no number, where it is, and what to do."""
+    came = f"dtype {array.dtype}"
+    if array.dtype.kind not in "OUS":
+        return came
+    if array.ndim == 0:
+        return _describe(value)
+    for place, entry in enumerate(array.flat):
+        if not _reads_as_number(entry):
+            where = np.unravel_index(place, array.shape)
+            index = ", ".join(str(i) for i in where)
+            column = f" in column {value.columns[where[1]]!r}" if hasattr(value, "columns") else ""
+            plain = entry.item() if isinstance(entry, np.generic) else entry
+            advice = f" (text; {advice_for_text})" if isinstance(plain, str | bytes) else ""
+            return f"{name}[{index}] = {reprlib.repr(plain)}{column}, {came}{advice}"
+    return f"{came} (convert with .astype(float))"
+
+
+def _reads_as_number(entry: Any) -> bool:
+    """Whether ``astype(float)`` can convert it: a text of digits is one."""
+    if not isinstance(entry, numbers.Number | np.bool_ | str | bytes):
+        return False
+    try:
+        float(entry)  # type: ignore[arg-type]  # complex numbers raise
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _from_pandas(value: Any, array: np.ndarray) -> np.ndarray:
@@ -402,14 +440,6 @@ def _one_hot(
     rows = np.zeros((len(classes), n_out), dtype=dtype)
     rows[np.arange(len(classes)), classes.astype(np.intp)] = 1
     return rows
-
-
-def _advice(array: np.ndarray) -> str:
-    if array.dtype.kind == "O":
-        return " (mixed or missing values; convert with .astype(float))"
-    if array.dtype.kind in "US":
-        return " (text; encode it as numbers first)"
-    return ""
 
 
 def _describe(value: object) -> str:

@@ -37,6 +37,15 @@ def check(error: pytest.ExceptionInfo, kind: type[Exception], fragments: tuple[s
     assert len(text) < 500, "a message to read, not a dump of the data"
 
 
+class Stubborn:
+    """Refuses to become an array, as a tensor of torch that requires a gradient does."""
+
+    shape = (1, 2)
+
+    def __array__(self, *args, **options):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
 # X: two columns wanted. (what comes, the exception, what the message says beside "X")
 BAD_X = {
     "three columns": ([[1, 2, 3]], ValueError, ("(n_samples, 2)", "(1, 3)")),
@@ -52,29 +61,39 @@ BAD_X = {
     "infinity": ([[0, INF]], ValueError, ("finite", "X[0, 1] = inf")),
     "minus infinity": ([[0, -INF]], ValueError, ("finite", "X[0, 1] = -inf")),
     "text": ([["a", "b"]], TypeError, ("real numbers", "<U1")),
-    "numbers as text": ([["1", "2"]], TypeError, ("real numbers", "<U1")),
-    "one text": ("hello", TypeError, ("real numbers", "<U5")),
+    "numbers as text": ([["1", "2"]], TypeError, ("real numbers", "<U1", ".astype(float)")),
+    "numbers and text": ([["1", "a"]], TypeError, ("X[0, 1] = 'a'", "text; encode it")),
+    "one text": ("hello", TypeError, ("real numbers", "got str: 'hello'")),
     "bytes": (np.array([[b"a", b"b"]]), TypeError, ("real numbers", "S1")),
     "complex": ([[1j, 2]], TypeError, ("real numbers", "complex128")),
-    "object": (np.array([[1, "a"]], object), TypeError, ("real numbers", "object")),
-    "None": (None, TypeError, ("real numbers", "object")),
-    "None inside": ([[None, 1.0]], TypeError, ("real numbers", "object")),
+    "object": (np.array([[1, "a"]], object), TypeError, ("X[0, 1] = 'a'", "object", "text;")),
+    "None": (None, TypeError, ("real numbers", "got NoneType: None")),
+    "None inside": ([[1.0, None]], TypeError, ("real numbers", "X[0, 1] = None", "object")),
     "decimals": ([[decimal.Decimal(1), decimal.Decimal(2)]], TypeError, ("real", "object")),
     "too large integers": ([[10**400, 1]], TypeError, ("real numbers", "object")),
-    "a dict": ({"a": 1}, TypeError, ("real numbers", "object")),
-    "a set": ({1.0, 2.0}, TypeError, ("real numbers", "object")),
-    "a generator": ((row for row in [[1, 2]]), TypeError, ("real numbers", "object")),
+    "a dict": ({"a": 1}, TypeError, ("real numbers", "got dict: {'a': 1}")),
+    "a set": ({1.0, 2.0}, TypeError, ("real numbers", "got set: {")),
+    "a generator": ((row for row in [[1, 2]]), TypeError, ("real numbers", "got generator: ")),
     "dates": (np.array([["2026-01-01"] * 2], "M8[D]"), TypeError, ("real", "datetime64")),
     "durations": (np.array([[1, 2]], "m8[s]"), TypeError, ("real numbers", "timedelta64")),
     "python dates": ([[datetime.date(2026, 1, 1)] * 2], TypeError, ("real", "object")),
     "records": (np.zeros(2, "f8,f8"), TypeError, ("real numbers", "f0")),
     "ragged": ([[1, 2], [3]], ValueError, ("regular array",)),
+    "no conversion": (Stubborn(), ValueError, ("regular array", "requires grad")),
     "masked": (
         np.ma.array([[1.0, 2.0]], mask=[[True, False]]), ValueError, ("masked",)
     ),
     "sparse matrix": (scipy.sparse.csr_matrix(np.eye(2)), TypeError, ("sparse", "toarray()")),
     "sparse array": (scipy.sparse.coo_array(np.eye(2)), TypeError, ("sparse", "toarray()")),
     "frame of text": (pd.DataFrame({"a": ["x"], "b": ["y"]}), TypeError, ("real numbers",)),
+    "frame of numbers and text": (
+        pd.DataFrame({"a": [1.0, 2.0], "town": ["x" * 999, "y"]}),
+        TypeError, ("X[0, 1] = 'xxx", "in column 'town'", "text; encode it"),
+    ),
+    "frame of categories": (
+        pd.DataFrame({"a": [1.0], "b": pd.Series(["x"], dtype="category")}),
+        TypeError, ("X[0, 1] = 'x' in column 'b'", "text; encode it"),
+    ),
     "frame of dates": (
         pd.DataFrame({"a": pd.to_datetime(["2026-01-01"]), "b": pd.to_datetime(["2026-01-02"])}),
         TypeError, ("real numbers",),
@@ -138,6 +157,7 @@ def test_predict_finds_every_number_that_is_not_finite(engine, n, bad):
 
 
 # y for three samples: (network's outputs and loss, what comes, the exception, the message)
+CLASS_NAMES = ("text;", "numpy.unique(y, return_inverse=True)", "fastnn.MLPClassifier")
 REAL, UNIT, CLASSES = "squared_error", "binary_cross_entropy", "cross_entropy"
 BAD_Y = {
     "too few": (1, REAL, [1, 2], ValueError, ("one entry per sample", "3", "2")),
@@ -156,13 +176,25 @@ BAD_Y = {
     "NaN": (1, REAL, [0, NAN, 1], ValueError, ("finite", "y[1, 0] = nan")),
     "infinity": (1, REAL, [0, 0, -INF], ValueError, ("finite", "y[2, 0] = -inf")),
     "text": (1, REAL, ["a", "b", "c"], TypeError, ("real numbers", "<U1")),
+    "text in pandas": (
+        1, UNIT, pd.Series(["yes", "no", "no"]), TypeError, ("y[0] = 'yes'", *CLASS_NAMES)
+    ),
+    "text as objects": (
+        1, UNIT, pd.Series([NAN, "no", "yes"], dtype=object), TypeError, ("y[1] = 'no'",
+        *CLASS_NAMES),
+    ),
+    "categories": (
+        3, CLASSES, pd.Series(["a", "b", "c"], dtype="category"), TypeError,
+        ("y[0] = 'a'", *CLASS_NAMES),
+    ),
+    "None": (1, REAL, [0, 1, None], TypeError, ("y[2] = None",)),
     "complex": (1, REAL, [1j, 0, 0], TypeError, ("real numbers", "complex128")),
     "object": (1, REAL, [None, 0, 0], TypeError, ("real numbers", "object")),
     "dates": (1, REAL, np.array(["2026-01-01"] * 3, "M8[D]"), TypeError, ("real", "datetime64")),
     "ragged": (1, REAL, [[1], [2, 3], [4]], ValueError, ("regular array",)),
     "masked": (1, REAL, np.ma.array([1.0, 2, 3], mask=[0, 1, 0]), ValueError, ("masked",)),
     "sparse": (1, REAL, scipy.sparse.csr_matrix(np.ones((3, 1))), TypeError, ("sparse",)),
-    "a dict": (1, REAL, {0: 1, 1: 2, 2: 3}, TypeError, ("real numbers", "object")),
+    "a dict": (1, REAL, {0: 1, 1: 2, 2: 3}, TypeError, ("real numbers", "got dict: ")),
     "above 1": (1, UNIT, [0, 1, 1.5], ValueError, ("[0, 1]", "from 0 to 1.5", UNIT)),
     "below 0": (1, UNIT, [-1, 1, 1], ValueError, ("[0, 1]", "from -1 to 1", UNIT)),
     "NaN in probabilities": (1, UNIT, [0, NAN, 1], ValueError, ("finite", "y[1, 0] = nan")),
@@ -398,7 +430,7 @@ BAD_VECTORS = {
     "infinity": ([INF] + [0] * 8, ValueError, ("finite", "vector[0] = inf")),
     "text": (["a"] * 9, TypeError, ("real numbers", "<U1")),
     "complex": (np.zeros(9, complex), TypeError, ("real numbers", "complex128")),
-    "None": (None, TypeError, ("real numbers", "object")),
+    "None": (None, TypeError, ("real numbers", "got NoneType: None")),
     "layers": ([np.zeros((2, 2)), np.zeros(2)], ValueError, ("vector",)),
     "masked": (np.ma.array(np.zeros(9), mask=[1] + [0] * 8), ValueError, ("masked",)),
 }
