@@ -4,6 +4,7 @@ A metric is a function of targets and outputs, both of shape (n, n_out); class n
 one-hot rows. To add one, add a function here and a line to the tables below.
 """
 
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -128,7 +129,12 @@ def get_metric(metric: object, loss: Loss, argument: str) -> Metric:
     """A metric by name, or from a user's function, called by the function's name."""
     if callable(metric):
         return Metric(getattr(metric, "__name__", type(metric).__name__), metric, of_user=True)
-    if not isinstance(metric, str) or metric != "accuracy":
+    if not isinstance(metric, str):
+        raise TypeError(
+            f"{argument} must be a name or a function, got {type(metric).__name__}: "
+            f"{reprlib.repr(metric)}"
+        )
+    if metric != "accuracy":
         return Metric(str(metric), find(metric, {**_METRICS, "accuracy": r2}, argument))
     if loss.targets not in _ACCURACIES:
         raise ValueError(

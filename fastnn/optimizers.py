@@ -18,6 +18,7 @@ To add one, add a class here and a rule in ``reference/loops_updates.py``,
 
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Number
 from typing import Any, ClassVar
 
 from fastnn import validation
@@ -27,6 +28,9 @@ from fastnn.schedules import Schedule
 #: The rules' codes for kernels, and how many moments (v, or m and v) each keeps per parameter.
 RULES = {"sgd": 0, "momentum": 1, "rmsprop": 2, "adagrad": 3, "adam": 4}
 MOMENTS = {"sgd": 0, "momentum": 1, "rmsprop": 1, "adagrad": 1, "adam": 2}
+
+
+_rate = partial(validation.positive, expected="a number or a schedule such as fastnn.CosineDecay")
 
 
 def _put(settings: object, name: str, check: validation.Check) -> None:
@@ -57,7 +61,7 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         if not isinstance(self.learning_rate, Schedule):
-            self._check("learning_rate", validation.positive)
+            self._check("learning_rate", _rate)
         for name in ("clip_value", "clip_norm"):
             if getattr(self, name) is not None:
                 self._check(name, validation.positive)
@@ -330,5 +334,20 @@ def get_optimizer(optimizer: object, learning_rate: Any) -> Optimizer:
         return optimizer
     if isinstance(optimizer, LBFGS) or (isinstance(optimizer, str) and optimizer == LBFGS.name):
         raise ValueError("optimizer='lbfgs' needs all samples at once: it is for fit only")
+    if not isinstance(optimizer, str):
+        raise TypeError(
+            "optimizer must be a name or an optimizer such as fastnn.Adam(), "
+            f"got {_describe(optimizer)}"
+        )
     kind = find(optimizer, OPTIMIZERS, "optimizer", {LBFGS.name: LBFGS.name})
     return kind() if learning_rate is None else kind(learning_rate)
+
+
+def _describe(thing: object) -> str:
+    """What came instead of an optimiser; one of another library may print as pages."""
+    if isinstance(thing, type) and issubclass(thing, Optimizer | LBFGS):
+        return f"the class fastnn.{thing.__name__}: did you forget the parentheses?"
+    kind = thing if isinstance(thing, type) else type(thing)
+    if thing is None or isinstance(thing, Number):
+        return f"{kind.__name__}: {thing!r}"
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -37,10 +37,10 @@ def integer(value: object, name: str, minimum: int) -> int:
     return int(value)
 
 
-def real(value: object, name: str) -> float:
+def real(value: object, name: str, expected: str = "a number") -> float:
     """A finite number."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, got {_describe(value)}")
+        raise TypeError(f"{name} must be {expected}, got {_describe(value)}")
     try:
         number = float(value)
     except OverflowError:
@@ -50,9 +50,9 @@ def real(value: object, name: str) -> float:
     return number
 
 
-def positive(value: object, name: str) -> float:
+def positive(value: object, name: str, expected: str = "a number") -> float:
     """A finite number above zero."""
-    number = real(value, name)
+    number = real(value, name, expected)
     if number <= 0.0:
         raise ValueError(f"{name} must be above 0, got {value}")
     return number

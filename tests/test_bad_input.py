@@ -42,6 +42,9 @@ class Stubborn:
 
     shape = (1, 2)
 
+    def __repr__(self):
+        return "pages " * 1000
+
     def __array__(self, *args, **options):
         raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
 
@@ -335,6 +338,8 @@ def test_sizes_beyond_all_memory_are_refused(size):
 
 # The options of `fit`.
 PAIR = (np.zeros((2, 2)), np.zeros(2))
+OR_SCHEDULE = "must be a number or a schedule such as fastnn.CosineDecay"
+OR_OPTIMIZER = "must be a name or an optimizer such as fastnn.Adam()"
 BAD_FIT = [
     ("epochs", 0, ValueError, ("at least 1", "got 0")),
     ("epochs", -3, ValueError, ("at least 1", "got -3")),
@@ -357,11 +362,16 @@ BAD_FIT = [
     ("learning_rate", True, TypeError, ("number", "bool: True")),
     ("learning_rate", 1j, TypeError, ("number", "complex")),
     ("learning_rate", [0.1], TypeError, ("number", "list")),
+    ("learning_rate", "adaptive", TypeError, (OR_SCHEDULE, "'adaptive'")),
+    ("learning_rate", lambda epoch: 0.1, TypeError, (OR_SCHEDULE, "function")),
     ("optimizer", "sdg", ValueError, ("'sdg'", "Did you mean 'sgd'?")),
     ("optimizer", "lion", ValueError, ("'lion'", "Known:", "sgd")),
-    ("optimizer", None, TypeError, ("None",)),
-    ("optimizer", fastnn.SGD, TypeError, ("type",)),
-    ("optimizer", 0.1, TypeError, ("0.1",)),
+    ("optimizer", None, TypeError, (OR_OPTIMIZER, "got NoneType: None")),
+    ("optimizer", fastnn.SGD, TypeError, (OR_OPTIMIZER, "class fastnn.SGD", "parentheses?")),
+    ("optimizer", fastnn.LBFGS, TypeError, (OR_OPTIMIZER, "class fastnn.LBFGS", "parentheses?")),
+    ("optimizer", 0.1, TypeError, (OR_OPTIMIZER, "got float: 0.1")),
+    ("optimizer", Stubborn(), TypeError, (OR_OPTIMIZER, "got test_bad_input.Stubborn")),
+    ("optimizer", Stubborn, TypeError, (OR_OPTIMIZER, "got test_bad_input.Stubborn")),
     ("shuffle", 1, TypeError, ("True or False", "int: 1")),
     ("shuffle", None, TypeError, ("True or False", "None")),
     ("progress", "yes", TypeError, ("True or False", "'yes'")),
