@@ -1,5 +1,6 @@
 """What ``fit`` calls after each epoch."""
 
+import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ import numpy as np
 from fastnn import validation
 from fastnn.metrics import MODES, sign
 from fastnn.names import find
+from fastnn.schedules import Schedule
+from fastnn.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from fastnn.network import Network
@@ -51,9 +54,34 @@ def _bind(callback: Any, k: int, network: "Network") -> EpochEnd:
     if isinstance(callback, type) or not callable(getattr(callback, "on_epoch_end", None)):
         raise TypeError(
             f"callbacks[{k}] must be an object with a method on_epoch_end(network, epoch, logs), "
-            f"got {callback!r}"
+            f"got {callback!r}{_other_argument(callback)}"
+        )
+    if not _takes_three(callback.on_epoch_end):
+        raise TypeError(
+            f"callbacks[{k}].on_epoch_end must take (network, epoch, logs), "
+            f"got {type(callback).__name__}.on_epoch_end{inspect.signature(callback.on_epoch_end)}"
         )
     return lambda epoch, logs: bool(callback.on_epoch_end(network, epoch, logs))
+
+
+def _other_argument(callback: object) -> str:
+    """The argument of ``fit`` that takes what other libraries take as a callback."""
+    if isinstance(callback, EarlyStopping):
+        return "; give it as early_stopping="
+    return "; give it as learning_rate=" if isinstance(callback, Schedule) else ""
+
+
+def _takes_three(method: Callable[..., Any]) -> bool:
+    """Whether *method* can be called with three values; found out before an epoch is trained."""
+    try:
+        signature = inspect.signature(method)
+    except (TypeError, ValueError):  # a built-in one may have none
+        return True
+    try:
+        signature.bind(None, 1, {})
+    except TypeError:
+        return False
+    return True
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -165,6 +166,14 @@ def test_a_network_has_no_history_before_it_is_trained():
         ([print], r"callbacks\[0\] must be an object with a method on_epoch_end"),
         ([Calling(print), Calling], r"callbacks\[1\] must be an object with a method"),
         ([Calling(None)], r"callbacks\[0\] must be an object with a method"),
+        ([fastnn.EarlyStopping()], r"got EarlyStopping.*; give it as early_stopping=$"),
+        ([fastnn.CosineDecay(0.1, 9)], r"got CosineDecay.*; give it as learning_rate=$"),
+        ([fastnn.ReduceOnPlateau(0.1)], r"got ReduceOnPlateau.*; give it as learning_rate=$"),
+        (
+            [Calling(print), Calling(lambda epoch, logs=None: None)],
+            r"callbacks\[1\].on_epoch_end must take \(network, epoch, logs\), "
+            r"got Calling.on_epoch_end\(epoch, logs=None\)",
+        ),
     ],
 )
 def test_bad_callbacks(callbacks, message):
@@ -173,6 +182,29 @@ def test_bad_callbacks(callbacks, message):
     with pytest.raises(TypeError, match=message):
         net.fit(*data(), callbacks=callbacks)
     assert (net.parameters.tobytes(), random_state(rng)) == before
+
+
+class Unsigned:
+    """A callable of which nobody can say what it takes."""
+
+    __signature__ = "unknown"
+
+    def __call__(self, *args):
+        """Take anything."""
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda *args: None,
+        lambda network, epoch, logs, more=None: None,
+        functools.partial(lambda a, network, epoch, logs: None, 1),
+        Unsigned(),
+    ],
+)
+def test_what_can_be_called_with_three_values_is_a_callback(function):
+    net, _ = make()
+    assert net.fit(*data(), epochs=2, callbacks=[Calling(function)]).epochs == 2
 
 
 # Checkpoints.
