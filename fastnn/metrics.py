@@ -111,6 +111,8 @@ _METRICS: dict[str, Function] = {
     "auc": auc,
 }
 
+#: What ``fit`` takes as ``metrics`` beside functions.
+NAMES = ("accuracy", *_METRICS)
 HIGHER_IS_BETTER = ("accuracy", "r2", "auc", "score")
 MODES = {"auto": 0, "min": 1, "max": -1}
 

@@ -723,7 +723,9 @@ class Network:
         if data is None:
             return None
         if not isinstance(data, tuple | list) or len(data) != 2:
-            raise TypeError(f"validation_data must be a pair (X, y), got {type(data).__name__}")
+            kind = type(data).__name__
+            got = f"a {kind} of {len(data)}" if isinstance(data, tuple | list) else kind
+            raise TypeError(f"validation_data must be a pair (X, y), got {got}")
         X, y = data
         return self._samples(X, y, ("validation_data[0]", "validation_data[1]"))
 

@@ -186,6 +186,8 @@ def features(X: object, n_in: int, dtype: np.dtype[np.floating], name: str = "X"
         array = array[:, np.newaxis]
     if array.ndim != 2 or array.shape[1] != n_in:
         hint = f"; for one sample pass {name}.reshape(1, -1)" if array.shape == (n_in,) else ""
+        if array.ndim == 0 and n_in == 1:
+            hint = f"; for one sample pass [[{array}]]"
         raise ValueError(
             f"{name} must have shape (n_samples, {n_in}), got shape {array.shape}{hint}"
         )
@@ -211,17 +213,25 @@ def targets(
         array = array[:, np.newaxis]
     if array.shape != (n_samples, n_out):
         classes = f" or class numbers of shape ({n_samples},)" if loss.targets == "classes" else ""
+        hint = f"; pass numpy.ravel({name})" if classes and array.shape == (n_samples, 1) else ""
         raise ValueError(
-            f"{name} must have shape ({n_samples}, {n_out}){classes}, got shape {array.shape}"
+            f"{name} must have shape ({n_samples}, {n_out}){classes}, got shape {array.shape}{hint}"
         )
     array = _finite_and_frozen(array, dtype, name)
     if loss.targets == "signs":
         return _signs(array, loss, name)
+    _check_range(array, loss, name)
+    return array
+
+
+def _check_range(array: np.ndarray, loss: Loss, name: str) -> None:
+    """Refuse targets that the loss is not defined for."""
     least, most = _TARGET_RANGES[loss.targets]
+    advice = _one_output_advice(array.shape[1]) if loss.targets == "classes" else ""
     if array.min() < least or array.max() > most:
         raise ValueError(
             f"{name} must {_RANGE_NAMES[loss.targets]} for loss {loss.name!r}, got values from "
-            f"{array.min():g} to {array.max():g}"
+            f"{array.min():g} to {array.max():g}{advice}"
         )
     if loss.targets == "classes":
         sums = array.sum(axis=1)
@@ -229,9 +239,18 @@ def targets(
         if abs(sums[worst] - 1) > 1e-5:
             raise ValueError(
                 f"{name} must be class numbers or rows of probabilities that sum to 1 for loss "
-                f"{loss.name!r}; row {worst} sums to {sums[worst]:g}"
+                f"{loss.name!r}; row {worst} sums to {sums[worst]:g}{advice}"
             )
-    return array
+
+
+def _one_output_advice(n_out: int) -> str:
+    """What to say of class numbers that a single output of softmax, always 1, cannot meet."""
+    if n_out > 1:
+        return ""
+    return (
+        "; one output cannot tell classes apart: use loss='binary_cross_entropy', or one output "
+        "per class"
+    )
 
 
 _TARGET_RANGES = {
@@ -435,7 +454,7 @@ def _one_hot(
         first = int(bad.argmax())
         raise ValueError(
             f"{name} must hold class numbers from 0 to {n_out - 1}, got {name}[{first}] = "
-            f"{classes[first]}"
+            f"{classes[first]}{_one_output_advice(n_out)}"
         )
     rows = np.zeros((len(classes), n_out), dtype=dtype)
     rows[np.arange(len(classes)), classes.astype(np.intp)] = 1

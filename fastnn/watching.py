@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastnn.history import History
+from fastnn.metrics import NAMES as METRICS
 from fastnn.names import find
 from fastnn.schedules import ReduceOnPlateau, Schedule
 from fastnn.stopping import EarlyStopping, StopRule
@@ -25,9 +26,14 @@ def resolve(monitor: str, names: tuple[str, ...], argument: str) -> str:
     """
     known = {"loss": "loss"} | {name: name for name in names}
     short = {name.removeprefix("val_"): name for name in names if name != "val_loss"}
-    if monitor == "val_loss" and monitor not in known:
+    plain = monitor.removeprefix("val_")
+    if plain in METRICS and plain not in short:
         raise ValueError(
-            f"{argument} on 'val_loss' needs validation_data or validation_split, got None"
+            f"{argument} on {monitor!r} needs that metric: give metrics=[{plain!r}] to fit"
+        )
+    if monitor.startswith("val_") and monitor not in known and plain in short | known:
+        raise ValueError(
+            f"{argument} on {monitor!r} needs validation_data or validation_split, got None"
         )
     return find(monitor, short | known, f"monitor of {argument}")
 

@@ -159,8 +159,19 @@ def test_predict_finds_every_number_that_is_not_finite(engine, n, bad):
                 net.predict(X)
 
 
+def test_a_number_for_one_input_is_told_to_be_a_row():
+    net = fastnn.Network([1, 1], engine="numpy")
+    with pytest.raises(ValueError, match=r"got shape \(\); for one sample pass \[\[100\]\]$"):
+        net.predict(100)
+
+
 # y for three samples: (network's outputs and loss, what comes, the exception, the message)
 CLASS_NAMES = ("text;", "numpy.unique(y, return_inverse=True)", "fastnn.MLPClassifier")
+ONE_OUTPUT = (
+    "one output cannot tell classes apart",
+    "binary_cross_entropy",
+    "one output per class",
+)
 REAL, UNIT, CLASSES = "squared_error", "binary_cross_entropy", "cross_entropy"
 BAD_Y = {
     "too few": (1, REAL, [1, 2], ValueError, ("one entry per sample", "3", "2")),
@@ -223,7 +234,15 @@ BAD_Y = {
         3, CLASSES, np.eye(4)[:3], ValueError, ("(3, 3)", "class numbers", "(3,)", "(3, 4)")
     ),
     "a column of classes": (
-        3, CLASSES, [[0], [1], [2]], ValueError, ("(3, 3)", "class numbers", "(3, 1)")
+        3, CLASSES, [[0], [1], [2]], ValueError,
+        ("(3, 3)", "class numbers", "(3, 1); pass numpy.ravel(y)"),
+    ),
+    "classes for one output": (1, CLASSES, [0, 1, 0], ValueError, ("y[1] = 1", *ONE_OUTPUT)),
+    "a column of classes for one output": (
+        1, CLASSES, [[1], [0], [1]], ValueError, ("row 1 sums to 0", *ONE_OUTPUT)
+    ),
+    "large classes for one output": (
+        1, CLASSES, [[1], [2], [1]], ValueError, ("from 1 to 2", *ONE_OUTPUT)
     ),
 }  # fmt: skip
 
@@ -382,8 +401,8 @@ BAD_FIT = [
     ("validation_data", 5, TypeError, ("pair (X, y)", "int")),
     ("validation_data", np.zeros((2, 2)), TypeError, ("pair (X, y)", "ndarray")),
     ("validation_data", "ab", TypeError, ("pair (X, y)", "str")),
-    ("validation_data", PAIR[:1], (TypeError, ValueError), ("pair (X, y)",)),
-    ("validation_data", (*PAIR, 1), (TypeError, ValueError), ("pair (X, y)",)),
+    ("validation_data", PAIR[:1], TypeError, ("pair (X, y)", "got a tuple of 1")),
+    ("validation_data", (*PAIR, PAIR[1]), TypeError, ("pair (X, y)", "got a tuple of 3")),
     ("validation_data", (np.zeros((2, 3)), PAIR[1]), ValueError, ("[0]", "(n_samples, 2)")),
     ("validation_data", (np.empty((0, 2)), []), ValueError, ("[0]", "empty")),
     ("validation_data", (PAIR[0], [1.0]), ValueError, ("[1]", "one entry per sample")),

@@ -275,11 +275,15 @@ def test_monitoring_what_is_not_computed_is_refused():
     X, y = data("half_squared_error")
     for monitor, message in [
         ("val_los", r"monitor of early_stopping='val_los' is not known.*Known: loss"),
-        ("r2", r"monitor of early_stopping='r2' is not known"),
+        ("val_f1", r"monitor of early_stopping='val_f1' is not known"),
+        ("r2", r"early_stopping on 'r2' needs that metric: give metrics=\['r2'\] to fit$"),
+        ("val_accuracy", r"on 'val_accuracy' needs .*: give metrics=\['accuracy'\] to fit$"),
         ("val_loss", r"early_stopping on 'val_loss' needs validation_data"),
     ]:
         with pytest.raises(ValueError, match=message):
             net.fit(X, y, early_stopping=fastnn.EarlyStopping(monitor))
+    with pytest.raises(ValueError, match=r"early_stopping on 'val_r2' needs validation_data"):
+        net.fit(X, y, metrics=["r2"], early_stopping=fastnn.EarlyStopping("val_r2"))
 
 
 @pytest.mark.parametrize("name", ["accuracy", "val_auc", "r2", "val_score"])
