@@ -113,7 +113,14 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     target = os.path.realpath(os.fsdecode(os.fspath(path)))
     if os.path.isdir(target):
         raise IsADirectoryError(f"cannot save to {os.fspath(path)!r}: it is a directory")
-    _write_atomically(target, _to_bytes(net))
+    content = _to_bytes(net)
+    try:
+        _write_atomically(target, content)
+    except FileNotFoundError:  # it names the temporary file
+        raise FileNotFoundError(
+            f"cannot save to {os.fspath(path)!r}: the directory {os.path.dirname(target)!r} does "
+            "not exist"
+        ) from None
 
 
 def load(path: str | os.PathLike[str]) -> Network:

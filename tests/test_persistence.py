@@ -243,8 +243,12 @@ def test_a_save_that_fails_leaves_the_old_file_and_no_other(path, monkeypatch):
 def test_bad_places_to_save_to_are_named(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a directory"):
         network().save(tmp_path)
-    with pytest.raises(FileNotFoundError, match="missing"):
-        network().save(tmp_path / "missing" / "net")
+    missing = tmp_path / "missing"
+    with pytest.raises(FileNotFoundError) as error:
+        network().save(missing / "net")
+    assert str(error.value) == (
+        f"cannot save to {str(missing / 'net')!r}: the directory {str(missing)!r} does not exist"
+    )
     with pytest.raises(TypeError, match="PathLike"):
         network().save(3)
 
