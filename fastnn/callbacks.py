@@ -14,6 +14,7 @@ from fastnn.metrics import MODES, sign
 from fastnn.names import find
 from fastnn.schedules import Schedule
 from fastnn.stopping import EarlyStopping
+from fastnn.watching import resolve
 
 if TYPE_CHECKING:
     from fastnn.network import Network
@@ -95,7 +96,7 @@ class Checkpoint:
         ``"net-{epoch:04d}-{val_loss:.3f}.safetensors"``; otherwise each save replaces the last.
     monitor : str, optional
         With *best_only*, the value to look at: ``"loss"``, ``"val_loss"`` or a metric such as
-        ``"val_accuracy"``. By default the validation loss, or the loss without validation data.
+        ``"accuracy"``. By default the validation loss, or the loss without validation data.
     mode : {"auto", "min", "max"}
         Whether lower or higher is better. "auto": higher for accuracy, r2, auc and the estimators'
         val_score, lower for all else; say "max" for a function of yours that should grow.
@@ -132,8 +133,9 @@ class Checkpoint:
             network.save(self._path_at(epoch, logs))
 
     def _is_best(self, logs: dict[str, float]) -> bool:
+        names = tuple(name for name in logs if name not in ("loss", "learning_rate"))
         monitor = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
-        value = find(monitor, logs, "monitor")
+        value = logs[resolve(monitor, names, "Checkpoint")]
         factor = sign(monitor, self.mode)
         best = factor * np.inf if self.best is None else self.best
         if not factor * value < factor * best:  # NaN never is

@@ -22,7 +22,7 @@ ELSEWHERE = {
     "log": ("binary_cross_entropy",),
     "mae": ("absolute_error", "mean_absolute_error"),
     "meanabsolutepercentageerror": (),
-    "meansquarederror": ("squared_error",),
+    "meansquarederror": ("squared_error", "mean_squared_error"),
     "meansquaredlogarithmicerror": (),
     "mse": ("squared_error", "mean_squared_error"),
     "negmeansquarederror": (),

@@ -245,6 +245,7 @@ LOSS = {"loss": [3.0, 2.0, 2.5, 2.0, 1.0]}
         ({"best_only": True, "monitor": "loss"}, LOSS | {"val_loss": [3.0, 4, 1, 2, 2]}, [1, 2, 5]),
         ({"best_only": True, "monitor": "val_accuracy"}, {"val_accuracy": [0.5, 0.25, 0.75]},
          [1, 3]),
+        ({"best_only": True, "monitor": "accuracy"}, {"val_accuracy": [0.5, 0.25, 0.75]}, [1, 3]),
         ({"best_only": True, "monitor": "gain", "mode": "max"}, {"gain": [0.5, 0.25, 0.75]},
          [1, 3]),
     ],
@@ -306,7 +307,9 @@ def test_a_path_that_cannot_be_filled_in_is_named(path):
 
 def test_a_checkpoint_by_what_is_not_computed_is_refused():
     checkpoint = fastnn.Checkpoint("net", monitor="val_los", best_only=True)
-    with pytest.raises(ValueError, match=r"monitor='val_los' is not known. Did you mean 'val_loss"):
+    with pytest.raises(
+        ValueError, match=r"Checkpoint='val_los' is not known. Did you mean 'val_loss"
+    ):
         checkpoint.on_epoch_end(Saving(), 1, {"loss": 1.0, "val_loss": 2.0})
 
 
