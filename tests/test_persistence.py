@@ -330,16 +330,17 @@ def mutants(content, rng, count):
             yield bytes(data)
 
 
-def test_changed_files_give_a_clear_error_each(path, rng):
+@pytest.mark.parametrize("n", [300, pytest.param(2100, marks=pytest.mark.slow)])
+def test_changed_files_give_a_clear_error_each(path, rng, n):
     trained().save(path)
     content = path.read_bytes()
     count = 0
-    for mutant in mutants(content, rng, 2100):
+    for mutant in mutants(content, rng, n):
         path.write_bytes(mutant)
         with pytest.raises(LoadError, match=r"cannot load a network from '.*net\.safetensors': "):
             fastnn.load(path)
         count += 1
-    assert count >= 2000
+    assert count > 0.95 * n
 
 
 def signed(content, **changes):
