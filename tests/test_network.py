@@ -11,7 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import oracles
 import pytest
-from helpers import CORE, ENGINES, data_for, in_core, on_engines, random_state, telling_slice
+from helpers import (
+    CORE,
+    ENGINES,
+    NUMBA_SLOW,
+    data_for,
+    in_core,
+    on_engines,
+    random_state,
+    telling_slice,
+)
 
 import fastnn
 from fastnn.initializers import INITIALIZERS
@@ -477,6 +486,7 @@ def test_the_public_names_are_there():
     )
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_results_too_large_for_float32_are_infinite_without_a_warning(engine):
     """pytest makes errors of warnings."""
     net = fastnn.Network([1, 1], dtype="float32", engine=engine)

@@ -305,8 +305,8 @@ def test_when_the_time_is_over_before_the_measuring_the_shortest_is_measured(mon
     monkeypatch.setattr(comparing, "READY", 2.0)
     profile = fastnn.profile(ops="dot", sizes=[10, 1000], engines="numpy", seconds=10.0)
     assert len(profile.rows) == 1
-    (note,) = profile.notes
-    assert "too long to be repeated within 10 s: left out" in note
+    # On a busy machine there is a second note: that it is busy.
+    assert "too long to be repeated within 10 s: left out" in profile.notes[0]
 
 
 def test_what_does_not_fit_into_memory_is_left_out():

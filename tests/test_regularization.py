@@ -71,6 +71,7 @@ def test_the_gradient_of_float32_is_float32():
     assert net.loss_and_gradient(X, Y)[1].dtype == np.float32
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_max_norm_holds_after_training(engine):
     net = network(engine, max_norm=0.4)
     net.fit(X, Y, epochs=5, batch_size=3, learning_rate=0.5)
@@ -78,6 +79,7 @@ def test_max_norm_holds_after_training(engine):
     assert norms.max() == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_limits_hold_for_numbers_whose_squares_float32_does_not_hold(engine):
     net = network(engine=engine, dtype="float32", max_norm=2.0)
     net.weights[0][:] = -3e19
