@@ -153,3 +153,10 @@ def test_a_rate_too_large_for_float32_is_a_divergence(engine):
         net.fit([1.0], [1.0], epochs=3, learning_rate=1e300)
     assert error.value.epoch == 1
     assert net.parameters.tobytes() == before
+
+
+def test_parameters_whose_squares_overflow_are_finite_all_the_same():
+    net, _ = make("numpy", (1, 1), dtype="float32")
+    net.set_parameters(np.array([1e25, 0.0], np.float32))
+    assert net.fit([0.0], [0.0]).stop_reason == "completed"
+    assert net.partial_fit([[0.0]], [[0.0]]) == 0.0
