@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from pathlib import Path
 
 import numba
 from llvmlite import binding
 
 from fastnn._version import __version__
-from fastnn.kernels import jit
+from fastnn.kernels import cache
 
 _PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "rich", "matplotlib", "scikit-learn")
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -50,12 +49,15 @@ def _vectors() -> str:
 
 
 def _cache() -> str:
-    directory = jit.cache_directory()
-    if directory is None:
-        return "none: kernels are compiled anew in each process"
-    compiled = list(Path(directory).glob("*make_*.nbc"))
-    size = sum(path.stat().st_size for path in compiled)
-    return f"{directory}: {len(compiled)} kernels, {size / 1e6:.1f} MB"
+    if not cache.is_on():
+        return "off (FASTNN_CACHE): kernels are compiled anew in each process"
+    found = cache.entries()
+    if not found:
+        return f"empty; {next(cache.directories())} is the first place to keep kernels"
+    return "; ".join(
+        f"{directory}: {len(files)} kernels, {sum(f.stat().st_size for f in files) / 1e6:.1f} MB"
+        for directory, files in found.items()
+    )
 
 
 def _blas() -> str:

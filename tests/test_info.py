@@ -12,8 +12,16 @@ def test_it_names_versions_cpu_cache_and_threads():
 
 
 def test_without_a_cache_it_says_so(monkeypatch):
-    monkeypatch.setattr("fastnn.kernels.jit.cache_directory", lambda: None)
+    monkeypatch.setenv("FASTNN_CACHE", "0")
     assert "compiled anew" in info()["kernel cache"]
+
+
+def test_it_counts_the_kernels_in_each_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr("fastnn.kernels.cache.directories", lambda: iter([tmp_path]))
+    assert str(tmp_path) in info()["kernel cache"]
+    for name in ("one.kernel", "two.kernel", "three.txt"):
+        (tmp_path / name).write_bytes(bytes(50_000))
+    assert info()["kernel cache"] == f"{tmp_path}: 2 kernels, 0.1 MB"
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
