@@ -7,7 +7,6 @@ change, is the last of them; so how they are cut changes no bit of the result.
 """
 
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +20,7 @@ from fastnn.callbacks import bind
 from fastnn.engines import Piece, Plan, Samples
 from fastnn.estimators import solvers
 from fastnn.estimators.model import Model, engine, network_of, objective
+from fastnn.estimators.notices import warn
 from fastnn.interrupts import remember_interrupt
 from fastnn.training import GRAIN, Pace
 
@@ -114,7 +114,7 @@ class Epochs:
                     if interrupted():
                         raise KeyboardInterrupt
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=2)
+            warn("Training interrupted by user.")
         finally:
             solvers.write_state(self._state, self._model.architecture, self._optimizer)
 
@@ -185,11 +185,10 @@ class Epochs:
         stops = est._no_improvement_count > est.n_iter_no_change and self._stop_or_slow_down()
         stops = self._listeners.say_stop(est) or stops
         if not (stops or self._incremental) and est.n_iter_ == est.max_iter:
-            warnings.warn(
+            warn(
                 f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) "
                 "reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         self._ended = stops or self._incremental or est.n_iter_ == est.max_iter
 
