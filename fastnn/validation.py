@@ -410,6 +410,11 @@ def _from_pandas(value: Any, array: np.ndarray) -> np.ndarray:
     return converted
 
 
+def finite(value: object, dtype: np.dtype[np.floating], name: str) -> np.ndarray:
+    """Finite numbers of any shape, as a read-only, C-contiguous array of *dtype*."""
+    return _finite_and_frozen(numeric_array(value, name), dtype, name)
+
+
 def _finite_and_frozen(array: np.ndarray, dtype: np.dtype[np.floating], name: str) -> np.ndarray:
     """C-contiguous, of *dtype*, finite, and as a read-only view.
 

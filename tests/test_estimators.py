@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import warnings
 
 import joblib
@@ -23,6 +24,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from twins import DATA, SMALL, TWINS, N, Outcome, assert_close, both, compare_fitted, fit_both
 
 import fastnn
+from fastnn.activations import ALIASES
 from fastnn.estimators import MLPClassifier, MLPRegressor, model
 
 THEIR_ENGINE = model.ENGINE
@@ -289,11 +291,40 @@ def test_sparse_input_gives_what_it_gives_in_scikit_learn(task, solver, convert,
     fit_both(task, solver=solver, convert=convert, early_stopping=early_stopping)
 
 
-def test_sparse_rows_are_predicted_block_by_block(monkeypatch):
+@pytest.mark.parametrize("block_bytes", [1, 32, 7 * 32, 7 * 32 + 31, 1 << 20])
+def test_sparse_rows_are_predicted_block_by_block(block_bytes, monkeypatch):
     _, X, y, _ = DATA["outputs"]
     ours = Outcome(lambda e: e.fit(X, y), MLPRegressor(**SMALL)).estimator
-    monkeypatch.setattr(model, "SPARSE_BLOCK", 7)
+    monkeypatch.setattr(model, "SPARSE_BLOCK_BYTES", block_bytes)
     np.testing.assert_allclose(ours.predict(scipy.sparse.csc_array(X)), ours.predict(X))
+
+
+@pytest.mark.parametrize("n_in", [16, 1 << 10, 1 << 14])
+@pytest.mark.parametrize("dtype", ["int8", "float32", "float64"])
+@pytest.mark.parametrize("form", ["csr", "csc"])
+def test_sparse_rows_are_predicted_in_memory_that_does_not_grow_with_them(
+    n_in, dtype, form, monkeypatch
+):
+    block_bytes = 1 << 20
+    monkeypatch.setattr(model, "SPARSE_BLOCK_BYTES", block_bytes)
+    fit_to = scipy.sparse.csr_array((2, n_in), dtype=np.float64)
+    estimator = MLPRegressor(hidden_layer_sizes=(2,), max_iter=1, random_state=0)
+    Outcome(lambda e: e.fit(fit_to, [0, 1]), estimator)
+
+    def peak(n):
+        rows = scipy.sparse.eye_array(n, n_in, dtype=dtype, format=form)
+        tracemalloc.start()
+        estimator.predict(rows)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    few = -(-block_bytes // (8 * n_in))
+    peak(few)  # what is made once
+    in_one_block = peak(few)
+    row_bytes = 200  # of a sparse row, of its outputs, and of what scikit-learn checks
+    assert in_one_block < 2 * block_bytes + few * row_bytes
+    assert peak(20 * few) < in_one_block + 20 * few * row_bytes + block_bytes
 
 
 @pytest.mark.parametrize(
@@ -610,6 +641,149 @@ def test_more_activations_can_be_had(activation, solver):
     estimator = MLPRegressor(**params, activation=activation, solver=solver)
     Outcome(lambda e: e.fit(X, y), estimator)
     assert estimator.score(X, y) > 0.5
+
+
+# Names of activations
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+def test_an_activation_is_the_same_by_all_its_names(alias, solver):
+    _, X, y, _ = DATA["real"]
+    fitted = [
+        Outcome(lambda e: e.fit(X, y), MLPRegressor(**SMALL, activation=name, solver=solver))
+        for name in (alias, ALIASES[alias])
+    ]
+    one, other = (outcome.estimator for outcome in fitted)
+    assert one.activation == alias
+    assert one.loss_ == other.loss_
+    assert all(map(np.array_equal, one.coefs_, other.coefs_))
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"), [("sigmoid", "logistic"), ("linear", "identity"), ("logistic", "logistic")]
+)
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_by_any_name_it_is_scikit_learns(name, theirs, solver):
+    _, X, y, _ = DATA["classes"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one = MLPClassifier(**SMALL, activation=name, solver=solver).fit(X, y)
+        other = neural_network.MLPClassifier(**SMALL, activation=theirs, solver=solver).fit(X, y)
+        assert_close(one.coefs_, other.coefs_, 1e-6, "coefs_")
+        there = one.to_sklearn()
+        assert there.activation == theirs
+        assert_close(there.predict_proba(X), one.predict_proba(X), 1e-9, "there")
+        Outcome(lambda e: e.fit(X, y), there)
+    assert_close(there.coefs_, other.coefs_, 1e-6, "fitted there")
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "linear", "tanh"])
+@pytest.mark.parametrize("change", ["long double", "infinite", "NaN", "coefs_"])
+def test_what_only_scikit_learn_can_compute_has_its_names(name, change):
+    _, X, y, _ = DATA["real"]
+    ours = Outcome(lambda e: e.fit(X, y), MLPRegressor(**SMALL, activation=name)).estimator
+    theirs = ours.to_sklearn()
+    X = X.astype(np.longdouble) if change == "long double" else X.copy()
+    if change in ("infinite", "NaN"):
+        X[3, 1] = {"infinite": np.inf, "NaN": np.nan}[change]
+    if change == "coefs_":
+        for estimator in (ours, theirs):
+            estimator.coefs_ = [coef.astype(np.longdouble) for coef in estimator.coefs_]
+    with sklearn.config_context(assume_finite=True):
+        np.testing.assert_allclose(ours.predict(X), theirs.predict(X))
+
+
+@pytest.mark.parametrize("name", ["gelu", "swish", "leaky_relu"])
+def test_other_activations_are_computed_or_say_what_is_wrong(name):
+    _, X, y, _ = DATA["real"]
+    ours = Outcome(lambda e: e.fit(X, y), MLPRegressor(**SMALL, activation=name)).estimator
+    assert_close(ours.predict(X.astype(np.longdouble)), ours.predict(X), 1e-12, "long double")
+    unfit = X.copy()
+    unfit[3, 1] = np.nan
+    for rows in (unfit, scipy.sparse.csr_array(unfit)):
+        with (
+            sklearn.config_context(assume_finite=True),
+            pytest.raises(ValueError, match=r"X must be finite, got X\[3, 1\] = nan"),
+        ):
+            ours.predict(rows)
+    ours.intercepts_[0] = ours.intercepts_[0][:2]
+    with pytest.raises(ValueError, match="coefs_ and intercepts_"):
+        ours.predict(X)
+
+
+# States of other versions, and warnings
+
+
+def new_parameters():
+    """Parameters of ours that scikit-learn does not have, and a few that it has, with the kind."""
+    for kind, classes in TWINS.items():
+        ours, theirs = (cls().get_params() for cls in classes)
+        yield from ((kind, name) for name in ours.keys() - theirs.keys())
+        yield from ((kind, name) for name in ("max_fun", "n_iter_no_change", "activation"))
+
+
+@pytest.mark.parametrize(("kind", "name"), sorted(new_parameters()))
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_state_without_a_newer_parameter_has_its_default(kind, name, solver, fitted):
+    X, y = DATA["binary" if kind == "classifier" else "real"][1:3]
+    estimator = TWINS[kind][0](**SMALL, solver=solver)
+    if fitted:
+        Outcome(lambda e: e.fit(X, y), estimator)
+    state = estimator.__getstate__()
+    del state[name]
+    older = type(estimator).__new__(type(estimator))
+    older.__setstate__(pickle.loads(pickle.dumps(state)))
+    assert older.get_params() == estimator.get_params()
+    for again in (older, pickle.loads(pickle.dumps(older)), clone(older), copy.deepcopy(older)):
+        assert repr(again) == repr(estimator)
+        assert Outcome(lambda e: e.fit(X, y), again).error is None
+        assert Outcome(lambda e: e.to_sklearn().predict(X), again).error is None
+
+
+class PressAtOnce:
+    def on_epoch_end(self, network, epoch, logs):
+        raise KeyboardInterrupt
+
+
+#: What warns, and the beginning of what it says.
+WARNINGS = {
+    **{
+        f"the end of {solver}": ({"solver": solver, "max_iter": 2, "tol": 1e-12}, said)
+        for solver, said in [("sgd", "Stochastic"), ("adam", "Stochastic"), ("lbfgs", "lbfgs")]
+    },
+    "early stopping's": ({"early_stopping": True, "max_iter": 1}, "Stochastic"),
+    "batch": ({"batch_size": 1000, "max_iter": 300, "tol": 10.0}, "Got `batch_size`"),
+    "Ctrl-C": ({"callbacks": [PressAtOnce()]}, "Training interrupted"),
+}
+
+
+@pytest.mark.parametrize("kind", WARNINGS)
+@pytest.mark.parametrize(
+    "module", ["sklearn", r"sklearn\.neural_network", r"sklearn\.neural_network\._multilayer"]
+)
+def test_warnings_are_hidden_by_a_filter_for_scikit_learns(kind, module):
+    params, said = WARNINGS[kind]
+    _, X, y, _ = DATA["real"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(Warning, match=said) as caught:
+            MLPRegressor(**{**SMALL, **params}).fit(X, y)
+        warnings.filterwarnings("ignore", category=caught.type, module=module)
+        MLPRegressor(**{**SMALL, **params}).fit(X, y)
+
+
+def test_warnings_are_shown_where_and_as_often_as_scikit_learns():
+    _, X, y, _ = DATA["real"]
+    shown = []
+    for cls in TWINS["regressor"]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            for _ in range(3):
+                cls(**SMALL).fit(X, y)
+        shown.append([(w.category, str(w.message), w.filename) for w in caught])
+    assert shown[0] == shown[1] != []
 
 
 # Among others

@@ -3,8 +3,8 @@
 They inherit constructor checks, validation, tags, metadata routing, start weights and scores.
 Beyond scikit-learn's public names they rely on these private ones, in scikit-learn 1.7 to 1.9:
 
-* overridden: ``_fit``, ``_fit_stochastic``, ``_fit_lbfgs``, ``_loss_grad_lbfgs``,
-  ``_forward_pass_fast``, ``_predict``, ``_score``;
+* overridden: ``_fit``, ``_validate_input``, ``_init_coef``, ``_fit_stochastic``, ``_fit_lbfgs``,
+  ``_loss_grad_lbfgs``, ``_forward_pass_fast``, ``_predict``, ``_score``;
 * called: ``_update_no_improvement_count``; read: ``_label_binarizer``, ``_random_state``,
   ``_no_improvement_count``, ``_best_coefs``, ``_best_intercepts``, ``_optimizer``,
   ``_parameter_constraints``;
@@ -14,7 +14,7 @@ Beyond scikit-learn's public names they rely on these private ones, in scikit-le
 
 import contextlib
 import copy
-import warnings
+import inspect
 from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -23,18 +23,26 @@ import numpy as np
 from sklearn import neural_network
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
-from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn import validation
 from fastnn.activations import ACTIVATIONS, ALIASES
 from fastnn.engines import Samples
 from fastnn.estimators import solvers
 from fastnn.estimators.epochs import Epochs, Held
+from fastnn.estimators.inputs import (
+    refuse_masked_labels,
+    refuse_what_is_no_number,
+    weights_of_classes,
+)
 from fastnn.estimators.lbfgs import LossAndGradient
-from fastnn.estimators.model import Model, network_of, objective
+from fastnn.estimators.model import Model, network_of, objective, scikit_learns_name
+from fastnn.estimators.notices import warn
+from fastnn.losses import LOSSES
 from fastnn.network import Network
 
+_SCIKIT_LEARNS_ACTIVATIONS = {"identity", "logistic", "tanh", "relu"}
 _HIDDEN_ACTIVATIONS = {*ALIASES, *(a.name for a in ACTIVATIONS.values() if not a.output_only)}
 
 
@@ -85,12 +93,17 @@ class _FastPerceptron(BaseEstimator):
         ValueError
             If scikit-learn does not have the activation.
         """
+        new = copy.deepcopy(self._as_scikit_learns())
+        new._validate_params()
+        return new
+
+    def _as_scikit_learns(self) -> Any:
+        """scikit-learn's estimator with all that this one holds, under scikit-learn's names."""
         new = self._sklearn_class()
-        state = copy.deepcopy(self.__getstate__())
+        state = self.__getstate__()
         for name in self._our_parameters:
             state.pop(name, None)
-        vars(new).update(state)
-        new._validate_params()
+        vars(new).update(state, activation=scikit_learns_name(self.activation))
         return new
 
     @property
@@ -106,7 +119,10 @@ class _FastPerceptron(BaseEstimator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        """Take over a state; parameters that its version did not have get their defaults."""
+        parameters = inspect.signature(type(self)).parameters.values()
+        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        super().__setstate__({**defaults, **state})
         if "coefs_" in state:
             with contextlib.suppress(ValueError):  # somebody replaced them by what does not fit
                 self._bind()
@@ -145,13 +161,54 @@ class _FastPerceptron(BaseEstimator):
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
         """The outputs (n, n_outputs), overriding scikit-learn's method."""
         if check_input:
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+            given, X = X, validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+            refuse_what_is_no_number(given, "X")
         outputs = None
         with contextlib.suppress(ValueError):
             outputs = self._current_model().outputs_of_any(X)
-        if outputs is None:  # X is not finite, which the user allowed, or coefs_ do not fit
-            outputs = super()._forward_pass_fast(X, check_input=False)
-        return outputs
+        return self._unusual_outputs(X) if outputs is None else outputs
+
+    def _unusual_outputs(self, X: Any) -> Any:
+        """The outputs for an X that is not finite, which the user allowed, or of an odd type.
+
+        Also if ``coefs_`` do not fit: then scikit-learn's error.
+        """
+        if scikit_learns_name(self.activation) in _SCIKIT_LEARNS_ACTIVATIONS:
+            return self._as_scikit_learns()._forward_pass_fast(X, check_input=False)
+        model = self._current_model()
+        sizes, dtype = model.architecture.sizes, model.architecture.dtype
+        return model.outputs(validation.features(_dense(X), sizes[0], dtype))
+
+    def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> Any:
+        """Draw a layer's start weights, overriding scikit-learn's method.
+
+        It gives "logistic" smaller ones, and does not know that activation's other name.
+        """
+        return self._as_scikit_learns()._init_coef(fan_in, fan_out, dtype)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Self:
+        """Check and train, overriding scikit-learn's method.
+
+        What is refused by a check, its or ours, leaves the estimator as it was.
+        """
+        before = dict(vars(self))
+        self.__dict__.pop("_random_state", None)  # it is set when all checks are done
+        try:
+            if sample_weight is not None:
+                refuse_what_is_no_number(sample_weight, "sample_weight")
+            return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+        except BaseException:
+            if "_random_state" not in vars(self):
+                self.__dict__.clear()
+                self.__dict__.update(before)
+            raise
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        """scikit-learn's checks of X and y and then ours, overriding its method."""
+        checked_X, checked_y = super()._validate_input(X, y, incremental, reset)
+        refuse_what_is_no_number(X, "X")
+        self._check_targets(y, checked_y, checked_X.dtype, incremental)
+        return checked_X, checked_y
 
     def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
         """Train by SGD or Adam, overriding scikit-learn's method.
@@ -161,6 +218,9 @@ class _FastPerceptron(BaseEstimator):
         incremental = rest[-1]
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = solvers.new_optimizer(self)
+        X, y, sample_weight = self._weighted(X, y, sample_weight)
+        if len(y) == 0:  # all are of classes that partial_fit was told to leave out
+            return
         model = self._bind()
         X, y, sample_weight, held = self._hold_out(X, y, sample_weight, incremental)
         samples = _samples(model, X, y, sample_weight)
@@ -199,10 +259,8 @@ class _FastPerceptron(BaseEstimator):
         if self.batch_size == "auto":
             return min(200, n_samples)
         if self.batch_size > n_samples:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than "
-                "sample size. It is going to be clipped",
-                stacklevel=2,
+            warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
             )
         return int(min(self.batch_size, n_samples))
 
@@ -213,6 +271,7 @@ class _FastPerceptron(BaseEstimator):
         """
         if self.callbacks or np.any(self.dropout):
             raise ValueError("dropout and callbacks need solver='sgd' or 'adam', got 'lbfgs'")
+        X, y, sample_weight = self._weighted(X, y, sample_weight)
         model = Model.of(self)
         model = model.of_dtype(np.result_type(X.dtype, model.architecture.dtype))
         if sample_weight is not None and sample_weight.sum() == 0:
@@ -231,6 +290,19 @@ class _FastPerceptron(BaseEstimator):
         """Loss and gradient for SciPy, overriding scikit-learn's method."""
         return loss_and_gradient(packed)
 
+    def _check_targets(self, given: Any, y: Any, dtype: Any, incremental: bool) -> None:
+        """Refuse targets that scikit-learn's checks let through: as *given*, and as checked."""
+        raise NotImplementedError
+
+    def _weighted(self, X: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
+        """The samples to train with and their weights; for the classifier to change."""
+        return X, y, weights
+
+
+def _quick_score_holds(weights: np.ndarray | None) -> bool:
+    """Whether scikit-learn's scores have nothing to say of these validation weights."""
+    return weights is None or bool(weights.any() and (weights >= 0).all())
+
 
 def _dense(X: Any) -> Any:
     return X.toarray() if hasattr(X, "toarray") else X
@@ -242,22 +314,17 @@ def _samples(model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None) ->
     Raises
     ------
     ValueError
-        If y has not as many columns as the network has outputs.
+        If y has not as many columns as the network has outputs, or if something is too large for
+        the network's dtype.
     """
     dtype, n_outputs = model.architecture.dtype, model.architecture.sizes[-1]
     if y.shape[1] != n_outputs:
         raise ValueError(f"y must have {n_outputs} outputs as before, got {y.shape[1]}")
     return Samples(
-        _frozen(_dense(X), dtype),
-        _frozen(y, dtype),
-        None if weights is None else _frozen(weights, dtype),
+        validation.finite(_dense(X), dtype, "X"),
+        validation.finite(y, dtype, "y"),
+        None if weights is None else validation.finite(weights, dtype, "sample_weight"),
     )
-
-
-def _frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
-    view = np.require(array, dtype, ["C", "A"]).view()
-    view.flags.writeable = False
-    return view
 
 
 class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
@@ -277,7 +344,10 @@ class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
         activation of `fastnn.Network`.
     class_weight : dict or "balanced", optional
         Each sample's weight is multiplied by that of its class, as in scikit-learn's other
-        classifiers; in the scores of early stopping too. ``partial_fit`` takes only a dict.
+        classifiers; in the scores of early stopping too. Samples of a class of weight 0 are left
+        out, as if they were not there. ``partial_fit`` takes only a dict, of which a batch need
+        not have all classes. Not for multi-label y, where a sample has no one class: give
+        *sample_weight*.
     dropout, callbacks
         As in `MLPRegressor`.
 
@@ -378,13 +448,16 @@ class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
         Returns
         -------
         ndarray, shape (n_samples, n_classes)
-            Classes in the order of ``classes_``.
+            Classes in the order of ``classes_``. If there is but one, it has probability 1.
         """
         outputs = self._quick_outputs(X)
         if outputs is None:
-            return super().predict_proba(X)
+            check_is_fitted(self)
+            outputs = self._forward_pass_fast(X)
         if self.n_outputs_ > 1:
             return outputs
+        if len(self.classes_) == 1:
+            return np.ones_like(outputs)
         positive = outputs.ravel()
         return np.vstack([1 - positive, positive]).T
 
@@ -395,7 +468,7 @@ class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
     def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The accuracy for early stopping, overriding scikit-learn's method."""
         predicted = self._predict(X, check_input=False)
-        if predicted.ndim > 1:
+        if predicted.ndim > 1 or not _quick_score_holds(sample_weight):
             return super()._score(X, y, sample_weight=sample_weight)
         return float(np.average(predicted == y, weights=sample_weight))
 
@@ -411,20 +484,40 @@ class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
             return self._label_binarizer.inverse_transform(positive)
         return classes.take(positive > 0.5)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Self:
-        """Put ``class_weight`` into the sample weights, before scikit-learn's method."""
-        if self.class_weight is not None:
-            if incremental and self.class_weight == "balanced":
-                raise ValueError(
-                    "class_weight='balanced' is not supported for partial_fit: "
-                    "give a dict of weights"
-                )
-            by_class = compute_sample_weight(self.class_weight, y)
-            if sample_weight is None:
-                sample_weight = by_class
-            elif np.shape(sample_weight) in ((), by_class.shape):  # if not, scikit-learn complains
-                sample_weight = by_class * sample_weight
-        return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+    def _check_targets(self, given: Any, y: Any, dtype: Any, incremental: bool) -> None:
+        """Refuse masked labels, and a ``class_weight`` that does not go with the classes."""
+        refuse_masked_labels(given, "y")
+        if self.class_weight is None:
+            return
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            raise ValueError(
+                "class_weight needs y with one class for each sample, got multi-label y with "
+                f"{len(self.classes_)} labels: give sample_weight instead"
+            )
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not supported for partial_fit: give a dict of weights"
+            )
+        if not (self._weights_by_class(y, dtype).any() or incremental):
+            raise ValueError("class_weight must not be 0 for all classes in y")
+
+    def _weighted(self, X: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
+        """Multiply the weight of each sample by its class's; leave out classes of weight 0."""
+        if self.class_weight is None:
+            return X, y, weights
+        by_class = self._weights_by_class(y, X.dtype)
+        kept = by_class > 0
+        if weights is not None:
+            with np.errstate(over="ignore"):  # found by the check
+                by_class = by_class * weights
+            validation.finite(by_class, X.dtype, "sample_weight times class_weight")
+        return (X, y, by_class) if kept.all() else (X[kept], y[kept], by_class[kept])
+
+    def _weights_by_class(self, y: np.ndarray, dtype: Any) -> np.ndarray:
+        """The weight of each sample's class, shape (n,); *y* as scikit-learn binarises it."""
+        places = y[:, 0].astype(np.intp) if y.shape[1] == 1 else y.argmax(axis=1)
+        weights = weights_of_classes(self.class_weight, self.classes_, places)
+        return validation.finite(weights, dtype, "class_weight")[places]
 
 
 class MLPRegressor(_FastPerceptron, neural_network.MLPRegressor):
@@ -463,6 +556,8 @@ class MLPRegressor(_FastPerceptron, neural_network.MLPRegressor):
     * rounding, which training may amplify: SGD and Adam over thousands of updates,
       ``solver="lbfgs"`` over some tens of iterations, after which ``n_iter_`` may differ too;
     * a sparse X is made dense, as a whole for training and in blocks of rows for predictions;
+    * dates, masked values and, for ``loss="poisson"``, negative targets are refused;
+    * if all of y is one class, `MLPClassifier.predict_proba` has one column, not two;
     * NumPy's warnings about overflow are not given;
     * a warm start with another number of outputs is always an error.
 
@@ -558,9 +653,17 @@ class MLPRegressor(_FastPerceptron, neural_network.MLPRegressor):
 
     def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R² for early stopping, overriding scikit-learn's method."""
+        if not _quick_score_holds(sample_weight):
+            return super()._score(X, y, sample_weight=sample_weight)
         outputs = self._forward_pass_fast(X, check_input=False)
         weights = 1.0 if sample_weight is None else sample_weight[:, np.newaxis]
         spread = np.sum(weights * (y - np.average(y, axis=0, weights=sample_weight)) ** 2, axis=0)
         if not np.isfinite(outputs).all() or np.any(spread == 0):
             return super()._score(X, y, sample_weight=sample_weight)
         return float(np.mean(1 - np.sum(weights * (y - outputs) ** 2, axis=0) / spread))
+
+    def _check_targets(self, given: Any, y: Any, dtype: Any, incremental: bool) -> None:
+        """Refuse targets that `Network` refuses."""
+        refuse_what_is_no_number(given, "y")
+        loss = LOSSES["poisson" if self.loss == "poisson" else "half_squared_error"]
+        validation.targets(y, len(y), loss, 1 if y.ndim == 1 else y.shape[1], dtype)

@@ -18,8 +18,12 @@ from fastnn.network import Network
 #: The engine of all estimators.
 ENGINE = "numba"
 
-#: Rows of a sparse matrix that are made dense at once for a prediction.
-SPARSE_BLOCK = 4096
+#: Of a sparse matrix, the most bytes that are made dense at once for a prediction; a single row may
+#: take more, and then takes no more than the weights that it meets.
+SPARSE_BLOCK_BYTES = 64 << 20
+
+#: What scikit-learn calls the activations that have another name here.
+_SCIKIT_LEARNS_NAMES = {"sigmoid": "logistic"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ def objective(estimator: Any) -> Objective:
         "exp": Objective(LOSSES["poisson"], float(n_outputs), 1),
         "identity": Objective(LOSSES["half_squared_error"], 1.0, n_outputs),
     }[estimator.out_activation_]
+
+
+def scikit_learns_name(activation: str) -> str:
+    """The name by which scikit-learn knows an activation, if it does, given by any of its names."""
+    name = get_activation(activation, "activation").name
+    return _SCIKIT_LEARNS_NAMES.get(name, name)
 
 
 def engine() -> Engine:
@@ -168,9 +178,11 @@ class Model:
     def _outputs_of_sparse(self, X: Any) -> np.ndarray | None:
         rows = X.tocsr()
         outputs = np.empty((X.shape[0], self.architecture.sizes[-1]), self._dtype)
-        for first in range(0, X.shape[0], SPARSE_BLOCK):
-            block = slice(first, first + SPARSE_BLOCK)
-            values = self.outputs_of_any(rows[block].toarray())
+        at_once = max(1, SPARSE_BLOCK_BYTES // (self._n_inputs * self._dtype.itemsize))
+        for first in range(0, X.shape[0], at_once):
+            block = slice(first, first + at_once)
+            dense = rows[block].astype(self._dtype, copy=False).toarray()
+            values = self.outputs(np.require(dense, requirements=["C", "A"]))
             if values is None:
                 return None
             outputs[block] = values

@@ -1,0 +1,76 @@
+"""What scikit-learn's own checks of the input let through, and should not."""
+
+import contextlib
+import reprlib
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from fastnn import validation
+
+_DATES = (date, timedelta, np.datetime64, np.timedelta64)
+
+
+def refuse_what_is_no_number(given: Any, name: str) -> None:
+    """Refuse what scikit-learn converts to numbers without a word: dates, what is masked.
+
+    Sparse matrices, objects that are numbers and texts of digits are converted rightly, and
+    complex numbers are refused by scikit-learn.
+
+    Parameters
+    ----------
+    given : object
+        As the user gave it; scikit-learn has accepted it.
+    name : str
+    """
+    try:
+        validation.numeric_array(given, name)
+    except TypeError:
+        if hasattr(type(given), "toarray"):
+            return
+        array = np.asarray(given)
+        if array.dtype.kind not in "cOUS" or any(isinstance(entry, _DATES) for entry in array.flat):
+            raise
+
+
+def refuse_masked_labels(given: Any, name: str) -> None:
+    """Refuse labels of which some are masked; dates and texts are labels like any other."""
+    if type(given) is not np.ndarray:
+        with contextlib.suppress(TypeError):
+            validation.numeric_array(given, name)
+
+
+def weights_of_classes(class_weight: Any, classes: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The weight of each of the *classes*, as in scikit-learn's other classifiers.
+
+    Parameters
+    ----------
+    class_weight : dict or "balanced"
+        A class that is not in the dict has weight 1.
+    classes : ndarray, shape (n_classes,)
+    places : ndarray, shape (n,)
+        For each sample, where its class is among them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a weight is negative or no number, or if the dict has what is no class while a class
+        is missing in it, which is most likely a slip.
+    """
+    if not isinstance(class_weight, Mapping):
+        counts = np.bincount(places, minlength=len(classes))
+        return len(places) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    weights = {
+        label: validation.non_negative(weight, f"class_weight[{label!r}]")
+        for label, weight in class_weight.items()
+    }
+    labels = classes.tolist()
+    unknown = weights.keys() - set(labels)
+    if unknown and not weights.keys() >= set(labels):
+        raise ValueError(
+            f"class_weight has {reprlib.repr(sorted(unknown, key=repr))}, which is not among the "
+            f"classes {reprlib.repr(labels)}"
+        )
+    return np.array([weights.get(label, 1.0) for label in labels])

@@ -1,0 +1,431 @@
+"""What the estimators refuse, what they take, and what class weights mean."""
+
+import warnings
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pandas
+import pytest
+import scipy.sparse
+from sklearn.model_selection import cross_val_predict
+from twins import DATA, N_IN, SMALL, TWINS, N, Outcome, both, fit_both
+
+import fastnn
+from fastnn.estimators import MLPClassifier, MLPRegressor, mlp, model
+
+DAYS = np.datetime64("2026-01-01") + np.arange(N)
+MASK = np.arange(N) % 7 == 0
+
+#: N of what is no number, though scikit-learn or NumPy would make numbers of most.
+NO_NUMBERS = {
+    "dates": DAYS,
+    "durations": DAYS - DAYS[0],
+    "list of dates": list(DAYS),
+    "list of durations": list(DAYS - DAYS[0]),
+    "dates as objects": DAYS.astype(object),
+    "durations as NumPy objects": np.array([*(DAYS - DAYS[0]), None], object)[:-1],
+    "series of dates": pandas.Series(DAYS),
+    "series of durations": pandas.Series(DAYS - DAYS[0]),
+    "dates with a time zone": pandas.Series(DAYS).dt.tz_localize("UTC"),
+    "masked": np.ma.masked_array(np.ones(N), MASK),
+    "complex": np.ones(N) + 1j,
+    "records": np.ones(N, [("a", "f8")]),
+}
+#: N numbers, in ways that `fastnn.Network` does not take, and scikit-learn does.
+NUMBERS = {
+    "objects": lambda v: v.astype(object),
+    "decimals": lambda v: np.array([Decimal(float(x)) for x in v.flat], object).reshape(v.shape),
+    "fractions": lambda v: np.array([Fraction(float(x)) for x in v.flat], object).reshape(v.shape),
+    "nothing masked": lambda v: np.ma.masked_array(v, False),
+    "nullable": lambda v: pandas.DataFrame(v).astype("Float64") if v.ndim > 1 else pandas.Series(v),
+}
+
+
+@pytest.fixture(autouse=True)
+def _numpy_engine(monkeypatch):
+    """The one that need not be compiled: what is tested here is decided before an engine runs."""
+    monkeypatch.setattr(model, "ENGINE", "numpy")
+
+
+@pytest.fixture(params=TWINS)
+def trained(request):
+    """An estimator that has been fitted, with its data."""
+    kind, X, y, _ = DATA["binary" if request.param == "classifier" else "real"]
+    estimator = Outcome(lambda e: e.fit(X, y), TWINS[kind][0](**SMALL)).estimator
+    return estimator, X, y
+
+
+def refused_and_unchanged(estimator, do):
+    """The error, from an estimator that holds after it what it held before."""
+    before = dict(vars(estimator))
+    values = [array.copy() for array in estimator.coefs_]
+    error = Outcome(do, estimator).error
+    assert error is not None
+    assert vars(estimator).keys() == before.keys()
+    assert [name for name in before if vars(estimator)[name] is not before[name]] == []
+    assert all(map(np.array_equal, estimator.coefs_, values))
+    return error
+
+
+def as_features(values):
+    if isinstance(values, pandas.Series):
+        return pandas.concat([values] * N_IN, axis=1)
+    if isinstance(values, list):
+        return [[value] * N_IN for value in values]
+    return (np.ma if isinstance(values, np.ma.MaskedArray) else np).stack([values] * N_IN, axis=1)
+
+
+# The checks of `Network`
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("argument", ["X", "y", "sample_weight"])
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_what_network_refuses_the_estimators_refuse(trained, argument, kind, method):
+    estimator, X, y = trained
+    if argument == "y" and isinstance(estimator, MLPClassifier):
+        pytest.skip("names of classes may be anything")
+    bad = NO_NUMBERS[kind]
+    given = {"X": X, "y": y, argument: as_features(bad) if argument == "X" else bad}
+    with pytest.raises((TypeError, ValueError), match=argument):
+        fastnn.Network([N_IN, 1], seed=0).fit(**given)
+    kind_of_error, message = refused_and_unchanged(estimator, lambda e: getattr(e, method)(**given))
+    assert issubclass(kind_of_error, TypeError | ValueError)
+    scikit_learns = ("Complex data not supported", "float() argument must be")
+    assert message.startswith((f"{argument} ", *scikit_learns)), message
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_predictions_refuse_them_too(trained, kind, method):
+    estimator, _, _ = trained
+    if not hasattr(estimator, method):
+        pytest.skip("for classifiers")
+    X = as_features(NO_NUMBERS[kind])
+    kind_of_error, message = refused_and_unchanged(estimator, lambda e: getattr(e, method)(X))
+    assert issubclass(kind_of_error, TypeError | ValueError)
+    assert message.startswith(("X ", "Complex data", "float() argument", "dtype='numeric'")), (
+        message
+    )
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("argument", ["X", "y", "sample_weight"])
+def test_numbers_of_any_kind_are_taken_as_before(argument, kind):
+    _, X, y, _ = DATA["real"]
+    plain = {"X": X, "y": y, "sample_weight": np.linspace(0.5, 2, N)}
+    given = {**plain, argument: NUMBERS[kind](plain[argument])}
+    curves = []
+    for arguments in (plain, given):
+        outcome = Outcome(lambda e, a=arguments: e.fit(**a), MLPRegressor(**SMALL))
+        assert outcome.error is None
+        curves.append(outcome.estimator.loss_curve_)
+    assert curves[0] == curves[1]
+
+
+def test_labels_may_be_dates_and_not_masked():
+    _, X, y, _ = DATA["binary"]
+    days = np.where(y == 7, DAYS[1], DAYS[0])
+    assert set(Outcome(lambda e: e.fit(X, days), MLPClassifier(**SMALL)).value.classes_) == set(
+        DAYS[:2]
+    )
+    for labels in (y, y.astype(str)):
+        with pytest.raises(ValueError, match="y has masked values"):
+            MLPClassifier(**SMALL).fit(X, np.ma.masked_array(labels, MASK))
+
+
+@pytest.mark.parametrize("value", [-1, -1e-300, -1e300])
+@pytest.mark.parametrize("shape", [(N,), (N, 1), (N, 3)])
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_negative_counts_are_refused(solver, shape, value):
+    X = DATA["poisson"][1]
+    counts = np.ones(shape)
+    estimator = MLPRegressor("poisson", **SMALL, solver=solver)
+    Outcome(lambda e: e.fit(X, counts), estimator)
+    counts.flat[-1] = value
+    error = refused_and_unchanged(estimator, lambda e: e.fit(X, counts))
+    assert error[1].startswith("y must be at least 0 for loss 'poisson', got values from -1")
+
+
+@pytest.mark.parametrize("argument", ["y", "sample_weight"])
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+def test_what_is_too_large_for_the_dtype_is_named(solver, argument):
+    _, X, y, _ = DATA["real"]
+    given = {"y": y, argument: np.full(N, 1e300)}
+    with pytest.raises(ValueError, match=rf"{argument} must be finite.*too large for float32"):
+        MLPRegressor(**SMALL, solver=solver).fit(X.astype(np.float32), **given)
+
+
+def test_text_for_a_regressor_is_refused():
+    _, X, y, _ = DATA["real"]
+    with pytest.raises(TypeError, match="y must hold real numbers"):
+        MLPRegressor(**SMALL).fit(X, y.astype(str))
+
+
+# Class weights
+
+
+def mixed(values):
+    labels = np.empty(N, object)
+    labels[:] = values
+    return labels
+
+
+CLASSES = DATA["binary"][2]
+BAD_INPUT = {
+    "no y": {"y": None},
+    "NaN": {"y": np.where(MASK, np.nan, CLASSES)},
+    "infinite": {"y": np.where(MASK, np.inf, CLASSES)},
+    "continuous": {"y": np.linspace(0, 1, N)},
+    "a matrix of numbers": {"y": np.arange(2 * N).reshape(N, 2)},
+    "three dimensions": {"y": np.zeros((N, 2, 2))},
+    "another length": {"y": CLASSES[:-1]},
+    "one number": {"y": 3},
+    "one text": {"y": "yes"},
+    "none at all": {"y": CLASSES[:0]},
+    "text and numbers": {"y": mixed([3, "a"] * (N // 2))},
+    "None among them": {"y": mixed([3, None] * (N // 2))},
+    "sparse column": {"y": scipy.sparse.csr_matrix(CLASSES[:, np.newaxis])},
+    "complex": {"y": CLASSES + 1j},
+    "no X": {"X": None},
+    "X with NaN": {"X": np.full((N, N_IN), np.nan)},
+    "X of one dimension": {"X": np.zeros(N)},
+    "X of text": {"X": np.full((N, N_IN), "a")},
+    "X of another length": {"X": np.zeros((N - 1, N_IN))},
+    "weights of another length": {"sample_weight": np.ones(N - 1)},
+    "weights with NaN": {"sample_weight": np.full(N, np.nan)},
+}
+
+
+@pytest.mark.parametrize("kind", BAD_INPUT)
+@pytest.mark.parametrize("class_weight", ["balanced", {7: 3.0}, {3: 1.0, 7: 0.0}])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_with_class_weights_bad_input_gets_scikit_learns_words(method, class_weight, kind):
+    given = {"X": DATA["binary"][1], "y": CLASSES, **BAD_INPUT[kind]}
+    if method == "partial_fit":
+        if "sample_weight" in given and class_weight == "balanced":
+            pytest.skip("'balanced' is refused first")
+        given["classes"] = [3, 7]
+    ours, theirs = TWINS["classifier"]
+    errors = [
+        Outcome(lambda e: getattr(e, method)(**given), estimator).error
+        for estimator in (ours(**SMALL, class_weight=class_weight), theirs(**SMALL))
+    ]
+    assert errors[0] == errors[1] is not None
+
+
+@pytest.mark.parametrize("kind", BAD_INPUT)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_what_scikit_learn_refuses_leaves_the_estimator_as_it_was(method, kind):
+    X = DATA["binary"][1]
+    estimator = Outcome(lambda e: e.fit(X, CLASSES), MLPClassifier(**SMALL)).estimator
+    given = {"X": X, "y": CLASSES, **BAD_INPUT[kind]}
+    refused_and_unchanged(estimator, lambda e: getattr(e, method)(**given))
+
+
+@pytest.mark.parametrize(
+    "labels", [(3, 7), ("a", "b"), ("1", "2"), (False, True), (1.0, 2.0), (3, 7, 9)], ids=str
+)
+def test_class_weights_are_sample_weights_for_labels_of_any_kind(labels):
+    X = DATA["classes"][1]
+    places = np.unique(DATA["classes"][2], return_inverse=True)[1] % len(labels)
+    y = np.array(labels)[places]
+    for class_weight, weights in [
+        ({labels[1]: 3.0}, np.where(places == 1, 3.0, 1.0)),
+        ({y[0]: 0.5}, np.where(y == y[0], 0.5, 1.0)),
+        ("balanced", N / len(labels) / np.bincount(places)[places]),
+    ]:
+        by_class, by_sample = (
+            MLPClassifier(**SMALL, class_weight=class_weight),
+            MLPClassifier(**SMALL),
+        )
+        Outcome(lambda e: e.fit(X, y), by_class)
+        Outcome(lambda e, w=weights: e.fit(X, y, w), by_sample)
+        assert np.array_equal(by_class.predict_proba(X), by_sample.predict_proba(X))
+
+
+@pytest.mark.parametrize("task", ["binary", "classes"])
+def test_a_batch_need_not_have_all_classes(task):
+    _, X, y, _ = DATA[task]
+    classes = np.unique(y)
+    weight = {classes[-1]: 3.0}
+    by_class, by_sample = MLPClassifier(**SMALL, class_weight=weight), MLPClassifier(**SMALL)
+    for kept in (y == classes[0], y == classes[-1], y == y, y != classes[-1]):
+        weights = np.where(y[kept] == classes[-1], 3.0, 1.0)
+        by_class.partial_fit(X[kept], y[kept], classes=classes)
+        by_sample.partial_fit(X[kept], y[kept], weights, classes=classes)
+    assert np.array_equal(by_class.predict_proba(X), by_sample.predict_proba(X))
+
+
+@pytest.mark.parametrize("task", ["binary", "classes"])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("batch_size", [1, 7, N])
+@pytest.mark.parametrize("weight", [0, 0.0, 1e-60])
+def test_a_class_of_weight_0_is_left_out(task, solver, batch_size, weight):
+    _, X, y, _ = DATA[task]
+    X = X.astype(np.float32)
+    classes = np.unique(y)
+    kept = y != classes[0]
+    params = {**SMALL, "solver": solver, "batch_size": batch_size}
+    weighted, alone = (
+        MLPClassifier(**params, class_weight={classes[0]: weight}),
+        MLPClassifier(**params),
+    )
+    for _ in range(3):
+        Outcome(lambda e: e.partial_fit(X, y, classes=classes), weighted)
+        Outcome(lambda e: e.partial_fit(X[kept], y[kept], classes=classes), alone)
+    assert weighted.loss_curve_ == alone.loss_curve_
+    assert np.array_equal(weighted.predict_proba(X), alone.predict_proba(X))
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("convert", [np.asarray, scipy.sparse.csr_array, scipy.sparse.csc_array])
+def test_a_class_of_weight_0_is_forgotten_in_a_fit(solver, early_stopping, convert):
+    _, X, y, _ = DATA["classes"]
+    params = {**SMALL, "solver": solver, "early_stopping": early_stopping}
+    params |= {"max_iter": 60, "learning_rate_init": 0.03, "batch_size": 1}
+    estimator = MLPClassifier(**params, class_weight={"a": 0, "b": 2})
+    assert Outcome(lambda e: e.fit(convert(X), y, np.ones(N)), estimator).error is None
+    assert list(estimator.classes_) == ["a", "b", "c"]
+    assert estimator.predict_proba(X)[:, 0].mean() < 0.2
+
+
+def test_a_batch_of_nothing_but_weight_0_changes_nothing():
+    _, X, y, _ = DATA["binary"]
+    estimator = MLPClassifier(**SMALL, class_weight={3: 0})
+    estimator.partial_fit(X, y, classes=[3, 7])
+    before = estimator.predict_proba(X)
+    estimator.partial_fit(X[y == 3], y[y == 3])
+    assert np.array_equal(estimator.predict_proba(X), before)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0}, {0: 2.0, 1: 1.0, 2: 3.0}, {}])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_class_weights_are_not_for_multi_label_y(class_weight, method):
+    _, X, y, _ = DATA["multilabel"]
+    estimator = MLPClassifier(**SMALL, class_weight=class_weight)
+    classes = {"classes": [0, 1, 2]} if method == "partial_fit" else {}
+    with pytest.raises(ValueError, match="class_weight needs y with one class for each sample"):
+        getattr(estimator, method)(X, y, **classes)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({3: -1.0}, r"class_weight\[3\] must be at least 0"),
+        ({3: float("nan")}, r"class_weight\[3\] must be finite"),
+        ({3: np.inf}, r"class_weight\[3\] must be finite"),
+        ({3: "2"}, r"class_weight\[3\] must be a number"),
+        ({3: None}, r"class_weight\[3\] must be a number"),
+        ({3: True}, r"class_weight\[3\] must be a number"),
+        ({3: 10**400}, r"class_weight\[3\] must be finite"),
+        ({3: 1e300}, "class_weight must be finite.*too large for float32"),
+        ({4: 2.0}, r"class_weight has \[4\], which is not among the classes \[3, 7\]"),
+        ({"3": 2.0}, r"class_weight has \['3'\], which is not among"),
+        ({3: 0, 7: 0.0}, "class_weight must not be 0 for all classes"),
+    ],
+)
+def test_bad_class_weights_are_refused(class_weight, message):
+    _, X, y, _ = DATA["binary"]
+    estimator = Outcome(lambda e: e.fit(X, y), MLPClassifier(**SMALL)).estimator
+    estimator.set_params(class_weight=class_weight)
+    X = X.astype(np.float32)
+    with pytest.raises((ValueError, TypeError), match=message):
+        estimator.fit(X, y)
+    refused_and_unchanged(estimator, lambda e: e.fit(X, y))
+
+
+def test_class_weights_of_more_classes_than_there_are_are_taken():
+    _, X, y, _ = DATA["binary"]
+    estimator = MLPClassifier(**SMALL, class_weight={3: 1.0, 7: 2.0, 9: 5.0})
+    assert Outcome(lambda e: e.fit(X, y), estimator).error is None
+
+
+def test_a_product_of_weights_that_is_too_large_is_named():
+    _, X, y, _ = DATA["binary"]
+    estimator = MLPClassifier(**SMALL, class_weight={3: 1e200})
+    with pytest.raises(ValueError, match="sample_weight times class_weight must be finite"):
+        estimator.fit(X, y, np.full(N, 1e200))
+
+
+# Checks of the functions that ours replace
+
+
+def split_off_the_last(*arrays, **how):
+    """In place of scikit-learn's ``train_test_split``: the last quarter is for validation."""
+    return [part for array in arrays for part in (array[: -N // 4], array[-N // 4 :])]
+
+
+@pytest.fixture
+def _known_split(monkeypatch):
+    from sklearn.neural_network import _multilayer_perceptron as theirs
+
+    for module in (theirs, mlp):
+        monkeypatch.setattr(module, "train_test_split", split_off_the_last)
+
+
+HELD = np.arange(N) >= N - N // 4
+WEIGHTS = {
+    "all 0": np.where(HELD, 0.0, 1.0),
+    "cancel out": np.where(HELD & (np.arange(N) % 2 == 0), -1.0, 1.0)
+    + HELD * (np.arange(N) == N - 1),
+    "sum to 0": np.where(HELD, np.resize([-1.0, 1.0, 0.0], N), 1.0),
+    "all negative": np.where(HELD, -1.0, 1.0),
+    "all 0 but one": np.where(HELD, np.arange(N) == N - 1, 1.0),
+    "very small": np.where(HELD, 1e-300, 1.0),
+    "very large": np.where(HELD, 1e300, 1.0),
+}
+
+
+@pytest.mark.usefixtures("_known_split")
+@pytest.mark.parametrize("task", ["binary", "classes", "multilabel", "real", "outputs"])
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_validation_weights_are_scored_or_refused_as_by_scikit_learn(task, kind):
+    fit_both(task, early_stopping=True, sample_weight=WEIGHTS[kind], max_iter=4)
+
+
+@pytest.mark.usefixtures("_known_split")
+@pytest.mark.parametrize("task", ["binary", "classes", "real", "outputs"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_validation_targets_that_are_all_alike_are_scored_as_by_scikit_learn(task, weighted):
+    kind, X, y, _ = DATA[task]
+    y = y.copy()
+    y[HELD] = y[-1]
+    weights = np.linspace(0.1, 2, N) if weighted else None
+    ours, theirs = both(
+        kind,
+        lambda e: e.fit(X, y, sample_weight=weights),
+        **SMALL,
+        early_stopping=True,
+    )
+    np.testing.assert_allclose(ours.value.validation_scores_, theirs.value.validation_scores_)
+
+
+@pytest.mark.parametrize("label", [0, 1, 7, "a", True, 2.0])
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_single_class_has_one_column_and_probability_1(label, solver, early_stopping):
+    X = DATA["real"][1]
+    estimator = MLPClassifier(**SMALL, solver=solver, early_stopping=early_stopping)
+    assert Outcome(lambda e: e.fit(X, np.full(N, label)), estimator).error is None
+    for rows in (X, X.tolist(), scipy.sparse.csr_array(X), X.astype(np.float32)):
+        assert np.array_equal(estimator.predict_proba(rows), np.ones((N, 1)))
+        assert np.array_equal(estimator.predict_log_proba(rows), np.zeros((N, 1)))
+        assert np.array_equal(estimator.predict(rows), np.full(N, label))
+
+
+def test_two_classes_have_two_columns_even_if_only_one_was_seen():
+    X = DATA["real"][1]
+    estimator = MLPClassifier(**SMALL).partial_fit(X, np.zeros(N, int), classes=[0, 1])
+    assert estimator.predict_proba(X).shape == (N, 2)
+
+
+def test_folds_of_a_single_class_can_be_cross_validated():
+    X, y = DATA["real"][1], np.arange(N) // (N // 2)
+    folds = [(np.arange(N // 2), np.arange(N // 2, N)), (np.arange(N // 2, N), np.arange(N // 2))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = cross_val_predict(MLPClassifier(**SMALL), X, y, cv=folds, method="predict_proba")
+    assert np.array_equal(found, np.eye(2)[1 - y])
