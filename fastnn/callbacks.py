@@ -2,16 +2,18 @@
 
 import inspect
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Formatter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from fastnn import validation
 from fastnn.metrics import MODES, sign
-from fastnn.names import find
+from fastnn.names import find, short
 from fastnn.schedules import Schedule
 from fastnn.stopping import EarlyStopping
 from fastnn.watching import resolve
@@ -55,9 +57,9 @@ def _bind(callback: Any, k: int, network: "Network") -> EpochEnd:
     if isinstance(callback, type) or not callable(getattr(callback, "on_epoch_end", None)):
         raise TypeError(
             f"callbacks[{k}] must be an object with a method on_epoch_end(network, epoch, logs), "
-            f"got {callback!r}{_other_argument(callback)}"
+            f"got {short(callback)}{_other_argument(callback)}"
         )
-    if not _takes_three(callback.on_epoch_end):
+    if not validation.takes(callback.on_epoch_end, network, 1, {}):
         raise TypeError(
             f"callbacks[{k}].on_epoch_end must take (network, epoch, logs), "
             f"got {type(callback).__name__}.on_epoch_end{inspect.signature(callback.on_epoch_end)}"
@@ -70,19 +72,6 @@ def _other_argument(callback: object) -> str:
     if isinstance(callback, EarlyStopping):
         return "; give it as early_stopping="
     return "; give it as learning_rate=" if isinstance(callback, Schedule) else ""
-
-
-def _takes_three(method: Callable[..., Any]) -> bool:
-    """Whether *method* can be called with three values; found out before an epoch is trained."""
-    try:
-        signature = inspect.signature(method)
-    except (TypeError, ValueError):  # a built-in one may have none
-        return True
-    try:
-        signature.bind(None, 1, {})
-    except TypeError:
-        return False
-    return True
 
 
 @dataclass
@@ -111,7 +100,7 @@ class Checkpoint:
         With *best_only*, the value of the epoch saved last; kept from one ``fit`` to the next.
     """
 
-    path: str | os.PathLike[str]
+    path: str | bytes | os.PathLike[str]
     monitor: str | None = None
     mode: str = "auto"
     every: int = 1
@@ -119,8 +108,7 @@ class Checkpoint:
     best: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, str | os.PathLike):
-            raise TypeError(f"path must be a string or a path, got {self.path!r}")
+        _check_template(validation.path(self.path, "path"))
         if self.monitor is not None:
             validation.text(self.monitor, "monitor")
         find(self.mode, MODES, "mode")
@@ -144,14 +132,34 @@ class Checkpoint:
         return True
 
     def _path_at(self, epoch: int, logs: dict[str, float]) -> Path:
-        path = os.fspath(self.path)
+        path = validation.path(self.path, "path")
         if "{" not in path:
             return Path(path)
         values = {**logs, "epoch": epoch}
         try:
             return Path(path.format(**values))
-        except (KeyError, IndexError, ValueError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"path={path!r} cannot be filled in with {', '.join(sorted(values))}: "
                 f"{type(error).__name__}: {error}"
             ) from None
+
+
+def _check_template(path: str) -> None:
+    """Refuse before an epoch is trained what no value can be filled into."""
+    if "{" not in path:
+        return
+    try:
+        for _, name, layout, _ in Formatter().parse(path):
+            if name is None or layout is None:
+                continue
+            if not name or name.isdigit() or {".", "["} & set(name):
+                raise ValueError(f"{{{name}}} is not the name of a value")
+            if any(len(digits) > 3 for digits in re.findall("[0-9]+", layout)):
+                raise ValueError(f"{layout!r} makes it too long")
+            if "{" not in layout:
+                format(1 if name == "epoch" else 1.0, layout)
+    except ValueError as error:
+        raise ValueError(
+            f"path={path!r} cannot be filled in as 'net-{{epoch:04d}}-{{loss:.3f}}' can: {error}"
+        ) from None

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from fastnn._version import __version__
+from fastnn.names import short
 
 #: The exit codes beside 0 for success.
 FIGURES_MISSED = 1
@@ -90,7 +91,7 @@ def add_demo_parser(subparsers: Subparsers) -> None:
         help="who does the arithmetic (default: numba)",
     )
     parser.add_argument(
-        "--plot", type=Path, metavar="DIR", help="draw the pictures, as PNG files in DIR"
+        "--plot", type=_path, metavar="DIR", help="draw the pictures, as PNG files in DIR"
     )
     parser.add_argument(
         "--quick", action="store_true", help="leave out what takes longer than a moment"
@@ -152,8 +153,8 @@ def add_profile_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="less than a minute in all")
     parser.add_argument("--seconds", metavar="S", help="about how long all of it may take")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it: .png, .svg or .pdf")
+    parser.add_argument("--json", type=_path, metavar="FILE", help="write what was measured")
+    parser.add_argument("--plot", type=_path, metavar="FILE", help="draw it: .png, .svg or .pdf")
     parser.set_defaults(run=run_profile)
 
 
@@ -232,6 +233,16 @@ SUBCOMMANDS: tuple[Callable[[Subparsers], None], ...] = (
 )
 
 
+def _path(text: str) -> Path:
+    """A file's or directory's name; ArgumentTypeError, to which argparse adds the option."""
+    from fastnn import validation
+
+    try:
+        return Path(validation.path(text, "it"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _words(text: str) -> list[str]:
     """The words of a list with commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
@@ -249,13 +260,13 @@ def _number(text: str | None, option: str, kind: type[int] | type[float]) -> Any
         return kind(text)
     except ValueError:
         what = "whole numbers" if kind is int else "a number"
-        raise BadInputError(f"{option} takes {what}, got {text!r}") from None
+        raise BadInputError(f"{option} takes {what}, got {short(text)}") from None
 
 
 def _prepare_for_file(path: Path) -> None:
     """Find out before the work, not after it, that a file cannot be written."""
-    is_new = not path.exists()
     try:
+        is_new = not path.exists()
         with path.open("ab"):
             pass
         if is_new:

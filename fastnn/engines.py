@@ -207,7 +207,7 @@ Evaluator = Callable[[np.ndarray], float]
 
 
 #: Takes the parameters and X, which alone need not have been checked for finite values, and returns
-#: the outputs (n, n_out), or None if X is not finite.
+#: the outputs (n, n_out), or None if X is not finite, or sums overflow so that an output is NaN.
 Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 
 
@@ -225,8 +225,8 @@ class Engine(Protocol):
 
     def layer_outputs(
         self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
-    ) -> list[np.ndarray]:
-        """Outputs of every layer, shapes (n, n_l)."""
+    ) -> list[np.ndarray] | None:
+        """Outputs of every layer, shapes (n, n_l); None if not all are numbers."""
 
     def evaluator(self, architecture: Architecture, samples: Samples) -> Evaluator:
         """Get ready to compute the loss on *samples*, perhaps many times."""

@@ -24,7 +24,8 @@ class TrainingDivergedError(ArithmeticError):
         super().__init__(
             f"training diverged in epoch {epoch}: the loss or a parameter is no longer finite. "
             "The network keeps its last finite parameters. Try a smaller learning_rate "
-            f"(it was {learning_rate:g}{origin}), or scale X to mean 0 and standard deviation 1."
+            f"(it was {learning_rate:g}{origin}), or scale X, and a y of large numbers, to mean 0 "
+            "and standard deviation 1."
         )
 
     def __reduce__(self) -> tuple[type, tuple[int, float, object]]:

@@ -125,17 +125,26 @@ class _Run:
             else:
                 loss, gradient = loss_and_gradient(*arguments)
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
-            error = TrainingDivergedError(self.history.epochs + 1, 1.0)
-            error.add_note("L-BFGS has no learning rate: scale X, or begin with optimizer='adam'.")
-            raise error
+            raise self._divergence()
         return loss, gradient.astype(np.float64)
+
+    def _divergence(self) -> TrainingDivergedError:
+        error = TrainingDivergedError(self.history.epochs + 1, 1.0)
+        error.add_note("L-BFGS has no learning rate: scale X, or begin with optimizer='adam'.")
+        return error
 
     def _take_in(self, intermediate_result: Any) -> None:
         """Take in an iteration that SciPy has ended; SciPy knows the argument by its name."""
-        self.parameters[:] = intermediate_result.x
         values = {"loss": float(intermediate_result.fun), "learning_rate": 1.0}
+        parameters = intermediate_result.x.astype(self.parameters.dtype)
         if self._scorer is not None:
-            values |= zip(self._names, self._scorer.values(self.parameters), strict=True)
+            scores = self._scorer.values(parameters)
+            if scores is None:
+                raise self._divergence()
+            values |= zip(self._names, scores, strict=True)
+            if not np.isfinite(values.get("val_loss", 0.0)):
+                raise self._divergence()
+        self.parameters[:] = parameters
         course = {name: np.array([value]) for name, value in values.items()}
         verdict = self._watch.look(course, 1, self._plateau)
         self.history.append(course, 1)

@@ -4,7 +4,7 @@ A metric is a function of targets and outputs, both of shape (n, n_out); class n
 one-hot rows. To add one, add a function here and a line to the tables below.
 """
 
-import reprlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.losses import Loss
-from fastnn.names import find
+from fastnn.names import describe, find
 
 Function = Callable[[np.ndarray, np.ndarray], Any]
 
@@ -31,7 +31,7 @@ class Metric:
         value = self.function(targets, outputs)
         try:
             return float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise TypeError(
                 f"metric {self.name!r} must return one number, got {type(value).__name__}"
             ) from None
@@ -52,19 +52,23 @@ def sign_accuracy(targets: np.ndarray, outputs: np.ndarray) -> float:
     return float(((outputs > 0) == (targets > 0)).mean())
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def r2(targets: np.ndarray, outputs: np.ndarray) -> float:
     """Coefficient of determination, the mean over outputs.
 
     Constant targets give 1.0 when met exactly and 0.0 when not, as in scikit-learn's r2_score;
     errors too large to be squared give -inf.
     """
-    residual = ((targets - outputs) ** 2).sum(axis=0, dtype=np.float64)
-    total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=0, dtype=np.float64)
-    constant = total == 0
-    scores = 1 - residual / np.where(constant, 1, total)
-    scores[constant] = residual[constant] == 0
-    return float(scores.mean())
+    with np.errstate(over="ignore", invalid="ignore"):
+        residual = ((targets - outputs) ** 2).sum(axis=0, dtype=np.float64)
+        total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=0, dtype=np.float64)
+        if not np.isfinite(total).all() and np.isfinite(targets).all():
+            largest = np.where(np.isfinite(total), 1, np.abs(targets).max(axis=0))
+            n = len(targets)
+            return r2(targets / largest / n, outputs / largest / n)
+        constant = total == 0
+        scores = 1 - residual / np.where(constant, 1, total)
+        scores[constant] = residual[constant] == 0
+        return float(scores.mean())
 
 
 @np.errstate(over="ignore")
@@ -130,12 +134,9 @@ def usual_metric(loss: Loss) -> Metric:
 def get_metric(metric: object, loss: Loss, argument: str) -> Metric:
     """A metric by name, or from a user's function, called by the function's name."""
     if callable(metric):
-        return Metric(getattr(metric, "__name__", type(metric).__name__), metric, of_user=True)
+        return _metric_of_user(metric, argument)
     if not isinstance(metric, str):
-        raise TypeError(
-            f"{argument} must be a name or a function, got {type(metric).__name__}: "
-            f"{reprlib.repr(metric)}"
-        )
+        raise TypeError(f"{argument} must be a name or a function, got {describe(metric)}")
     if metric != "accuracy":
         return Metric(str(metric), find(metric, {**_METRICS, "accuracy": r2}, argument))
     if loss.targets not in _ACCURACIES:
@@ -144,6 +145,18 @@ def get_metric(metric: object, loss: Loss, argument: str) -> Metric:
             "there are 'r2', 'mean_absolute_error' and 'mean_squared_error'"
         )
     return Metric("accuracy", _ACCURACIES[loss.targets])
+
+
+def _metric_of_user(function: Function, argument: str) -> Metric:
+    name = getattr(function, "__name__", None)
+    if not isinstance(name, str):
+        name = type(function).__name__
+    if not validation.takes(function, None, None):
+        raise TypeError(
+            f"{argument} must be a function of (targets, outputs), "
+            f"got {name}{inspect.signature(function)}"
+        )
+    return Metric(name, function, of_user=True)
 
 
 def get_metrics(metrics: object, loss: Loss) -> tuple[Metric, ...]:

@@ -1,7 +1,11 @@
-"""Looking up a name in a table, with a message that helps when it is not there."""
+"""Looking up a name in a table, with a message that helps when it is not there.
+
+And what came instead of what was wanted, as messages name it.
+"""
 
 import difflib
 import re
+import reprlib
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -87,7 +91,7 @@ def find(
     """
     aliases = aliases or {}
     if not isinstance(name, str):
-        raise TypeError(f"{argument} must be a string, got {type(name).__name__}: {name!r}")
+        raise TypeError(f"{argument} must be a string, got {describe(name)}")
     key = aliases.get(name, name)
     if key in table:
         return table[key]
@@ -109,3 +113,21 @@ def _near(name: str, known: list[str]) -> str | None:
 def _plain(name: str) -> str:
     """``BCELoss`` and ``bce_loss`` as ``bceloss``."""
     return re.sub("[^a-z0-9]", "", name.lower())
+
+
+_REPR = reprlib.Repr()
+_REPR.maxother = 60  # a class of a package with its path, or a number of many digits
+_REPR.maxlong = 60
+
+
+def describe(value: object) -> str:
+    """Its type and what it is, for a message."""
+    return f"{type(value).__name__}: {short(value)}"
+
+
+def short(value: object) -> str:
+    """What ``repr`` says, shortened; Python's own refuses to print thousands of digits."""
+    try:
+        return _REPR.repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"

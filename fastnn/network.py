@@ -1,8 +1,9 @@
 """The network that a user holds: checks input, keeps the parameters, hands work to an engine."""
 
 import itertools
+import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
@@ -19,13 +20,13 @@ from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.losses import Loss, get_loss
 from fastnn.metrics import Function, get_metrics, usual_metric
-from fastnn.names import find
+from fastnn.names import describe, find, short
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_lbfgs, get_optimizer
 from fastnn.random_state import dropout_key
-from fastnn.schedules import Schedule
+from fastnn.schedules import Schedule, same
 from fastnn.scoring import Scores
 from fastnn.stopping import EarlyStopping
-from fastnn.streams import Chunk, Chunks, StreamRun, Updater, passes
+from fastnn.streams import Chunk, Chunks, StreamRun, Updater, count, passes
 from fastnn.training import Job, train
 
 
@@ -163,7 +164,7 @@ class Network:
         self._state = State.new(parameters, self._optimizer)
         self._predictor: Predictor | None = None
         self._updater: Updater | None = None  # of the last `partial_fit`, which asked for:
-        self._asked: tuple[Any, ...] = ()
+        self._asked: tuple[Any, Any] = (None, None)
         #: The history of the last ``fit``, also while it runs; None before the first.
         self.history: History | None = None
 
@@ -389,8 +390,7 @@ class Network:
         """
         epochs = validation.integer(epochs, "epochs", 1)
         rule = get_optimizer(optimizer, learning_rate)
-        if batch_size is not None:
-            validation.integer(batch_size, "batch_size", 1)
+        _batch_size(batch_size, 1)
         validation.boolean(shuffle, "shuffle")
         validation.boolean(progress, "progress")
         every_chunk = passes(chunks, epochs)
@@ -408,7 +408,8 @@ class Network:
                 epochs=1, shuffle=shuffle, early_stopping=None, progress=False,
             )  # fmt: skip
 
-        total = epochs * len(chunks) if isinstance(chunks, Sized) else None
+        n_chunks = count(chunks)
+        total = None if n_chunks is None else epochs * n_chunks
         with self._undone_if_nothing_is_learned():
             self.history = History()
             run = StreamRun(self._state_for(rule), self._rng, self.history, total)
@@ -465,8 +466,12 @@ class Network:
         array([1., 4.])
         """
         updater = self._updater
-        asked = (optimizer, learning_rate)
-        if updater is None or asked != self._asked or updater.optimizer is not self._optimizer:
+        rule, rate = self._asked
+        if (
+            updater is None
+            or updater.optimizer is not self._optimizer
+            or not (same(optimizer, rule) and same(learning_rate, rate))
+        ):
             updater = None
         elif sample_weight is None and updater.takes(X, y):
             return updater.update(self._state)
@@ -476,7 +481,7 @@ class Network:
             return updater.update(self._state)
         with self._undone_if_nothing_is_learned():
             updater = self._new_updater(samples, optimizer, learning_rate)
-            self._updater, self._asked = updater, asked
+            self._updater, self._asked = updater, (optimizer, learning_rate)
             updater.take(samples)
             return updater.update(self._state)
 
@@ -516,7 +521,8 @@ class Network:
         Raises
         ------
         ValueError, TypeError
-            If X is not a finite numeric array of that shape.
+            If X is not a finite numeric array of that shape, or so large that an output is not a
+            number (NaN). An output too large for the dtype is infinite.
         """
         if self._predictor is None:
             self._predictor = get_engine(self._engine_name).predictor(self._architecture)
@@ -524,7 +530,8 @@ class Network:
         outputs = self._predictor(parameters, X) if self._fits_as_it_is(X) else None
         if outputs is None:  # something to convert or to complain about
             outputs = self._predictor(parameters, self._features(X, "X"))
-        assert outputs is not None
+        if outputs is None:
+            raise self._overflow("X")
         return outputs
 
     def _fits_as_it_is(self, X: Any) -> bool:
@@ -546,7 +553,10 @@ class Network:
         """
         inputs = self._features(X, "X")
         engine = get_engine(self._engine_name)
-        return engine.layer_outputs(self._architecture, self.parameters, inputs)
+        layers = engine.layer_outputs(self._architecture, self.parameters, inputs)
+        if layers is None:
+            raise self._overflow("X")
+        return layers
 
     def evaluate(
         self,
@@ -572,7 +582,14 @@ class Network:
         dict
             ``{"loss": ..., "accuracy": ...}`` or ``{"loss": ..., "r2": ...}``, or the *metrics*
             beside the loss. With several outputs, binary accuracy counts each output, and r2 and
-            auc are the mean over outputs.
+            auc are the mean over outputs. A loss too large for a float is infinite.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the argument, what came and what was expected. Also for X and y so large that the
+            loss or an output is not a number (NaN), or an output infinite that a function in
+            *metrics* is to look at.
         """
         samples = self._samples(X, y, sample_weight=sample_weight)
         architecture = self._architecture
@@ -580,8 +597,12 @@ class Network:
         chosen = (usual_metric(loss),) if metrics is None else get_metrics(metrics, loss)
         engine = get_engine(self._engine_name)
         values = (
-            Scores(architecture, engine, samples, samples, chosen).ready().values(self.parameters)
+            Scores(architecture, engine, samples, samples, chosen)
+            .ready()
+            .values(self.parameters, strictly=True)
         )
+        if values is None or np.isnan(values[0]):
+            raise self._overflow("X and y")
         return dict(zip(("loss", *(metric.name for metric in chosen)), values, strict=True))
 
     def loss_and_gradient(self, X: Any, y: Any) -> tuple[float, np.ndarray]:
@@ -597,14 +618,27 @@ class Network:
         loss : float
         gradient : ndarray, shape (n_parameters,)
             Of exactly the loss returned: with the penalties, without dropout.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `evaluate` does.
         """
         architecture = self._architecture
-        return loss_and_gradient(
+        loss, gradient = loss_and_gradient(
             get_engine(self._engine_name),
             architecture,
             self.parameters,
             self._samples(X, y).for_loss(architecture),
         )
+        if np.isnan(loss) or np.isnan(gradient).any():
+            raise self._overflow("X and y")
+        return loss, gradient
+
+    def _overflow(self, names: str) -> ValueError:
+        """The error for finite *names* that made something that is not a number."""
+        validation.finite_parameters(self.parameters)  # or were they those?
+        return validation.too_large(names)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a file, from which `fastnn.load` reads it; see there.
@@ -687,7 +721,7 @@ class Network:
         """The state to go on from: a new one if the last optimiser had another rule."""
         if optimizer.rule != self._optimizer.rule:
             self._state = State.new(self.parameters, optimizer)
-        elif optimizer.learning_rate != self._optimizer.learning_rate:
+        elif not same(optimizer.learning_rate, self._optimizer.learning_rate):
             self._state.restart_schedule()
         self._optimizer = optimizer
         return self._state
@@ -737,7 +771,8 @@ class Network:
             return samples, held_out
         if held_out is not None:
             raise ValueError(
-                f"validation_split={split!r} was given beside validation_data; give one of the two"
+                f"validation_split={short(split)} was given beside validation_data; "
+                "give one of the two"
             )
         n = validation.split_position(split, len(samples))
         weights = None if samples.weights is None else samples.weights[:n]
@@ -753,7 +788,7 @@ def _hidden_activations(names: str | Sequence[str], n_hidden: int) -> list[Activ
         names = [names] * max(n_hidden, 1)  # looked up even if there is no hidden layer
         found = [get_activation(name, "activation") for name in names]
     elif not isinstance(names, Sequence):
-        raise TypeError(f"activation must be a name or a list of names, got {names!r}")
+        raise TypeError(f"activation must be a name or a list of names, got {describe(names)}")
     elif len(names) != n_hidden:
         raise ValueError(
             f"activation must be one name or one per hidden layer ({n_hidden}), got {len(names)}"
@@ -786,4 +821,4 @@ def _batch_size(batch_size: int | None, n_samples: int) -> int:
     """The rows of a batch, at most as many as there are samples."""
     if batch_size is None:
         return n_samples
-    return min(validation.integer(batch_size, "batch_size", 1), n_samples)
+    return min(validation.integer(batch_size, "batch_size", 1, math.inf), n_samples)

@@ -21,14 +21,17 @@ from functools import partial
 from numbers import Number
 from typing import Any, ClassVar
 
+import numpy as np
+
 from fastnn import validation
-from fastnn.names import find
+from fastnn.names import describe, find, short
 from fastnn.schedules import Schedule
 
 #: The rules' codes for kernels, and how many moments (v, or m and v) each keeps per parameter.
 RULES = {"sgd": 0, "momentum": 1, "rmsprop": 2, "adagrad": 3, "adam": 4}
 MOMENTS = {"sgd": 0, "momentum": 1, "rmsprop": 1, "adagrad": 1, "adam": 2}
-
+#: The most steps that L-BFGS may remember: SciPy keeps the square of so many numbers, and more.
+MOST_MEMORY = 1000
 
 _rate = partial(validation.positive, expected="a number or a schedule such as fastnn.CosineDecay")
 
@@ -83,6 +86,11 @@ class Optimizer:
     def settings(self) -> tuple[float, ...]:
         """The rule's numbers, in the order in which its class names them."""
         return ()
+
+    def settings_in(self, dtype: np.dtype[np.floating]) -> tuple[float, ...]:
+        """The settings for numbers of *dtype*: what is above 0 stays above it when rounded."""
+        least = float(np.finfo(dtype).tiny)
+        return tuple(max(value, least) if value > 0.0 else value for value in self.settings)
 
 
 @dataclass(frozen=True)
@@ -289,7 +297,7 @@ class LBFGS:
     max_evaluations : int, optional
         The most evaluations of loss and gradient: by default as many as the epochs need.
     memory : int
-        How many of the last steps it remembers, two vectors each.
+        How many of the last steps it remembers, two vectors each: at most 1000.
     tolerance : float
         Training ends when no entry of the gradient is further from 0.
     """
@@ -304,7 +312,7 @@ class LBFGS:
         at_least_1 = partial(validation.integer, minimum=1)
         if self.max_evaluations is not None:
             _put(self, "max_evaluations", at_least_1)
-        _put(self, "memory", at_least_1)
+        _put(self, "memory", partial(at_least_1, maximum=MOST_MEMORY))
         _put(self, "tolerance", validation.non_negative)
 
 
@@ -318,7 +326,7 @@ def get_lbfgs(optimizer: object, learning_rate: object) -> LBFGS | None:
         return None
     if learning_rate is not None:
         raise ValueError(
-            f"optimizer='lbfgs' has no learning rate, got learning_rate={learning_rate!r}"
+            f"optimizer='lbfgs' has no learning rate, got learning_rate={short(learning_rate)}"
         )
     return settings
 
@@ -328,8 +336,8 @@ def get_optimizer(optimizer: object, learning_rate: Any) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         if learning_rate is not None:
             raise ValueError(
-                f"learning_rate={learning_rate!r} was given beside an optimizer object that has "
-                f"its own ({optimizer.learning_rate!r}); give one of the two"
+                f"learning_rate={short(learning_rate)} was given beside an optimizer object that "
+                f"has its own ({optimizer.learning_rate!r}); give one of the two"
             )
         return optimizer
     if isinstance(optimizer, LBFGS) or (isinstance(optimizer, str) and optimizer == LBFGS.name):
@@ -349,5 +357,5 @@ def _describe(thing: object) -> str:
         return f"the class fastnn.{thing.__name__}: did you forget the parentheses?"
     kind = thing if isinstance(thing, type) else type(thing)
     if thing is None or isinstance(thing, Number):
-        return f"{kind.__name__}: {thing!r}"
+        return describe(thing)
     return f"{kind.__module__}.{kind.__qualname__}"

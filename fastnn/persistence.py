@@ -110,7 +110,9 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     ValueError
         If the network's generator, optimiser or schedule is not of a kind that can be saved.
     """
-    target = os.path.realpath(os.fsdecode(os.fspath(path)))
+    target = os.path.realpath(validation.path(path, "path"))
+    with contextlib.suppress(FileNotFoundError):
+        os.stat(target)  # its name may be too long, which the temporary file's is not
     if os.path.isdir(target):
         raise IsADirectoryError(f"cannot save to {os.fspath(path)!r}: it is a directory")
     content = _to_bytes(net)
@@ -157,7 +159,7 @@ def load(path: str | os.PathLike[str]) -> Network:
     >>> bool((twin.parameters == net.parameters).all())
     True
     """
-    name = os.fsdecode(os.fspath(path))
+    name = validation.path(path, "path")
     try:
         if not stat.S_ISREG(os.stat(name).st_mode):
             raise ValueError("it is not a regular file")
@@ -172,7 +174,7 @@ def load(path: str | os.PathLike[str]) -> Network:
 
 def _write_atomically(target: str, content: bytes) -> None:
     directory, name = os.path.split(target)
-    temporary = os.path.join(directory, f".{name}.{secrets.token_hex(4)}.tmp")
+    temporary = os.path.join(directory, f".{name[:60]}.{secrets.token_hex(4)}.tmp")
     descriptor = os.open(
         temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666
     )

@@ -19,7 +19,7 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.metrics import MODES, sign
-from fastnn.names import find
+from fastnn.names import find, short
 
 if TYPE_CHECKING:
     from fastnn.engines import State
@@ -64,6 +64,11 @@ class CountedSchedule(Schedule):
         -------
         ndarray, shape (count,), float64
         """
+        first = validation.integer(first, "first", 0)
+        return self.rates_from(first, validation.integer(count, "count", 0))
+
+    def rates_from(self, first: int, count: int) -> np.ndarray:
+        """`rates` without its checks."""
         return self.rate_at(np.arange(first, first + count, dtype=np.float64))
 
     def rate_at(self, t: np.ndarray) -> np.ndarray:
@@ -224,7 +229,7 @@ class CosineDecay(CountedSchedule):
         if (self.warmup_target is None) != (self.warmup_steps == 0):
             raise ValueError(
                 "warmup_target and warmup_steps go together, got "
-                f"warmup_target={self.warmup_target!r} and warmup_steps={self.warmup_steps}"
+                f"warmup_target={short(self.warmup_target)} and warmup_steps={self.warmup_steps}"
             )
         if self.warmup_target is None:
             self._check(validation.positive, "initial_learning_rate")
@@ -391,6 +396,22 @@ def _up_to_one(value: object, name: str) -> float:
     return number
 
 
+def same(one: object, other: object) -> bool:
+    """Whether two rates, or optimisers, that were given are the same; the second is a good one.
+
+    What is of another type is another: True is no 1, and an array is not compared. Neither is what
+    cannot be.
+    """
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    try:
+        return bool(one == other)
+    except Exception:  # a schedule of the user's own, with arrays in it
+        return False
+
+
 SCHEDULES = {
     kind.__name__: kind
     for kind in (StepDecay, ExponentialDecay, InverseScaling, CosineDecay, OneCycle,
@@ -408,5 +429,5 @@ def rates_of_piece(rate: float | Schedule, state: State, epochs: int, updates: i
         rate = rate.rate_after(state.plateau) if isinstance(rate, ReduceOnPlateau) else rate
         return np.full((epochs, 1), rate)
     if rate.per == "epoch":
-        return rate.rates(int(state.steps[1]), epochs)[:, np.newaxis]
-    return rate.rates(int(state.steps[0]), epochs * updates).reshape(epochs, updates)
+        return rate.rates_from(int(state.steps[1]), epochs)[:, np.newaxis]
+    return rate.rates_from(int(state.steps[0]), epochs * updates).reshape(epochs, updates)

@@ -57,10 +57,11 @@ class Scorer:
         )
         self._predict = engine.predictor(architecture) if scores.metrics else None
 
-    def values(self, parameters: np.ndarray) -> list[float]:
+    def values(self, parameters: np.ndarray, strictly: bool = False) -> list[float] | None:
         """The scores of *parameters*, in the order of `Scores.names`.
 
-        A metric of the user's is NaN, and not asked, where outputs are not finite.
+        None if an output is not a number: sums overflow. Where one is infinite, a metric of the
+        user's is NaN, and not asked; *strictly*, there are no values at all.
         """
         values = []
         if self._evaluate is not None:
@@ -68,9 +69,12 @@ class Scorer:
             values.append(self._architecture.mean_loss(total, len(self._data), parameters))
         if self._predict is not None:
             outputs = self._predict(parameters, self._data.X)
-            assert outputs is not None  # X has been validated
-            outputs.flags.writeable = False  # one metric must not change them for the next
+            if outputs is None:
+                return None
             finite = bool(np.isfinite(outputs).all())
+            if strictly and not finite and any(metric.of_user for metric in self._metrics):
+                return None
+            outputs.flags.writeable = False  # one metric must not change them for the next
             values += [
                 metric.value(self._data.Y, outputs) if finite or not metric.of_user else np.nan
                 for metric in self._metrics

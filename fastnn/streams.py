@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from fastnn import validation
 from fastnn.architecture import Architecture
 from fastnn.engines import Engine, Piece, Plan, Samples, State
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
+from fastnn.names import short
 from fastnn.progress import TrainingBar
 from fastnn.schedules import Schedule, rates_of_piece
 from fastnn.training import Job, train
@@ -38,6 +40,11 @@ def passes(chunks: Any, epochs: int) -> Iterator[Chunk]:
             "chunks must be an iterable of (X, y), or a function that returns one, "
             f"got {type(chunks).__name__}"
         )
+    if callable(chunks) and not validation.takes(chunks):
+        raise TypeError(
+            "chunks must be a function without arguments, or an iterable of (X, y), "
+            f"got {short(chunks)}, which takes some"
+        )
     if epochs > 1 and isinstance(chunks, Iterator):
         raise ValueError(
             f"epochs={epochs} needs chunks that can be gone through again: a list, or a function "
@@ -49,7 +56,7 @@ def passes(chunks: Any, epochs: int) -> Iterator[Chunk]:
 def _passes(chunks: Any, epochs: int) -> Iterator[Chunk]:
     for epoch in range(epochs):
         empty = True
-        for chunk in chunks() if callable(chunks) else chunks:
+        for chunk in _iterable(chunks):
             if not isinstance(chunk, tuple | list) or len(chunk) not in (2, 3):
                 raise TypeError(
                     "each of the chunks must be (X, y) or (X, y, sample_weight), "
@@ -60,6 +67,25 @@ def _passes(chunks: Any, epochs: int) -> Iterator[Chunk]:
             del chunk  # not kept while the next one is made
         if empty:
             raise ValueError(f"chunks were empty in pass {epoch + 1} of {epochs}")
+
+
+def _iterable(chunks: Any) -> Iterable[Any]:
+    """What to go through in a pass."""
+    made = chunks() if callable(chunks) else chunks
+    if not isinstance(made, Iterable):
+        raise TypeError(
+            f"chunks must be a function that returns an iterable of (X, y), got {short(chunks)}, "
+            f"which returned {type(made).__name__}"
+        )
+    return made
+
+
+def count(chunks: Any) -> int | None:
+    """How many chunks a pass has; None where that is not known before, whatever ``len`` raises."""
+    try:
+        return len(chunks)
+    except Exception:
+        return None
 
 
 class StreamRun:

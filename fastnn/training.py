@@ -250,9 +250,19 @@ class _Run:
         for e in range(len(piece.rates)):
             self._advance(piece.epoch(e))
             if piece.stop == self._n:
-                well = np.isfinite(piece.loss_sums[e]) and self.state.is_finite()
-                scores.append(self._score() if well else [np.nan] * len(self._score_names))
+                scores.append(self._score_epoch(piece, e))
         return np.array(scores).reshape(len(scores), len(self._score_names))
+
+    def _score_epoch(self, piece: Piece, e: int) -> list[float]:
+        """The scores after epoch *e* of *piece*; it has diverged if there are none."""
+        nothing = [np.nan] * len(self._score_names)
+        if not (np.isfinite(piece.loss_sums[e]) and self.state.is_finite()):
+            return nothing
+        scores = self._score()
+        if scores is None:
+            piece.loss_sums[e] = np.nan
+            return nothing
+        return scores
 
     def _advance(self, piece: Piece) -> None:
         """Run *piece* on the engine, and count its steps."""
@@ -267,10 +277,10 @@ class _Run:
         if piece.stop == self._n:
             self.state.steps[1] += len(piece.rates)
 
-    def _score(self) -> list[float]:
+    def _score(self) -> list[float] | None:
         assert self._scorer is not None
         if self._long_scores and self._interrupts.listening:
-            values: list[float] = self._interrupts.wait_for(
+            values: list[float] | None = self._interrupts.wait_for(
                 self._scorer.values, self.state.parameters.copy()
             )
             return values

@@ -5,9 +5,11 @@ one form the rest of the package works with, or raises ValueError or TypeError s
 argument, what came and what was expected.
 """
 
+import inspect
 import math
 import numbers
-import reprlib
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 
 from fastnn.losses import Loss
 from fastnn.mapped import RELEASE_BYTES, release_pages
+from fastnn.names import describe, short
 
 #: Takes a value and the name of its argument, and returns it checked.
 Check = Callable[[object, str], Any]
@@ -23,24 +26,47 @@ Check = Callable[[object, str], Any]
 #: Elements looked at in one go by the finite check, so that it needs no large temporary.
 _BLOCK_ELEMENTS = 1 << 18
 
+#: The largest whole number that NumPy, and with it what counts and divides by one, can hold.
+LARGEST = int(np.iinfo(np.int64).max)
+
+#: What calls itself a number, and is none here.
+_NO_NUMBERS = (bool, np.bool_, np.timedelta64)
+
+#: What pandas converts to numbers though it is none.
+_NOT_TO_BE_CONVERTED = (str, bytes, date, timedelta, np.datetime64, np.timedelta64)
+
+#: What an array is made of: types of entries among which nothing can hide.
+_PLAIN = (float, int, np.number, np.bool_)
+
 _ADVICE_FOR_CLASS_NAMES = (
     "for class names take names, y = numpy.unique(y, return_inverse=True) or fastnn.MLPClassifier"
 )
 
 
-def integer(value: object, name: str, minimum: int) -> int:
-    """A whole number of at least *minimum*; True and False are not numbers here."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be a whole number, got {_describe(value)}")
-    if value < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}")
-    return int(value)
+def integer(value: object, name: str, minimum: int, maximum: float = LARGEST) -> int:
+    """A whole number from *minimum* to *maximum*; True and False are not numbers here."""
+    if isinstance(value, _NO_NUMBERS) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be a whole number, got {describe(value)}")
+    number = int(value)
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {_digits(number)}")
+    if number > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {_digits(number)}")
+    return number
+
+
+def _digits(number: int) -> str:
+    """A whole number for a message: Python refuses to print thousands of digits."""
+    bits = number.bit_length()
+    if bits < 200:
+        return str(number)
+    return f"{'-' if number < 0 else ''}10**{int(bits * math.log10(2.0))} or more"
 
 
 def real(value: object, name: str, expected: str = "a number") -> float:
     """A finite number."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be {expected}, got {_describe(value)}")
+    if isinstance(value, _NO_NUMBERS) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be {expected}, got {describe(value)}")
     try:
         number = float(value)
     except OverflowError:
@@ -114,8 +140,38 @@ def split_position(value: object, n_samples: int) -> int:
 def text(value: object, name: str) -> str:
     """A string."""
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a string, got {_describe(value)}")
+        raise TypeError(f"{name} must be a string, got {describe(value)}")
     return value
+
+
+def path(value: Any, name: str) -> str:
+    """The name of a file, from a string, bytes or a path-like."""
+    try:
+        text = os.fsdecode(os.fspath(value))
+    except TypeError:
+        raise TypeError(f"{name} must be a string or a path, got {describe(value)}") from None
+    if not text:
+        raise ValueError(f"{name} must be the name of a file, got {text!r}")
+    try:
+        unusable = b"\0" in os.fsencode(text)
+    except UnicodeEncodeError:
+        unusable = True
+    if unusable:
+        raise ValueError(f"{name} has a character that no file's name can have: {short(text)}")
+    return text
+
+
+def takes(function: Callable[..., Any], *arguments: object) -> bool:
+    """Whether *function* can be called with so many arguments, as far as it lets on."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a built-in one may have none
+        return True
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def listed(value: Any, name: str, entries: str) -> list[Any]:
@@ -125,13 +181,13 @@ def listed(value: Any, name: str, entries: str) -> list[Any]:
             return list(value)
     except TypeError:
         pass
-    raise TypeError(f"{name} must be a list of {entries}, got {value!r}")
+    raise TypeError(f"{name} must be a list of {entries}, got {short(value)}")
 
 
 def boolean(value: object, name: str) -> bool:
     """True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False, got {_describe(value)}")
+        raise TypeError(f"{name} must be True or False, got {describe(value)}")
     return bool(value)
 
 
@@ -144,12 +200,12 @@ def layer_sizes(value: object) -> tuple[int, ...]:
     ):
         raise TypeError(
             "layer_sizes must be a list of whole numbers such as [1, 128, 1], "
-            f"got {_describe(value)}"
+            f"got {describe(value)}"
         )
     if len(value) < 2:
         raise ValueError(
             "layer_sizes must name at least the number of inputs and of outputs, "
-            f"got {list(value)!r}"
+            f"got {short(list(value))}"
         )
     return tuple(integer(size, f"layer_sizes[{k}]", 1) for k, size in enumerate(value))
 
@@ -158,10 +214,10 @@ def float_dtype(value: object) -> np.dtype[np.floating]:
     """float32 or float64, from a name or a NumPy type."""
     try:
         dtype = np.dtype(value)  # type: ignore[call-overload]
-    except TypeError:
-        raise TypeError(f"dtype must be 'float32' or 'float64', got {_describe(value)}") from None
+    except Exception:  # of texts and lists NumPy reads a little language of its own
+        raise TypeError(f"dtype must be 'float32' or 'float64', got {describe(value)}") from None
     if value is None or dtype not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be 'float32' or 'float64', got {value!r}")
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {short(value)}")
     return np.dtype(np.float32) if dtype == np.float32 else np.dtype(np.float64)
 
 
@@ -171,9 +227,9 @@ def generator(value: object) -> np.random.Generator:
         return np.random.default_rng(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(
-            f"seed must be a whole number, a numpy.random.Generator or None, got {_describe(value)}"
+            f"seed must be a whole number, a numpy.random.Generator or None, got {describe(value)}"
         )
-    return np.random.default_rng(integer(value, "seed", 0))
+    return np.random.default_rng(integer(value, "seed", 0, math.inf))
 
 
 def features(X: object, n_in: int, dtype: np.dtype[np.floating], name: str = "X") -> np.ndarray:
@@ -335,7 +391,7 @@ def class_weight(value: object, targets: np.ndarray, loss: Loss) -> np.ndarray |
     else:
         raise TypeError(
             f"class_weight must be a dict from classes to weights or 'balanced', "
-            f"got {_describe(value)}"
+            f"got {describe(value)}"
         )
     return sample_weight(shares @ weights, len(shares), targets.dtype, "class_weight")
 
@@ -352,22 +408,50 @@ def numeric_array(
     value: object, name: str, advice_for_text: str = "encode it as numbers first"
 ) -> np.ndarray:
     """Any array-like of real numbers as a base-class array, not copied if it is one already."""
-    if hasattr(value, "toarray"):
-        raise TypeError(f"{name} is a sparse matrix, which is not supported: pass {name}.toarray()")
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise ValueError(f"{name} has masked values: fill or drop them first")
+    _refuse_sparse_and_masked(value, name)
     try:
         array = np.asarray(value)
     except MemoryError:
         raise
     except Exception as error:  # an object's own conversion may raise anything
         raise ValueError(f"{name} is not a regular array of numbers: {error}") from None
-    if array.dtype == object and hasattr(value, "to_numpy"):
+    if array.dtype == object and hasattr(type(value), "to_numpy"):
         array = _from_pandas(value, array)
     if array.dtype.kind not in "fiub":
         came = _in_place_of_numbers(value, array, name, advice_for_text)
         raise TypeError(f"{name} must hold real numbers, got {came}")
+    if type(value) is not np.ndarray:
+        _look_inside(value, name, array.ndim)
     return array
+
+
+def _refuse_sparse_and_masked(value: Any, name: str) -> None:
+    """Refuse what NumPy cannot read, or reads as if nothing were masked."""
+    sparse = sys.modules.get("scipy.sparse")  # without it nothing is sparse
+    if sparse is not None and sparse.issparse(value):
+        raise TypeError(f"{name} is a sparse matrix, which is not supported: pass {name}.toarray()")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked values: fill or drop them first")
+
+
+def _look_inside(value: Any, name: str, depth: int) -> None:
+    """Refuse what NumPy has made numbers of without a word: masked entries, and dates in frames.
+
+    *value* has become an array of *depth* dimensions, so that deeper there is nothing.
+    """
+    kind = type(value)
+    if isinstance(value, Sequence):
+        if depth > 0 and not all(issubclass(entry, _PLAIN) for entry in set(map(type, value))):
+            for k, entry in enumerate(value):
+                _refuse_sparse_and_masked(entry, f"{name}[{k}]")
+                _look_inside(entry, f"{name}[{k}]", depth - 1)
+    elif hasattr(kind, "dtypes") and hasattr(kind, "columns"):
+        of_each_type = dict(zip(map(str, value.dtypes), value.columns, strict=True))
+        for column in of_each_type.values() if len(of_each_type) > 1 else ():
+            if np.ndim(value[column]) == 1:
+                numeric_array(value[column], f"{name}[{column!r}]")
+    elif getattr(getattr(value, "dtype", None), "fields", None):
+        raise TypeError(f"{name} must hold real numbers, got records: {short(value.dtype)}")
 
 
 def _in_place_of_numbers(value: Any, array: np.ndarray, name: str, advice_for_text: str) -> str:
@@ -376,21 +460,24 @@ def _in_place_of_numbers(value: Any, array: np.ndarray, name: str, advice_for_te
     if array.dtype.kind not in "OUS":
         return came
     if array.ndim == 0:
-        return _describe(value)
+        return describe(value)
     for place, entry in enumerate(array.flat):
         if not _reads_as_number(entry):
             where = np.unravel_index(place, array.shape)
             index = ", ".join(str(i) for i in where)
-            column = f" in column {value.columns[where[1]]!r}" if hasattr(value, "columns") else ""
-            plain = entry.item() if isinstance(entry, np.generic) else entry
+            named = len(where) > 1 and hasattr(type(value), "columns")
+            column = f" in column {value.columns[where[1]]!r}" if named else ""
+            plain = entry.item() if isinstance(entry, np.character) else entry
             advice = f" (text; {advice_for_text})" if isinstance(plain, str | bytes) else ""
-            return f"{name}[{index}] = {reprlib.repr(plain)}{column}, {came}{advice}"
+            return f"{name}[{index}] = {short(plain)}{column}, {came}{advice}"
     return f"{came} (convert with .astype(float))"
 
 
 def _reads_as_number(entry: Any) -> bool:
     """Whether ``astype(float)`` can convert it: a text of digits is one."""
     if not isinstance(entry, numbers.Number | np.bool_ | str | bytes):
+        return False
+    if isinstance(entry, np.timedelta64):
         return False
     try:
         float(entry)  # type: ignore[arg-type]  # complex numbers raise
@@ -401,11 +488,11 @@ def _reads_as_number(entry: Any) -> bool:
 
 def _from_pandas(value: Any, array: np.ndarray) -> np.ndarray:
     """A frame or series of numbers that pandas gives as objects: nullable or mixed types."""
-    if any(isinstance(entry, str | bytes | date | timedelta) for entry in array.flat):
+    if any(isinstance(entry, _NOT_TO_BE_CONVERTED) for entry in array.flat):
         return array
     try:
         converted: np.ndarray = value.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # of entries that are no numbers, or not pandas's method
         return array
     return converted
 
@@ -466,8 +553,12 @@ def _one_hot(
     return rows
 
 
-def _describe(value: object) -> str:
-    return f"{type(value).__name__}: {reprlib.repr(value)}"
+def too_large(names: str) -> ValueError:
+    """The error for numbers so large that what is computed from them is not a number (NaN)."""
+    return ValueError(
+        f"{names} must be smaller: sums of numbers so large overflow in this network to what is "
+        f"not a number (NaN). Scale {names}, for example to mean 0 and standard deviation 1"
+    )
 
 
 def finite_parameters(parameters: np.ndarray) -> None:

@@ -55,7 +55,8 @@ def warmup(
     >>> seconds = fastnn.warmup(net, batch_sizes=[32], optimizer="adam")
     """
     started = time.perf_counter()
-    sizes = [validation.integer(size, "batch_sizes", 1) for size in batch_sizes]
+    entries = validation.listed(batch_sizes, "batch_sizes", "whole numbers")
+    sizes = [validation.integer(size, "batch_sizes", 1) for size in entries]
     for network in networks:
         if not isinstance(network, Network):
             raise TypeError(f"warmup takes networks, got {type(network).__name__}")

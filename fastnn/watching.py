@@ -8,7 +8,7 @@ import numpy as np
 
 from fastnn.history import History
 from fastnn.metrics import NAMES as METRICS
-from fastnn.names import find
+from fastnn.names import describe, find
 from fastnn.schedules import ReduceOnPlateau, Schedule
 from fastnn.stopping import EarlyStopping, StopRule
 
@@ -45,7 +45,8 @@ def check_monitors(
     if early_stopping is not None:
         if not isinstance(early_stopping, EarlyStopping):
             raise TypeError(
-                f"early_stopping must be a fastnn.EarlyStopping or None, got {early_stopping!r}"
+                f"early_stopping must be a fastnn.EarlyStopping or None, "
+                f"got {describe(early_stopping)}"
             )
         resolve(early_stopping.monitor, names, "early_stopping")
     if isinstance(rate, ReduceOnPlateau):

@@ -274,7 +274,7 @@ def test_a_checkpoint_of_a_real_fit_can_be_gone_on_from(engine, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "kind", "message"),
     [
-        ({"path": 3}, TypeError, r"path must be a string or a path, got 3"),
+        ({"path": 3}, TypeError, r"path must be a string or a path, got int: 3"),
         ({"monitor": 3}, TypeError, r"monitor must be a string"),
         ({"mode": "up"}, ValueError, r"mode='up' is not known"),
         ({"every": 0}, ValueError, r"every must be at least 1, got 0"),
@@ -298,7 +298,7 @@ def test_the_epoch_in_the_path_is_not_a_metric_of_that_name():
     assert net.paths == ["net-3"]
 
 
-@pytest.mark.parametrize("path", ["net-{val_loss:.3f}", "net-{}", "net-{epoch", "net-{epoch:z}"])
+@pytest.mark.parametrize("path", ["net-{val_loss:.3f}", "net-{epoch:{loss}}"])
 def test_a_path_that_cannot_be_filled_in_is_named(path):
     message = f"path='{path}' cannot be filled in with epoch, loss:"
     with pytest.raises(ValueError, match=re.escape(message)):

@@ -174,10 +174,16 @@ class _FastPerceptron(BaseEstimator):
         Also if ``coefs_`` do not fit: then scikit-learn's error.
         """
         if scikit_learns_name(self.activation) in _SCIKIT_LEARNS_ACTIVATIONS:
-            return self._as_scikit_learns()._forward_pass_fast(X, check_input=False)
-        model = self._current_model()
-        sizes, dtype = model.architecture.sizes, model.architecture.dtype
-        return model.outputs(validation.features(_dense(X), sizes[0], dtype))
+            with np.errstate(over="ignore", invalid="ignore"):
+                outputs = self._as_scikit_learns()._forward_pass_fast(X, check_input=False)
+        else:
+            model = self._current_model()
+            sizes, dtype = model.architecture.sizes, model.architecture.dtype
+            outputs = model.outputs(validation.features(_dense(X), sizes[0], dtype))
+        values = X.data if hasattr(X, "toarray") else X
+        if outputs is None or (np.isnan(outputs).any() and np.isfinite(values).all()):
+            raise validation.too_large("X")
+        return outputs
 
     def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> Any:
         """Draw a layer's start weights, overriding scikit-learn's method.

@@ -240,13 +240,13 @@ class _Predictor:
         if len(X) < self._few:
             if not X.flags.writeable:
                 X = _as_writable(X)
-            finite = self._few_kernel(self._few_layers, parameters, X, values, workspace)
+            well = self._few_kernel(self._few_layers, parameters, X, values, workspace)
         else:
             X = X.view()
             X.flags.writeable = False  # as it is in training
-            finite = self._kernel(self._layers, parameters, X, values, workspace)
+            well = self._kernel(self._layers, parameters, X, values, workspace)
         self._workspaces.append(workspace)
-        return values if finite else None
+        return values if well else None
 
 
 def _as_writable(X: np.ndarray) -> np.ndarray:
@@ -267,12 +267,11 @@ def predictor(architecture: Architecture) -> _Predictor:
 
 def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
-) -> list[np.ndarray]:
+) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
     sizes = architecture.sizes[1:]
     values = _Predictor(architecture, sum(sizes))(parameters, X)
-    assert values is not None  # X has been validated
-    return np.split(values, np.cumsum(sizes)[:-1], axis=1)
+    return None if values is None else np.split(values, np.cumsum(sizes)[:-1], axis=1)
 
 
 def evaluator(architecture: Architecture, data: Samples) -> Evaluator:

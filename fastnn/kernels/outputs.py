@@ -51,6 +51,14 @@ def _all_finite(values):
     return finite
 
 
+@inner
+def _all_numbers(values):
+    numbers = True
+    for k in range(len(values)):
+        numbers &= not np.isnan(values[k])
+    return numbers
+
+
 @functools.cache
 def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
     """Make the forward pass for one hidden layer and few inputs and outputs.
@@ -94,8 +102,8 @@ def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
 def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
     """Make the kernel that fills *values*, (n, m): the last m units of the network.
 
-    It returns False, having stopped, if it meets an input that is not finite. *by_unit* chooses
-    `_make_forward_by_unit`, which leaves nothing of the hidden layer.
+    It returns False, having stopped, if it meets an input that is not finite or a value that is not
+    a number. *by_unit* chooses `_make_forward_by_unit`, which leaves nothing of the hidden layer.
     """
     forward = _make_forward_by_unit(hidden, bias) if by_unit else make_forward(hidden, bias)
     activate_outputs = _make_activate_outputs(output)
@@ -122,6 +130,8 @@ def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
                 if column < 0:
                     break
                 at = places.units + (layers[l, UNITS] - n_in) * BLOCK
+                if not _all_numbers(workspace[at : at + layers[l, N_OUT] * n]):
+                    return False
                 for s in range(n):
                     for j in range(layers[l, N_OUT]):
                         values[position + s, column + j] = workspace[at + j * n + s]
@@ -162,6 +172,8 @@ def make_outputs_by_row(hidden: Codes, output: int, bias: bool) -> Any:
                 activate_output(output, workspace, at, n_out)
             for j in range(n_out):
                 values[row, j] = workspace[at + j]
+            if not _all_numbers(workspace[at : at + n_out]):
+                return False
         return True
 
     return outputs_by_row

@@ -32,7 +32,7 @@ Options = namedtuple(
 def options_of(architecture: Architecture, plan: Plan) -> Options:
     """The options for kernels."""
     optimizer = plan.optimizer
-    settings = np.array([*optimizer.settings, 0.0], np.float64)
+    settings = np.array([*optimizer.settings_in(architecture.dtype), 0.0], np.float64)
     return Options(
         batch_size=plan.batch_size,
         settings=settings,
@@ -100,10 +100,11 @@ def _add_penalty(layers, p, g, l1, l2, times):
 def _scale_and_limit(g, scale, clip_value, clip_norm):
     """Scale the gradient, then limit its entries, then its norm; a limit of 0 is none."""
     factor, limit = g.dtype.type(scale), g.dtype.type(clip_value)
+    limited = clip_value > 0.0  # where limit may have become 0
     square = 0.0
     for k in range(len(g)):
         g_k = g[k] * factor
-        if limit > 0:
+        if limited:
             g_k = min(max(g_k, -limit), limit)
         g[k] = g_k
         square += np.float64(g_k) * g_k

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastnn import validation
-from fastnn.names import find
+from fastnn.names import find, short
 from fastnn.network import Network
 from fastnn.profiling.comparing import Comparison
 from fastnn.profiling.networks import NetworkAnalysis, NetworkProfile
@@ -107,7 +107,7 @@ def _choices(names: Any, table: Any, argument: str) -> list[str]:
     if isinstance(names, str):
         names = [names]
     if not isinstance(names, Sequence):
-        raise TypeError(f"{argument} must be a name or a list of names, got {names!r}")
+        raise TypeError(f"{argument} must be a name or a list of names, got {short(names)}")
     if not names:
         raise ValueError(f"{argument} must name at least one, got none")
     chosen = {find(name, {known: known for known in table}, argument) for name in names}
@@ -121,7 +121,7 @@ def _sizes(sizes: Any) -> list[int] | None:
     if isinstance(sizes, int):
         sizes = [sizes]
     if isinstance(sizes, str) or not isinstance(sizes, Sequence):
-        raise TypeError(f"sizes must be a list of whole numbers, got {sizes!r}")
+        raise TypeError(f"sizes must be a list of whole numbers, got {short(sizes)}")
     if not sizes:
         raise ValueError("sizes must name at least one, got none")
     return sorted({validation.integer(size, f"sizes[{k}]", 1) for k, size in enumerate(sizes)})

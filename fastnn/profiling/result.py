@@ -14,6 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fastnn import validation
 from fastnn.profiling.machine import Ceilings, Nearness, facts_as_text
 from fastnn.profiling.measuring import Timing, duration, geometric_crossings, times
 from fastnn.profiling.operations import OPERATIONS
@@ -121,7 +122,7 @@ class Result:
 
     def save(self, path: str | Path) -> None:
         """Write `to_json` into a file."""
-        Path(path).write_text(self.to_json() + "\n", encoding="utf-8")
+        Path(validation.path(path, "path")).write_text(self.to_json() + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,7 @@ class _Trainer:
         self._architecture = architecture
         self._samples = samples
         self._plan = plan
+        self._settings = list(plan.optimizer.settings_in(architecture.dtype))
         self._drops = plans.has_dropout(architecture)
         self._directly = plan.batch_size == 1 and plans.is_plain(architecture, plan)
 
@@ -223,7 +224,7 @@ class _Trainer:
             updates.clip_value(g, optimizer.clip_value)
         if optimizer.clip_norm is not None:
             updates.clip_norm(g, optimizer.clip_norm)
-        updates.RULES[optimizer.rule](p, g, moments, rate, update + 1, list(optimizer.settings))
+        updates.RULES[optimizer.rule](p, g, moments, rate, update + 1, self._settings)
         if architecture.max_norm > 0.0:
             updates.limit_norms(p, architecture)
         model.set_flat(p)
@@ -248,8 +249,8 @@ def predictor(architecture: Architecture) -> Predictor:
     """See `fastnn.engines.Engine`."""
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        finite = np.isfinite(X).all()
-        return layer_outputs(architecture, parameters, X)[-1] if finite else None
+        outputs = layer_outputs(architecture, parameters, X) if np.isfinite(X).all() else None
+        return outputs[-1] if outputs is not None else None
 
     return predict
 
@@ -257,16 +258,17 @@ def predictor(architecture: Architecture) -> Predictor:
 @_overflow
 def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
-) -> list[np.ndarray]:
+) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
     model = Model(architecture, parameters)
     per_sample = [model.forward(x)[2] for x in X.tolist()]
-    return [
+    layers = [
         np.array([outputs[k] for outputs in per_sample], dtype=architecture.dtype).reshape(
             len(X), layer.n_out
         )
         for k, layer in enumerate(architecture.layers)
     ]
+    return None if any(np.isnan(outputs).any() for outputs in layers) else layers
 
 
 def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:

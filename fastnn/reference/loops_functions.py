@@ -84,7 +84,7 @@ ACTIVATIONS = {
         lambda z: [tanh(z_j) for z_j in z], lambda z, a: [1.0 - a_j * a_j for a_j in a]
     ),
     "relu": Function(
-        lambda z: [z_j if z_j > 0.0 else 0.0 for z_j in z],
+        lambda z: [0.0 if z_j <= 0.0 else z_j for z_j in z],
         lambda z, a: [1.0 if z_j > 0.0 else 0.0 for z_j in z],
     ),
     "leaky_relu": _each(
@@ -179,7 +179,7 @@ def poisson(z: Vector, a: Vector, y: Vector) -> float:
 
 def hinge(z: Vector, a: Vector, y: Vector) -> float:
     """(1/m) Σ max(0, 1 - y a), y = ±1."""
-    return sum(max(0.0, 1.0 - y_j * a_j) for a_j, y_j in zip(a, y, strict=True)) / len(a)
+    return sum(max(1.0 - y_j * a_j, 0.0) for a_j, y_j in zip(a, y, strict=True)) / len(a)
 
 
 def hinge_gradient(a: Vector, y: Vector) -> Vector:

@@ -112,6 +112,7 @@ class _Trainer:
         self._gradient = Model(
             architecture, np.empty(architecture.n_parameters, architecture.dtype)
         )
+        self._settings = plan.optimizer.settings_in(architecture.dtype)
         self._drops = plans.has_dropout(architecture)
         self._penalises = plans.has_penalty(architecture)
         self._is_plain = plans.is_plain(architecture, plan)
@@ -167,7 +168,7 @@ class _Trainer:
         if optimizer.clip_norm is not None:
             updates.clip_norm(g, optimizer.clip_norm)
         t = int(state.updates[0]) + 1
-        updates.RULES[optimizer.rule](p, g, state.moments, rate, t, optimizer.settings)
+        updates.RULES[optimizer.rule](p, g, state.moments, rate, t, self._settings)
         if architecture.max_norm > 0.0:
             updates.limit_norms(model.weights, architecture.max_norm)
         return factors.penalty * penalty
@@ -189,8 +190,8 @@ def predictor(architecture: Architecture) -> Predictor:
 
     @_overflow
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        finite = np.isfinite(X).all()
-        return layer_outputs(architecture, parameters, X)[-1] if finite else None
+        outputs = layer_outputs(architecture, parameters, X) if np.isfinite(X).all() else None
+        return outputs[-1] if outputs is not None else None
 
     return predict
 
@@ -198,9 +199,10 @@ def predictor(architecture: Architecture) -> Predictor:
 @_overflow
 def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
-) -> list[np.ndarray]:
+) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
-    return Model(architecture, parameters).forward(X)[2]
+    layers = Model(architecture, parameters).forward(X)[2]
+    return None if any(np.isnan(outputs).any() for outputs in layers) else layers
 
 
 def _blocks(samples: Samples) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
