@@ -414,6 +414,7 @@ def numeric_array(
     except MemoryError:
         raise
     except Exception as error:  # an object's own conversion may raise anything
+        _look_inside(value, name, 0)  # for a frame's column to name
         raise ValueError(f"{name} is not a regular array of numbers: {error}") from None
     if array.dtype == object and hasattr(type(value), "to_numpy"):
         array = _from_pandas(value, array)

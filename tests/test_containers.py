@@ -1,0 +1,254 @@
+"""What lists, arrays of objects and data frames may hide from NumPy: masks, dates, matrices."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+
+import fastnn
+from fastnn import validation
+
+DAY = datetime.date(2020, 1, 1)
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
+WHOLE = np.ma.array([1.0, 2.0], mask=[False, False])
+SPARSE = scipy.sparse.csr_matrix(np.eye(2))
+LATER = {
+    "date": DAY,
+    "datetime": datetime.datetime(2020, 1, 1),
+    "timedelta": datetime.timedelta(1),
+    "time": datetime.time(1),
+    "datetime64": np.datetime64("2020-01-01"),
+    "timedelta64": np.timedelta64(1, "s"),
+    "timedelta64 without a unit": np.timedelta64(1),
+    "Timestamp": pd.Timestamp("2020-01-01"),
+    "Timedelta": pd.Timedelta(1),
+    "Period": pd.Period("2020"),
+    "NaT": pd.NaT,
+}
+
+
+def objects(*entries):
+    array = np.empty(len(entries), object)
+    array[:] = entries
+    return array
+
+
+class Frame:
+    """A frame as polars has them: of columns of several types it makes one array of numbers."""
+
+    def __init__(self, **columns):
+        self._columns = {name: np.asarray(column) for name, column in columns.items()}
+
+    @property
+    def columns(self):
+        return list(self._columns)
+
+    @property
+    def dtypes(self):
+        return [column.dtype for column in self._columns.values()]
+
+    def __getitem__(self, name):
+        return self._columns[name]
+
+    def __array__(self, dtype=None, copy=None):
+        columns = self._columns.values()
+        return np.array([[0.0 if entry == DAY else entry.astype(float) for entry in column]
+                         for column in columns]).T  # fmt: skip
+
+
+class Records:
+    """A series of records."""
+
+    dtype = np.dtype([("a", float), ("b", float)])
+
+    def __array__(self, dtype=None, copy=None):
+        return np.ones((2, 2))
+
+
+CONTAINERS = {
+    "list": lambda entry: [entry, entry],
+    "tuple": lambda entry: (entry, entry),
+    "deque": lambda entry: collections.deque([entry, entry]),
+    "nested list": lambda entry: [[entry], [entry]],
+    "array of objects": lambda entry: objects(entry, entry),
+    "list of arrays of objects": lambda entry: [objects(entry, entry)],
+    "with numbers before": lambda entry: [1.0, entry],
+    "with numbers after": lambda entry: [[entry, 1], [2, 3]],
+}
+
+
+@pytest.mark.parametrize("what", LATER)
+@pytest.mark.parametrize("container", [*CONTAINERS, "Series", "Series of objects"])
+def test_dates_and_times_are_no_numbers(container, what):
+    if container == "Series":
+        value = pd.Series([LATER[what]] * 2)
+    elif container == "Series of objects":
+        value = pd.Series([1, LATER[what]], dtype=object)
+    else:
+        value = CONTAINERS[container](LATER[what])
+    with pytest.raises(TypeError, match=r"^X must hold real numbers, got "):
+        validation.numeric_array(value, "X")
+
+
+@pytest.mark.parametrize("what", LATER)
+def test_frames_of_numbers_and_dates_are_no_numbers(what):
+    frame = pd.DataFrame({"a": [1.0, 2.0], "when": [LATER[what]] * 2})
+    for value in (frame, [frame, frame], frame.convert_dtypes()):
+        with pytest.raises(TypeError, match=r"^X must hold real numbers, got .*"):
+            validation.numeric_array(value, "X")
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ([MASKED, MASKED], r"X\[0\]"),
+        ([WHOLE, MASKED], r"X\[1\]"),
+        (([1.0, 2.0], MASKED), r"X\[1\]"),
+        (collections.deque([MASKED]), r"X\[0\]"),
+        ([[WHOLE], [MASKED]], r"X\[1\]\[0\]"),
+        ([MASKED[:1], [1.0]], None),
+        ([1.0, np.ma.masked], r"X\[1\]"),
+        ([[1.0, np.ma.masked]], r"X\[0\]\[1\]"),
+        (MASKED, "X"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Warning. converting a masked element to nan")
+def test_masked_entries_are_found_in_lists(value, named):
+    if named is None:
+        np.testing.assert_array_equal(validation.numeric_array(value, "X"), [[1.0], [1.0]])
+        return
+    with pytest.raises(ValueError, match=rf"^{named} has masked values: fill or drop them first$"):
+        validation.numeric_array(value, "X")
+
+
+def test_arrays_of_masked_arrays_are_refused():
+    with pytest.raises(TypeError, match=r"^X must hold real numbers, got X\[0\] = masked_array"):
+        validation.numeric_array(objects(MASKED, MASKED), "X")
+
+
+def test_a_mask_that_masks_nothing_does_no_harm():
+    for value in (WHOLE, [WHOLE, WHOLE], [[1.0, 2.0], WHOLE]):
+        np.testing.assert_array_equal(np.ravel(validation.numeric_array(value, "X"))[:2], [1, 2])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Frame(a=[1.0], when=[np.datetime64(DAY)]), Frame(a=[1], when=[np.timedelta64(1, "s")]),
+     Frame(a=[1.0], when=objects(DAY))],
+    ids=["datetime64", "timedelta64", "date"],
+)  # fmt: skip
+def test_a_column_of_dates_among_numbers_is_named(value):
+    value.__class__ = type("AnyFrame", (Frame,), {})
+    message = r"^X\['when'\] must hold real numbers, got "
+    with pytest.raises(TypeError, match=message):
+        validation.numeric_array(value, "X")
+    with pytest.raises(TypeError, match=message.replace("X", r"X\[1\]")):
+        validation.numeric_array([[[1.0, 2.0]], value], "X")
+
+
+def test_a_frame_of_several_types_of_numbers_is_taken():
+    frame = Frame(a=[1.0, 2.0], b=[True, False], c=np.array([3, 4], np.int8))
+    np.testing.assert_array_equal(validation.numeric_array(frame, "X"), [[1, 1, 3], [2, 0, 4]])
+
+
+def test_records_are_no_rows_of_numbers():
+    with pytest.raises(TypeError, match=r"^X must hold real numbers, got records"):
+        validation.numeric_array(Records(), "X")
+
+
+#: Names of methods and attributes that something is recognised by: here of columns.
+@pytest.mark.parametrize(
+    "name",
+    ["toarray", "todense", "to_numpy", "mask", "columns", "dtype", "dtypes", "fields", "shape",
+     "values", "data", "format", "__array__", "flags", "T", "ndim"],
+)  # fmt: skip
+def test_the_name_of_a_column_says_nothing(name):
+    numbers = pd.DataFrame({name: [1.0, 2.0], "b": [3, 4]})
+    nullable = pd.DataFrame({name: pd.array([1, 2], dtype="Int64"), "b": [3.0, 4.0]})
+    for frame in (numbers, nullable):
+        np.testing.assert_array_equal(validation.numeric_array(frame, "X"), [[1, 3], [2, 4]])
+        np.testing.assert_array_equal(validation.numeric_array(frame[name], "X"), [1, 2])
+    series = pd.Series([1, 2], index=[name, "b"])
+    np.testing.assert_array_equal(validation.numeric_array(series, "X"), [1, 2])
+    record = np.rec.array([(1.0, 2.0)], names=[name.strip("_"), "b"])
+    with pytest.raises(TypeError, match=r"^X must hold real numbers, got dtype"):
+        validation.numeric_array(record, "X")
+
+
+@pytest.mark.parametrize(
+    "kind", ["csr_matrix", "coo_matrix", "dia_matrix", "lil_array", "csc_array", "dok_array"]
+)
+def test_every_sparse_format_is_recognised(kind):
+    matrix = getattr(scipy.sparse, kind)(np.eye(2))
+    with pytest.raises(TypeError, match=r"^X is a sparse matrix, .* pass X\.toarray\(\)$"):
+        validation.numeric_array(matrix, "X")
+    with pytest.raises((TypeError, ValueError), match=r"^X"):
+        validation.numeric_array([matrix, matrix], "X")
+
+
+def test_a_list_that_contains_itself_is_refused():
+    endless: list = []
+    endless.append(endless)
+    with pytest.raises((TypeError, ValueError), match=r"^X "):
+        validation.numeric_array(endless, "X")
+
+
+DOORS = {
+    "X": lambda net, hiding: net.predict(hiding),
+    "y": lambda net, hiding: net.fit([1.0, 2.0], hiding),
+    "sample_weight": lambda net, hiding: net.fit([1.0, 2.0], [1.0, 2.0], sample_weight=hiding),
+    "vector": lambda net, hiding: net.set_parameters(hiding),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_doors_look_inside(door):
+    net = fastnn.Network([1, 1], seed=0, engine="numpy")
+    with pytest.raises(ValueError, match=rf"^{door}\[1\] has masked values"):
+        DOORS[door](net, [WHOLE[:1], MASKED[1:]])
+
+
+POLARS_TYPES = {
+    "Date": DAY,
+    "Datetime": datetime.datetime(2020, 1, 1),
+    "Duration": datetime.timedelta(1),
+    "Time": datetime.time(1),
+    "String": "a",
+}
+
+
+@pytest.mark.parametrize("kind", POLARS_TYPES)
+def test_polars_dates_and_texts_are_no_numbers(kind):
+    polars = pytest.importorskip("polars")
+    column = polars.Series("when", [POLARS_TYPES[kind]] * 2)
+    assert str(column.dtype).startswith(kind)
+    values = [
+        column,
+        [column, column],
+        polars.DataFrame({"when": column}),
+        polars.DataFrame({"a": [1.0, 2.0], "when": column}),
+        [polars.DataFrame({"a": [1, 2], "when": column})],
+        polars.DataFrame({"a": [1, None], "when": column}),
+    ]
+    for value in values:
+        with pytest.raises(TypeError, match=r"^X.* must hold real numbers, got "):
+            validation.numeric_array(value, "X")
+    records = polars.Series([{"a": 1.0, "when": POLARS_TYPES[kind]}])
+    with pytest.raises((TypeError, ValueError), match=r"^X "):
+        validation.numeric_array(records, "X")
+
+
+def test_polars_numbers_are_taken_and_nulls_named():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"a": [1.0, 2.0], "b": [True, False], "c": [3, 4]})
+    np.testing.assert_array_equal(validation.numeric_array(frame, "X"), [[1, 1, 3], [2, 0, 4]])
+    net = fastnn.Network([1, 1], seed=0, engine="numpy")
+    for column in (polars.Series([1, None]), polars.Series([1.0, None])):
+        for value in (column, polars.DataFrame({"a": column})):
+            with pytest.raises(ValueError, match=r"^X must be finite, got X\[1, 0\] = nan$"):
+                net.predict(value)
