@@ -13,7 +13,7 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.metrics import MODES, sign
-from fastnn.names import find, short
+from fastnn.names import describe, find, short
 from fastnn.schedules import Schedule
 from fastnn.stopping import EarlyStopping
 from fastnn.watching import resolve
@@ -64,7 +64,17 @@ def _bind(callback: Any, k: int, network: "Network") -> EpochEnd:
             f"callbacks[{k}].on_epoch_end must take (network, epoch, logs), "
             f"got {type(callback).__name__}.on_epoch_end{inspect.signature(callback.on_epoch_end)}"
         )
-    return lambda epoch, logs: bool(callback.on_epoch_end(network, epoch, logs))
+    return lambda epoch, logs: _ends(callback.on_epoch_end(network, epoch, logs), k)
+
+
+def _ends(answer: object, k: int) -> bool:
+    """Whether training is to end, by what the callback returned."""
+    try:
+        return bool(answer)
+    except Exception:  # an array is neither true nor false
+        raise TypeError(
+            f"callbacks[{k}].on_epoch_end must return True or nothing, got {describe(answer)}"
+        ) from None
 
 
 def _other_argument(callback: object) -> str:
@@ -150,7 +160,7 @@ def _check_template(path: str) -> None:
     if "{" not in path:
         return
     try:
-        for _, name, layout, _ in Formatter().parse(path):
+        for _, name, layout, conversion in Formatter().parse(path):
             if name is None or layout is None:
                 continue
             if not name or name.isdigit() or {".", "["} & set(name):
@@ -158,7 +168,8 @@ def _check_template(path: str) -> None:
             if any(len(digits) > 3 for digits in re.findall("[0-9]+", layout)):
                 raise ValueError(f"{layout!r} makes it too long")
             if "{" not in layout:
-                format(1 if name == "epoch" else 1.0, layout)
+                value = Formatter().convert_field(1 if name == "epoch" else 1.0, conversion)
+                format(value, layout)
     except ValueError as error:
         raise ValueError(
             f"path={path!r} cannot be filled in as 'net-{{epoch:04d}}-{{loss:.3f}}' can: {error}"

@@ -15,7 +15,7 @@ from fastnn.architecture import Architecture
 from fastnn.engines import Engine, Piece, Plan, Samples, State
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
-from fastnn.names import short
+from fastnn.names import describe, short
 from fastnn.progress import TrainingBar
 from fastnn.schedules import Schedule, rates_of_piece
 from fastnn.training import Job, train
@@ -56,7 +56,7 @@ def passes(chunks: Any, epochs: int) -> Iterator[Chunk]:
 def _passes(chunks: Any, epochs: int) -> Iterator[Chunk]:
     for epoch in range(epochs):
         empty = True
-        for chunk in _iterable(chunks):
+        for chunk in _begin(chunks):
             if not isinstance(chunk, tuple | list) or len(chunk) not in (2, 3):
                 raise TypeError(
                     "each of the chunks must be (X, y) or (X, y, sample_weight), "
@@ -69,15 +69,17 @@ def _passes(chunks: Any, epochs: int) -> Iterator[Chunk]:
             raise ValueError(f"chunks were empty in pass {epoch + 1} of {epochs}")
 
 
-def _iterable(chunks: Any) -> Iterable[Any]:
-    """What to go through in a pass."""
+def _begin(chunks: Any) -> Iterator[Any]:
+    """The chunks of a pass, from the first on."""
     made = chunks() if callable(chunks) else chunks
-    if not isinstance(made, Iterable):
+    try:
+        return iter(made)
+    except TypeError as error:
+        came = f", which returned {type(made).__name__}" if callable(chunks) else ""
         raise TypeError(
-            f"chunks must be a function that returns an iterable of (X, y), got {short(chunks)}, "
-            f"which returned {type(made).__name__}"
-        )
-    return made
+            "chunks must be an iterable of (X, y), or a function that returns one, "
+            f"got {describe(chunks)}{came}"
+        ) from error
 
 
 def count(chunks: Any) -> int | None:

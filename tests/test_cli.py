@@ -222,3 +222,35 @@ def test_info_prints_a_line_for_each_fact(capsys):
     assert main(["info"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("kernel cache: ") for line in lines)
+
+
+FILE_OPTIONS = [("profile", "--json"), ("profile", "--plot"), ("demo", "--plot")]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b", ""])
+@pytest.mark.parametrize(("command", "option"), FILE_OPTIONS)
+def test_what_is_no_name_of_a_file_is_refused_by_its_option(command, option, name, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([command, option, name])
+    assert exit_.value.code == 2
+    assert f"argument {option}: it " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("profile", "--json"), ("demo", "gate", "--plot")])
+@pytest.mark.parametrize("name", ["n" * 256, "file/inside", "file"])
+def test_files_that_cannot_be_written_are_named(command, name, capsys, tmp_path):
+    (tmp_path / "file").touch()
+    path = str(tmp_path / name)
+    if name == "file" and command[0] == "profile":
+        return  # it is written over
+    message = fails_with([*command, path], capsys)
+    assert message.startswith("fastnn: cannot write ")
+    assert path in message
+
+
+@pytest.mark.parametrize("digits", ["9" * 400, "9" * 5000])
+@pytest.mark.parametrize("option", ["--sizes", "--samples", "--batch-size", "--layers"])
+def test_numbers_of_many_digits_are_refused_in_one_line(option, digits, capsys):
+    layers = () if option in ("--sizes", "--layers") else ("--layers", "2,1")
+    message = fails_with(["profile", *layers, option, digits], capsys)
+    assert len(message) < 200

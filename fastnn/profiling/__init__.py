@@ -120,7 +120,7 @@ def _sizes(sizes: Any) -> list[int] | None:
         return None
     if isinstance(sizes, int):
         sizes = [sizes]
-    if isinstance(sizes, str) or not isinstance(sizes, Sequence):
+    if isinstance(sizes, str | bytes) or not isinstance(sizes, Sequence):
         raise TypeError(f"sizes must be a list of whole numbers, got {short(sizes)}")
     if not sizes:
         raise ValueError("sizes must name at least one, got none")
