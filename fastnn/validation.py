@@ -35,8 +35,8 @@ _NO_NUMBERS = (bool, np.bool_, np.timedelta64)
 #: What pandas converts to numbers though it is none.
 _NOT_TO_BE_CONVERTED = (str, bytes, date, timedelta, np.datetime64, np.timedelta64)
 
-#: What an array is made of: types of entries among which nothing can hide.
-_PLAIN = (float, int, np.number, np.bool_)
+#: What lists are mostly made of: among entries of these types nothing can hide.
+_PLAIN = frozenset((float, int, bool, np.float64, np.float32, np.int64, np.bool_))
 
 _ADVICE_FOR_CLASS_NAMES = (
     "for class names take names, y = numpy.unique(y, return_inverse=True) or fastnn.MLPClassifier"
@@ -442,10 +442,13 @@ def _look_inside(value: Any, name: str, depth: int) -> None:
     """
     kind = type(value)
     if isinstance(value, Sequence):
-        if depth > 0 and not all(issubclass(entry, _PLAIN) for entry in set(map(type, value))):
-            for k, entry in enumerate(value):
-                _refuse_sparse_and_masked(entry, f"{name}[{k}]")
-                _look_inside(entry, f"{name}[{k}]", depth - 1)
+        if depth == 0 or _PLAIN.issuperset(map(type, value)):
+            return
+        for k, entry in enumerate(value):
+            if type(entry) is list and _PLAIN.issuperset(map(type, entry)):
+                continue  # as below, only at once
+            _refuse_sparse_and_masked(entry, f"{name}[{k}]")
+            _look_inside(entry, f"{name}[{k}]", depth - 1)
     elif hasattr(kind, "dtypes") and hasattr(kind, "columns"):
         of_each_type = dict(zip(map(str, value.dtypes), value.columns, strict=True))
         for column in of_each_type.values() if len(of_each_type) > 1 else ():
