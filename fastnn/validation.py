@@ -60,7 +60,7 @@ def _digits(number: int) -> str:
     bits = number.bit_length()
     if bits < 200:
         return str(number)
-    return f"{'-' if number < 0 else ''}10**{int(bits * math.log10(2.0))} or more"
+    return f"about {'-' if number < 0 else ''}10**{round(bits * math.log10(2.0))}"
 
 
 def real(value: object, name: str, expected: str = "a number") -> float:
