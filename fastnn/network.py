@@ -165,12 +165,13 @@ class Network:
         self._predictor: Predictor | None = None
         self._updater: Updater | None = None  # of the last `partial_fit`, which asked for:
         self._asked: tuple[Any, Any] = (None, None)
+        self._in_training = False
         #: The history of the last ``fit``, also while it runs; None before the first.
         self.history: History | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: everything but the compiled function."""
-        return {**self.__dict__, "_predictor": None, "_updater": None}
+        return {**self.__dict__, "_predictor": None, "_updater": None, "_in_training": False}
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -311,6 +312,11 @@ class Network:
         TrainingDivergedError
             If the loss or a parameter is no longer finite. The network keeps the last finite
             parameters.
+        RuntimeError
+            If the network is being trained already: in a callback of its own ``fit``, train a copy.
+
+        Whatever ends ``fit`` by an exception before the first epoch is complete, Ctrl-C while
+        something compiles among them, leaves the network as it was.
         """
         samples, held_out = self._split(
             self._samples(X, y, sample_weight=sample_weight),
@@ -334,7 +340,7 @@ class Network:
             callbacks=bind(callbacks, self),
         )
         validation.finite_parameters(self.parameters)
-        with self._undone_if_nothing_is_learned():
+        with self._training():
             if lbfgs is not None:
                 return self._minimise(job, lbfgs)
             self.history = History()
@@ -387,6 +393,8 @@ class Network:
         TrainingDivergedError
             As in `fit`, with the number of the chunk as its epoch; the network is that of
             before the chunk.
+        RuntimeError
+            As in `fit`.
         """
         epochs = validation.integer(epochs, "epochs", 1)
         rule = get_optimizer(optimizer, learning_rate)
@@ -410,7 +418,7 @@ class Network:
 
         n_chunks = count(chunks)
         total = None if n_chunks is None else epochs * n_chunks
-        with self._undone_if_nothing_is_learned():
+        with self._training():
             self.history = History()
             run = StreamRun(self._state_for(rule), self._rng, self.history, total)
             run.train(every_chunk, job_of, progress)
@@ -479,7 +487,7 @@ class Network:
         if updater is not None and updater.has_place_for(samples):
             updater.take(samples)
             return updater.update(self._state)
-        with self._undone_if_nothing_is_learned():
+        with self._training():
             updater = self._new_updater(samples, optimizer, learning_rate)
             self._updater, self._asked = updater, (optimizer, learning_rate)
             updater.take(samples)
@@ -699,16 +707,25 @@ class Network:
         return lbfgs.train(job, settings, self._state, self.history)
 
     @contextmanager
-    def _undone_if_nothing_is_learned(self) -> Iterator[None]:
-        """Go back to what was before, if an error comes before an epoch is complete.
+    def _training(self) -> Iterator[None]:
+        """Train inside: nobody else meanwhile, and all or nothing until an epoch is complete.
 
-        A history that tells of a divergence stays.
+        Whatever ends training before, Ctrl-C included, leaves the network as it was; only a history
+        that tells of a divergence stays.
         """
+        if self._in_training:
+            raise RuntimeError(
+                "this network is being trained already: fit, fit_stream and partial_fit cannot "
+                "train it from inside its own fit (in a callback, a metric or chunks) or from "
+                "another thread; train a copy.deepcopy of it, or train it afterwards"
+            )
         optimizer, state, history = self._optimizer, self._state, self.history
         before, random = state.copy(), self._rng.bit_generator.state
         try:
+            self._in_training = True
+            self._updater = None  # so that `partial_fit` comes by here
             yield
-        except Exception as error:
+        except BaseException as error:
             if self.history is None or self.history is history or self.history.epochs == 0:
                 state.restore(before)
                 self._optimizer, self._state = optimizer, state
@@ -716,6 +733,8 @@ class Network:
                 if not isinstance(error, TrainingDivergedError):
                     self.history = history
             raise
+        finally:
+            self._in_training = False
 
     def _state_for(self, optimizer: Optimizer) -> State:
         """The state to go on from: a new one if the last optimiser had another rule."""

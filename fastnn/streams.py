@@ -123,6 +123,8 @@ class StreamRun:
             raise
         except KeyboardInterrupt:  # while the next chunk was made
             history.stop_reason = "interrupted"
+            if history.epochs == 0:
+                raise
         finally:
             if history.stop_reason == "running":
                 history.stop_reason = "error"
@@ -215,17 +217,19 @@ class Updater:
         else:
             self._before.restore(state)
         piece = self._piece
-        piece.rates[:] = rates_of_piece(self.optimizer.learning_rate, state, 1, 1)
-        piece.loss_sums[0] = piece.penalty_sums[0] = 0.0
-        with np.errstate(all="ignore"):
-            self._trainer.run(state, piece)
-            finite = state.is_finite()
-        state.steps[0] += 1
-        loss = float(piece.loss_sums[0] + piece.penalty_sums[0])
-        if not (finite and isfinite(loss)):
-            updates = int(state.updates[0])
+        try:
+            piece.rates[:] = rates_of_piece(self.optimizer.learning_rate, state, 1, 1)
+            piece.loss_sums[0] = piece.penalty_sums[0] = 0.0
+            with np.errstate(all="ignore"):
+                self._trainer.run(state, piece)
+                finite = state.is_finite()
+            state.steps[0] += 1
+            loss = float(piece.loss_sums[0] + piece.penalty_sums[0])
+            if not (finite and isfinite(loss)):
+                raise self._divergence(int(state.updates[0]))
+        except BaseException:
             state.restore(self._before)
-            raise self._divergence(updates)
+            raise
         return loss * self._scale
 
     def _divergence(self, update: int) -> TrainingDivergedError:
