@@ -315,8 +315,10 @@ class Network:
         RuntimeError
             If the network is being trained already: in a callback of its own ``fit``, train a copy.
 
-        Whatever ends ``fit`` by an exception before the first epoch is complete, Ctrl-C while
-        something compiles among them, leaves the network as it was.
+        Notes
+        -----
+        Any exception before the first epoch is complete, by Ctrl-C while something compiles for
+        one, leaves the network as it was.
         """
         samples, held_out = self._split(
             self._samples(X, y, sample_weight=sample_weight),

@@ -55,22 +55,25 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
 import secrets
 import shutil
 import stat
+from collections.abc import Iterator
+from io import BufferedReader
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from fastnn import random_state, schedules, validation
+from fastnn import random_state, validation
 from fastnn._version import __version__
 from fastnn.engines import State
 from fastnn.errors import LoadError
 from fastnn.history import History
 from fastnn.optimizers import OPTIMIZERS, Optimizer
-from fastnn.schedules import Schedule
+from fastnn.schedules import SCHEDULES, Schedule
 
 if TYPE_CHECKING:
     from fastnn.network import Network
@@ -86,11 +89,9 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "I64": np.dtype("<i8"),
 }
-_SCHEDULES = {
-    name: kind
-    for name, kind in vars(schedules).items()
-    if isinstance(kind, type) and issubclass(kind, Schedule)
-}
+_TYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+#: Bytes that are copied, written or looked at in one go.
+_PART = 1 << 20
 _OPTIMIZERS = {kind.__name__: kind for kind in OPTIMIZERS.values()}
 #: What a file can make the code that builds a network raise.
 _BAD_CONTENT = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError)
@@ -115,9 +116,10 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
         os.stat(target)  # its name may be too long, which the temporary file's is not
     if os.path.isdir(target):
         raise IsADirectoryError(f"cannot save to {os.fspath(path)!r}: it is a directory")
-    content = _to_bytes(net)
+    header, arrays = _content(net)
     try:
-        _write_atomically(target, content)
+        with _replacing(target) as file:
+            _write(file, header, arrays)
     except FileNotFoundError:  # it names the temporary file
         raise FileNotFoundError(
             f"cannot save to {os.fspath(path)!r}: the directory {os.path.dirname(target)!r} does "
@@ -172,7 +174,9 @@ def load(path: str | os.PathLike[str]) -> Network:
         raise LoadError(name, str(error) or type(error).__name__) from error
 
 
-def _write_atomically(target: str, content: bytes) -> None:
+@contextlib.contextmanager
+def _replacing(target: str) -> Iterator[BinaryIO]:
+    """A new file that takes the place of *target*, if nothing is raised inside."""
     directory, name = os.path.split(target)
     temporary = os.path.join(directory, f".{name[:60]}.{secrets.token_hex(4)}.tmp")
     descriptor = os.open(
@@ -180,7 +184,7 @@ def _write_atomically(target: str, content: bytes) -> None:
     )
     try:
         with open(descriptor, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileNotFoundError):
@@ -198,9 +202,8 @@ def _write_atomically(target: str, content: bytes) -> None:
             os.close(descriptor)
 
 
-def _to_bytes(net: Network) -> bytes:
-    from safetensors.numpy import save as to_safetensors
-
+def _content(net: Network) -> tuple[bytes, list[np.ndarray]]:
+    """The header, its digest still open, and the arrays that come after it."""
     fields, tensors = _history_parts(net.history)
     tensors |= {
         f"state.{field.name}": getattr(net._state, field.name)
@@ -217,10 +220,46 @@ def _to_bytes(net: Network) -> bytes:
         "history": json.dumps(fields),
         "sha256": _NO_DIGEST,
     }
-    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    content: bytes = to_safetensors(arrays, metadata)
-    digest = hashlib.sha256(content).hexdigest()
-    return content.replace(_digest_entry(_NO_DIGEST), _digest_entry(digest), 1)
+    # The widest first, so that each begins at a multiple of its numbers' size.
+    arrays = {
+        name: np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        for name, array in sorted(tensors.items(), key=lambda item: -item[1].itemsize)
+    }
+    return _header(metadata, arrays), list(arrays.values())
+
+
+def _header(metadata: dict[str, str], arrays: Tensors) -> bytes:
+    """Where each array is, as JSON, filled up with blanks to a multiple of 8 bytes."""
+    entries: dict[str, Any] = {"__metadata__": metadata}
+    end = 0
+    for name, array in arrays.items():
+        start, end = end, end + array.nbytes
+        entries[name] = {
+            "dtype": _TYPE_NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [start, end],
+        }
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    return text + b" " * (-len(text) % 8)
+
+
+def _write(file: BinaryIO, header: bytes, arrays: list[np.ndarray]) -> None:
+    """Write all, by a few bytes at a time, and at last the digest of what was written."""
+    digest = hashlib.sha256()
+    start = len(header).to_bytes(8, "little")
+    for part in itertools.chain([start, header], *map(_parts, arrays)):
+        digest.update(part)
+        file.write(part)
+    entry = _digest_entry(digest.hexdigest())
+    file.seek(len(start) + header.index(_digest_entry(_NO_DIGEST)))
+    file.write(entry)
+
+
+def _parts(array: np.ndarray) -> Iterator[bytes]:
+    """Copies of an array's bytes: somebody may train the network while it is written."""
+    view = array.reshape(-1).view(np.uint8)
+    for start in range(0, len(view), _PART):
+        yield view[start : start + _PART].tobytes()
 
 
 def _digest_entry(digest: str) -> bytes:
@@ -259,7 +298,7 @@ def _settings(thing: Any, kinds: dict[str, Any]) -> dict[str, Any]:
     settings = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
     for name, value in settings.items():
         if isinstance(value, Schedule):
-            settings[name] = _settings(value, _SCHEDULES)
+            settings[name] = _settings(value, SCHEDULES)
     return {"kind": kind.__name__, **settings}
 
 
@@ -268,7 +307,7 @@ def _made(settings: Any, kinds: dict[str, Any], what: str) -> Any:
     if not isinstance(settings, dict) or settings.get("kind") not in kinds:
         raise ValueError(f"it names no {what} that this version of fastnn knows")
     arguments = {
-        name: _made(value, _SCHEDULES, "schedule") if isinstance(value, dict) else value
+        name: _made(value, SCHEDULES, "schedule") if isinstance(value, dict) else value
         for name, value in settings.items()
         if name != "kind"
     }
@@ -323,30 +362,43 @@ def _series(tensors: Tensors, name: str) -> list[float]:
     return numbers
 
 
-def _read(file: BinaryIO, size: int) -> tuple[dict[str, str], Tensors]:
+def _read(file: BufferedReader, size: int) -> tuple[dict[str, str], Tensors]:
     """Metadata and tensors of a file of *size* bytes, found whole."""
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if len(start) < 8 or not 2 <= length <= min(size - 8, _LONGEST_HEADER):
         raise ValueError("it is not a safetensors file, or cut short")
     header = file.read(length)
-    metadata = _metadata(header)
-    content = start + header + file.read()
-    entry = _digest_entry(metadata["sha256"])
-    if not re.fullmatch("[0-9a-f]{64}", metadata["sha256"]) or header.count(entry) != 1:
+    entries = _entries(header)
+    metadata = _metadata(entries)
+    _check_digest(file, start + header, metadata["sha256"])
+    file.seek(8 + length)
+    del entries["__metadata__"]
+    return metadata, _tensors(file, entries, size - 8 - length)
+
+
+def _check_digest(file: BinaryIO, beginning: bytes, said: str) -> None:
+    """Refuse a file whose bytes, the *beginning* of which have been read, are not those saved."""
+    entry = _digest_entry(said)
+    if not re.fullmatch("[0-9a-f]{64}", said) or beginning.count(entry) != 1:
         raise ValueError("its SHA-256 is not there or not unique")
-    without = content.replace(entry, _digest_entry(_NO_DIGEST), 1)
-    if hashlib.sha256(without).hexdigest() != metadata["sha256"]:
+    digest = hashlib.sha256(beginning.replace(entry, _digest_entry(_NO_DIGEST)))
+    while part := file.read(_PART):
+        digest.update(part)
+    if digest.hexdigest() != said:
         raise ValueError("its content does not match its SHA-256: it is damaged or cut short")
-    return metadata, _tensors(content)
 
 
-def _metadata(header: bytes) -> dict[str, str]:
+def _entries(header: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(header)
     except ValueError:
         raise ValueError("its header is damaged, or it is not a safetensors file") from None
-    metadata = parsed.get("__metadata__") if isinstance(parsed, dict) else None
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _metadata(entries: dict[str, Any]) -> dict[str, str]:
+    metadata = entries.get("__metadata__")
     if not isinstance(metadata, dict) or metadata.get("format") != "fastnn":
         raise ValueError("it is a safetensors file, but not of fastnn")
     version = metadata.get("format_version")
@@ -362,21 +414,40 @@ def _metadata(header: bytes) -> dict[str, str]:
     return metadata
 
 
-def _tensors(content: bytes) -> Tensors:
-    from safetensors import SafetensorError, deserialize
-
-    try:
-        found = deserialize(content)  # type: ignore[no-untyped-call]
-    except SafetensorError as error:
-        raise ValueError(f"its header does not fit its content ({error})") from error
-    tensors = {}
-    for name, tensor in found:
-        dtype = _DTYPES.get(tensor["dtype"])
-        if dtype is None:
-            raise ValueError(f"its tensor {name!r} is of the unexpected type {tensor['dtype']}")
-        view = np.ndarray(tensor["shape"], dtype, buffer=tensor["data"])
-        tensors[name] = view.astype(dtype.newbyteorder("="), copy=True)
+def _tensors(file: BufferedReader, entries: dict[str, Any], size: int) -> Tensors:
+    """The tensors that *entries* describe, of which *file* holds *size* bytes from here on."""
+    places = {name: _place(name, entry) for name, entry in entries.items()}
+    tensors: Tensors = {}
+    position = 0
+    for name, (dtype, shape, start, end) in sorted(places.items(), key=lambda item: item[1][2:]):
+        # Sizes are compared before memory is asked for.
+        if start != position or end > size or math.prod(shape) * dtype.itemsize != end - start:
+            raise ValueError(f"its header does not fit its content: tensor {name!r}")
+        array = np.empty(shape, dtype)
+        if file.readinto(array.reshape(-1).view(np.uint8).data) != end - start:
+            raise ValueError("it was cut short while it was read")
+        tensors[name] = array.astype(dtype.newbyteorder("="), copy=False)
+        position = end
+    if position != size:
+        raise ValueError(f"it holds {size - position} bytes that its header does not speak of")
     return tensors
+
+
+def _place(name: str, entry: Any) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
+    """dtype, shape, start and end of a tensor, as its entry in the header says."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"its header does not describe the tensor {name!r}")
+    dtype = _DTYPES.get(str(entry["dtype"]))
+    if dtype is None:
+        raise ValueError(f"its tensor {name!r} is of the unexpected type {entry['dtype']}")
+    shape, offsets = entry["shape"], entry["data_offsets"]
+    if not (_are_sizes(shape) and _are_sizes(offsets) and len(offsets) == 2):
+        raise ValueError(f"its header does not say where the tensor {name!r} is")
+    return dtype, tuple(shape), *offsets
+
+
+def _are_sizes(numbers: Any) -> bool:
+    return isinstance(numbers, list) and all(type(n) is int and n >= 0 for n in numbers)
 
 
 def _network(metadata: dict[str, str], tensors: Tensors) -> Network:

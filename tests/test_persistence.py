@@ -198,6 +198,73 @@ def test_the_file_is_safetensors_with_the_documented_content(path):
     assert parameters.tobytes() == net.parameters.tobytes()
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_safetensors_reads_the_same_arrays(path, dtype, optimizer):
+    from safetensors.numpy import load_file
+
+    net = network(dtype=dtype)
+    net.fit(X, Y, epochs=3, optimizer=OPTIMIZERS[optimizer], metrics=[mean_of_ŷ])
+    net.save(path)
+    arrays = load_file(path)
+    for name in ("parameters", "moments", "updates", "steps", "plateau"):
+        expected = getattr(net._state, name)
+        found = arrays[f"state.{name}"]
+        assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+        assert found.tobytes() == expected.tobytes()
+    assert arrays["history.metrics.mean_of_ŷ"].tolist() == net.history.metrics["mean_of_ŷ"]
+
+
+def mean_of_ŷ(targets, outputs):
+    return float(outputs.mean())
+
+
+LITTLE_MEMORY = """
+import resource, sys
+import numpy as np
+import fastnn
+size, most, door, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+if door == "save":
+    net = fastnn.Network([size, size], initializer="zeros", engine="numpy")
+else:
+    small = fastnn.Network([2, 1], initializer="zeros", engine="numpy")
+    small.save(path + ".small")
+    fastnn.load(path + ".small")  # imports what it needs
+pages = int(open("/proc/self/statm", encoding="ascii").read().split()[0])
+limit = pages * resource.getpagesize() + most
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    net.save(path) if door == "save" else fastnn.load(path)
+except fastnn.LoadError as error:
+    print(error)
+else:
+    print("done")
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
+@pytest.mark.parametrize(
+    ("door", "room", "answer"),
+    [
+        ("save", 0.2, "done"),
+        ("load", 3.5, "done"),  # the network's own start parameters are made too
+        ("load", 0.2, "cannot load a network from '{path}': Unable to allocate"),
+    ],
+)
+def test_little_memory_ends_no_process(path, door, room, answer):
+    """In *room* times what the parameters take."""
+    size = 4000
+    if door == "load":
+        fastnn.Network([size, size], initializer="zeros", engine="numpy").save(path)
+    most = int(room * 8 * size * size)
+    command = [sys.executable, "-c", LITTLE_MEMORY, str(size), str(most), door, os.fspath(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(answer.format(path=path))
+    if door == "save":
+        assert fastnn.load(path).layer_sizes == (size, size)
+
+
 def test_the_digest_is_as_documented(path):
     import hashlib
 
@@ -430,6 +497,7 @@ def test_files_made_to_mislead_give_a_clear_error(path, forgery):
 
 
 def test_a_signed_copy_loads(path):
+    """Written by the safetensors library, as older files were."""
     net = trained()
     net.save(path)
     path.write_bytes(signed(path.read_bytes()))
