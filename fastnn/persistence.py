@@ -351,7 +351,22 @@ def _history(fields: Any, tensors: Tensors) -> History | None:
             if isinstance(value, bool) or not (isinstance(value, wanted) or value is default):
                 raise ValueError(f"its history has {field.name}={value!r}")
         setattr(history, field.name, value)
+    _check_history(history)
     return history
+
+
+def _check_history(history: History) -> None:
+    """Refuse one whose lists do not have an entry for each epoch, or none at all."""
+    lists = {name: getattr(history, name) for name in ("val_loss", "learning_rate")}
+    for name, values in (lists | history.metrics).items():
+        if len(values) not in (0, history.epochs):
+            raise ValueError(
+                f"its history has {history.epochs} losses, and {len(values)} of {name}"
+            )
+    if history.best_epoch is not None and not 1 <= history.best_epoch <= history.epochs:
+        raise ValueError(
+            f"its history has best_epoch={history.best_epoch} of {history.epochs} epochs"
+        )
 
 
 def _series(tensors: Tensors, name: str) -> list[float]:
@@ -499,4 +514,15 @@ def _state(model: State, tensors: Tensors) -> State:
                 f"got {found.dtype} of shape {found.shape}"
             )
         expected[...] = found
+    _check_counters(model)
     return model
+
+
+def _check_counters(state: State) -> None:
+    """Refuse numbers to which no training leads, and from which none can go on."""
+    for name in ("updates", "steps"):
+        if getattr(state, name).min() < 0:
+            raise ValueError(f"state.{name} must be at least 0, got {getattr(state, name)}")
+    factor, best, waited = state.plateau
+    if not (0.0 <= factor <= 1.0 and waited >= 0.0) or np.isnan(best):
+        raise ValueError(f"state.plateau is none that fastnn makes: {state.plateau}")

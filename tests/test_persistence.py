@@ -22,6 +22,8 @@ from helpers import data_for, random_state
 import fastnn
 from fastnn import persistence
 from fastnn.errors import LoadError
+from fastnn.optimizers import OPTIMIZERS as OPTIMIZERS_BY_NAME
+from fastnn.schedules import SCHEDULES as SCHEDULES_BY_NAME
 
 OPTIMIZERS = {
     "sgd": fastnn.SGD(0.1),
@@ -482,8 +484,61 @@ FORGERIES = {
     "too few moments": (lambda m: {"state.moments": np.zeros((1, 68))}, "moments must be"),
     "one more tensor": (lambda m: {"state.extra": np.zeros(3)}, "unexpected tensors"),
     "a strange tensor": (lambda m: {"state.extra": np.zeros(3, np.int8)}, "unexpected type"),
+    "updates below 0": (lambda m: {"state.updates": np.array([-1])}, "updates must be at least 0"),
+    "steps below 0": (lambda m: {"state.steps": np.array([3, -1])}, "steps must be at least 0"),
+    "a plateau of NaN": (lambda m: {"state.plateau": np.array([1, np.nan, 0])}, "plateau"),
+    "a rate that grew": (lambda m: {"state.plateau": np.array([2.0, 1, 0])}, "plateau"),
+    "waited for ever": (lambda m: {"state.plateau": np.array([1, 1, np.nan])}, "plateau"),
+    "more rates than losses": (lambda m: {"history.learning_rate": np.ones(9)}, "9 of learning_r"),
+    "more metrics": (lambda m: {"history.metrics.r2": np.ones(2)}, "3 losses, and 2 of r2"),
+    "a best epoch to come": (
+        lambda m: {"history": changed(m["history"], best_epoch=4)}, "best_epoch=4 of 3",
+    ),
     "two-dimensional losses": (lambda m: {"history.loss": np.zeros((2, 2))}, "not a list"),
 }  # fmt: skip
+
+
+#: Names that mean something in fastnn, but not what stands in that place of a file.
+NOT_THERE = {
+    "optimizer": ("Optimizer", "LBFGS", "Schedule", "StepDecay", "sgd", "partial", ""),
+    "schedule": ("Schedule", "CountedSchedule", "SGD", "EarlyStopping", "np", ""),
+    "activation": ("softmax", "clipped", "Activation", ""),
+    "output_activation": ("softmax", "exp2", ""),
+    "loss": ("clipped_cross_entropy", "clipped_binary_cross_entropy", "Loss", ""),
+    "reduction": ("none", "batch", ""),
+    "dtype": ("float16", "int64", "complex128", "object", ""),
+    "engine": ("kernels", "fastnn.kernels.engine", "loops", ""),
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "name"), [(where, name) for where, names in NOT_THERE.items() for name in names]
+)
+def test_names_of_what_is_not_concrete_and_public_are_refused(path, where, name):
+    network().save(path)
+    content = path.read_bytes()
+    metadata = metadata_of(content)
+    change = {"optimizer": json.dumps({"kind": name})}
+    if where == "schedule":
+        change = {"optimizer": changed(metadata["optimizer"], learning_rate={"kind": name})}
+    elif where != "optimizer":
+        change = {"network": changed(metadata["network"], **{where: name})}
+    path.write_bytes(signed(content, **change))
+    said = rf"names no {where} that this|{where}='?{name}'? |dtype must be .* got .*'{name}'"
+    with pytest.raises(LoadError, match=said):
+        fastnn.load(path)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS_BY_NAME.values(), ids=OPTIMIZERS_BY_NAME)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
+def test_a_file_that_loads_works(path, kind, schedule):
+    assert {type(schedule).__name__ for schedule in SCHEDULES} == set(SCHEDULES_BY_NAME)
+    net = network()
+    net.fit(X, Y, optimizer=kind(schedule))
+    net.save(path)
+    twin = fastnn.load(path)
+    assert twin.partial_fit(X, Y) == net.partial_fit(X, Y)
+    assert bits(twin) == bits(net)
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)

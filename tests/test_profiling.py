@@ -209,6 +209,29 @@ def test_the_ceilings_of_this_machine(monkeypatch):
     assert found.as_dict()["memory"][1]["bytes"] == 65536
 
 
+MEMORY_FACTS = "MemTotal: 8000 kB\nMemFree: 1000 kB\nMemAvailable:    6000 kB\nCached: 5500 kB\n"
+
+
+def test_memory_in_the_caches_of_the_system_is_available(monkeypatch, tmp_path):
+    monkeypatch.setattr(machines, "_MEMORY_FACTS", tmp_path / "meminfo", raising=False)
+    (tmp_path / "meminfo").write_text(MEMORY_FACTS, encoding="ascii")
+    assert machines.available_memory() == 6000 * 1024
+    needed = 8 * 2 * 20_000 * 3  # for which the free memory is too small
+    assert 2 * needed > 1000 * 1024
+    fastnn.profile([1, 1], samples=20_000, engines=["numpy"], seconds=0.1)
+
+
+@pytest.mark.parametrize("facts", ["", "MemAvailable:", "MemAvailable: much kB", "\N{EURO SIGN}"])
+def test_without_facts_the_free_memory_is_what_is_available(monkeypatch, tmp_path, facts):
+    monkeypatch.setattr(machines, "_MEMORY_FACTS", tmp_path / "meminfo", raising=False)
+    for content in (facts, None):
+        if content is not None:
+            (tmp_path / "meminfo").write_text(content, encoding="utf-8")
+        else:
+            (tmp_path / "meminfo").unlink()
+        assert machines.available_memory() > 0
+
+
 def test_crossovers_in_words(machine):
     sizes = (1, 10, 100, 1000)
     profile = made_up(

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fastnn.profiling.cold import SAME_KERNEL, compile_seconds
-from fastnn.profiling.machine import free_memory, jit_is_on, measure_ceilings, measuring, size_of
+from fastnn.profiling.machine import (
+    available_memory,
+    jit_is_on,
+    measure_ceilings,
+    measuring,
+    size_of,
+)
 from fastnn.profiling.measuring import (
     FEWEST_TURNS,
     Contestant,
@@ -76,7 +82,8 @@ class Comparison:
             usual = operation.quick_sizes if quick else operation.sizes
             self._plan.append((operation, sizes or usual))
         self._started = time.perf_counter()
-        self._free, self._held = free_memory(), 0  # all that is to be measured is held at once
+        # All that is to be measured is held at once.
+        self._available, self._held = available_memory(), 0
 
     def run(self) -> Profile:
         """Measure everything; one BLAS thread, and one core, meanwhile."""
@@ -193,11 +200,11 @@ class Comparison:
     ) -> bool:
         """Whether one run fits into memory and time; a note if it does not."""
         where = _where(operation, size, engine)
-        needed, free = operation.memory(size, self._samples, engine), self._free
-        if free is not None and self._held + needed > free / 2:
+        needed, available = operation.memory(size, self._samples, engine), self._available
+        if available is not None and self._held + needed > available / 2:
             self._note(
-                f"{where}: needs about {size_of(needed)} of memory, {size_of(free)} were free and "
-                f"{size_of(self._held)} are held for the others: left out."
+                f"{where}: needs about {size_of(needed)} of memory, {size_of(available)} were "
+                f"available and {size_of(self._held)} are held for the others: left out."
             )
             return False
         limit = self._seconds * LONGEST_RUN

@@ -15,6 +15,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -28,6 +29,7 @@ from fastnn.profiling.operations import Work, zeros
 
 #: The sizes of vectors, in bytes, for which memory is measured.
 _KIB = 1024
+_MEMORY_FACTS = Path("/proc/meminfo")  # on Linux
 HELD = tuple(4**k * 4 * _KIB for k in range(8))  # 4 KiB to 64 MiB
 #: Among so many cores the quickest is looked for.
 _MOST_CORES = 16
@@ -120,8 +122,15 @@ def facts_as_text(machine: dict[str, Any]) -> str:
     )
 
 
-def free_memory() -> int | None:
-    """Bytes that may be filled, where the system tells."""
+def available_memory() -> int | None:
+    """Bytes that may be filled, where the system tells.
+
+    The system's caches count as available: it drops them when their memory is asked for.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in _MEMORY_FACTS.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * _KIB
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

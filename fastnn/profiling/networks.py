@@ -16,7 +16,7 @@ from fastnn.architecture import Architecture
 from fastnn.engines import Samples
 from fastnn.memory import aligned_copy
 from fastnn.network import Network
-from fastnn.profiling.machine import facts_as_text, free_memory, jit_is_on, measuring, size_of
+from fastnn.profiling.machine import available_memory, facts_as_text, jit_is_on, measuring, size_of
 from fastnn.profiling.measuring import Contestant, Timing, duration, estimate, measure, times
 from fastnn.profiling.operations import (
     LISTED,
@@ -329,11 +329,12 @@ class NetworkAnalysis:
         needed = NUMBER * (2 * numbers + 6 * architecture.n_parameters)
         if "python" in self._engines:
             needed += LISTED * architecture.n_parameters
-        free = free_memory()
-        if free is not None and needed > free / 2:
+        available = available_memory()
+        if available is not None and needed > available / 2:
             raise ValueError(
                 f"samples={self._samples} of {list(architecture.sizes)} need about "
-                f"{size_of(needed)} of memory, {size_of(free)} are free: profile fewer samples"
+                f"{size_of(needed)} of memory, {size_of(available)} are available: "
+                "profile fewer samples"
             )
 
     def _compile_seconds(self) -> float | None:
