@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -11,19 +13,42 @@ if TYPE_CHECKING:
     from fastnn.history import History
 
 
+class Display:
+    """A bar of rich's that never stops the work: what cannot be drawn is given up.
+
+    Versions of rich before 14.1 show one bar at a time; the output may be closed, or not know a
+    character.
+    """
+
+    def __init__(self, bar: Progress | None):
+        self._bar = bar
+
+    def draw(self, act: Callable[[Progress], Any]) -> None:
+        """Do something with the bar, if it is still there."""
+        if self._bar is None:
+            return
+        try:
+            act(self._bar)
+        except Exception as error:
+            from rich.errors import LiveError
+
+            bar, self._bar = self._bar, None
+            if isinstance(error, LiveError):  # another one is there, and stays
+                return
+            with contextlib.suppress(Exception):  # the cursor and the standard streams come back
+                bar.live.stop()
+
+
 class TrainingBar:
     """Epochs, losses, rate, samples per second and time left; does nothing unless *enabled*."""
 
     def __init__(self, enabled: bool, epochs: int | None, samples_per_epoch: int):
-        self._epochs = epochs
         self._samples_per_epoch = samples_per_epoch
-        self._progress: Progress | None = _new_progress() if enabled else None
-        if self._progress is not None:
-            self._task = self._progress.add_task("", total=epochs, losses="", speed="")
+        self._bar = _new_progress(epochs) if enabled else None
+        self._display = Display(self._bar)
 
     def __enter__(self) -> TrainingBar:
-        if self._progress is not None:
-            self._progress.start()
+        self._display.draw(lambda bar: bar.start())
         return self
 
     def __exit__(
@@ -32,30 +57,32 @@ class TrainingBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._progress is not None:
-            self._progress.refresh()
-            self._progress.stop()
+        self._display.draw(lambda bar: bar.refresh())
+        self._display.draw(lambda bar: bar.stop())
 
     def show(self, epochs_done: float, history: History) -> None:
         """Bring the bar up to date; losses and rate are those of the last whole epoch."""
-        if self._progress is None:
+        if self._bar is None:
             return
         losses = ""
         if history.loss:
             shown = {**history.logs_to_show(), "rate": history.learning_rate[-1]}
             losses = "  ".join(f"{name}={value:.4g}" for name, value in shown.items())
-        seconds = self._progress.tasks[0].elapsed or 0.0
+        (task,) = self._bar.tasks
+        seconds = task.elapsed or 0.0
         rate = epochs_done * self._samples_per_epoch / seconds if seconds > 0 else 0.0
-        self._progress.update(
-            self._task, completed=epochs_done, losses=losses, speed=f"{rate:,.0f} samples/s"
+        self._display.draw(
+            lambda bar: bar.update(
+                task.id, completed=epochs_done, losses=losses, speed=f"{rate:,.0f} samples/s"
+            )
         )
 
 
-def _new_progress() -> Progress:
+def _new_progress(epochs: int | None) -> Progress:
     from rich import progress
     from rich.table import Column
 
-    return progress.Progress(
+    bar = progress.Progress(
         progress.MofNCompleteColumn(),
         progress.BarColumn(bar_width=12),
         # The only column that may be broken into lines where the terminal is narrow.
@@ -63,3 +90,5 @@ def _new_progress() -> Progress:
         progress.TextColumn("{task.fields[speed]}"),
         progress.TimeRemainingColumn(elapsed_when_finished=True),
     )
+    bar.add_task("", total=epochs, losses="", speed="")
+    return bar

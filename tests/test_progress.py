@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import io
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import rich
+from rich.console import Console
+from rich.errors import LiveError
+from rich.file_proxy import FileProxy
+from rich.live import Live
+from rich.progress import Progress
 from runs import EPOCHS, diverge, fit_noisily, make, regression, state
 
 import fastnn
+from fastnn.profiling.progress import show_progress
+
+
+def say_terminal(monkeypatch, terminal):
+    """Tell rich that the output is a terminal or is none; by two names, one for older versions."""
+    monkeypatch.setenv("TTY_COMPATIBLE", str(int(terminal)))
+    monkeypatch.setenv("FORCE_COLOR", "1" if terminal else "")
 
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_progress_bar_on_request(engine, capsys, monkeypatch, terminal):
-    monkeypatch.setenv("TTY_COMPATIBLE", str(int(terminal)))
+    say_terminal(monkeypatch, terminal)
     net, _ = make(engine)
     net.fit(*regression(10), epochs=5, progress=True, validation_data=regression(3))
     text = capsys.readouterr().out
@@ -60,3 +76,133 @@ def test_two_bars_at_once(capsys):
         ]
         assert [fit.result().epochs for fit in fits] == [100, 100]
     capsys.readouterr()
+
+
+# A bar never stops the work.
+
+
+@pytest.fixture(params=["this rich", "an older rich"])
+def console(request, monkeypatch, capsys):
+    """The console that bars are drawn on; before rich 14.1 it showed one at a time."""
+    say_terminal(monkeypatch, True)
+    console = rich.get_console()
+    if request.param == "an older rich":
+        shown = []
+
+        def set_live(live):
+            if shown:
+                raise LiveError("Only one live display may be active at once")
+            shown.append(live)
+            return True
+
+        monkeypatch.setattr(console, "set_live", set_live)
+        monkeypatch.setattr(console, "clear_live", shown.clear)
+    yield console
+    capsys.readouterr()
+
+
+def fit_with_bar(**options):
+    return make("numpy")[0].fit(*regression(20), epochs=20, progress=True, **options)
+
+
+class Fitting:
+    """A callback that fits another network, with a bar."""
+
+    def on_epoch_end(self, network, epoch, logs):
+        assert fit_with_bar().epochs == 20
+
+
+def in_a_callback():
+    return fit_with_bar(callbacks=[Fitting()])
+
+
+def in_two_threads():
+    both = threading.Barrier(2)
+
+    class Meet:
+        def on_epoch_end(self, network, epoch, logs):
+            both.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        fits = [pool.submit(fit_with_bar, callbacks=[Meet()]) for _ in range(2)]
+        fits[0].result()
+        return fits[1].result()
+
+
+def in_a_display_of_the_users():
+    with Live("mine", console=rich.get_console()):
+        return fit_with_bar()
+
+
+def in_a_bar_of_the_users():
+    with Progress(console=rich.get_console()) as bar:
+        for _ in bar.track(range(2)):
+            history = fit_with_bar()
+    return history
+
+
+def in_a_stream():
+    def chunks():
+        for _ in range(20):
+            fit_with_bar()
+            yield regression(10)
+
+    return make("numpy")[0].fit_stream(chunks(), progress=True)
+
+
+NESTED = (in_a_callback, in_two_threads, in_a_display_of_the_users, in_a_bar_of_the_users,
+          in_a_stream)  # fmt: skip
+
+
+@pytest.mark.parametrize("fit", NESTED)
+def test_bars_within_displays(console, fit):
+    history = fit()
+    assert (history.epochs, history.stop_reason) == (20, "completed")
+    with Live("afterwards", console=console):  # nothing stayed behind
+        pass
+    assert console.is_terminal
+    assert not isinstance(sys.stdout, FileProxy)
+
+
+class Refusing(io.StringIO):
+    """An output that takes no bar, for one reason or another."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def write(self, text):
+        raise self.error
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    "error",
+    [
+        BrokenPipeError(32, "Broken pipe"),
+        UnicodeEncodeError("ascii", "━", 0, 1, "ordinal not in range"),
+        ValueError("I/O operation on closed file"),
+        OSError(28, "No space left on device"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("terminal", [False, True])
+def test_an_output_that_fails_stops_no_fit(monkeypatch, terminal, error):
+    say_terminal(monkeypatch, terminal)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Refusing(error))
+        history = fit_with_bar()
+        assert isinstance(sys.stdout, Refusing)
+    assert (history.epochs, history.stop_reason) == (20, "completed")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_profiler_goes_on_without_its_bar(console, nested, monkeypatch):
+    shown = Console(stderr=True)
+    monkeypatch.setattr("rich.console.Console", lambda **_: console if nested else shown)
+    monkeypatch.setattr(type(console), "is_terminal", True)
+    said = []
+    with Live("mine", console=console), show_progress(True) as report:
+        report("half", 0.5)
+        said.append("done")
+    assert said == ["done"]

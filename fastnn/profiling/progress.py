@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fastnn.profiling.comparing import Report
+from fastnn.progress import Display
 
 
 @contextmanager
@@ -27,6 +28,12 @@ def show_progress(enabled: bool) -> Iterator[Report]:
         console=console,
         transient=True,
     )
-    with bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda what, part: bar.update(task, description=what, completed=part)
+    task = bar.add_task("", total=1.0)
+    display = Display(bar)
+    display.draw(lambda bar: bar.start())
+    try:
+        yield lambda what, part: display.draw(
+            lambda bar: bar.update(task, description=what, completed=part)
+        )
+    finally:
+        display.draw(lambda bar: bar.stop())
