@@ -29,12 +29,18 @@ class Display:
             return
         try:
             act(self._bar)
+        except SystemExit as error:  # newer versions end the process when nobody reads any longer
+            if not isinstance(error.__context__, BrokenPipeError):
+                raise
+            self._give_up()
         except Exception as error:
-            from rich.errors import LiveError
+            self._give_up(error)
 
-            bar, self._bar = self._bar, None
-            if isinstance(error, LiveError):  # another one is there, and stays
-                return
+    def _give_up(self, error: Exception | None = None) -> None:
+        from rich.errors import LiveError
+
+        bar, self._bar = self._bar, None
+        if bar is not None and not isinstance(error, LiveError):  # which another bar has caused
             with contextlib.suppress(Exception):  # the cursor and the standard streams come back
                 bar.live.stop()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ from runs import EPOCHS, diverge, fit_noisily, make, regression, state
 
 import fastnn
 from fastnn.profiling.progress import show_progress
+from fastnn.progress import Display
 
 
 def say_terminal(monkeypatch, terminal):
@@ -175,11 +178,19 @@ class Refusing(io.StringIO):
         raise self.error
 
 
+@pytest.fixture
+def pipe_nobody_reads():
+    read, write = os.pipe()
+    os.close(read)
+    with contextlib.suppress(BrokenPipeError), os.fdopen(write, "w") as output:
+        yield output
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize(
     "error",
     [
-        BrokenPipeError(32, "Broken pipe"),
+        None,
         UnicodeEncodeError("ascii", "━", 0, 1, "ordinal not in range"),
         ValueError("I/O operation on closed file"),
         OSError(28, "No space left on device"),
@@ -187,13 +198,25 @@ class Refusing(io.StringIO):
     ids=repr,
 )
 @pytest.mark.parametrize("terminal", [False, True])
-def test_an_output_that_fails_stops_no_fit(monkeypatch, terminal, error):
+def test_an_output_that_fails_stops_no_fit(monkeypatch, terminal, error, pipe_nobody_reads):
     say_terminal(monkeypatch, terminal)
+    output = Refusing(error) if error else pipe_nobody_reads
     with monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", Refusing(error))
+        patch.setattr(sys, "stdout", output)
+        patch.setattr(rich, "_console", None)
         history = fit_with_bar()
-        assert isinstance(sys.stdout, Refusing)
+        assert sys.stdout is output
     assert (history.epochs, history.stop_reason) == (20, "completed")
+
+
+def test_a_bar_stops_no_exit_but_that_of_a_broken_pipe():
+    """A signal's handler may exit wherever the program is."""
+
+    def exit_now(_bar):
+        sys.exit(3)
+
+    with pytest.raises(SystemExit):
+        Display(Progress()).draw(exit_now)
 
 
 @pytest.mark.parametrize("nested", [False, True])
