@@ -20,6 +20,7 @@ from typing import Any
 
 from fastnn._version import __version__
 from fastnn.names import short
+from fastnn.printing import PLAINLY
 
 #: The exit codes beside 0 for success.
 FIGURES_MISSED = 1
@@ -325,7 +326,7 @@ def _interrupt_at_once() -> Iterator[None]:
 
 
 def _print_any_character() -> None:
-    """Print ● or σ as ? where the output's encoding does not have them."""
+    """Print ● as * and σ as sigma where the output's encoding does not have them."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=PLAINLY)

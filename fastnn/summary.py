@@ -1,11 +1,9 @@
 """The text of ``Network.summary()``."""
 
-from io import StringIO
-
-from rich.console import Console
 from rich.table import Table
 
 from fastnn.architecture import Architecture
+from fastnn.printing import render
 
 
 def describe(architecture: Architecture) -> str:
@@ -29,11 +27,9 @@ def describe(architecture: Architecture) -> str:
             f"{biases:,}",
             f"{weights + biases:,}",
         )
-    text = StringIO()
-    Console(file=text, width=100, color_system=None).print(table)
     size = architecture.n_parameters * architecture.dtype.itemsize
     return (
-        f"{text.getvalue()}"
+        f"{render(table)}"
         f"Parameters: {architecture.n_parameters:,} ({size:,} bytes, {architecture.dtype})\n"
         f"Loss: {architecture.loss.name}, {architecture.reduction} over samples"
     )

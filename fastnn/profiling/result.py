@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from fastnn import validation
+from fastnn.printing import render
 from fastnn.profiling.machine import Ceilings, Nearness, facts_as_text
 from fastnn.profiling.measuring import Timing, duration, geometric_crossings, times
 from fastnn.profiling.operations import OPERATIONS
@@ -88,9 +88,7 @@ class Result:
         return Group(*self._blocks())
 
     def __str__(self) -> str:
-        text = StringIO()
-        Console(file=text, width=100, color_system=None).print(self)
-        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+        return "\n".join(line.rstrip() for line in render(self).splitlines())
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that was measured, of plain types."""
