@@ -20,6 +20,11 @@ from fastnn.memory import aligned, aligned_copy
 from fastnn.names import find
 from fastnn.optimizers import Optimizer
 
+#: Around every door to an engine, as a decorator: whatever users do with floating point errors
+#: (``numpy.seterr``), a result that overflows is infinite and one that underflows is 0 here. What
+#: is no longer finite is found by looking at it.
+quiet = np.errstate(all="ignore")
+
 
 @dataclass(frozen=True)
 class Samples:

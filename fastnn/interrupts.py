@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-import numpy as np
+from fastnn.engines import quiet
 
 #: Seconds after Ctrl-C until work that may be given up is given up.
 PATIENCE_SECONDS = 0.07
@@ -70,8 +70,7 @@ class Interrupts:
 
         def do() -> None:
             try:
-                with np.errstate(all="ignore"):
-                    outcome.append(work(*arguments))
+                outcome.append(quiet(work)(*arguments))  # a thread begins with the usual state
             except BaseException as e:
                 error.append(e)
             finally:

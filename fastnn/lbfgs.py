@@ -55,7 +55,7 @@ class _Run:
         self.history.stop_reason = "running"
         self._bar = TrainingBar(self.job.progress, self.job.epochs, len(self._samples))
         try:
-            with np.errstate(all="ignore"), remember_interrupt() as self._interrupts, self._bar:
+            with remember_interrupt() as self._interrupts, self._bar:
                 self.history.stop_reason = self._minimise()
         except TrainingDivergedError:
             self.history.stop_reason = "diverged"

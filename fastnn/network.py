@@ -14,7 +14,15 @@ from fastnn import validation
 from fastnn.activations import Activation, get_activation
 from fastnn.architecture import Architecture
 from fastnn.callbacks import Callback, bind
-from fastnn.engines import Plan, Predictor, Samples, State, get_engine, loss_and_gradient
+from fastnn.engines import (
+    Plan,
+    Predictor,
+    Samples,
+    State,
+    get_engine,
+    loss_and_gradient,
+    quiet,
+)
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.initializers import start_parameters
@@ -118,6 +126,7 @@ class Network:
     array([0., 1., 1., 0.])
     """
 
+    @quiet
     def __init__(
         self,
         layer_sizes: Sequence[int],
@@ -206,6 +215,7 @@ class Network:
         """Views (n_out,) of the biases into the parameter vector; empty with ``bias=False``."""
         return tuple(self._architecture.bias_views(self.parameters))
 
+    @quiet
     def set_parameters(self, vector: Any) -> Self:
         """Copy *vector*, shape (n_parameters,), into the network's parameters.
 
@@ -220,6 +230,7 @@ class Network:
         )
         return self
 
+    @quiet
     def fit(
         self,
         X: Any,
@@ -348,6 +359,7 @@ class Network:
             self.history = History()
             return train(job, self._state_for(job.plan.optimizer), self._rng, self.history)
 
+    @quiet
     def fit_stream(
         self,
         chunks: Chunks,
@@ -426,6 +438,7 @@ class Network:
             run.train(every_chunk, job_of, progress)
             return self.history
 
+    @quiet
     def partial_fit(
         self,
         X: Any,
@@ -556,6 +569,7 @@ class Network:
             and X.flags.carray
         )
 
+    @quiet
     def layer_outputs(self, X: Any) -> list[np.ndarray]:
         """Outputs of every layer, from the first hidden one on: shapes (n, n_l).
 
@@ -568,6 +582,7 @@ class Network:
             raise self._overflow("X")
         return layers
 
+    @quiet
     def evaluate(
         self,
         X: Any,
@@ -615,6 +630,7 @@ class Network:
             raise self._overflow("X and y")
         return dict(zip(("loss", *(metric.name for metric in chosen)), values, strict=True))
 
+    @quiet
     def loss_and_gradient(self, X: Any, y: Any) -> tuple[float, np.ndarray]:
         """The loss on (X, y) and its gradient with respect to the flat parameter vector.
 
@@ -650,6 +666,7 @@ class Network:
         validation.finite_parameters(self.parameters)  # or were they those?
         return validation.too_large(names)
 
+    @quiet
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a file, from which `fastnn.load` reads it; see there.
 
@@ -747,6 +764,7 @@ class Network:
         self._optimizer = optimizer
         return self._state
 
+    @quiet
     def _features(self, X: Any, name: str) -> np.ndarray:
         return validation.features(X, self.layer_sizes[0], self.dtype, name)
 
@@ -766,8 +784,7 @@ class Network:
         weights = validation.class_weight(class_weight, samples.Y, self._architecture.loss)
         if weights is None or samples.weights is None:
             return samples if weights is None else replace(samples, weights=weights)
-        with np.errstate(over="ignore"):  # found by the check
-            product = samples.weights * weights
+        product = samples.weights * weights
         name = "sample_weight times class_weight"
         return replace(samples, weights=self._checked_weights(product, len(samples), name))
 

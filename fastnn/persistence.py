@@ -69,7 +69,7 @@ import numpy as np
 
 from fastnn import random_state, validation
 from fastnn._version import __version__
-from fastnn.engines import State
+from fastnn.engines import State, quiet
 from fastnn.errors import LoadError
 from fastnn.history import History
 from fastnn.optimizers import OPTIMIZERS, Optimizer
@@ -127,6 +127,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
         ) from None
 
 
+@quiet
 def load(path: str | os.PathLike[str]) -> Network:
     """Read a network that `Network.save` wrote.
 

@@ -190,8 +190,7 @@ class Updater:
             return False
         self._X[...] = X
         self._Y[...] = y
-        with np.errstate(over="ignore", invalid="ignore"):
-            return isfinite(self._numbers.dot(self._numbers))
+        return isfinite(self._numbers.dot(self._numbers))
 
     def has_place_for(self, samples: Samples) -> bool:
         """Whether they are as many as the updater was made for, and weighted like them."""
@@ -220,12 +219,10 @@ class Updater:
         try:
             piece.rates[:] = rates_of_piece(self.optimizer.learning_rate, state, 1, 1)
             piece.loss_sums[0] = piece.penalty_sums[0] = 0.0
-            with np.errstate(all="ignore"):
-                self._trainer.run(state, piece)
-                finite = state.is_finite()
+            self._trainer.run(state, piece)
             state.steps[0] += 1
             loss = float(piece.loss_sums[0] + piece.penalty_sums[0])
-            if not (finite and isfinite(loss)):
+            if not (state.is_finite() and isfinite(loss)):
                 raise self._divergence(int(state.updates[0]))
         except BaseException:
             state.restore(self._before)

@@ -141,8 +141,7 @@ class _Run:
         self.history.stop_reason = "running"
         bar = TrainingBar(self.job.progress, self.job.epochs, self._n)
         try:
-            # Overflow is reported as divergence, not as a warning.
-            with np.errstate(all="ignore"), remember_interrupt() as self._interrupts, bar:
+            with remember_interrupt() as self._interrupts, bar:
                 self.history.stop_reason = self._run_epochs(bar)
                 self._restore_best()
                 self._show(bar)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastnn import validation
-from fastnn.engines import Plan, Samples, get_engine, loss_and_gradient
+from fastnn.engines import Plan, Samples, get_engine, loss_and_gradient, quiet
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Optimizer, get_lbfgs, get_optimizer
 
 
+@quiet
 def warmup(
     *networks: Network,
     batch_sizes: Sequence[int] = (1, 32),

@@ -28,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn import validation
 from fastnn.activations import ACTIVATIONS, ALIASES
-from fastnn.engines import Samples
+from fastnn.engines import Samples, quiet
 from fastnn.estimators import solvers
 from fastnn.estimators.epochs import Epochs, Held
 from fastnn.estimators.inputs import (
@@ -314,6 +314,7 @@ def _dense(X: Any) -> Any:
     return X.toarray() if hasattr(X, "toarray") else X
 
 
+@quiet
 def _samples(model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None) -> Samples:
     """Training data as engines take them; a sparse X is made dense as a whole.
 

@@ -10,7 +10,7 @@ import numpy as np
 from fastnn import validation
 from fastnn.activations import get_activation
 from fastnn.architecture import Architecture
-from fastnn.engines import Engine, Predictor, get_engine
+from fastnn.engines import Engine, Predictor, get_engine, quiet
 from fastnn.losses import CLIPPED, LOSSES, Loss
 from fastnn.memory import aligned, aligned_copy
 from fastnn.network import Network
@@ -161,6 +161,7 @@ class Model:
             self._predictor = engine().predictor(self.architecture)
         return self._predictor(self.parameters, X)
 
+    @quiet
     def outputs_of_any(self, X: Any) -> np.ndarray | None:
         """The same for X, dense or sparse, of any numeric type; sparse X block by block.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastnn import validation
+from fastnn.engines import quiet
 from fastnn.names import find, short
 from fastnn.network import Network
 from fastnn.profiling.comparing import Comparison
@@ -20,6 +21,7 @@ __all__ = ["DisagreementError", "NetworkProfile", "Profile", "Row", "profile"]
 SAMPLES, QUICK_SAMPLES = 1000, 256
 
 
+@quiet
 def profile(
     network: Network | Sequence[int] | None = None,
     *,

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State
+from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State, quiet
 from fastnn.reference import loops_updates as updates
 from fastnn.reference import plans
 from fastnn.reference.loops_functions import ACTIVATIONS, LOSSES, Matrix, Vector, softmax
@@ -236,9 +236,6 @@ class _Trainer:
 
 trainer = _Trainer
 
-#: As a decorator: what overflows float32 is infinite, as on the other engines, without a warning.
-_overflow = np.errstate(over="ignore")
-
 
 def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
@@ -255,7 +252,7 @@ def predictor(architecture: Architecture) -> Predictor:
     return predict
 
 
-@_overflow
+@quiet
 def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
 ) -> list[np.ndarray] | None:
@@ -286,7 +283,7 @@ def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
     return evaluate
 
 
-@_overflow
+@quiet
 def loss_and_gradient(
     architecture: Architecture, parameters: np.ndarray, samples: Samples
 ) -> tuple[float, np.ndarray]:

@@ -11,7 +11,7 @@ them in ``vectors_updates.py``.
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State
+from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State, quiet
 from fastnn.reference import plans
 from fastnn.reference import vectors_updates as updates
 from fastnn.reference.vectors_functions import ACTIVATIONS, CLIPPED, LOSSES, softmax
@@ -176,9 +176,6 @@ class _Trainer:
 
 trainer = _Trainer
 
-#: As decorators: a result that overflows is infinite, as on the other engines, without a warning.
-_overflow = np.errstate(over="ignore", invalid="ignore")
-
 
 def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
@@ -188,7 +185,7 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
 def predictor(architecture: Architecture) -> Predictor:
     """See `fastnn.engines.Engine`."""
 
-    @_overflow
+    @quiet
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         outputs = layer_outputs(architecture, parameters, X) if np.isfinite(X).all() else None
         return outputs[-1] if outputs is not None else None
@@ -196,7 +193,7 @@ def predictor(architecture: Architecture) -> Predictor:
     return predict
 
 
-@_overflow
+@quiet
 def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
 ) -> list[np.ndarray] | None:
@@ -215,7 +212,7 @@ def _blocks(samples: Samples) -> list[tuple[np.ndarray, np.ndarray, np.ndarray |
 def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
     """See `fastnn.engines.Engine`."""
 
-    @_overflow
+    @quiet
     def evaluate(parameters: np.ndarray) -> float:
         model = Model(architecture, parameters)
         return sum((model.loss(*block) for block in _blocks(samples)), 0.0)
@@ -223,7 +220,7 @@ def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
     return evaluate
 
 
-@_overflow
+@quiet
 def loss_and_gradient(
     architecture: Architecture, parameters: np.ndarray, samples: Samples
 ) -> tuple[float, np.ndarray]:

@@ -1,0 +1,183 @@
+"""What a user does with NumPy's floating point errors changes nothing in fastnn."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from helpers import DTYPES, ENGINES
+
+import fastnn
+
+#: Too small for float32, or for any normal number; large enough to saturate every activation.
+X = np.array([[1e-40, 0.5], [1e-310, -0.5], [300.0, -300.0], [0.1, 1e-42], [-1e3, 1e3]])
+Y = np.array([[0.0], [1.0], [1e-41], [0.25], [1.0]])
+WEIGHTS = np.array([1e-40, 1.0, 1e-310, 0.5, 0.1])
+#: Falls to 0 in the third step.
+SCHEDULE = fastnn.ExponentialDecay(0.1, 1e-200, per="update")
+
+
+class Looking:
+    """A callback that evaluates."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_epoch_end(self, network, epoch, logs):
+        self.seen.append((logs, network.evaluate(X, Y), network.predict(X).tobytes()))
+
+
+def fit(net, tmp_path, **options):
+    looking = Looking()
+    history = net.fit(
+        X, Y, epochs=4, sample_weight=WEIGHTS, validation_data=(X, Y), callbacks=[looking],
+        early_stopping=fastnn.EarlyStopping(patience=9, restore_best=True), **options,
+    )  # fmt: skip
+    return history.loss, history.val_loss, history.learning_rate, looking.seen
+
+
+@np.errstate(all="ignore")
+def narrowed(array, dtype):
+    return array.astype(dtype)
+
+
+def predict_as_it_is(net, tmp_path):
+    return net.predict(narrowed(X, net.dtype))
+
+
+def save_and_load(net, tmp_path):
+    net.save(tmp_path / "net")
+    return fastnn.load(tmp_path / "net").parameters
+
+
+def partial_fit(net, tmp_path):
+    return [
+        net.partial_fit(X, Y, learning_rate=SCHEDULE),
+        net.partial_fit(X, Y, learning_rate=SCHEDULE),
+        net.partial_fit(narrowed(X, net.dtype), narrowed(Y, net.dtype), learning_rate=SCHEDULE),
+        net.partial_fit(X, Y, learning_rate=SCHEDULE, sample_weight=WEIGHTS),
+    ]
+
+
+#: The squares of these overflow, in float32 too.
+HUGE = np.array([[1e30, -1e30], [3e38, 3e38]])
+
+
+def huge(net):
+    twin = fastnn.Network([2, 4, 1], activation="relu", engine=net.engine, dtype=net.dtype, seed=1)
+    twin.parameters[:] *= 1e30
+    return twin
+
+
+DOORS = {
+    "Network": lambda net, path: fastnn.Network([3, 4, 2], dtype=net.dtype, seed=3).parameters,
+    "set_parameters": lambda net, path: (
+        net.set_parameters(1e-42 * np.arange(len(net.parameters))).parameters
+    ),
+    "predict": lambda net, path: net.predict(X),
+    "predict as it is": predict_as_it_is,
+    "predict a list": lambda net, path: net.predict(X.tolist()),
+    "layer_outputs": lambda net, path: net.layer_outputs(X),
+    "evaluate": lambda net, path: net.evaluate(
+        X, Y, sample_weight=WEIGHTS, metrics=["auc", "accuracy", "mean_absolute_error"]
+    ),
+    "loss_and_gradient": lambda net, path: net.loss_and_gradient(X, Y),
+    "fit": fit,
+    "fit sample by sample": lambda net, path: fit(net, path, batch_size=1),
+    "fit by adam": lambda net, path: fit(
+        net, path, optimizer=fastnn.Adam(SCHEDULE, epsilon=1e-40), batch_size=2
+    ),
+    "fit by lbfgs": lambda net, path: fit(net, path, optimizer="lbfgs"),
+    "fit_stream": lambda net, path: net.fit_stream([(X, Y), (X, Y, WEIGHTS)]).loss,
+    "partial_fit": partial_fit,
+    "save and load": save_and_load,
+    "what overflows": lambda net, path: [
+        huge(net).evaluate(HUGE, HUGE[:, 0], metrics=["r2", "mean_squared_error"]),
+        huge(net).loss_and_gradient(HUGE, HUGE[:, 0]),
+        huge(net).layer_outputs(HUGE),
+        huge(net).predict(HUGE.tolist()),
+    ],
+    "summary": lambda net, path: net.summary(),
+    "warmup": lambda net, path: fastnn.warmup(net, optimizer="adam") > 0,
+    "copy": lambda net, path: copy.deepcopy(net).parameters,
+}
+
+
+#: Its kernels are not compiled for any other test.
+SLOW = [pytest.mark.slow]
+
+
+def outcome(engine, dtype, door, tmp_path):
+    net = fastnn.Network(
+        [2, 4, 1], activation="tanh", loss="binary_cross_entropy", seed=2, dtype=dtype,
+        engine=engine,
+    )  # fmt: skip
+    net.parameters[:] *= 1e-3
+    return repr(DOORS[door](net, tmp_path)), net.parameters.tobytes()
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("engine", "dtype"),
+    [
+        pytest.param(
+            engine, dtype, marks=SLOW if (engine, dtype) == ("numba", "float32") else []
+        )
+        for engine in ENGINES
+        for dtype in DTYPES
+    ],
+)  # fmt: skip
+def test_no_door_minds_the_error_state(engine, dtype, door, tmp_path):
+    expected = outcome(engine, dtype, door, tmp_path)
+    with np.errstate(all="raise"):
+        state = np.geterr()
+        assert outcome(engine, dtype, door, tmp_path) == expected
+        assert np.geterr() == state
+
+
+SETTINGS = {"hidden_layer_sizes": (4,), "max_iter": 5, "tol": 0.0, "random_state": 1}
+
+
+def as_classifier(**options):
+    return fastnn.MLPClassifier(**SETTINGS, **options)
+
+
+def as_regressor(**options):
+    return fastnn.MLPRegressor(**SETTINGS, **options)
+
+
+CLASSES = np.array([0, 1, 0, 1, 1])
+
+
+def classify(dtype, **options):
+    model = as_classifier(**options).fit(narrowed(X, dtype), CLASSES, sample_weight=WEIGHTS)
+    return model.predict_proba(X), model.predict(X), model.score(X, CLASSES), model.loss_
+
+
+def classify_in_parts(dtype):
+    model = as_classifier().partial_fit(narrowed(X, dtype), CLASSES, classes=[0, 1])
+    return model.partial_fit(X, CLASSES).predict_proba(narrowed(X, dtype))
+
+
+def regress(dtype, **options):
+    model = as_regressor(**options).fit(narrowed(X, dtype), Y.ravel())
+    return model.predict(X), model.score(X, Y.ravel()), model.loss_
+
+
+ESTIMATORS = {
+    "classifier": classify,
+    "classifier by sgd": lambda dtype: classify(dtype, solver="sgd"),
+    "classifier in parts": classify_in_parts,
+    "regressor": regress,
+    "regressor by lbfgs": lambda dtype: regress(dtype, solver="lbfgs"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("door", ESTIMATORS)
+def test_no_estimator_minds_the_error_state(door, dtype):
+    expected = repr(ESTIMATORS[door](dtype))
+    with np.errstate(all="raise"):
+        assert repr(ESTIMATORS[door](dtype)) == expected
