@@ -50,12 +50,18 @@ def start_parameters(
     draw = find(initializer, INITIALIZERS, "initializer")
     try:
         parameters = aligned(architecture.n_parameters, architecture.dtype)
+        _draw_all(parameters, architecture, draw, rng)
     except (MemoryError, OverflowError, ValueError):
         raise MemoryError(
             f"layer_sizes={list(architecture.sizes)} ask for {architecture.n_parameters:,} "
             "parameters, more than memory holds"
         ) from None
+    return parameters
+
+
+def _draw_all(
+    parameters: np.ndarray, architecture: Architecture, draw: Draw, rng: np.random.Generator
+) -> None:
     parameters[:] = 0
     for weights in architecture.weight_views(parameters):
         weights[...] = draw(rng, *weights.shape)
-    return parameters

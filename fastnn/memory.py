@@ -1,9 +1,25 @@
-"""Arrays that begin on a cache line."""
+"""Arrays that begin on a cache line, how much memory work may take, and what it was for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 #: Bytes of a cache line, and of the widest vectors.
 LINE = 64
+#: Bytes that an engine takes for its work on a block of samples, beside what it is given and what
+#: it returns: for wide layers it takes fewer samples at a time.
+MOST_BYTES = 1 << 27
+
+
+@contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """Say in a MemoryError what the memory was for."""
+    try:
+        yield
+    except MemoryError as error:
+        reason = str(error) or "memory does not hold it"
+        raise MemoryError(f"{what}: {reason}") from None
 
 
 def aligned(size: int, dtype: np.dtype[np.floating]) -> np.ndarray:

@@ -27,6 +27,7 @@ from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.losses import Loss, get_loss
+from fastnn.memory import memory_for
 from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import describe, find, short
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_lbfgs, get_optimizer
@@ -546,12 +547,18 @@ class Network:
         ValueError, TypeError
             If X is not a finite numeric array of that shape, or so large that an output is not a
             number (NaN). An output too large for the dtype is infinite.
+        MemoryError
+            If a copy of X, where one is needed, or the outputs do not fit into memory.
         """
         if self._predictor is None:
             self._predictor = get_engine(self._engine_name).predictor(self._architecture)
         parameters = self._state.parameters
-        outputs = self._predictor(parameters, X) if self._fits_as_it_is(X) else None
-        if outputs is None:  # something to convert or to complain about
+        inputs = X if self._fits_as_it_is(X) else self._features(X, "X")
+        try:
+            outputs = self._predictor(parameters, inputs)
+        except MemoryError as error:
+            raise MemoryError(f"{_outputs_for(inputs)}: {error}") from None
+        if outputs is None:  # something to complain about
             outputs = self._predictor(parameters, self._features(X, "X"))
         if outputs is None:
             raise self._overflow("X")
@@ -577,7 +584,8 @@ class Network:
         """
         inputs = self._features(X, "X")
         engine = get_engine(self._engine_name)
-        layers = engine.layer_outputs(self._architecture, self.parameters, inputs)
+        with memory_for(_outputs_for(inputs)):
+            layers = engine.layer_outputs(self._architecture, self.parameters, inputs)
         if layers is None:
             raise self._overflow("X")
         return layers
@@ -853,6 +861,10 @@ def _output_activation(name: str | None, loss: Loss) -> Activation:
             f"output_activation={activation.name!r} needs loss='cross_entropy', got {loss.name!r}"
         )
     return activation
+
+
+def _outputs_for(X: np.ndarray) -> str:
+    return f"the outputs for X, of shape {X.shape}, do not fit into memory"
 
 
 def _batch_size(batch_size: int | None, n_samples: int) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 
 from fastnn.losses import Loss
 from fastnn.mapped import RELEASE_BYTES, release_pages
+from fastnn.memory import memory_for
 from fastnn.names import describe, short
 
 #: Takes a value and the name of its argument, and returns it checked.
@@ -410,7 +411,8 @@ def numeric_array(
     """Any array-like of real numbers as a base-class array, not copied if it is one already."""
     _refuse_sparse_and_masked(value, name)
     try:
-        array = np.asarray(value)
+        with memory_for(f"{name} does not fit into memory as an array"):
+            array = np.asarray(value)
     except MemoryError:
         raise
     except Exception as error:  # an object's own conversion may raise anything
@@ -516,7 +518,9 @@ def _finite_and_frozen(array: np.ndarray, dtype: np.dtype[np.floating], name: st
         raise ValueError(f"{name} is empty, its shape is {array.shape}")
     view = array.view()
     if array.dtype != dtype or not (array.flags.c_contiguous and array.flags.aligned):
-        with np.errstate(over="ignore"):  # too large for float32: reported below
+        what = f"{name}, of shape {array.shape}, does not fit into memory as {dtype}"
+        # What is too large for float32 is reported below.
+        with np.errstate(over="ignore"), memory_for(what):
             view = np.require(array, dtype, ["C", "A"]).view()
     view.flags.writeable = False
     _check_finite(view, array, name)
@@ -552,7 +556,8 @@ def _one_hot(
             f"{name} must hold class numbers from 0 to {n_out - 1}, got {name}[{first}] = "
             f"{classes[first]}{_one_output_advice(n_out)}"
         )
-    rows = np.zeros((len(classes), n_out), dtype=dtype)
+    with memory_for(f"{name} does not fit into memory as {len(classes)} rows, a column per class"):
+        rows = np.zeros((len(classes), n_out), dtype=dtype)
     rows[np.arange(len(classes)), classes.astype(np.intp)] = 1
     return rows
 

@@ -26,6 +26,7 @@ from fastnn.kernels.losses import FROM_LOGITS, GRADIENTS, OF_CLASSES, TERMS
 from fastnn.kernels.products import AT_ONCE, Matrix, inputs_at_once, multiply
 from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import make_activate, make_activate_and_keep, make_times_slope
+from fastnn.memory import MOST_BYTES
 
 #: Samples in a block: larger batches are worked through block by block, in constant memory. The
 #: smaller ones are for `find_training_block`. (numba would take a plain 256 for a type of its own,
@@ -69,8 +70,24 @@ def find_places(layers, block, kept):
 places_of = inner(find_places)
 
 
+def find_block(layers, itemsize):
+    """How many samples make a block: `BLOCK`, or as many as `MOST_BYTES` have places for."""
+    last, widest = len(layers) - 1, 2
+    for l in range(len(layers)):
+        widest = max(widest, layers[l, N_OUT])
+    n_in, n_out = layers[0, N_IN], layers[last, N_OUT]
+    units = layers[last, UNITS] + n_out - n_in
+    fitting = MOST_BYTES // ((n_in + n_out + 1 + 2 * units + 3 * widest) * itemsize)
+    if fitting >= BLOCK:
+        return BLOCK
+    return max(fitting - fitting % 8, 1)
+
+
+block_of = inner(find_block)
+
+
 def find_training_block(layers, p):
-    """How many samples make a block in training, where values, slopes and gradients are held.
+    """How many samples suit training best, where values, slopes and gradients are held.
 
     The small ones serve where the others would fill the cache for nothing, or where only they leave
     the largest layer's products so small that BLAS packs nothing.
@@ -84,7 +101,13 @@ def find_training_block(layers, p):
     return SMALL_BLOCK if full or unpacked else BLOCK
 
 
-training_block_of = inner(find_training_block)
+_best_training_block_of = inner(find_training_block)
+
+
+@inner
+def training_block_of(layers, p):
+    """How many samples make a block in training."""
+    return min(_best_training_block_of(layers, p), block_of(layers, p.itemsize))
 
 
 @inner

@@ -44,9 +44,15 @@ def _signed_table(architecture: Architecture) -> np.ndarray:
     return _layer_table(architecture).view(np.int64)
 
 
+def _block_size(architecture: Architecture, kept: int = 0) -> int:
+    """How many numbers a workspace for blocks of samples holds."""
+    layers = _signed_table(architecture)
+    block = blocks.find_block(layers, architecture.dtype.itemsize)
+    return int(blocks.find_places(layers, block, kept).end)
+
+
 def _block_workspace(architecture: Architecture, kept: int = 0) -> np.ndarray:
-    places = blocks.find_places(_signed_table(architecture), blocks.BLOCK, kept)
-    return new_scratch(places.end, architecture)
+    return new_scratch(_block_size(architecture, kept), architecture)
 
 
 def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
@@ -78,7 +84,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     """The kernel for per-sample plain SGD, and how large a workspace it needs."""
     layers = _layer_table(architecture)
     codes = _codes(architecture)
-    if wide_input.pays(layers):
+    if wide_input.pays(layers, architecture.dtype.itemsize):
         return wide_input.make_train_wide_input(*codes), wide_input.workspace_size(layers)
     if len(layers) != 2:
         return samples.make_train_samples(*codes), samples.workspace_size(layers)
@@ -228,16 +234,21 @@ class _Predictor:
         self._layers = _signed_table(architecture)
         self._few_layers = _layer_table(architecture)
         self._n_units = n_units
+        self._few_size, self._block_size = sum(sizes), _block_size(architecture)
         self._workspaces: list[np.ndarray] = []  # idle ones; a call takes one and puts it back
 
     def __call__(self, parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         """See `fastnn.engines.Predictor`."""
+        few = len(X) < self._few
+        size = self._few_size if few else self._block_size
         try:
             workspace = self._workspaces.pop()
         except IndexError:
-            workspace = _block_workspace(self._architecture)
+            workspace = new_scratch(size, self._architecture)
+        if len(workspace) < size:
+            workspace = new_scratch(size, self._architecture)
         values = np.empty((len(X), self._n_units), parameters.dtype)
-        if len(X) < self._few:
+        if few:
             if not X.flags.writeable:
                 X = _as_writable(X)
             well = self._few_kernel(self._few_layers, parameters, X, values, workspace)

@@ -8,8 +8,8 @@ import numpy as np
 from fastnn.activations import ACTIVATIONS
 from fastnn.kernels.activations import VALUES, Codes
 from fastnn.kernels.blocks import (
-    BLOCK,
     WIDE_INPUT,
+    block_of,
     gather,
     make_finish,
     make_forward,
@@ -113,23 +113,24 @@ def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
         prefer_wide_vectors()
         in_order = layers[:0]  # the row order of no epochs
         no = len(in_order)  # 0 of the type that training has: what is shared is compiled once
-        places = places_of(layers, BLOCK, no)
+        block = block_of(layers, p.itemsize)
+        places = places_of(layers, block, no)
         last, n_in = len(layers) - 1, layers[0, N_IN]
         n_out = layers[last, N_OUT]
-        z = places.units + (layers[last, UNITS] - n_in) * BLOCK
-        for position in range(0, len(X), BLOCK):
-            n = min(BLOCK, len(X) - position)
+        z = places.units + (layers[last, UNITS] - n_in) * block
+        for position in range(0, len(X), block):
+            n = min(block, len(X) - position)
             gather(X, in_order, no, position, n, n_in < WIDE_INPUT, workspace, places.x)
             if not _all_finite(workspace[places.x : places.x + n_in * n]):
                 return False
-            forward(layers, p, workspace, places, places.x, n, BLOCK, None, 0)
+            forward(layers, p, workspace, places, places.x, n, block, None, 0)
             activate_outputs(workspace[z : z + n_out * n], n_out, n, workspace[places.scratch :])
             column = values.shape[1]
             for l in range(last, -1, -1):
                 column -= layers[l, N_OUT]
                 if column < 0:
                     break
-                at = places.units + (layers[l, UNITS] - n_in) * BLOCK
+                at = places.units + (layers[l, UNITS] - n_in) * block
                 if not _all_numbers(workspace[at : at + layers[l, N_OUT] * n]):
                     return False
                 for s in range(n):
@@ -193,15 +194,16 @@ def make_loss(hidden: Codes, output: int, loss: int, bias: bool, weighted: bool)
         prefer_wide_vectors()
         in_order = layers[:0]  # the row order of no epochs
         no = len(in_order)  # 0 of the type that training has: what is shared is compiled once
-        places = places_of(layers, BLOCK, no)
+        block = block_of(layers, p.itemsize)
+        places = places_of(layers, block, no)
         n_in, n_out = layers[0, N_IN], Y.shape[1]
-        z = places.units + (layers[len(layers) - 1, UNITS] - n_in) * BLOCK
+        z = places.units + (layers[len(layers) - 1, UNITS] - n_in) * block
         total = 0.0
-        for position in range(0, len(X), BLOCK):
-            n = min(BLOCK, len(X) - position)
+        for position in range(0, len(X), block):
+            n = min(block, len(X) - position)
             gather(X, in_order, no, position, n, n_in < WIDE_INPUT, workspace, places.x)
             gather(Y, in_order, no, position, n, n > 0, workspace, places.y)
-            forward(layers, p, workspace, places, places.x, n, BLOCK, None, 0)
+            forward(layers, p, workspace, places, places.x, n, block, None, 0)
             total += finish(
                 workspace[z : z + n_out * n],
                 workspace[places.y : places.y + n_out * n],

@@ -49,6 +49,7 @@ from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.products import Matrix, multiply
 from fastnn.kernels.rows import make_activate, make_finish, make_times_slope, transpose
+from fastnn.memory import MOST_BYTES
 
 # When it pays, measured against the kernels that go sample by sample (time ratio; one core, 10
 # outputs, relu; float32 / float64; on a busy machine, ± 0.1). Inputs x first layer's units:
@@ -95,11 +96,15 @@ def find_places(layers):
 _places_of = inner(find_places)
 
 
-def pays(layers: np.ndarray) -> bool:
-    """Whether this kernel is faster for a network than those that go sample by sample."""
+def pays(layers: np.ndarray, itemsize: int) -> bool:
+    """Whether this kernel is faster for a network than those that go sample by sample.
+
+    Where a block takes too much memory, it does not come into question.
+    """
     n_in, n_units = int(layers[0, N_IN]), int(layers[0, N_OUT])
+    fits = int(BLOCK) * (n_in + 2 * n_units) * itemsize <= MOST_BYTES
     # For a single unit it never is: its sum and its update are fast as they are.
-    return n_in >= LEAST_INPUTS and n_units > 1 and n_in * n_units >= LEAST_WEIGHTS
+    return fits and n_in >= LEAST_INPUTS and n_units > 1 and n_in * n_units >= LEAST_WEIGHTS
 
 
 def workspace_size(layers: np.ndarray) -> int:

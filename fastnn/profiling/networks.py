@@ -14,7 +14,7 @@ from rich.text import Text
 from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
 from fastnn.engines import Samples
-from fastnn.memory import aligned_copy
+from fastnn.memory import MOST_BYTES, aligned_copy
 from fastnn.network import Network
 from fastnn.profiling.machine import available_memory, facts_as_text, jit_is_on, measuring, size_of
 from fastnn.profiling.measuring import Contestant, Timing, duration, estimate, measure, times
@@ -429,7 +429,8 @@ class NetworkAnalysis:
         random = np.random.default_rng(k)
         end = (layer.bias or layer.weights).stop
         p = aligned_copy(self._start[layer.weights.start : end])
-        n = min(self._batch_size, BLOCK)
+        row_bytes = 2 * (layer.n_in + layer.n_out) * dtype.itemsize
+        n = max(1, min(self._batch_size, BLOCK, MOST_BYTES // row_bytes))
         a = aligned_copy(random.random((layer.n_in + layer.n_out) * n).astype(dtype))
         d = aligned_copy(a - dtype.type(0.5))
         rate = dtype.type(1e-9)

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State, quiet
+from fastnn.memory import MOST_BYTES
 from fastnn.reference import plans
 from fastnn.reference import vectors_updates as updates
 from fastnn.reference.vectors_functions import ACTIVATIONS, CLIPPED, LOSSES, softmax
@@ -187,8 +188,16 @@ def predictor(architecture: Architecture) -> Predictor:
 
     @quiet
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        outputs = layer_outputs(architecture, parameters, X) if np.isfinite(X).all() else None
-        return outputs[-1] if outputs is not None else None
+        if not np.isfinite(X).all():
+            return None
+        rows = _rows_at_once(architecture, len(X))
+        parts = []
+        for first in range(0, len(X), rows):
+            layers = layer_outputs(architecture, parameters, X[first : first + rows])
+            if layers is None:
+                return None
+            parts.append(layers[-1])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     return predict
 
@@ -202,9 +211,18 @@ def layer_outputs(
     return None if any(np.isnan(outputs).any() for outputs in layers) else layers
 
 
-def _blocks(samples: Samples) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+def _rows_at_once(architecture: Architecture, most: int) -> int:
+    """How many rows, at most *most*, are handled in `MOST_BYTES`."""
+    row_bytes = 4 * sum(architecture.sizes) * architecture.dtype.itemsize  # Z, A, D, slopes
+    return max(1, min(most, MOST_BYTES // row_bytes))
+
+
+def _blocks(
+    architecture: Architecture, samples: Samples
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
     """X, Y and weights in parts of at most `BLOCK` rows."""
-    rows = [slice(s, s + BLOCK) for s in range(0, len(samples), BLOCK)]
+    step = _rows_at_once(architecture, BLOCK)
+    rows = [slice(s, s + step) for s in range(0, len(samples), step)]
     weights = samples.weights
     return [(samples.X[r], samples.Y[r], None if weights is None else weights[r]) for r in rows]
 
@@ -215,7 +233,7 @@ def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
     @quiet
     def evaluate(parameters: np.ndarray) -> float:
         model = Model(architecture, parameters)
-        return sum((model.loss(*block) for block in _blocks(samples)), 0.0)
+        return sum((model.loss(*block) for block in _blocks(architecture, samples)), 0.0)
 
     return evaluate
 
@@ -229,7 +247,7 @@ def loss_and_gradient(
     gradient = np.zeros_like(parameters)
     part = Model(architecture, np.empty_like(parameters))
     total = 0.0
-    for block in _blocks(samples):
+    for block in _blocks(architecture, samples):
         total += model.batch_gradient(block, part)
         gradient += part.vector
     return total, gradient
