@@ -127,6 +127,9 @@ class Network:
     array([0., 1., 1., 0.])
     """
 
+    #: Of the class, for what was pickled by versions that did not know it.
+    _in_training = False
+
     @quiet
     def __init__(
         self,
@@ -175,7 +178,6 @@ class Network:
         self._predictor: Predictor | None = None
         self._updater: Updater | None = None  # of the last `partial_fit`, which asked for:
         self._asked: tuple[Any, Any] = (None, None)
-        self._in_training = False
         #: The history of the last ``fit``, also while it runs; None before the first.
         self.history: History | None = None
 

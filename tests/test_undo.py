@@ -183,6 +183,15 @@ def test_partial_fit_does_not_slip_in_by_its_shorter_way():
         in_a_callback(net, lambda network: network.partial_fit(*rows))
 
 
+def test_a_network_of_an_older_version_can_be_trained():
+    """Its pickle knows nothing of being trained."""
+    net, _ = make("numpy")
+    state = {k: v for k, v in net.__getstate__().items() if k != "_in_training"}
+    twin = fastnn.Network.__new__(fastnn.Network)
+    twin.__dict__.update(state)
+    assert twin.fit(X, Y, epochs=2).epochs == 2
+
+
 def train_a_copy(net):
     twin = copy.deepcopy(net)
     twin.fit(X, Y)
