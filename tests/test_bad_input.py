@@ -113,7 +113,7 @@ BAD_X = {
         ValueError, ("finite", "X[1, 0] = nan"),
     ),
     "frame of too large integers": (
-        pd.DataFrame({"a": [10**400], "b": [1]}), (TypeError, ValueError), ()
+        pd.DataFrame({"a": [10**400], "b": [1]}, dtype=object), (TypeError, ValueError), ()
     ),
     "frame of complex numbers": (
         pd.DataFrame({"a": [1j], "b": [1.0]}), TypeError, ("real numbers",)

@@ -7,6 +7,8 @@ import warnings
 from contextlib import redirect_stdout
 
 import numpy as np
+import pytest
+import sklearn
 from sklearn import neural_network
 from sklearn.datasets import make_multilabel_classification
 
@@ -40,6 +42,12 @@ DATA = _data()
 SMALL = {"hidden_layer_sizes": (8,), "max_iter": 25, "random_state": 3}
 
 
+def _skip_a_fault_of_old_versions(error):
+    """scikit-learn before 1.9 could not stop early on classes that are texts."""
+    if error[0] is TypeError and "ufunc 'isnan' not supported" in error[1]:
+        pytest.skip(f"a fault of scikit-learn {sklearn.__version__}: {error[1]}")
+
+
 class Outcome:
     """What became of something done to an estimator: error, warnings, what was printed."""
 
@@ -53,6 +61,8 @@ class Outcome:
                 self.value = do(estimator)
             except Exception as error:
                 self.error = (type(error), str(error))
+                if not isinstance(estimator, (MLPClassifier, MLPRegressor)):
+                    _skip_a_fault_of_old_versions(self.error)
         self.warnings = [
             (warning.category, str(warning.message))
             for warning in caught
