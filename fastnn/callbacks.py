@@ -132,7 +132,9 @@ class Checkpoint:
 
     def _is_best(self, logs: dict[str, float]) -> bool:
         names = tuple(name for name in logs if name not in ("loss", "learning_rate"))
-        monitor = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
+        monitor = self.monitor
+        if monitor is None:
+            monitor = "val_loss" if "val_loss" in logs else "loss"
         value = logs[resolve(monitor, names, "Checkpoint")]
         factor = sign(monitor, self.mode)
         best = factor * np.inf if self.best is None else self.best

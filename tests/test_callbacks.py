@@ -313,6 +313,12 @@ def test_a_checkpoint_by_what_is_not_computed_is_refused():
         checkpoint.on_epoch_end(Saving(), 1, {"loss": 1.0, "val_loss": 2.0})
 
 
+def test_a_checkpoint_by_an_empty_name_is_refused_too():
+    checkpoint = fastnn.Checkpoint("net", monitor="", best_only=True)
+    with pytest.raises(ValueError, match=r"Checkpoint='' is not known"):
+        checkpoint.on_epoch_end(Saving(), 1, {"loss": 1.0})
+
+
 # Ctrl-C.
 
 
