@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Pin this process before anything that starts threads is imported."""
-    cores = machine.available_cores()
+    cores = machine.facts.cores()
     core = config.getoption("--core")
     config.stash[_CORES] = cores
     machine.use_cores([cores[-1] if core is None else core])
@@ -93,8 +93,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     machine_info["cpu"] = {
         key: cpu.get(key) for key in ("brand_raw", "arch", "family", "model", "stepping")
     }
-    flags = cpu.get("flags") or []
-    machine_info["cpu"]["vectors"] = [f for f in ("avx2", "fma", "avx512f") if f in flags]
+    machine_info["cpu"]["vectors"] = machine.facts.vectors()
     machine_info.pop("node", None)
     machine_info["cores"] = len(config.stash[_CORES])
     machine_info["versions"] = machine.versions()

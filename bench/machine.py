@@ -3,18 +3,13 @@
 Imports nothing that starts threads: cores and thread counts have to be set before.
 """
 
-import importlib.metadata
+import importlib.util
 import os
-import platform
+from pathlib import Path
+from types import ModuleType
 
 import threadpoolctl
 
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
 #: Where contestants come from, by the name under which it is installed.
 DISTRIBUTIONS = {
     "numpy": "numpy",
@@ -26,11 +21,16 @@ DISTRIBUTIONS = {
 }
 
 
-def available_cores() -> list[int]:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+def _facts() -> ModuleType:
+    """fastnn/machine.py by itself: with the package comes NumPy, which starts threads."""
+    (package,) = importlib.util.find_spec("fastnn").submodule_search_locations
+    spec = importlib.util.spec_from_file_location("fastnn_machine", Path(package, "machine.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+facts = _facts()
 
 
 def use_cores(cores: list[int]) -> None:
@@ -41,7 +41,7 @@ def use_cores(cores: list[int]) -> None:
     """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
-    for variable in _THREAD_VARIABLES:
+    for variable in facts.THREAD_VARIABLES:
         os.environ[variable] = str(len(cores))
     os.environ["JAX_PLATFORMS"] = "cpu"
     if len(cores) == 1:
@@ -54,7 +54,7 @@ def use_cores(cores: list[int]) -> None:
 
 def threads() -> int:
     """How many threads `use_cores` allowed."""
-    return int(os.environ[_THREAD_VARIABLES[0]])
+    return int(os.environ[facts.THREAD_VARIABLES[0]])
 
 
 def require_threads(most: int) -> None:
@@ -66,12 +66,6 @@ def require_threads(most: int) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of Python, fastnn and every peer that is installed."""
-    import fastnn
-
-    found = {"python": platform.python_version(), "fastnn": fastnn.__version__}
-    for module, distribution in DISTRIBUTIONS.items():
-        try:
-            found[module] = importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    found = facts.versions(DISTRIBUTIONS.values())
+    names = {distribution: module for module, distribution in DISTRIBUTIONS.items()}
+    return {names.get(name, name): version for name, version in found.items()}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -91,6 +92,24 @@ class Architecture:
             weights[layer.weights] = True
         weights.flags.writeable = False
         return weights
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `fastnn.Network` that make this architecture again, of plain types."""
+        *hidden, output = (activation.name for activation in self.activations)
+        return {
+            "layer_sizes": list(self.sizes),
+            "activation": hidden,
+            "output_activation": output,
+            "loss": self.loss.name,
+            "reduction": self.reduction,
+            "bias": self.bias,
+            "l1": self.l1,
+            "l2": self.l2,
+            "max_norm": self.max_norm or None,
+            "dropout": list(self.dropout or [0.0] * len(hidden)),
+            "label_smoothing": self.label_smoothing,
+            "dtype": self.dtype.name,
+        }
 
     def penalty(self, parameters: np.ndarray) -> float:
         """What l1 and l2 add to the loss."""

@@ -215,7 +215,7 @@ def _content(net: Network) -> tuple[bytes, list[np.ndarray]]:
         "format": "fastnn",
         "format_version": str(FORMAT_VERSION),
         "fastnn_version": __version__,
-        "network": json.dumps(_arguments(net)),
+        "network": json.dumps({**net._architecture.arguments(), "engine": net.engine}),
         "optimizer": json.dumps(_settings(net._optimizer, _OPTIMIZERS)),
         "random": json.dumps(random),
         "history": json.dumps(fields),
@@ -265,27 +265,6 @@ def _parts(array: np.ndarray) -> Iterator[bytes]:
 
 def _digest_entry(digest: str) -> bytes:
     return f'"sha256":"{digest}"'.encode()
-
-
-def _arguments(net: Network) -> dict[str, Any]:
-    """What to give to the constructor for a network like *net*."""
-    architecture = net._architecture
-    hidden, output = architecture.activations[:-1], architecture.activations[-1]
-    return {
-        "layer_sizes": list(architecture.sizes),
-        "activation": [activation.name for activation in hidden],
-        "output_activation": output.name,
-        "loss": architecture.loss.name,
-        "reduction": architecture.reduction,
-        "bias": architecture.bias,
-        "l1": architecture.l1,
-        "l2": architecture.l2,
-        "max_norm": architecture.max_norm or None,
-        "dropout": list(architecture.dropout or [0.0] * len(hidden)),
-        "label_smoothing": architecture.label_smoothing,
-        "dtype": architecture.dtype.name,
-        "engine": net.engine,
-    }
 
 
 def _settings(thing: Any, kinds: dict[str, Any]) -> dict[str, Any]:

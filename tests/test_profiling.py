@@ -10,21 +10,19 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn import machine as machines
 from fastnn import profiling
-from fastnn.profiling import comparing, networks
-from fastnn.profiling import machine as machines
+from fastnn.machine import jit_is_on
+from fastnn.profiling import ceilings, cold, comparing, conditions, networks
+from fastnn.profiling.ceilings import Ceilings
 from fastnn.profiling.cold import compile_seconds
-from fastnn.profiling.machine import Ceilings, jit_is_on
 from fastnn.profiling.measuring import (
     FEWEST_TURNS,
     Contestant,
     Turn,
-    duration,
     estimate,
-    geometric_crossings,
     measure,
     summarise,
-    times,
     undisturbed,
 )
 from fastnn.profiling.operations import (
@@ -35,7 +33,10 @@ from fastnn.profiling.operations import (
     check_agreement,
     network_work,
 )
-from fastnn.profiling.result import Profile, Row
+from fastnn.profiling.progress import Budget
+from fastnn.profiling.records import Row, geometric_crossings
+from fastnn.profiling.result import Profile
+from fastnn.profiling.wording import duration, round_duration, times
 
 CEILINGS = Ceilings(8e9, 1e-9, (1024, 4096), (32e9, 8e9), (16e9, 4e9))
 SLOW = Contestant(lambda: sum(range(100)))
@@ -80,6 +81,7 @@ def test_durations_and_ratios_read_well():
     assert duration(600) == "10.0 min"
     assert duration(3 * 3600) == "3.00 h"
     assert duration(864_000) == "10.0 days"
+    assert [round_duration(10.0**k) for k in (-9, -4, 0, 3)] == ["1 ns", "100 µs", "1 s", "1,000 s"]
     assert [times(ratio) for ratio in (0.5, 4.14, 1234.5)] == ["0.50", "4.1", "1,234"]
 
 
@@ -179,10 +181,11 @@ def test_nearness_to_the_lower_ceiling():
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen")
 def test_measuring_stays_on_one_core():
-    before = os.sched_getaffinity(0)
-    with machines.measuring():
-        assert len(os.sched_getaffinity(0)) == 1
-    assert os.sched_getaffinity(0) == before
+    before = machines.cores()
+    with conditions.measuring() as facts:
+        assert len(machines.cores()) == 1
+    assert machines.cores() == before
+    assert facts["cores"] == len(before)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen")
@@ -190,17 +193,17 @@ def test_all_cores_are_back_if_the_search_for_one_is_broken_off(monkeypatch):
     def broken_off():
         raise KeyboardInterrupt
 
-    before = os.sched_getaffinity(0)
-    monkeypatch.setattr(machines, "pulse", broken_off)
-    with pytest.raises(KeyboardInterrupt), machines.measuring():
+    before = machines.cores()
+    monkeypatch.setattr(conditions, "pulse", broken_off)
+    with pytest.raises(KeyboardInterrupt), conditions.measuring():
         pass
-    assert os.sched_getaffinity(0) == before
+    assert machines.cores() == before
 
 
 @pytest.mark.skipif(not jit_is_on(), reason="NUMBA_DISABLE_JIT is set")
 def test_the_ceilings_of_this_machine(monkeypatch):
-    monkeypatch.setattr(machines, "HELD", (4096, 65536))
-    found = machines.measure_ceilings(0.05)
+    monkeypatch.setattr(ceilings, "HELD", (4096, 65536))
+    found = ceilings.measure_ceilings(0.05)
     assert found.peak > 1e8
     assert 1e-12 < found.activation < 1e-6
     assert found.read[0] >= found.read[1] > 1e8
@@ -209,27 +212,13 @@ def test_the_ceilings_of_this_machine(monkeypatch):
     assert found.as_dict()["memory"][1]["bytes"] == 65536
 
 
-MEMORY_FACTS = "MemTotal: 8000 kB\nMemFree: 1000 kB\nMemAvailable:    6000 kB\nCached: 5500 kB\n"
-
-
-def test_memory_in_the_caches_of_the_system_is_available(monkeypatch, tmp_path):
-    monkeypatch.setattr(machines, "_MEMORY_FACTS", tmp_path / "meminfo", raising=False)
-    (tmp_path / "meminfo").write_text(MEMORY_FACTS, encoding="ascii")
-    assert machines.available_memory() == 6000 * 1024
-    needed = 8 * 2 * 20_000 * 3  # for which the free memory is too small
-    assert 2 * needed > 1000 * 1024
+def test_enough_memory_for_the_samples_is_enough(monkeypatch):
+    needed = 8 * 2 * 20_000 * 3
+    monkeypatch.setattr(networks, "available_memory", lambda: 3 * needed)
     fastnn.profile([1, 1], samples=20_000, engines=["numpy"], seconds=0.1)
-
-
-@pytest.mark.parametrize("facts", ["", "MemAvailable:", "MemAvailable: much kB", "\N{EURO SIGN}"])
-def test_without_facts_the_free_memory_is_what_is_available(monkeypatch, tmp_path, facts):
-    monkeypatch.setattr(machines, "_MEMORY_FACTS", tmp_path / "meminfo", raising=False)
-    for content in (facts, None):
-        if content is not None:
-            (tmp_path / "meminfo").write_text(content, encoding="utf-8")
-        else:
-            (tmp_path / "meminfo").unlink()
-        assert machines.available_memory() > 0
+    monkeypatch.setattr(networks, "available_memory", lambda: needed)
+    with pytest.raises(ValueError, match="of memory"):
+        fastnn.profile([1, 1], samples=20_000, engines=["numpy"], seconds=0.1)
 
 
 def test_crossovers_in_words(machine):
@@ -263,7 +252,7 @@ def small():
         patch.setattr(comparing, "compile_seconds", lambda what, timeout: 1.5)
         patch.setattr(comparing, "measure_ceilings", lambda seconds: CEILINGS)
         patch.setattr(comparing, "LONGEST_RUN", 1.0)
-        patch.setattr(comparing.Comparison, "_behind", lambda self: 0.0)  # on a busy machine too
+        patch.setattr(Budget, "behind", lambda self: 0.0)  # on a busy machine too
         patch.setattr(comparing, "QUICK_POINT_SECONDS", 0.001)
         return profiling.profile(sizes=[2, 8], samples=8, quick=True)
 
@@ -315,7 +304,7 @@ def test_a_profile_as_a_picture(small, tmp_path):
 
 
 def test_what_would_take_hours_is_estimated_and_left_out(monkeypatch):
-    monkeypatch.setattr(comparing.Comparison, "_behind", lambda self: 0.0)
+    monkeypatch.setattr(Budget, "behind", lambda self: 0.0)
     profile = fastnn.profile(
         ops="sgd_epoch", sizes=[64], engines="python", samples=10**6, seconds=1.0
     )
@@ -326,7 +315,7 @@ def test_what_would_take_hours_is_estimated_and_left_out(monkeypatch):
 
 
 def test_when_the_time_is_over_before_the_measuring_the_shortest_is_measured(monkeypatch):
-    monkeypatch.setattr(comparing.Comparison, "_behind", lambda self: 1.0)
+    monkeypatch.setattr(Budget, "behind", lambda self: 1.0)
     monkeypatch.setattr(comparing, "READY", 2.0)
     profile = fastnn.profile(ops="dot", sizes=[10, 1000], engines="numpy", seconds=10.0)
     assert len(profile.rows) == 1
@@ -335,7 +324,7 @@ def test_when_the_time_is_over_before_the_measuring_the_shortest_is_measured(mon
 
 
 def test_what_does_not_fit_into_memory_is_left_out(monkeypatch):
-    monkeypatch.setattr(comparing.Comparison, "_behind", lambda self: 0.0)
+    monkeypatch.setattr(Budget, "behind", lambda self: 0.0)
     profile = fastnn.profile(ops="dot", sizes=[10**13], engines=["python", "numpy"], seconds=1.0)
     assert profile.rows == []
     assert ["of memory" in note for note in profile.notes] == [True, True]
@@ -404,7 +393,7 @@ def test_a_change_is_measured():
     from dataclasses import replace
 
     net = fastnn.Network([3, 2048, 1], seed=0)  # hundreds of times the work: noise cannot hide it
-    analysis = networks.NetworkAnalysis(net, 200, 1, ["numba"], True, 0.5)
+    analysis = networks.NetworkAnalysis(net, 200, 1, ["numba"], Budget(0.5))
     smaller = replace(net._architecture, sizes=(3, 4, 1))
     change = analysis._change(1.0, "4 units", "", smaller, 1)
     assert change.gain > 1.2
@@ -425,6 +414,28 @@ def test_compile_time_is_that_of_a_fresh_process():
     seconds = compile_seconds("dot", timeout=300)
     assert 0.02 < seconds < 300
     assert compile_seconds("nonsense", timeout=60) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"l1": 0.1, "l2": 0.01},
+        {"max_norm": 2.0},
+        {"dropout": [0.5]},
+        {"loss": "cross_entropy", "label_smoothing": 0.1},
+        {"activation": "tanh", "bias": False, "reduction": "sum", "dtype": "float32"},
+    ],
+    ids=str,
+)
+def test_the_fresh_process_compiles_the_kernel_of_the_same_network(options, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cold, "compile_seconds", lambda what, timeout: asked.append(what))
+    net = fastnn.Network([3, 4, 2], engine="numpy", **options)
+    cold.compile_seconds_of_network(net._architecture, 32, timeout=1)
+    ((arguments, batch_size),) = map(json.loads, asked)
+    assert fastnn.Network(**arguments)._architecture == net._architecture
+    assert batch_size == 4
 
 
 def test_importing_fastnn_does_not_import_the_profiler():

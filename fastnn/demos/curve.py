@@ -7,7 +7,6 @@ the samples. This is the work that this library was made for: each update is so 
 everything around it costs more than the update itself, unless all of it is compiled.
 """
 
-import os
 import signal
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +16,7 @@ from multiprocessing.pool import Pool, ThreadPool
 import numpy as np
 from rich.progress import Progress
 
-from fastnn import Network
+from fastnn import Network, machine
 from fastnn.demos.figures import computed
 from fastnn.demos.lesson import Lesson
 
@@ -191,7 +190,7 @@ def tuning_table(lesson: Lesson, seconds_per_update: float) -> None:
     if lesson.quick:
         rows = [replace(row, epochs=row.epochs // 20) for row in TABLE]
         lesson.say("With --quick each row has a twentieth of its epochs, too few to compare.")
-    cores = available_cores()
+    cores = len(machine.cores())
     minutes = seconds_per_update * sum(row.samples * row.epochs for row in rows) / cores / 60
     if minutes > 0.5:
         lesson.say(f"This takes about {minutes:.0f} min on {cores} cores; Ctrl-C ends it.")
@@ -224,13 +223,6 @@ def train_rows(lesson: Lesson, rows: list[Row], cores: int) -> dict[Row, Outcome
         ):
             outcomes[outcome.row] = outcome
     return outcomes
-
-
-def available_cores() -> int:
-    """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def workers(engine: str, cores: int) -> Pool:

@@ -10,16 +10,15 @@ for ∂J/∂w, as in the document.
 """
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 
 import numba
 import numpy as np
 
-from fastnn import Network
+from fastnn import Network, machine
 from fastnn.demos.figures import computed, elsewhere, printed, several
-from fastnn.demos.lesson import Lesson, machine
+from fastnn.demos.lesson import Lesson
 
 ONE_X, ONE_Y = (3, 4), 1
 SAMPLES_X = np.array([[2, 3], [3, 4], [1, 5]])
@@ -208,9 +207,9 @@ def loop_against_vector(lesson: Lesson) -> None:
         ],
     )
     lesson.say(
-        f"Here: {machine()}, {os.cpu_count()} cores, the best of five. On the author's machine "
-        "the vector was 48 times as fast as the loop. Times differ between machines and are not "
-        "counted as figures."
+        f"Here: {machine.processor()}, {len(machine.cores())} cores, the best of five. On the "
+        "author's machine the vector was 48 times as fast as the loop. Times differ between "
+        "machines and are not counted as figures."
     )
     exact = math.fsum(x * y for x, y in zip(a_list, b_list, strict=True))
     lesson.check(

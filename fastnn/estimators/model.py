@@ -192,18 +192,9 @@ class Model:
 
 def network_of(model: Model) -> Network:
     """A network of its own with the model's parameters."""
-    architecture = model.architecture
-    *hidden, output = (activation.name for activation in architecture.activations)
-    network = Network(
-        architecture.sizes,
-        activation=hidden,
-        output_activation=output,
-        loss=architecture.loss.name.removeprefix("clipped_"),
-        initializer="zeros",
-        seed=0,
-        dtype=architecture.dtype,
-        engine=ENGINE,
-    )
+    loss = LOSSES[model.architecture.loss.name.removeprefix("clipped_")]
+    arguments = replace(model.architecture, loss=loss).arguments()
+    network = Network(**arguments, initializer="zeros", seed=0, engine=ENGINE)
     network.parameters[:] = model.parameters
     return network
 

@@ -9,11 +9,12 @@ from fastnn import validation
 from fastnn.engines import quiet
 from fastnn.names import find, short
 from fastnn.network import Network
-from fastnn.profiling.comparing import Comparison
-from fastnn.profiling.networks import NetworkAnalysis, NetworkProfile
+from fastnn.profiling import comparing, networks
+from fastnn.profiling.network_result import NetworkProfile
 from fastnn.profiling.operations import ENGINES, OPERATIONS, DisagreementError
-from fastnn.profiling.progress import show_progress
-from fastnn.profiling.result import Profile, Row
+from fastnn.profiling.progress import Budget, show_progress
+from fastnn.profiling.records import Row
+from fastnn.profiling.result import Profile
 
 __all__ = ["DisagreementError", "NetworkProfile", "Profile", "Row", "profile"]
 
@@ -92,16 +93,19 @@ def profile(
     if network is None:
         chosen_ops = _choices(list(OPERATIONS) if ops is None else ops, OPERATIONS, "ops")
         chosen_sizes = _sizes(sizes)
+        budget = seconds or (comparing.QUICK_SECONDS if quick else comparing.SECONDS)
         with show_progress(progress) as report:
-            return Comparison(
-                chosen_ops, chosen_sizes, chosen, samples, quick, seconds, report
+            return comparing.Comparison(
+                chosen_ops, chosen_sizes, chosen, samples, quick, Budget(budget, report)
             ).run()
     if ops is not None or sizes is not None:
         raise ValueError("ops and sizes are for profiling without a network")
     net = network if isinstance(network, Network) else Network(network, seed=0)
-    analysis = NetworkAnalysis(net, samples, batch_size, chosen, quick, seconds)
+    budget = seconds or (networks.QUICK_SECONDS if quick else networks.SECONDS)
     with show_progress(progress) as report:
-        return analysis.run(report)
+        return networks.NetworkAnalysis(
+            net, samples, batch_size, chosen, Budget(budget, report)
+        ).run()
 
 
 def _choices(names: Any, table: Any, argument: str) -> list[str]:

@@ -34,18 +34,8 @@ def compile_seconds_of_network(
     architecture: Architecture, batch_size: int, timeout: float
 ) -> float | None:
     """The same for training a network."""
-    arguments = {
-        "layer_sizes": architecture.sizes,
-        "activation": [activation.name for activation in architecture.activations[:-1]],
-        "output_activation": architecture.activations[-1].name,
-        "loss": architecture.loss.name,
-        "reduction": architecture.reduction,
-        "bias": architecture.bias,
-        "dtype": str(architecture.dtype),
-    }
-    if len(architecture.sizes) == 2:
-        del arguments["activation"]
-    return compile_seconds(json.dumps([arguments, min(batch_size, 4)]), timeout)
+    what = [architecture.arguments(), min(batch_size, 4)]
+    return compile_seconds(json.dumps(what), timeout)
 
 
 def _main(what: str) -> None:
@@ -53,15 +43,14 @@ def _main(what: str) -> None:
     import fastnn.kernels.engine  # noqa: F401  imported before the clock runs
     from fastnn.network import Network
     from fastnn.profiling.measuring import time_once
-    from fastnn.profiling.networks import _samples_for
-    from fastnn.profiling.operations import OPERATIONS, epoch_problem
+    from fastnn.profiling.operations import OPERATIONS, epoch_problem, samples_for
 
     if what in OPERATIONS:
         problem = OPERATIONS[what].problem(4, 4)
     else:
         arguments, batch_size = json.loads(what)
         net = Network(**arguments)
-        data = _samples_for(net._architecture, 4)
+        data = samples_for(net._architecture, 4)
         problem = epoch_problem(net._architecture, net.parameters, data, batch_size, 1e-4)
     first = time_once(lambda: problem.result("numba"))
     print(max(first - time_once(lambda: problem.result("numba")), 0.0))

@@ -1,28 +1,19 @@
 """Measuring operations at several sizes on several engines, within a given time."""
 
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from fastnn.machine import available_memory, jit_is_on
+from fastnn.profiling.ceilings import measure_ceilings
 from fastnn.profiling.cold import SAME_KERNEL, compile_seconds
-from fastnn.profiling.machine import (
-    available_memory,
-    jit_is_on,
-    measure_ceilings,
-    measuring,
-    size_of,
-)
-from fastnn.profiling.measuring import (
-    FEWEST_TURNS,
-    Contestant,
-    Timing,
-    duration,
-    estimate,
-    measure,
-)
+from fastnn.profiling.conditions import measuring
+from fastnn.profiling.measuring import FEWEST_TURNS, Contestant, Timing, estimate, measure
 from fastnn.profiling.operations import OPERATIONS, Operation, check_agreement
-from fastnn.profiling.result import Profile, Row
+from fastnn.profiling.progress import Budget
+from fastnn.profiling.records import Row
+from fastnn.profiling.result import Profile
+from fastnn.profiling.wording import duration, size_of
 
 #: Seconds for everything.
 SECONDS, QUICK_SECONDS = 240.0, 42.0
@@ -35,9 +26,6 @@ POINT_SECONDS, QUICK_POINT_SECONDS = 1.0, 0.2
 
 #: A spread beyond this says that the machine was busy with something else.
 RESTLESS = 0.2
-
-#: Told what is being done, and which part of all of it is behind.
-Report = Callable[[str, float], object]
 
 
 @dataclass(frozen=True)
@@ -69,19 +57,16 @@ class Comparison:
         engines: Sequence[str],
         samples: int,
         quick: bool,
-        seconds: float | None,
-        report: Report,
+        budget: Budget,
     ):
         self._engines = engines
         self._samples = samples
-        self._seconds = seconds or (QUICK_SECONDS if quick else SECONDS)
+        self._budget = budget
         self._most = QUICK_POINT_SECONDS if quick else POINT_SECONDS
-        self._report = report
         self._plan: list[tuple[Operation, Sequence[int]]] = []
         for operation in (OPERATIONS[name] for name in operations):
             usual = operation.quick_sizes if quick else operation.sizes
             self._plan.append((operation, sizes or usual))
-        self._started = time.perf_counter()
         # All that is to be measured is held at once.
         self._available, self._held = available_memory(), 0
 
@@ -92,10 +77,10 @@ class Comparison:
             if "numba" in self._engines and jit_is_on():
                 self._measure_compilation()
                 for operation, _ in self._plan:
-                    self._report(f"loading {operation.name}", self._behind())
+                    self._budget.say(f"loading {operation.name}")
                     operation.problem(4, 4).result("numba")
-                self._report("the machine's ceilings", self._behind())
-                self._profile.ceilings = measure_ceilings(self._seconds / 30)
+                self._budget.say("the machine's ceilings")
+                self._profile.ceilings = measure_ceilings(self._budget.seconds / 30)
             elif "numba" in self._engines:
                 self._note("numba's JIT is switched off (NUMBA_DISABLE_JIT): it ran as Python.")
             points = self._without_the_longest(
@@ -109,11 +94,8 @@ class Comparison:
                     f"more than {RESTLESS:.0%} apart: other programs were running. Measure again "
                     "when the machine is quiet."
                 )
-        self._report("done", 1.0)
+        self._budget.say("done", 1.0)
         return self._profile
-
-    def _behind(self) -> float:
-        return min((time.perf_counter() - self._started) / self._seconds, 1.0)
 
     def _note(self, text: str) -> None:
         self._profile.notes.append(text)
@@ -122,11 +104,11 @@ class Comparison:
         found: dict[str, float | None] = {}
         for name in (operation.name for operation, _ in self._plan):
             kernel = SAME_KERNEL.get(name, name)
-            if kernel not in found and self._behind() > COMPILING:
+            if kernel not in found and self._budget.behind() > COMPILING:
                 found[kernel] = None
             if kernel not in found:
-                self._report(f"compiling {name} in a fresh process", self._behind())
-                found[kernel] = compile_seconds(kernel, timeout=self._seconds * COMPILING)
+                self._budget.say(f"compiling {name} in a fresh process")
+                found[kernel] = compile_seconds(kernel, timeout=self._budget.seconds * COMPILING)
             seconds = found[kernel]
             if seconds is None:
                 self._note(f"{name}: no time was left to measure its compile time.")
@@ -137,14 +119,14 @@ class Comparison:
         """One operation at all sizes, as far as the time to get ready goes."""
         known: dict[str, _Point] = {}  # of each engine the largest size so far
         for k, size in enumerate(sizes):
-            if self._behind() > READY:
+            if self._budget.behind() > READY:
                 missed = ", ".join(f"{size:,}" for size in sizes[k:])
                 self._note(
-                    f"{operation.name}: no time was left of the {self._seconds:g} s for size "
-                    f"{missed}."
+                    f"{operation.name}: no time was left of the {self._budget.seconds:g} s "
+                    f"for size {missed}."
                 )
                 return
-            self._report(f"{operation.name}, size {size:,}", self._behind())
+            self._budget.say(f"{operation.name}, size {size:,}")
             engines = [
                 engine
                 for engine in self._engines
@@ -162,27 +144,27 @@ class Comparison:
 
     def _without_the_longest(self, points: list[_Point]) -> list[_Point]:
         """Leave out, with a note, as much as must be for everybody to have a few turns."""
-        left = self._seconds * (1 - self._behind())
+        left = self._budget.seconds * (1 - self._budget.behind())
         kept = sorted(points, key=lambda point: point.contestant.round_seconds)
         needed = FEWEST_TURNS * sum(point.contestant.round_seconds for point in points)
-        enough = math.ceil(1.2 * (self._seconds - left + needed))
+        enough = math.ceil(1.2 * (self._budget.seconds - left + needed))
         while needed > left and len(kept) > 1:
             point = kept.pop()
             needed -= FEWEST_TURNS * point.contestant.round_seconds
             self._note(
                 f"{point.where}: a run takes about {duration(point.contestant.estimate)}, too long "
-                f"to be repeated within {self._seconds:g} s: left out. With --seconds {enough} it "
-                "would be measured."
+                f"to be repeated within {self._budget.seconds:g} s: left out. With --seconds "
+                f"{enough} it would be measured."
             )
         return [point for point in points if point in kept]
 
     def _measure(self, points: Sequence[_Point]) -> None:
         """Time everything, each point again and again until the end: a row for each."""
-        left = self._seconds * (1 - self._behind())
+        left = self._budget.seconds * (1 - self._budget.behind())
         timings = measure(
             [point.contestant for point in points],
             min(left, self._most * len(points)),
-            lambda: self._report("everything in turn", self._behind()),
+            lambda: self._budget.say("everything in turn"),
         )
         for point, timing in zip(points, timings, strict=True):
             self._profile.rows.append(self._row(point, timing))
@@ -207,7 +189,7 @@ class Comparison:
                 f"available and {size_of(self._held)} are held for the others: left out."
             )
             return False
-        limit = self._seconds * LONGEST_RUN
+        limit = self._budget.seconds * LONGEST_RUN
         expected = self._expected(operation, size, smaller)
         if expected is None or expected > limit / 4:
             amount = operation.amount(size, self._samples)

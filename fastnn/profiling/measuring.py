@@ -1,8 +1,6 @@
 """Timing, by way of ``timeit``: all contestants in turn, medians, estimates."""
 
 import importlib.util
-import itertools
-import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -54,6 +52,12 @@ class Timing:
         """The distance between the quartiles, as a part of the median."""
         return (self.upper - self.lower) / self.median
 
+    def times(self, factor: float) -> "Timing":
+        """For *factor* times as much work."""
+        seconds = (self.median, self.lower, self.upper, self.best)
+        median, lower, upper, best = (factor * each for each in seconds)
+        return Timing(median, lower, upper, best, self.rounds)
+
 
 def summarise(seconds: Sequence[float]) -> Timing:
     """The timing from the seconds of at least two rounds."""
@@ -70,14 +74,13 @@ class Contestant:
         self.round_seconds = 0.0
 
     def calibrate(self) -> None:
-        """Find out how many repetitions make a round. It warms up as well."""
-        while True:
-            took = self._timer.timeit(self._number)
-            if took >= ROUND_SECONDS or self._number >= 1 << 24:
-                self.round_seconds = took
-                return
-            wanted = self._number * ROUND_SECONDS / max(took, 1e-9)
-            self._number = math.ceil(min(1.1 * wanted, 16 * self._number))
+        """Find out how many repetitions make a round. It warms up as well.
+
+        It is `Timer.autorange` for rounds a hundred times shorter: there are many contestants.
+        """
+        while (took := self._timer.timeit(self._number)) < ROUND_SECONDS:
+            self._number *= 2
+        self.round_seconds = took
 
     @property
     def estimate(self) -> float:
@@ -193,48 +196,3 @@ def estimate(
         if took >= PILOT_SECONDS or tried >= amount:
             return took * amount / tried, tried
         tried = min(amount, 8 * tried)
-
-
-def geometric_crossings(
-    sizes: Sequence[float], ratios: Sequence[float], tolerance: float = 0.0
-) -> list[tuple[float, bool]]:
-    """Where a ratio passes 1: the sizes, and whether it rises there.
-
-    Between two sizes the ratio is taken to be a straight line on logarithmic scales. A ratio
-    within *tolerance* of 1 is a tie and decides nothing.
-    """
-    crossings = []
-    decided = [
-        (size, math.log(ratio))
-        for size, ratio in zip(sizes, ratios, strict=True)
-        if abs(ratio - 1) > tolerance
-    ]
-    for (size, log), (next_size, next_log) in itertools.pairwise(decided):
-        if (log < 0) != (next_log < 0):
-            part = -log / (next_log - log)
-            crossings.append((size * (next_size / size) ** part, next_log > 0))
-    return crossings
-
-
-def duration(seconds: float) -> str:
-    """Seconds with three digits and the unit that suits: ``4.13 µs``."""
-    for size, unit in ((1e-6, "ns"), (1e-3, "µs"), (1.0, "ms")):
-        if seconds < size:
-            return f"{_three_digits(seconds / size * 1e3)} {unit}"
-    if seconds < 120:
-        return f"{_three_digits(seconds)} s"
-    if seconds < 7200:
-        return f"{_three_digits(seconds / 60)} min"
-    if seconds < 200_000:
-        return f"{_three_digits(seconds / 3600)} h"
-    return f"{_three_digits(seconds / 86400)} days"
-
-
-def times(ratio: float) -> str:
-    """How many times: ``0.53``, ``4.1``, ``1,230``."""
-    return f"{ratio:.2f}" if ratio < 3 else f"{ratio:.1f}" if ratio < 20 else f"{ratio:,.0f}"
-
-
-def _three_digits(number: float) -> str:
-    digits = 2 if number < 9.995 else 1 if number < 99.95 else 0
-    return f"{number:,.{digits}f}"

@@ -73,12 +73,12 @@ class Operation:
         What it does and what its size is; ``{samples}`` stands for the number of samples.
     contestants : dict of engine to str
         How each engine does it.
-    sizes, quick_sizes : tuple of int
-        Those measured by default.
     problem : callable
         (size, samples) -> Problem
     work : callable
         (size, samples) -> Work
+    sizes, quick_sizes : tuple of int
+        Those measured by default.
     per_sample : bool
         Whether the work is proportional to the number of samples, rather than to the size.
     """
@@ -86,10 +86,10 @@ class Operation:
     name: str
     line: str
     contestants: dict[str, str]
-    sizes: tuple[int, ...]
-    quick_sizes: tuple[int, ...]
     problem: Callable[[int, int], Problem]
     work: Callable[[int, int], Work]
+    sizes: tuple[int, ...] = (1, 4, 16, 64, 128, 256, 1024)
+    quick_sizes: tuple[int, ...] = (1, 8, 32, 128, 512)
     per_sample: bool = True
 
     def part(self, size: int, samples: int, amount: int) -> Problem:
@@ -216,6 +216,19 @@ def epoch_problem(
     return Problem(contestant, result)
 
 
+def samples_for(architecture: Architecture, samples: int) -> Samples:
+    """Random samples that suit the loss."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(samples, architecture.sizes[0])).astype(architecture.dtype)
+    n_out = architecture.sizes[-1]
+    if architecture.loss.targets == "classes":
+        Y = np.zeros((samples, n_out))
+        Y[np.arange(samples), random.integers(n_out, size=samples)] = 1
+    else:
+        Y = random.random((samples, n_out))
+    return Samples(X, Y.astype(architecture.dtype))
+
+
 def network_work(
     sizes: Sequence[int], samples: int, *, passes: int, updates: int, result: int = 0
 ) -> Work:
@@ -256,10 +269,10 @@ OPERATIONS = {
                 "numpy": "a @ b",
                 "numba": "the python loop, compiled, over two arrays",
             },
-            (1, 3, 10, 30, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000),
-            (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000),
             _dot_problem,
             _dot_work,
+            (1, 3, 10, 30, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000),
+            (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000),
             per_sample=False,
         ),
         Operation(
@@ -271,8 +284,6 @@ OPERATIONS = {
                 "numpy": "all samples in one matrix",
                 "numba": "compiled, in blocks of 256 samples",
             },
-            (1, 4, 16, 64, 128, 256, 1024),
-            (1, 8, 32, 128, 512),
             _forward_problem,
             lambda size, samples: network_work(
                 (1, size, 1), samples, passes=1, updates=0, result=samples
@@ -287,8 +298,6 @@ OPERATIONS = {
                 "numpy": "in blocks of 1024 samples",
                 "numba": "compiled, in blocks of 256 samples",
             },
-            (1, 4, 16, 64, 128, 256, 1024),
-            (1, 8, 32, 128, 512),
             _backward_problem,
             lambda size, samples: network_work(
                 (1, size, 1), samples, passes=2, updates=0, result=3 * size + 1
@@ -303,8 +312,6 @@ OPERATIONS = {
                 "numpy": "sample by sample, in arrays of one row",
                 "numba": "sample by sample, compiled",
             },
-            (1, 4, 16, 64, 128, 256, 1024),
-            (1, 8, 32, 128, 512),
             _epoch_problem(1),
             lambda size, samples: network_work((1, size, 1), samples, passes=2, updates=samples),
         ),
@@ -317,8 +324,6 @@ OPERATIONS = {
                 "numpy": "all samples in one matrix; then one update",
                 "numba": "compiled, in blocks of 256 samples; then one update",
             },
-            (1, 4, 16, 64, 128, 256, 1024),
-            (1, 8, 32, 128, 512),
             _epoch_problem(None),
             lambda size, samples: network_work((1, size, 1), samples, passes=2, updates=1),
         ),

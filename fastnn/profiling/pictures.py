@@ -1,110 +1,94 @@
-"""The pictures of a profile."""
+"""The panels of a profile's picture."""
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastnn.plotting import pyplot
-from fastnn.profiling.machine import Ceilings, facts_as_text, size_of
-from fastnn.profiling.measuring import duration, times
+from fastnn.profiling.ceilings import Ceilings, Nearness
+from fastnn.profiling.records import Change, Crossover, Row, Step
+from fastnn.profiling.wording import duration, round_duration, rounded, size_of, times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fastnn.profiling.networks import NetworkProfile
-    from fastnn.profiling.result import Profile
-
 COLORS = {"python": "#c2571a", "numpy": "#2b6cb0", "numba": "#2f855a"}
 _NAMES = {"python": "Python loop", "numpy": "NumPy vector", "numba": "compiled loop"}
 _TITLES = {
     "dot": "dot product",
-    "forward": "forward, {} samples",
-    "backward": "forward and backward, {} samples",
-    "sgd_epoch": "per-sample SGD, {} updates",
-    "gd_epoch": "gradient descent, one update\nfrom {} samples",
+    "forward": "forward, {:,} samples",
+    "backward": "forward and backward, {:,} samples",
+    "sgd_epoch": "per-sample SGD, {:,} updates",
+    "gd_epoch": "gradient descent, one update\nfrom {:,} samples",
 }
 _OPERATION_COLORS = ("#6b46c1", "#2f855a", "#d69e2e", "#c53030", "#2b6cb0")
 _MARKERS = "osD^v"
+_PHASE_COLORS = {"forward": "#2b6cb0", "backward": "#d69e2e", "update": "#6b46c1"}
 _GREY = "#666666"
 
 
-def draw_profile(profile: Profile) -> Figure:
-    """One panel per operation, time against size, and one for the roofline."""
-    plt = pyplot()
-    panels = len(profile.operations) + (profile.ceilings is not None)
+def new_figure(panels: int, title: str, caption: str) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, at most three in a row."""
     columns = min(panels, 3) or 1
     rows = math.ceil(panels / columns) or 1
-    figure: Figure = plt.figure(
+    figure: Figure = pyplot().figure(
         figsize=(max(4.6 * columns, 6.4), 3.9 * rows + 0.7), layout="constrained"
     )
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax, name in zip(axes, profile.operations, strict=False):
-        _draw_operation(ax, profile, name)
-    if profile.ceilings is not None:
-        _draw_roofline(axes[panels - 1], profile, profile.ceilings)
     for ax in axes[panels:]:
         ax.remove()
-    figure.suptitle("Loop against vector against compiled", fontweight="bold")
-    figure.supxlabel(facts_as_text(profile.machine), fontsize=8, color=_GREY)
-    return figure
+    figure.suptitle(title, fontweight="bold")
+    figure.supxlabel(caption, fontsize=8, color=_GREY)
+    return figure, list(axes[:panels])
 
 
-def _draw_operation(ax: Axes, profile: Profile, name: str) -> None:
+def draw_operation(ax: Axes, rows: Sequence[Row], crossovers: Sequence[Crossover]) -> None:
+    """Time against size on each engine, of the *rows* of one operation."""
+    curves: dict[str, dict[int, float]] = {}
     for engine, color in COLORS.items():
-        rows = [row for row in profile.rows if (row.operation, row.engine) == (name, engine)]
-        if not rows:
+        own = [row for row in rows if row.engine == engine]
+        if not own:
             continue
-        sizes = [int(row.size) for row in rows]
-        medians = [row.timing.median for row in rows]
-        ax.fill_between(
-            sizes,
-            [row.timing.lower for row in rows],
-            [row.timing.upper for row in rows],
-            color=color,
-            alpha=0.25,
-            linewidth=0,
-        )
+        curves[engine] = {int(row.size): row.timing.median for row in own}
+        sizes, medians = list(curves[engine]), list(curves[engine].values())
+        lower, upper = ([getattr(row.timing, end) for row in own] for end in ("lower", "upper"))
+        ax.fill_between(sizes, lower, upper, color=color, alpha=0.25, linewidth=0)
         ax.plot(sizes, medians, "o-", color=color, markersize=4, label=_NAMES[engine])
-    said = _mark_crossovers(ax, profile, name)
-    said += _speed_ups(profile, name)
+    said = [*_mark_crossovers(ax, crossovers, curves), *_speed_ups(curves)]
     ax.text(
-        0.98,
-        0.02,
-        "\n".join(said),
-        transform=ax.transAxes,
-        fontsize=8,
-        color=_GREY,
-        ha="right",
-        va="bottom",
-    )
-    title = _TITLES[name].format(f"{profile.samples:,}")
-    unit = "length" if name == "dot" else "hidden units"
-    ax.set(xscale="log", yscale="log", xlabel=unit)
+        0.98, 0.02, "\n".join(said),
+        transform=ax.transAxes, fontsize=8, color=_GREY, ha="right", va="bottom",
+    )  # fmt: skip
+    name = rows[0].operation
+    ax.set(xscale="log", yscale="log", xlabel="length" if name == "dot" else "hidden units")
     low, high = ax.get_ylim()
     ax.set_ylim(low / 12, high * 20)  # room for the words below and above
-    ax.set_title(title, fontsize=10)
+    ax.set_title(_TITLES[name].format(rows[0].samples), fontsize=10)
     _plain_axis(ax.xaxis)
     _seconds_axis(ax.yaxis)
     ax.grid(alpha=0.25)
     ax.legend(fontsize=8, loc="upper left", frameon=False)
 
 
-def _mark_crossovers(ax: Axes, profile: Profile, name: str) -> list[str]:
+def _mark_crossovers(
+    ax: Axes, crossovers: Sequence[Crossover], curves: dict[str, dict[int, float]]
+) -> list[str]:
     """A ring where the lead changes; what to say about it."""
     said = []
-    for crossover in profile.crossovers(name):
+    for crossover in crossovers:
         if (crossover.slower, crossover.faster) == ("python", "numba"):
             continue
-        curve = profile.seconds(name, crossover.faster)
         for size, rises in crossover.changes:
-            seconds = _on_curve(curve, size)
+            seconds = _on_curve(curves[crossover.faster], size)
             ax.plot([size], [seconds], "o", markersize=9, fillstyle="none", color="black")
             winner, loser = crossover.faster, crossover.slower
             if not rises:
                 winner, loser = loser, winner
-            said.append(f"○ {winner} overtakes {loser} at ≈ {float(f'{size:.2g}'):,.0f}")
+            said.append(f"○ {winner} overtakes {loser} at ≈ {rounded(size)}")
     return said
 
 
@@ -120,27 +104,50 @@ def _on_curve(curve: dict[int, float], size: float) -> float:
     return math.exp(logs[below] + part * (logs[above] - logs[below]))
 
 
-def _speed_ups(profile: Profile, name: str) -> list[str]:
+def _speed_ups(curves: dict[str, dict[int, float]]) -> list[str]:
     """How fast the compiled loop is, at the largest size that all engines were timed at."""
-    seconds = {engine: found for engine in COLORS if (found := profile.seconds(name, engine))}
-    compiled = seconds.pop("numba", {})
-    common = set(compiled).intersection(*seconds.values())
-    if not common or not seconds:
+    others = {engine: curve for engine, curve in curves.items() if engine != "numba"}
+    compiled = curves.get("numba", {})
+    common = set(compiled).intersection(*others.values())
+    if not common or not others:
         return []
     size = max(common)
     ratios = (
-        f"{times(found[size] / compiled[size])} × {engine}" for engine, found in seconds.items()
+        f"{times(curve[size] / compiled[size])} × {engine}" for engine, curve in others.items()
     )
     return [f"speed compiled, at {size:,}: {', '.join(ratios)}"]
 
 
-def _draw_roofline(ax: Axes, profile: Profile, ceilings: Ceilings) -> None:
-    points = [(row, row.nearness) for row in profile.rows if row.nearness is not None]
-    low = min([0.1, *(near.intensity for _, near in points)]) / 30
-    high = max((near.intensity for _, near in points), default=10.0) * 6
-    high = max(high, 3 * ceilings.peak / ceilings.read[-1])
-    shown = (0, len(ceilings.held) // 2, len(ceilings.held) - 1)
-    for k in shown:
+def draw_roofline(ax: Axes, rows: Sequence[Row], ceilings: Ceilings) -> None:
+    """The operations of the compiled loop under the ceilings of arithmetic and memory."""
+    points: dict[str, list[Nearness]] = {}
+    for row in rows:
+        if row.nearness is not None:
+            points.setdefault(row.operation, []).append(row.nearness)
+    all_points = [near for own in points.values() for near in own]
+    intensities = [near.intensity for near in all_points]
+    low = min([0.1, *intensities]) / 30
+    high = max(6 * max(intensities, default=10.0), 3 * ceilings.peak / ceilings.read[-1])
+    ax.set(xscale="log", yscale="log", xlabel="operations per byte moved", xlim=(low, high))
+    bottom = min([low * ceilings.read[-1], *(near.speed for near in all_points)])
+    ax.set(ylim=(bottom / 2, 3 * ceilings.peak), ylabel="billion operations per second")
+    _draw_ceilings(ax, ceilings)
+    _draw_points(ax, points)
+    ax.set_title(
+        "roofline: the compiled loop under its ceilings\n"
+        "(a point is a size; %: the best one, of its own ceiling)",
+        fontsize=10,
+    )
+    _plain_axis(ax.xaxis)
+    _plain_axis(ax.yaxis)
+    ax.yaxis.set_major_formatter(lambda speed, _place: f"{speed / 1e9:g}")
+    ax.grid(alpha=0.25)
+
+
+def _draw_ceilings(ax: Axes, ceilings: Ceilings) -> None:
+    """Lines for the arithmetic and for three sizes of memory, over the whole width."""
+    low, high = ax.get_xlim()
+    for k in (0, len(ceilings.held) // 2, len(ceilings.held) - 1):
         speed = ceilings.read[k]
         knee = ceilings.peak / speed
         ax.plot([low, knee], [low * speed, ceilings.peak], color=_GREY, linewidth=1)
@@ -154,12 +161,8 @@ def _draw_roofline(ax: Axes, profile: Profile, ceilings: Ceilings) -> None:
             va="top",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
         )
-    ax.plot(
-        [ceilings.peak / max(ceilings.read), high],
-        [ceilings.peak] * 2,
-        color="black",
-        linewidth=1.5,
-    )
+    roof = [ceilings.peak / max(ceilings.read), high]
+    ax.plot(roof, [ceilings.peak] * 2, color="black", linewidth=1.5)
     ax.annotate(
         f"arithmetic: {ceilings.peak / 1e9:.0f} billion/s",
         (high, ceilings.peak),
@@ -168,84 +171,59 @@ def _draw_roofline(ax: Axes, profile: Profile, ceilings: Ceilings) -> None:
         ha="right",
         fontsize=8,
     )
-    for name, color, marker in zip(profile.operations, _OPERATION_COLORS, _MARKERS, strict=False):
-        own = [(row, near) for row, near in points if row.operation == name]
-        if not own:
-            continue
+
+
+def _draw_points(ax: Axes, points: dict[str, list[Nearness]]) -> None:
+    """A curve for each operation, its best point marked."""
+    for (name, own), color, marker in zip(
+        points.items(), _OPERATION_COLORS, _MARKERS, strict=False
+    ):
         ax.plot(
-            [near.intensity for _, near in own],
-            [near.speed for _, near in own],
+            [near.intensity for near in own],
+            [near.speed for near in own],
             marker + "-",
             color=color,
             markersize=4,
             linewidth=0.7,
             label=name,
         )
-        _, near = max(own, key=lambda entry: entry[1].share)
+        best = max(own, key=lambda near: near.share)
         ax.annotate(
-            f"{near.share:.0%}",
-            (near.intensity, near.speed),
+            f"{best.share:.0%}",
+            (best.intensity, best.speed),
             xytext=(5, -9),
             textcoords="offset points",
             fontsize=8,
             color=color,
         )
-    ax.set(xscale="log", yscale="log", xlabel="operations per byte moved", xlim=(low, high))
-    ax.set_ylabel("billion operations per second")
-    ax.set_title(
-        "roofline: the compiled loop under its ceilings\n"
-        "(a point is a size; %: the best one, of its own ceiling)",
-        fontsize=10,
-    )
-    ax.yaxis.set_major_formatter(lambda speed, _place: f"{speed / 1e9:g}")
-    _plain_axis(ax.xaxis)
-    ax.yaxis.set_minor_formatter(lambda _speed, _place: "")
-    bottom = min([low * ceilings.read[-1], *(near.speed for _, near in points)])
-    ax.set_ylim(bottom / 2, 3 * ceilings.peak)
-    ax.grid(alpha=0.25)
-    ax.legend(fontsize=8, loc="lower right", frameon=False)
+    if points:
+        ax.legend(fontsize=8, loc="lower right", frameon=False)
 
 
-def draw_network(profile: NetworkProfile) -> Figure:
-    """An epoch on each engine; the steps; what changes would bring."""
-    plt = pyplot()
-    figure: Figure = plt.figure(figsize=(12.5, 4.2), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    rows = profile.rows[::-1]
-    bars = left.barh(
-        [row.engine for row in rows],
-        [row.timing.median for row in rows],
-        color=[COLORS[row.engine] for row in rows],
-    )
-    left.bar_label(
-        bars,
-        [duration(row.timing.median) + (" (est.)" if row.estimated_from else "") for row in rows],
-        padding=3,
-        fontsize=9,
-    )
-    left.set(xscale="log")
-    _seconds_axis(left.xaxis)
-    left.set_xlim(right=20 * max(row.timing.median for row in rows))
-    left.set_title("one epoch", fontsize=10)
-    _draw_steps(middle, profile)
-    _draw_changes(right, profile)
-    batch = "per-sample" if profile.batch_size == 1 else f"batch size {profile.batch_size:,}"
-    layers = "-".join(map(str, profile.layers))
-    figure.suptitle(f"{layers}, {profile.samples:,} samples, {batch}", fontweight="bold")
-    figure.supxlabel(facts_as_text(profile.machine), fontsize=8, color=_GREY)
-    return figure
-
-
-def _draw_steps(ax: Axes, profile: NetworkProfile) -> None:
-    colors = {"forward": "#2b6cb0", "backward": "#d69e2e", "update": "#6b46c1"}
+def draw_epochs(ax: Axes, rows: Sequence[Row]) -> None:
+    """An epoch on each engine."""
+    rows = rows[::-1]
+    medians = [row.timing.median for row in rows]
+    colors = [COLORS[row.engine] for row in rows]
+    bars = ax.barh([row.engine for row in rows], medians, color=colors)
     labels = [
-        f"{k}: {n_in}→{n_out}"
-        for k, (n_in, n_out) in enumerate(zip(profile.layers, profile.layers[1:], strict=False), 1)
+        duration(row.timing.median) + (" (est.)" if row.estimated_from else "") for row in rows
     ]
+    ax.bar_label(bars, labels, padding=3, fontsize=9)
+    ax.set(xscale="log")
+    _seconds_axis(ax.xaxis)
+    ax.set_xlim(right=20 * max(medians))
+    ax.set_title("one epoch", fontsize=10)
+
+
+def draw_steps(ax: Axes, layers: Sequence[int], steps: Sequence[Step]) -> None:
+    """What part of the time goes into each phase of each layer; *layers* are the sizes."""
+    pairs = itertools.pairwise(layers)
+    labels = [f"{k}: {n_in}→{n_out}" for k, (n_in, n_out) in enumerate(pairs, 1)]
     starts = [0.0] * len(labels)
-    for phase, color in colors.items():
+    for phase, color in _PHASE_COLORS.items():
         shares = [0.0] * len(labels)
-        for step in profile.steps:
+        for step in steps:
             if step.phase == phase:
                 shares[step.layer - 1] = 100 * step.share
         bars = ax.barh(labels, shares, left=starts, color=color, label=phase)
@@ -257,12 +235,13 @@ def _draw_steps(ax: Axes, profile: NetworkProfile) -> None:
     ax.invert_yaxis()
     ax.set(xlabel="% of all steps, each timed alone", xlim=(0, max([*starts, 1]) * 1.05))
     ax.set_title("where the time goes, compiled, by layer", fontsize=10)
-    if profile.steps:
+    if steps:
         ax.legend(fontsize=8, frameon=False, loc="best")
 
 
-def _draw_changes(ax: Axes, profile: NetworkProfile) -> None:
-    changes = sorted(profile.changes, key=lambda change: change.gain)
+def draw_changes(ax: Axes, changes: Sequence[Change]) -> None:
+    """How many times as fast the epoch becomes."""
+    changes = sorted(changes, key=lambda change: change.gain)
     bars = ax.barh(
         [change.change for change in changes], [change.gain for change in changes], color="#2f855a"
     )
@@ -275,7 +254,7 @@ def _draw_changes(ax: Axes, profile: NetworkProfile) -> None:
 
 def _seconds_axis(axis: Any) -> None:
     """Ticks that read 1 µs, 1 ms, 1 s."""
-    axis.set_major_formatter(lambda seconds, _place: _round_duration(seconds))
+    axis.set_major_formatter(lambda seconds, _place: round_duration(seconds))
     axis.set_minor_formatter(lambda _seconds, _place: "")
 
 
@@ -290,10 +269,3 @@ def _short(number: float) -> str:
         if number >= 0.9999 * size:
             return f"{number / size:.4g}{letter}"
     return f"{number:.4g}"
-
-
-def _round_duration(seconds: float) -> str:
-    for size, unit in ((1e-6, "ns"), (1e-3, "µs"), (1.0, "ms")):
-        if seconds < 0.9999 * size:
-            return f"{seconds / size * 1e3:.4g} {unit}"
-    return f"{seconds:,.4g} s"

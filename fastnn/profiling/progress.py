@@ -1,10 +1,36 @@
-"""The progress bar of the profiler."""
+"""The time that a profile may take, and who is told how it goes."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from fastnn.profiling.comparing import Report
 from fastnn.progress import Display
+
+#: Told what is being done, and which part of all of it is behind.
+Report = Callable[[str, float], object]
+
+
+class Budget:
+    """The seconds for everything, counted from now.
+
+    Parameters
+    ----------
+    seconds : float
+    report : callable
+    """
+
+    def __init__(self, seconds: float, report: Report = lambda what, part: None):
+        self.seconds = seconds
+        self._report = report
+        self._started = time.perf_counter()
+
+    def behind(self) -> float:
+        """The part of the time that is over, 1 at most."""
+        return min((time.perf_counter() - self._started) / self.seconds, 1.0)
+
+    def say(self, what: str, part: float | None = None) -> None:
+        """Tell what is being done."""
+        self._report(what, self.behind() if part is None else part)
 
 
 @contextmanager

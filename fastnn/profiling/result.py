@@ -3,78 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from fastnn import validation
 from fastnn.printing import render
-from fastnn.profiling.machine import Ceilings, Nearness, facts_as_text
-from fastnn.profiling.measuring import Timing, duration, geometric_crossings, times
+from fastnn.profiling import conditions, pictures
+from fastnn.profiling.ceilings import Ceilings
 from fastnn.profiling.operations import OPERATIONS
+from fastnn.profiling.records import NAMES, TIE, Crossover, Row
+from fastnn.profiling.wording import duration, new_table, rounded, times
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: What may overtake what, and the names for reading.
+#: What may overtake what.
 PAIRS = (("python", "numpy"), ("python", "numba"), ("numpy", "numba"))
-_NAMES = {"python": "the Python loop", "numpy": "NumPy", "numba": "numba"}
-#: Nearer than this, two medians are taken to be equal.
-TIE = 0.05
-
-
-@dataclass(frozen=True)
-class Row:
-    """One engine at one size of one operation.
-
-    Attributes
-    ----------
-    operation, engine : str
-    size : int or str
-        A network's own layers are a text: ``"20-64-1"``.
-    samples : int or None
-        How many samples the operation went over.
-    timing : Timing
-    nearness : Nearness or None
-        How near it is to the machine's ceilings; for the compiled engine.
-    estimated_from : int or None
-        The samples that were timed, if not all were.
-    """
-
-    operation: str
-    size: int | str
-    engine: str
-    samples: int | None
-    timing: Timing
-    nearness: Nearness | None = None
-    estimated_from: int | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON and pandas."""
-        timing = self.timing
-        row = {
-            "operation": self.operation,
-            "size": self.size,
-            "engine": self.engine,
-            "samples": self.samples,
-            "median_seconds": timing.median,
-            "spread": timing.spread,
-            "lower_quartile_seconds": timing.lower,
-            "upper_quartile_seconds": timing.upper,
-            "best_seconds": timing.best,
-            "rounds": timing.rounds,
-            "estimated_from_samples": self.estimated_from,
-        }
-        if self.nearness is not None:
-            row["of_ceiling"] = self.nearness.share
-            row["ceiling"] = self.nearness.limit
-        return row
 
 
 class Result:
@@ -82,10 +31,12 @@ class Result:
 
     machine: dict[str, Any]
     rows: list[Row]
+    notes: list[str]
 
     def __rich__(self) -> RenderableType:
         """What a rich console prints."""
-        return Group(*self._blocks())
+        notes = [Text(f"- {note}") for note in self.notes]
+        return Group(*self._blocks(), *([Text("\nNotes", style="bold")] if notes else []), *notes)
 
     def __str__(self) -> str:
         return "\n".join(line.rstrip() for line in render(self).splitlines())
@@ -121,61 +72,6 @@ class Result:
     def save(self, path: str | Path) -> None:
         """Write `to_json` into a file."""
         Path(validation.path(path, "path")).write_text(self.to_json() + "\n", encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class Crossover:
-    """Where one engine overtakes another as the size grows.
-
-    Attributes
-    ----------
-    operation, slower, faster : str
-        *faster* is the engine expected to win in the end.
-    sizes : list of int
-        The smallest and the largest size that both were measured at.
-    changes : list of (float, bool)
-        Sizes at which the lead changes, and whether *faster* is ahead from there on.
-    first_ahead : bool or None
-        Whether *faster* is ahead at the smallest size; None if they tie throughout.
-    """
-
-    operation: str
-    slower: str
-    faster: str
-    sizes: tuple[int, int]
-    changes: list[tuple[float, bool]]
-    first_ahead: bool | None
-
-    def as_text(self) -> str:
-        """A sentence."""
-        fast, slow = _NAMES[self.faster], _NAMES[self.slower]
-        if self.first_ahead is None:
-            return f"{fast} and {slow} take the same time."
-        if not self.changes:
-            low, high = self.sizes
-            what = "faster than" if self.first_ahead else "slower than"
-            where = f"all sizes measured, {low:,} to {high:,}" if low < high else f"size {low:,}"
-            return f"{fast} is {what} {slow} at {where}."
-        parts = [
-            f"{'overtakes' if rises else 'falls behind'} at about size {_rounded(size)}"
-            for size, rises in self.changes
-        ]
-        start = "is ahead at first, " if self.first_ahead else ""
-        return f"{fast} against {slow}: {start}{', '.join(parts)}."
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "operation": self.operation,
-            "faster": self.faster,
-            "slower": self.slower,
-            "sizes": list(self.sizes),
-            "ahead_at_first": self.first_ahead,
-            "changes": [
-                {"size": size, "overtakes": rises, "falls_behind": not rises}
-                for size, rises in self.changes
-            ],
-        }
 
 
 @dataclass
@@ -218,25 +114,9 @@ class Profile(Result):
 
     def crossovers(self, operation: str) -> list[Crossover]:
         """Who overtakes whom in an operation."""
-        found = []
-        for slower, faster in PAIRS:
-            slow, fast = self.seconds(operation, slower), self.seconds(operation, faster)
-            sizes = sorted(slow.keys() & fast.keys())
-            if not sizes:
-                continue
-            ratios = [slow[size] / fast[size] for size in sizes]
-            decided = [ratio > 1 for ratio in ratios if abs(ratio - 1) > TIE]
-            found.append(
-                Crossover(
-                    operation,
-                    slower,
-                    faster,
-                    (sizes[0], sizes[-1]),
-                    geometric_crossings(sizes, ratios, TIE),
-                    decided[0] if decided else None,
-                )
-            )
-        return found
+        seconds = {engine: self.seconds(operation, engine) for engine in NAMES}
+        found = (Crossover.between(operation, *pair, seconds) for pair in PAIRS)
+        return [crossover for crossover in found if crossover is not None]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that was measured, of plain types."""
@@ -266,13 +146,19 @@ class Profile(Result):
         -------
         matplotlib.figure.Figure
         """
-        from fastnn.profiling.pictures import draw_profile
-
-        return draw_profile(self)
+        panels = len(self.operations) + (self.ceilings is not None)
+        title = "Loop against vector against compiled"
+        figure, axes = pictures.new_figure(panels, title, conditions.as_text(self.machine))
+        for ax, name in zip(axes, self.operations, strict=False):
+            rows = [row for row in self.rows if row.operation == name]
+            pictures.draw_operation(ax, rows, self.crossovers(name))
+        if self.ceilings is not None:
+            pictures.draw_roofline(axes[-1], self.rows, self.ceilings)
+        return figure
 
     def _blocks(self) -> Iterator[RenderableType]:
         yield Text("Loop against vector against compiled", style="bold")
-        yield Text(facts_as_text(self.machine))
+        yield Text(conditions.as_text(self.machine))
         yield Text(
             f"Times are medians of {self.machine['clock']} over rounds of everything in turn; ± "
             "is half the distance between the quartiles. An engine is checked to give the others' "
@@ -284,10 +170,6 @@ class Profile(Result):
         if self.ceilings is not None:
             yield Text()
             yield from self._ceiling_blocks(self.ceilings)
-        if self.notes:
-            yield Text("\nNotes", style="bold")
-        for note in self.notes:
-            yield Text(f"- {note}")
 
     def _operation_blocks(self, name: str) -> Iterator[RenderableType]:
         operation = OPERATIONS[name]
@@ -295,9 +177,7 @@ class Profile(Result):
         for row in self.rows:
             if row.operation == name:
                 by_size.setdefault(row.size, {})[row.engine] = row
-        engines = [
-            engine for engine in _NAMES if any(engine in found for found in by_size.values())
-        ]
+        engines = [engine for engine in NAMES if any(engine in found for found in by_size.values())]
         yield Text.assemble(
             (name, "bold"), f": {operation.line.format(samples=f'{self.samples:,}')}."
         )
@@ -341,7 +221,7 @@ class Profile(Result):
             if gains[size] > TIE * numpy[size]:
                 runs = seconds / gains[size]
                 text += (
-                    f" At size {size:,} it is won back against NumPy after {_rounded(runs)} runs."
+                    f" At size {size:,} it is won back against NumPy after {rounded(runs)} runs."
                 )
         return text
 
@@ -389,30 +269,3 @@ def _nearness(row: Row | None) -> str:
     if row is None or row.nearness is None:
         return "–"
     return f"{row.nearness.share:.0%} {'M' if row.nearness.limit == 'memory' else 'A'}"
-
-
-def _rounded(number: float) -> str:
-    """A number with two digits: what an estimate is good for."""
-    return f"{float(f'{number:.2g}'):,.0f}" if number >= 9.95 else f"{number:.1f}"
-
-
-def new_table(
-    headings: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    left: Sequence[int] = (),
-    tight: bool = False,
-) -> Table:
-    """A plain table; the columns *left* hold text, the others numbers."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 0) if tight else (0, 1),
-        collapse_padding=True,
-    )
-    for column, heading in enumerate(headings):
-        text = column in left
-        table.add_column(heading, justify="left" if text else "right", no_wrap=not text)
-    for row in rows:
-        table.add_row(*row)
-    return table

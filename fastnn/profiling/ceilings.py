@@ -1,0 +1,164 @@
+"""What the machine can do at most.
+
+The ceilings make a roofline: work that needs ``arithmetic`` operations and moves ``moved`` bytes
+cannot be done faster than the peak of the arithmetic allows, nor than the memory that holds
+the data allows.
+"""
+
+import bisect
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fastnn.activations import ACTIVATIONS
+from fastnn.profiling.measuring import Contestant, measure
+from fastnn.profiling.operations import Work, zeros
+from fastnn.profiling.wording import size_of
+
+#: The sizes of vectors, in bytes, for which memory is measured: 4 KiB to 64 MiB.
+HELD = tuple(4**k * 4096 for k in range(8))
+#: Numbers read or changed in one call.
+_NUMBERS_PER_CALL = 1 << 18
+_IN_CACHE = 1024
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What the machine can do at most, measured on one thread.
+
+    Attributes
+    ----------
+    peak : float
+        Additions and multiplications per second.
+    activation : float
+        Seconds per sigmoid.
+    held : tuple of int
+        Bytes of the vectors that the memory was measured with.
+    read, changed : tuple of float
+        Bytes per second, for each of them: read; and read and written back, counted twice.
+    """
+
+    peak: float
+    activation: float
+    held: tuple[int, ...]
+    read: tuple[float, ...]
+    changed: tuple[float, ...]
+
+    def operations(self, work: Work) -> float:
+        """The work in additions and multiplications; a sigmoid counts as many as it costs."""
+        return work.arithmetic + work.activations * self.activation * self.peak
+
+    def memory_seconds(self, work: Work) -> float:
+        """The least that moving the data takes."""
+        reads = (work.moved - work.changed) / self._speed(self.read, work.held)
+        return reads + work.changed / self._speed(self.changed, work.held)
+
+    def nearness(self, work: Work, seconds: float) -> "Nearness":
+        """How near *seconds* for *work* are to the ceilings."""
+        operations = self.operations(work)
+        arithmetic, memory = operations / self.peak, self.memory_seconds(work)
+        return Nearness(
+            share=max(arithmetic, memory) / seconds,
+            limit="memory" if memory > arithmetic else "arithmetic",
+            intensity=operations / work.moved,
+            speed=operations / seconds,
+            roof=operations / max(arithmetic, memory),
+        )
+
+    def _speed(self, speeds: tuple[float, ...], held: int) -> float:
+        """Bytes per second for *held* bytes, between the measured ones on logarithmic scales."""
+        if held <= self.held[0]:
+            return speeds[0]
+        if held >= self.held[-1]:
+            return speeds[-1]
+        k = bisect.bisect_right(self.held, held)
+        part = math.log(held / self.held[k - 1]) / math.log(self.held[k] / self.held[k - 1])
+        return float(speeds[k - 1] * (speeds[k] / speeds[k - 1]) ** part)
+
+    def as_text(self) -> str:
+        """The ceilings in a few lines."""
+        lines = [
+            f"Arithmetic: {self.peak / 1e9:.1f} billion multiplications and additions per second; "
+            f"{1e-9 / self.activation:.2f} billion sigmoids, so one costs as much as "
+            f"{self.activation * self.peak:.0f} of them.",
+            "Memory, GB/s read (changed in place): "
+            + ", ".join(
+                f"{size_of(held)} {read / 1e9:.0f} ({changed / 1e9:.0f})"
+                for held, read, changed in zip(self.held, self.read, self.changed, strict=True)
+            )
+            + ".",
+        ]
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "operations_per_second": self.peak,
+            "sigmoid_seconds": self.activation,
+            "memory": [
+                {"bytes": held, "read_bytes_per_second": read, "changed_bytes_per_second": changed}
+                for held, read, changed in zip(self.held, self.read, self.changed, strict=True)
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near a measured time is to the ceilings.
+
+    Attributes
+    ----------
+    share : float
+        The least time that the ceilings allow, as a part of the time measured.
+    limit : {"arithmetic", "memory"}
+        Which ceiling is the lower one.
+    intensity : float
+        Operations per byte moved.
+    speed, roof : float
+        Operations per second: measured, and at the ceiling.
+    """
+
+    share: float
+    limit: str
+    intensity: float
+    speed: float
+    roof: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def measure_ceilings(seconds: float) -> Ceilings:
+    """Measure the ceilings in about *seconds*."""
+    from fastnn.kernels import ceilings
+
+    share = seconds / (2 * len(HELD) + 2)
+    few, out, rounds = zeros(_IN_CACHE), zeros(_IN_CACHE), 64
+    took = _best(lambda: ceilings.multiply_add(few, 0.999, 0.001, rounds), share)
+    peak = 2 * ceilings.CHAIN * rounds * _IN_CACHE / took
+    few[:] = np.linspace(-4, 4, _IN_CACHE)
+    sigmoids = ceilings.make_activate_all(ACTIVATIONS["sigmoid"].code)
+    activation = _best(lambda: sigmoids(few, out, 16), share) / (16 * _IN_CACHE)
+    read, changed = [], []
+    for held in HELD:
+        values = zeros(held // 8)
+        times = max(1, _NUMBERS_PER_CALL // len(values))
+        read.append(held * times / _best(partial(ceilings.read, values, times), share))
+        changing = partial(ceilings.update, values, 1.0, times)
+        changed.append(2 * held * times / _best(changing, share))
+    return Ceilings(peak, activation, HELD, _never_rising(read), _never_rising(changed))
+
+
+def _never_rising(speeds: list[float]) -> tuple[float, ...]:
+    """Smaller vectors cannot be slower: where they seem so, starting the loop is what shows."""
+    return tuple(max(speeds[k:]) for k in range(len(speeds)))
+
+
+def _best(run: Callable[[], object], seconds: float) -> float:
+    """Seconds of the fastest round: a ceiling is what the machine can do, not what it did."""
+    return measure([Contestant(run)], seconds)[0].best

@@ -1,0 +1,199 @@
+"""What was measured, piece by piece: what tables and pictures are made of."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastnn.profiling.ceilings import Nearness
+from fastnn.profiling.measuring import Timing
+from fastnn.profiling.wording import rounded
+
+#: The engines' names for reading.
+NAMES = {"python": "the Python loop", "numpy": "NumPy", "numba": "numba"}
+#: Nearer than this, two medians are taken to be equal.
+TIE = 0.05
+#: The steps of training a layer.
+PHASES = ("forward", "backward", "update")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One engine at one size of one operation.
+
+    Attributes
+    ----------
+    operation, engine : str
+    size : int or str
+        A network's own layers are a text: ``"20-64-1"``.
+    samples : int or None
+        How many samples the operation went over.
+    timing : Timing
+    nearness : Nearness or None
+        How near it is to the machine's ceilings; for the compiled engine.
+    estimated_from : int or None
+        The samples that were timed, if not all were.
+    """
+
+    operation: str
+    size: int | str
+    engine: str
+    samples: int | None
+    timing: Timing
+    nearness: Nearness | None = None
+    estimated_from: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON and pandas."""
+        timing = self.timing
+        row = {
+            "operation": self.operation,
+            "size": self.size,
+            "engine": self.engine,
+            "samples": self.samples,
+            "median_seconds": timing.median,
+            "spread": timing.spread,
+            "lower_quartile_seconds": timing.lower,
+            "upper_quartile_seconds": timing.upper,
+            "best_seconds": timing.best,
+            "rounds": timing.rounds,
+            "estimated_from_samples": self.estimated_from,
+        }
+        if self.nearness is not None:
+            row["of_ceiling"] = self.nearness.share
+            row["ceiling"] = self.nearness.limit
+        return row
+
+
+@dataclass(frozen=True)
+class Crossover:
+    """Where one engine overtakes another as the size grows.
+
+    Attributes
+    ----------
+    operation, slower, faster : str
+        *faster* is the engine expected to win in the end.
+    sizes : list of int
+        The smallest and the largest size that both were measured at.
+    changes : list of (float, bool)
+        Sizes at which the lead changes, and whether *faster* is ahead from there on.
+    first_ahead : bool or None
+        Whether *faster* is ahead at the smallest size; None if they tie throughout.
+    """
+
+    operation: str
+    slower: str
+    faster: str
+    sizes: tuple[int, int]
+    changes: list[tuple[float, bool]]
+    first_ahead: bool | None
+
+    @classmethod
+    def between(
+        cls, operation: str, slower: str, faster: str, seconds: Mapping[str, Mapping[int, float]]
+    ) -> Crossover | None:
+        """From each engine's *seconds* by size; None if no size was measured on both."""
+        slow, fast = seconds.get(slower, {}), seconds.get(faster, {})
+        sizes = sorted(slow.keys() & fast.keys())
+        if not sizes:
+            return None
+        ratios = [slow[size] / fast[size] for size in sizes]
+        decided = [ratio > 1 for ratio in ratios if abs(ratio - 1) > TIE]
+        changes = geometric_crossings(sizes, ratios, TIE)
+        first_ahead = decided[0] if decided else None
+        return cls(operation, slower, faster, (sizes[0], sizes[-1]), changes, first_ahead)
+
+    def as_text(self) -> str:
+        """A sentence."""
+        fast, slow = NAMES[self.faster], NAMES[self.slower]
+        if self.first_ahead is None:
+            return f"{fast} and {slow} take the same time."
+        if not self.changes:
+            low, high = self.sizes
+            what = "faster than" if self.first_ahead else "slower than"
+            where = f"all sizes measured, {low:,} to {high:,}" if low < high else f"size {low:,}"
+            return f"{fast} is {what} {slow} at {where}."
+        parts = [
+            f"{'overtakes' if rises else 'falls behind'} at about size {rounded(size)}"
+            for size, rises in self.changes
+        ]
+        start = "is ahead at first, " if self.first_ahead else ""
+        return f"{fast} against {slow}: {start}{', '.join(parts)}."
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "operation": self.operation,
+            "faster": self.faster,
+            "slower": self.slower,
+            "sizes": list(self.sizes),
+            "ahead_at_first": self.first_ahead,
+            "changes": [
+                {"size": size, "overtakes": rises, "falls_behind": not rises}
+                for size, rises in self.changes
+            ],
+        }
+
+
+def geometric_crossings(
+    sizes: Sequence[float], ratios: Sequence[float], tolerance: float = 0.0
+) -> list[tuple[float, bool]]:
+    """Where a ratio passes 1: the sizes, and whether it rises there.
+
+    Between two sizes the ratio is taken to be a straight line on logarithmic scales. A ratio
+    within *tolerance* of 1 is a tie and decides nothing.
+    """
+    crossings = []
+    decided = [
+        (size, math.log(ratio))
+        for size, ratio in zip(sizes, ratios, strict=True)
+        if abs(ratio - 1) > tolerance
+    ]
+    for (size, log), (next_size, next_log) in itertools.pairwise(decided):
+        if (log < 0) != (next_log < 0):
+            part = -log / (next_log - log)
+            crossings.append((size * (next_size / size) ** part, next_log > 0))
+    return crossings
+
+
+@dataclass(frozen=True)
+class Step:
+    """One phase of one layer, for all samples of an epoch, on the compiled engine.
+
+    Attributes
+    ----------
+    layer : int
+        From 1.
+    phase : {"forward", "backward", "update"}
+    seconds : float
+    share : float
+        Of all the steps together.
+    """
+
+    layer: int
+    phase: str
+    seconds: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change of the network or of its training does to an epoch's time.
+
+    Attributes
+    ----------
+    change, effect : str
+        The change, and what else it means.
+    seconds : float
+        For an epoch, on the compiled engine.
+    gain : float
+        How many times as fast that is.
+    """
+
+    change: str
+    effect: str
+    seconds: float
+    gain: float
