@@ -20,7 +20,6 @@ from fastnn.profiling.measuring import (
     FEWEST_TURNS,
     Contestant,
     Turn,
-    estimate,
     measure,
     summarise,
     undisturbed,
@@ -31,6 +30,7 @@ from fastnn.profiling.operations import (
     DisagreementError,
     Problem,
     check_agreement,
+    estimate,
     network_work,
 )
 from fastnn.profiling.progress import Budget
@@ -133,11 +133,11 @@ def test_each_round_starts_from_a_reset():
 def test_an_estimate_does_only_a_part():
     tried = []
 
-    def prepare(amount):
+    def part(amount):
         tried.append(amount)
-        return lambda: sum(range(1000 * amount))
+        return Problem(lambda engine: SLOW, lambda engine: sum(range(1000 * amount)))
 
-    seconds, amount = estimate(prepare, 10**9, compiles=False)
+    seconds, amount = estimate(part, 10**9, "numpy")
     assert max(tried) == amount < 10**7
     assert seconds > 100
 
@@ -148,13 +148,24 @@ def test_the_engines_agree(name):
 
 
 def test_disagreement_is_an_error():
-    wrong = Problem(lambda engine: SLOW, lambda engine: np.array([len(engine)]))
+    wrong = Problem(lambda engine: SLOW, lambda engine: np.array([float(len(engine))]))
     with pytest.raises(DisagreementError, match="dot: the engines numba and python do not"):
         check_agreement(wrong, ["numba", "numpy", "python"], "dot")
     with pytest.raises(DisagreementError):  # NaN agrees with nothing
         check_agreement(
             Problem(lambda engine: SLOW, lambda engine: np.array(np.nan)), ENGINES[:2], ""
         )
+
+
+@pytest.mark.parametrize(("dtype", "digits"), [("float64", 8), ("float32", 4)])
+def test_engines_agree_to_half_of_the_digits(dtype, digits):
+    def with_error(error):
+        numbers = {"numba": np.array([1.0, -2.0], dtype), "numpy": np.array([1 + error, -2], dtype)}
+        return Problem(lambda engine: SLOW, numbers.__getitem__)
+
+    check_agreement(with_error(10.0**-digits), ENGINES[1:], "")
+    with pytest.raises(DisagreementError):
+        check_agreement(with_error(10 * 10.0**-digits), ENGINES[1:], "")
 
 
 def test_the_work_of_a_network_is_counted():
@@ -299,6 +310,16 @@ def test_a_profile_as_a_picture(small, tmp_path):
 
     figure = small.plot()
     assert len(figure.axes) == len(OPERATIONS) + jit_is_on()
+    figure.savefig(tmp_path / "p.png")
+    pyplot.close(figure)
+
+
+@pytest.mark.parametrize("ceilings", [None, CEILINGS])
+def test_a_profile_without_rows_as_a_picture(machine, ceilings, tmp_path):
+    from matplotlib import pyplot
+
+    figure = Profile(machine, 1000, ceilings=ceilings).plot()
+    assert len(figure.axes) == (ceilings is not None)
     figure.savefig(tmp_path / "p.png")
     pyplot.close(figure)
 

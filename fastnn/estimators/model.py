@@ -192,6 +192,7 @@ class Model:
 
 def network_of(model: Model) -> Network:
     """A network of its own with the model's parameters."""
+    # The clipped losses are the estimators' own.
     loss = LOSSES[model.architecture.loss.name.removeprefix("clipped_")]
     arguments = replace(model.architecture, loss=loss).arguments()
     network = Network(**arguments, initializer="zeros", seed=0, engine=ENGINE)

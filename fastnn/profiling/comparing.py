@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fastnn.machine import available_memory, jit_is_on
 from fastnn.profiling.ceilings import measure_ceilings
 from fastnn.profiling.cold import SAME_KERNEL, compile_seconds
 from fastnn.profiling.conditions import measuring
-from fastnn.profiling.measuring import FEWEST_TURNS, Contestant, Timing, estimate, measure
-from fastnn.profiling.operations import OPERATIONS, Operation, check_agreement
+from fastnn.profiling.measuring import FEWEST_TURNS, Contestant, Timing, measure
+from fastnn.profiling.operations import OPERATIONS, Operation, check_agreement, estimate
 from fastnn.profiling.progress import Budget
 from fastnn.profiling.records import Row
 from fastnn.profiling.result import Profile
@@ -23,7 +24,6 @@ LONGEST_RUN = 1 / 80
 COMPILING, READY = 1 / 3, 2 / 3
 #: The most seconds for one engine at one size, on average.
 POINT_SECONDS, QUICK_POINT_SECONDS = 1.0, 0.2
-
 #: A spread beyond this says that the machine was busy with something else.
 RESTLESS = 0.2
 
@@ -89,7 +89,7 @@ class Comparison:
             self._measure(points)
             restless = [row for row in self._profile.rows if row.timing.spread > RESTLESS]
             if 5 * len(restless) > len(self._profile.rows):
-                self._profile.notes.append(
+                self._note(
                     f"In {len(restless)} of {len(self._profile.rows)} medians the quartiles lie "
                     f"more than {RESTLESS:.0%} apart: other programs were running. Measure again "
                     "when the machine is quiet."
@@ -144,7 +144,7 @@ class Comparison:
 
     def _without_the_longest(self, points: list[_Point]) -> list[_Point]:
         """Leave out, with a note, as much as must be for everybody to have a few turns."""
-        left = self._budget.seconds * (1 - self._budget.behind())
+        left = self._budget.left()
         kept = sorted(points, key=lambda point: point.contestant.round_seconds)
         needed = FEWEST_TURNS * sum(point.contestant.round_seconds for point in points)
         enough = math.ceil(1.2 * (self._budget.seconds - left + needed))
@@ -160,10 +160,9 @@ class Comparison:
 
     def _measure(self, points: Sequence[_Point]) -> None:
         """Time everything, each point again and again until the end: a row for each."""
-        left = self._budget.seconds * (1 - self._budget.behind())
         timings = measure(
             [point.contestant for point in points],
-            min(left, self._most * len(points)),
+            min(self._budget.left(), self._most * len(points)),
             lambda: self._budget.say("everything in turn"),
         )
         for point, timing in zip(points, timings, strict=True):
@@ -192,14 +191,8 @@ class Comparison:
         limit = self._budget.seconds * LONGEST_RUN
         expected = self._expected(operation, size, smaller)
         if expected is None or expected > limit / 4:
-            amount = operation.amount(size, self._samples)
-            expected, _ = estimate(
-                lambda part: (lambda problem: lambda: problem.result(engine))(
-                    operation.part(size, self._samples, part)
-                ),
-                amount,
-                compiles=engine == "numba",
-            )
+            part = partial(operation.part, size, self._samples)
+            expected, _ = estimate(part, operation.amount(size, self._samples), engine)
         if expected > limit:
             enough = math.ceil(1.2 * expected / LONGEST_RUN)
             self._note(

@@ -1,4 +1,4 @@
-"""Timing, by way of ``timeit``: all contestants in turn, medians, estimates."""
+"""Timing, by way of ``timeit``: all contestants in turn, medians."""
 
 import importlib.util
 import statistics
@@ -24,8 +24,6 @@ FEWEST_TURNS, ENOUGH_ROUNDS = 5, 101
 #: A turn counts if a small loop before and after it took at most so many times what it took beside
 #: the best of the contestant's turns.
 QUIET = 1.15
-#: A smaller piece of the work that lasts this long is enough to tell how long all of it takes.
-PILOT_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -177,22 +175,3 @@ def undisturbed(turns: Sequence[Turn]) -> list[float]:
 def time_once(run: Callable[[], object]) -> float:
     """Seconds of a single run."""
     return Timer(run, timer=CLOCK).timeit(1)
-
-
-def estimate(
-    prepare: Callable[[int], Callable[[], object]], amount: int, compiles: bool
-) -> tuple[float, int]:
-    """About how many seconds *amount* of the work takes, and the amount that was tried.
-
-    *prepare* makes ready some of the work and returns what does it. Ever more is tried until
-    it lasts long enough to tell. What *compiles* is run once before.
-    """
-    tried = min(4 if compiles else 1, amount)
-    while True:
-        run = prepare(tried)
-        if compiles:
-            run()
-        took = time_once(run)
-        if took >= PILOT_SECONDS or tried >= amount:
-            return took * amount / tried, tried
-        tried = min(amount, 8 * tried)

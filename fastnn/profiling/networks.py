@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from fastnn.memory import MOST_BYTES, aligned_copy
 from fastnn.network import Network
 from fastnn.profiling.cold import compile_seconds_of_network
 from fastnn.profiling.conditions import measuring
-from fastnn.profiling.measuring import Contestant, estimate, measure
+from fastnn.profiling.measuring import Contestant, measure
 from fastnn.profiling.network_result import NetworkProfile
 from fastnn.profiling.operations import (
     LISTED,
@@ -23,6 +23,7 @@ from fastnn.profiling.operations import (
     Problem,
     check_agreement,
     epoch_problem,
+    estimate,
     samples_for,
 )
 from fastnn.profiling.progress import Budget
@@ -129,9 +130,7 @@ class NetworkAnalysis:
         limit = self._budget.seconds * LONGEST_RUN
         for engine in self._engines:
             self._budget.say(f"how long an epoch takes on {engine}")
-            expected, tried = estimate(
-                self._runs(engine), self._samples, compiles=engine == "numba"
-            )
+            expected, tried = estimate(self._problem, self._samples, engine)
             fits = int(self._samples * limit / expected)
             whole_batches = max(fits - fits % self._batch_size, min(tried, self._samples))
             amounts[engine] = self._samples if expected <= limit else whole_batches
@@ -155,13 +154,6 @@ class NetworkAnalysis:
                 row = Row("epoch", layers, engine, self._samples, scaled, None, part)
                 result.rows.append(row)
         result.rows.sort(key=lambda row: self._engines.index(row.engine))
-
-    def _runs(self, engine: str) -> Callable[[int], Callable[[], object]]:
-        def prepare(amount: int) -> Callable[[], object]:
-            problem = self._problem(amount)
-            return lambda: problem.result(engine)
-
-        return prepare
 
     def _steps(self) -> list[Step]:
         from fastnn.kernels import phases
@@ -214,38 +206,33 @@ class NetworkAnalysis:
 
     def _changes(self, epoch: float, notes: list[str]) -> list[Change]:
         """Measure what seems worth trying; *notes* take what there was no time for."""
-        architecture = self._architecture
-        tries: list[tuple[str, str, Architecture, int]] = []
-        batch = self._batch_size
+        found = []
+        for change, effect, architecture, batch in self._worth_trying():
+            if self._budget.left() == 0.0:
+                notes.append(f"{change} was not tried: the {self._budget.seconds:g} s were over.")
+            else:
+                found.append(self._change(epoch, change, effect, architecture, batch))
+        return found
+
+    def _worth_trying(self) -> Iterator[tuple[str, str, Architecture, int]]:
+        """Changes, what else they mean, and the architecture and batch size they lead to."""
+        now, batch = self._architecture, self._batch_size
         larger = min(32 if batch < 32 else 4 * batch, self._samples)
         if larger > batch:
             effect = f"{larger // batch} times fewer updates: more epochs or larger steps."
-            tries.append((f"batch_size={larger}", effect, architecture, larger))
-        if architecture.dtype == np.float64:
-            single = replace(architecture, dtype=np.dtype(np.float32))
-            tries.append(("dtype='float32'", "7 digits instead of 16.", single, batch))
-        sizes = architecture.sizes
-        if len(sizes) > 2:
-            widest = max(range(1, len(sizes) - 1), key=lambda k: sizes[k])
-            if sizes[widest] > 1:
-                halved = (*sizes[:widest], sizes[widest] // 2, *sizes[widest + 1 :])
-                change = f"{sizes[widest] // 2} units in layer {widest}"
-                effect = f"Instead of {sizes[widest]}: look whether the loss stays as low."
-                tries.append((change, effect, replace(architecture, sizes=halved), batch))
-        hidden = {activation.name for activation in architecture.activations[:-1]}
-        if hidden & {"sigmoid", "tanh"}:
-            relus = [ACTIVATIONS["relu"]] * (len(sizes) - 2)
-            with_relu = replace(architecture, activations=(*relus, architecture.activations[-1]))
-            tries.append(
-                ("activation='relu'", "Another network: it trains differently.", with_relu, batch)
-            )
-        found = []
-        for change, effect, other, batch in tries:
-            if self._budget.behind() == 1.0:
-                notes.append(f"{change} was not tried: the {self._budget.seconds:g} s were over.")
-            else:
-                found.append(self._change(epoch, change, effect, other, batch))
-        return found
+            yield f"batch_size={larger}", effect, now, larger
+        if now.dtype == np.float64:
+            single = replace(now, dtype=np.dtype(np.float32))
+            yield "dtype='float32'", "7 digits instead of 16.", single, batch
+        layer, units = max(enumerate(now.sizes[1:-1], 1), key=lambda n: n[1], default=(0, 1))
+        if units > 1:
+            halved = (*now.sizes[:layer], units // 2, *now.sizes[layer + 1 :])
+            effect = f"Instead of {units}: look whether the loss stays as low."
+            yield f"{units // 2} units in layer {layer}", effect, replace(now, sizes=halved), batch
+        *hidden, output = now.activations
+        if {activation.name for activation in hidden} & {"sigmoid", "tanh"}:
+            relus = replace(now, activations=(*[ACTIVATIONS["relu"]] * len(hidden), output))
+            yield "activation='relu'", "Another network: it trains differently.", relus, batch
 
     def _change(
         self, epoch: float, change: str, effect: str, architecture: Architecture, batch: int

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from fastnn.engines import Piece, Plan, Samples, State, get_engine
 from fastnn.memory import aligned, aligned_copy
 from fastnn.network import Network
 from fastnn.optimizers import SGD
-from fastnn.profiling.measuring import Contestant
+from fastnn.profiling.measuring import Contestant, time_once
 
 ENGINES = ("python", "numpy", "numba")
 #: Bytes of a number in an array, and in a list of floats.
 NUMBER, LISTED = 8, 32
+#: A smaller piece of the work that lasts this long is enough to tell how long all of it takes.
+PILOT_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -336,15 +339,36 @@ class DisagreementError(ArithmeticError):
 
 
 def check_agreement(problem: Problem, engines: Sequence[str], what: str) -> None:
-    """Let each engine do the work once; DisagreementError unless all give the same numbers."""
+    """Let each engine do the work once; DisagreementError unless all give the same numbers.
+
+    They may differ by the root of the dtype's precision: rounding adds up over an epoch.
+    """
     if not engines:
         return
     first = problem.result(engines[0])
     for engine in engines[1:]:
         other = problem.result(engine)
-        allowed = 1e-8 * (np.abs(first).max() + 1e-300)
+        allowed = np.finfo(first.dtype).eps ** 0.5 * (np.abs(first).max() + 1e-300)
         if first.shape != other.shape or not (np.abs(other - first) <= allowed).all():
             raise DisagreementError(
                 f"{what}: the engines {engines[0]} and {engine} do not give the same numbers, "
                 "so they are not timed"
             )
+
+
+def estimate(part: Callable[[int], Problem], amount: int, engine: str) -> tuple[float, int]:
+    """About how many seconds *amount* of the work takes, and the amount that was tried.
+
+    *part* makes a problem of some of the work. Ever more is tried until it lasts long enough to
+    tell.
+    """
+    compiles = engine == "numba"
+    tried = min(4 if compiles else 1, amount)
+    while True:
+        problem = part(tried)
+        if compiles:
+            problem.result(engine)
+        took = time_once(partial(problem.result, engine))
+        if took >= PILOT_SECONDS or tried >= amount:
+            return took * amount / tried, tried
+        tried = min(amount, 8 * tried)

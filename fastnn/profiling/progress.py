@@ -28,6 +28,10 @@ class Budget:
         """The part of the time that is over, 1 at most."""
         return min((time.perf_counter() - self._started) / self.seconds, 1.0)
 
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self.seconds * (1 - self.behind())
+
     def say(self, what: str, part: float | None = None) -> None:
         """Tell what is being done."""
         self._report(what, self.behind() if part is None else part)
