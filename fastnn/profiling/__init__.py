@@ -93,18 +93,18 @@ def profile(
     if network is None:
         chosen_ops = _choices(list(OPERATIONS) if ops is None else ops, OPERATIONS, "ops")
         chosen_sizes = _sizes(sizes)
-        budget = seconds or (comparing.QUICK_SECONDS if quick else comparing.SECONDS)
+        allowed = seconds or (comparing.QUICK_SECONDS if quick else comparing.SECONDS)
         with show_progress(progress) as report:
             return comparing.Comparison(
-                chosen_ops, chosen_sizes, chosen, samples, quick, Budget(budget, report)
+                chosen_ops, chosen_sizes, chosen, samples, quick, Budget(allowed, report)
             ).run()
     if ops is not None or sizes is not None:
         raise ValueError("ops and sizes are for profiling without a network")
     net = network if isinstance(network, Network) else Network(network, seed=0)
-    budget = seconds or (networks.QUICK_SECONDS if quick else networks.SECONDS)
+    allowed = seconds or (networks.QUICK_SECONDS if quick else networks.SECONDS)
     with show_progress(progress) as report:
         return networks.NetworkAnalysis(
-            net, samples, batch_size, chosen, Budget(budget, report)
+            net, samples, batch_size, chosen, Budget(allowed, report)
         ).run()
 
 

@@ -50,7 +50,7 @@ class Timing:
         """The distance between the quartiles, as a part of the median."""
         return (self.upper - self.lower) / self.median
 
-    def times(self, factor: float) -> "Timing":
+    def scaled(self, factor: float) -> "Timing":
         """For *factor* times as much work."""
         seconds = (self.median, self.lower, self.upper, self.best)
         median, lower, upper, best = (factor * each for each in seconds)

@@ -144,7 +144,7 @@ class NetworkAnalysis:
             timings = measure(contestants, self._budget.seconds * _EPOCH * len(engines))
             for engine, timing in zip(engines, timings, strict=True):
                 part = None if amount == self._samples else amount
-                scaled = timing.times(self._samples / amount)
+                scaled = timing.scaled(self._samples / amount)
                 if part is not None:
                     result.notes.append(
                         f"{engine}: an epoch takes about {duration(scaled.median)}, more than "
