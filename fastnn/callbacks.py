@@ -1,5 +1,7 @@
 """What ``fit`` calls after each epoch."""
 
+from __future__ import annotations
+
 import inspect
 import os
 import re
@@ -7,14 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import numpy as np
 
 from fastnn import validation
-from fastnn.metrics import MODES, sign
-from fastnn.names import describe, find, short
+from fastnn.metrics import sign
+from fastnn.names import describe, short
 from fastnn.schedules import Schedule
+from fastnn.settings import AtLeast1, Flag, Mode, Settings, Text
 from fastnn.stopping import EarlyStopping
 from fastnn.watching import resolve
 
@@ -28,7 +31,7 @@ EpochEnd = Callable[[int, dict[str, float]], bool]
 class Callback(Protocol):
     """Any object with this method can be one of ``fit``'s ``callbacks``."""
 
-    def on_epoch_end(self, network: "Network", epoch: int, logs: dict[str, float]) -> Any:
+    def on_epoch_end(self, network: Network, epoch: int, logs: dict[str, float]) -> Any:
         """Look at the network after an epoch.
 
         Parameters
@@ -47,13 +50,13 @@ class Callback(Protocol):
         """
 
 
-def bind(callbacks: object, network: "Network") -> tuple[EpochEnd, ...]:
+def bind(callbacks: object, network: Network) -> tuple[EpochEnd, ...]:
     """The callbacks' methods, checked, with *network* filled in."""
     entries = validation.listed(callbacks, "callbacks", "callbacks")
     return tuple(_bind(callback, k, network) for k, callback in enumerate(entries))
 
 
-def _bind(callback: Any, k: int, network: "Network") -> EpochEnd:
+def _bind(callback: Any, k: int, network: Network) -> EpochEnd:
     if isinstance(callback, type) or not callable(getattr(callback, "on_epoch_end", None)):
         raise TypeError(
             f"callbacks[{k}] must be an object with a method on_epoch_end(network, epoch, logs), "
@@ -84,8 +87,32 @@ def _other_argument(callback: object) -> str:
     return "; give it as learning_rate=" if isinstance(callback, Schedule) else ""
 
 
+def _template(value: Any, argument: str) -> Any:
+    """The path as it came; refused before an epoch is trained if no value can be filled in."""
+    path = validation.path(value, argument)
+    try:
+        for _, name, layout, conversion in Formatter().parse(path) if "{" in path else ():
+            if name is None or layout is None:
+                continue
+            if not name or name.isdigit() or {".", "["} & set(name):
+                raise ValueError(f"{{{name}}} is not the name of a value")
+            if any(len(digits) > 3 for digits in re.findall("[0-9]+", layout)):
+                raise ValueError(f"{layout!r} makes it too long")
+            if "{" not in layout:
+                example = Formatter().convert_field(1 if name == "epoch" else 1.0, conversion)
+                format(example, layout)
+    except ValueError as error:
+        raise ValueError(
+            f"path={path!r} cannot be filled in as 'net-{{epoch:04d}}-{{loss:.3f}}' can: {error}"
+        ) from None
+    return value
+
+
+Template = Annotated[str | bytes | os.PathLike[str], _template]
+
+
 @dataclass
-class Checkpoint:
+class Checkpoint(Settings):
     """A callback that saves the network while it is trained; `fastnn.load` reads the file.
 
     Parameters
@@ -110,22 +137,14 @@ class Checkpoint:
         With *best_only*, the value of the epoch saved last; kept from one ``fit`` to the next.
     """
 
-    path: str | bytes | os.PathLike[str]
-    monitor: str | None = None
-    mode: str = "auto"
-    every: int = 1
-    best_only: bool = False
+    path: Template
+    monitor: Text | None = None
+    mode: Mode = "auto"
+    every: AtLeast1 = 1
+    best_only: Flag = False
     best: float | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        _check_template(validation.path(self.path, "path"))
-        if self.monitor is not None:
-            validation.text(self.monitor, "monitor")
-        find(self.mode, MODES, "mode")
-        validation.integer(self.every, "every", 1)
-        validation.boolean(self.best_only, "best_only")
-
-    def on_epoch_end(self, network: "Network", epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, network: Network, epoch: int, logs: dict[str, float]) -> None:
         """Save *network* if it is time to."""
         if epoch % self.every == 0 and (not self.best_only or self._is_best(logs)):
             network.save(self._path_at(epoch, logs))
@@ -155,24 +174,3 @@ class Checkpoint:
                 f"path={path!r} cannot be filled in with {', '.join(sorted(values))}: "
                 f"{type(error).__name__}: {error}"
             ) from None
-
-
-def _check_template(path: str) -> None:
-    """Refuse before an epoch is trained what no value can be filled into."""
-    if "{" not in path:
-        return
-    try:
-        for _, name, layout, conversion in Formatter().parse(path):
-            if name is None or layout is None:
-                continue
-            if not name or name.isdigit() or {".", "["} & set(name):
-                raise ValueError(f"{{{name}}} is not the name of a value")
-            if any(len(digits) > 3 for digits in re.findall("[0-9]+", layout)):
-                raise ValueError(f"{layout!r} makes it too long")
-            if "{" not in layout:
-                value = Formatter().convert_field(1 if name == "epoch" else 1.0, conversion)
-                format(value, layout)
-    except ValueError as error:
-        raise ValueError(
-            f"path={path!r} cannot be filled in as 'net-{{epoch:04d}}-{{loss:.3f}}' can: {error}"
-        ) from None

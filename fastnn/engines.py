@@ -11,11 +11,12 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from fastnn.architecture import Architecture
+from fastnn.clock import Clock
 from fastnn.memory import aligned, aligned_copy
 from fastnn.names import find
 from fastnn.optimizers import Optimizer
@@ -87,19 +88,14 @@ class State:
         What the optimiser remembers; zeros at the start.
     updates : ndarray, shape (1,), int64
         Updates so far. The engines add to it.
-    steps : ndarray, shape (2,), int64
-        Updates and epochs since the learning-rate schedule began. Engines ignore it.
-    plateau : ndarray, shape (3,), float64
-        What `fastnn.ReduceOnPlateau` remembers: what the rate is multiplied by, the best value
-        (times -1 if higher is better), and for how many epochs it has waited for a better one.
-        Engines ignore it.
+    clock : Clock
+        Where the learning-rate schedule stands. Engines ignore it.
     """
 
     parameters: np.ndarray
     moments: np.ndarray
     updates: np.ndarray
-    steps: np.ndarray = field(default_factory=lambda: np.zeros(2, np.int64))
-    plateau: np.ndarray = field(default_factory=lambda: np.array([1.0, np.inf, 0.0]))
+    clock: Clock = field(default_factory=Clock)
 
     @classmethod
     def new(cls, parameters: np.ndarray, optimizer: Optimizer) -> "State":
@@ -109,9 +105,12 @@ class State:
         moments = moments.reshape(optimizer.n_moments, len(parameters))
         return cls(parameters, moments, np.zeros(1, np.int64))
 
-    def __setstate__(self, fields: dict[str, np.ndarray]) -> None:
-        """Make of what was pickled or copied a state as good as the first one."""
-        self.__dict__.update(fields)
+    def __setstate__(self, fields: dict[str, Any]) -> None:
+        """Make of what was pickled or copied, by older versions too, as good a state."""
+        mine = self.__dict__
+        mine.update(fields)
+        if "clock" not in mine:
+            self.clock = Clock(mine.pop("steps"), mine.pop("plateau"))
         self.parameters = aligned_copy(self.parameters)
         self.moments = aligned_copy(self.moments)
 
@@ -121,8 +120,7 @@ class State:
             aligned_copy(self.parameters),
             aligned_copy(self.moments),
             self.updates.copy(),
-            self.steps.copy(),
-            self.plateau.copy(),
+            self.clock.copy(),
         )
 
     def restore(self, other: "State") -> None:
@@ -130,8 +128,7 @@ class State:
         self.parameters[:] = other.parameters
         self.moments[:] = other.moments
         self.updates[:] = other.updates
-        self.steps[:] = other.steps
-        self.plateau[:] = other.plateau
+        self.clock.restore(other.clock)
 
     def is_finite(self) -> bool:
         """Whether all parameters are: mostly known from one product, which may overflow."""
@@ -143,12 +140,7 @@ class State:
         """Become, in place, what `new` makes of the parameters."""
         self.moments[:] = 0
         self.updates[:] = 0
-        self.restart_schedule()
-
-    def restart_schedule(self) -> None:
-        """Begin anew with the learning-rate schedule."""
-        self.steps[:] = 0
-        self.plateau[:] = 1.0, np.inf, 0.0
+        self.clock.restart()
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class _Run:
         self.settings = settings
         self.parameters = state.parameters
         self.history = history
-        self._plateau = state.plateau  # schedules have no say here, but `Watch` asks for it
+        self._plateau = state.clock.plateau  # no schedule has a say here, but `Watch` asks
         self._samples = job.samples.for_loss(job.architecture)
         names = job.scores.names
         self._names = names

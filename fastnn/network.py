@@ -770,7 +770,7 @@ class Network:
         if optimizer.rule != self._optimizer.rule:
             self._state = State.new(self.parameters, optimizer)
         elif not same(optimizer.learning_rate, self._optimizer.learning_rate):
-            self._state.restart_schedule()
+            self._state.clock.restart()
         self._optimizer = optimizer
         return self._state
 

@@ -16,16 +16,19 @@ To add one, add a class here and a rule in ``reference/loops_updates.py``,
 ``reference/vectors_updates.py`` and ``kernels/updates.py``.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Number
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from fastnn import validation
 from fastnn.names import describe, find, short
 from fastnn.schedules import Schedule
+from fastnn.settings import AtLeast1, Flag, Fraction, NonNegative, Positive, Settings
 
 #: The rules' codes for kernels, and how many moments (v, or m and v) each keeps per parameter.
 RULES = {"sgd": 0, "momentum": 1, "rmsprop": 2, "adagrad": 3, "adam": 4}
@@ -33,16 +36,19 @@ MOMENTS = {"sgd": 0, "momentum": 1, "rmsprop": 1, "adagrad": 1, "adam": 2}
 #: The most steps that L-BFGS may remember: SciPy keeps the square of so many numbers, and more.
 MOST_MEMORY = 1000
 
-_rate = partial(validation.positive, expected="a number or a schedule such as fastnn.CosineDecay")
+
+def _rate(value: object, name: str) -> float | Schedule:
+    if isinstance(value, Schedule):
+        return value
+    return validation.positive(value, name, "a number or a schedule such as fastnn.CosineDecay")
 
 
-def _put(settings: object, name: str, check: validation.Check) -> None:
-    """Put what *check* makes of a field of frozen *settings* in its place."""
-    object.__setattr__(settings, name, check(getattr(settings, name), name))
+Rate = Annotated[float | Schedule, _rate]
+Memory = Annotated[int, partial(validation.integer, minimum=1, maximum=MOST_MEMORY)]
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(Settings):
     """What all optimisers have in common.
 
     Parameters
@@ -56,21 +62,11 @@ class Optimizer:
         clip_norm / (norm + 1e-6), as torch.nn.utils.clip_grad_norm_ does.
     """
 
-    learning_rate: float | Schedule = 0.01
-    clip_value: float | None = field(default=None, kw_only=True)
-    clip_norm: float | None = field(default=None, kw_only=True)
+    learning_rate: Rate = 0.01
+    clip_value: Positive | None = field(default=None, kw_only=True)
+    clip_norm: Positive | None = field(default=None, kw_only=True)
 
     name: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.learning_rate, Schedule):
-            self._check("learning_rate", _rate)
-        for name in ("clip_value", "clip_norm"):
-            if getattr(self, name) is not None:
-                self._check(name, validation.positive)
-
-    def _check(self, name: str, check: validation.Check) -> None:
-        _put(self, name, check)
 
     @property
     def rule(self) -> str:
@@ -114,17 +110,14 @@ class SGD(Optimizer):
         torch.nn.utils.clip_grad_norm_ does.
     """
 
-    momentum: float = 0.0
-    nesterov: bool = False
-    weight_decay: float = 0.0
+    momentum: Fraction = 0.0
+    nesterov: Flag = False
+    weight_decay: NonNegative = 0.0
 
     name: ClassVar[str] = "sgd"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("momentum", validation.fraction)
-        self._check("nesterov", validation.boolean)
-        self._check("weight_decay", validation.non_negative)
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov=True needs a momentum above 0, got momentum=0.0")
 
@@ -159,16 +152,11 @@ class RMSprop(Optimizer):
         torch.nn.utils.clip_grad_norm_ does.
     """
 
-    learning_rate: float | Schedule = 0.001
-    rho: float = 0.9
-    epsilon: float = 1e-8
+    learning_rate: Rate = 0.001
+    rho: Fraction = 0.9
+    epsilon: NonNegative = 1e-8
 
     name: ClassVar[str] = "rmsprop"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check("rho", validation.fraction)
-        self._check("epsilon", validation.non_negative)
 
     @property
     def settings(self) -> tuple[float, ...]:
@@ -193,13 +181,9 @@ class Adagrad(Optimizer):
         torch.nn.utils.clip_grad_norm_ does.
     """
 
-    epsilon: float = 1e-10
+    epsilon: NonNegative = 1e-10
 
     name: ClassVar[str] = "adagrad"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check("epsilon", validation.non_negative)
 
     @property
     def settings(self) -> tuple[float, ...]:
@@ -226,18 +210,12 @@ class Adam(Optimizer):
         torch.nn.utils.clip_grad_norm_ does.
     """
 
-    learning_rate: float | Schedule = 0.001
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
+    learning_rate: Rate = 0.001
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: NonNegative = 1e-8
 
     name: ClassVar[str] = "adam"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check("beta_1", validation.fraction)
-        self._check("beta_2", validation.fraction)
-        self._check("epsilon", validation.non_negative)
 
     @property
     def rule(self) -> str:
@@ -271,13 +249,9 @@ class AdamW(Adam):
         torch.nn.utils.clip_grad_norm_ does.
     """
 
-    weight_decay: float = 0.01
+    weight_decay: NonNegative = 0.01
 
     name: ClassVar[str] = "adamw"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check("weight_decay", validation.non_negative)
 
     @property
     def settings(self) -> tuple[float, ...]:
@@ -286,7 +260,7 @@ class AdamW(Adam):
 
 
 @dataclass(frozen=True)
-class LBFGS:
+class LBFGS(Settings):
     """SciPy's L-BFGS-B on all samples at once; an iteration is an epoch.
 
     It has no learning rate, takes no batches, does not shuffle, and remembers nothing from one
@@ -302,18 +276,11 @@ class LBFGS:
         Training ends when no entry of the gradient is further from 0.
     """
 
-    max_evaluations: int | None = None
-    memory: int = 10
-    tolerance: float = 1e-5
+    max_evaluations: AtLeast1 | None = None
+    memory: Memory = 10
+    tolerance: NonNegative = 1e-5
 
     name: ClassVar[str] = "lbfgs"
-
-    def __post_init__(self) -> None:
-        at_least_1 = partial(validation.integer, minimum=1)
-        if self.max_evaluations is not None:
-            _put(self, "max_evaluations", at_least_1)
-        _put(self, "memory", partial(at_least_1, maximum=MOST_MEMORY))
-        _put(self, "tolerance", validation.non_negative)
 
 
 OPTIMIZERS = {kind.name: kind for kind in (SGD, RMSprop, Adagrad, Adam, AdamW)}

@@ -41,7 +41,8 @@ The tensors:
 ``state.moments``, shape (k, P), F64 or F32
     What the optimiser remembers: see `fastnn.optimizers`.
 ``state.updates``, shape (1,), I64
-    Updates so far. Likewise every other field of `fastnn.engines.State`, by its name.
+    Updates so far. Likewise every other array of
+    `fastnn.engines.State` and of its clock, by its name.
 ``history.NAME``, shape (epochs,), F64
     The lists of the History: ``history.loss`` and others.
 ``history.metrics.NAME``, shape (epochs,), F64
@@ -206,10 +207,7 @@ def _replacing(target: str) -> Iterator[BinaryIO]:
 def _content(net: Network) -> tuple[bytes, list[np.ndarray]]:
     """The header, its digest still open, and the arrays that come after it."""
     fields, tensors = _history_parts(net.history)
-    tensors |= {
-        f"state.{field.name}": getattr(net._state, field.name)
-        for field in dataclasses.fields(State)
-    }
+    tensors |= {f"state.{name}": array for name, array in _arrays(net._state).items()}
     random = random_state.to_plain(net._rng) | {"dropout_key": net._dropout_key}
     metadata = {
         "format": "fastnn",
@@ -483,14 +481,18 @@ def _check_arguments(arguments: Any, parameters: np.ndarray) -> None:
         )
 
 
+def _arrays(state: State) -> Tensors:
+    """The arrays of a state, those of its clock among them."""
+    return {name: a for name, a in (vars(state) | vars(state.clock)).items() if name != "clock"}
+
+
 def _state(model: State, tensors: Tensors) -> State:
     """The state in *tensors*, out of which it is taken, if it has the form of *model*."""
-    for field in dataclasses.fields(State):
-        expected = getattr(model, field.name)
-        found = tensors.pop(f"state.{field.name}")
+    for name, expected in _arrays(model).items():
+        found = tensors.pop(f"state.{name}")
         if found.shape != expected.shape or found.dtype != expected.dtype:
             raise ValueError(
-                f"state.{field.name} must be {expected.dtype} of shape {expected.shape}, "
+                f"state.{name} must be {expected.dtype} of shape {expected.shape}, "
                 f"got {found.dtype} of shape {found.shape}"
             )
         expected[...] = found
@@ -500,9 +502,10 @@ def _state(model: State, tensors: Tensors) -> State:
 
 def _check_counters(state: State) -> None:
     """Refuse numbers to which no training leads, and from which none can go on."""
-    for name in ("updates", "steps"):
-        if getattr(state, name).min() < 0:
-            raise ValueError(f"state.{name} must be at least 0, got {getattr(state, name)}")
-    factor, best, waited = state.plateau
+    clock = state.clock
+    for name, counts in {"updates": state.updates, "steps": clock.steps}.items():
+        if counts.min() < 0:
+            raise ValueError(f"state.{name} must be at least 0, got {counts}")
+    factor, best, waited = clock.plateau
     if not (0.0 <= factor <= 1.0 and waited >= 0.0) or np.isnan(best):
-        raise ValueError(f"state.plateau is none that fastnn makes: {state.plateau}")
+        raise ValueError(f"state.plateau is none that fastnn makes: {clock.plateau}")

@@ -13,25 +13,47 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import numpy as np
 
 from fastnn import validation
-from fastnn.metrics import MODES, sign
-from fastnn.names import find, short
+from fastnn.metrics import sign
+from fastnn.names import short
+from fastnn.settings import (
+    AtLeast0,
+    AtLeast1,
+    Mode,
+    NonNegative,
+    Positive,
+    Real,
+    Settings,
+    Text,
+    one_of,
+)
 
-if TYPE_CHECKING:
-    from fastnn.engines import State
 
-
-class Schedule:
+class Schedule(Settings):
     """What ``learning_rate`` may be instead of a number."""
 
-    def _check(self, check: validation.Check, *names: str) -> None:
-        """Put what *check* makes of fields in their place."""
-        for name in names:
-            object.__setattr__(self, name, check(getattr(self, name), name))
+
+def _up_to_one(value: object, name: str) -> float:
+    number = validation.real(value, name)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(f"{name} must be from 0 to 1, got {value}")
+    return number
+
+
+def _below_one(value: object, name: str) -> float:
+    number = validation.positive(value, name)
+    if number >= 1.0:
+        raise ValueError(f"{name} must be below 1, got {value}")
+    return number
+
+
+UpToOne = Annotated[float, _up_to_one]
+BelowOne = Annotated[float, _below_one]
+Per = Annotated[str, one_of("epoch", "update")]
 
 
 @dataclass(frozen=True)
@@ -45,10 +67,7 @@ class CountedSchedule(Schedule):
         update: for those say "update".
     """
 
-    per: str = field(default="epoch", kw_only=True)
-
-    def __post_init__(self) -> None:
-        find(self.per, {"epoch": 0, "update": 0}, "per")
+    per: Per = field(default="epoch", kw_only=True)
 
     def rates(self, first: int, count: int) -> np.ndarray:
         """The learning rates of the steps from *first* on.
@@ -98,14 +117,9 @@ class StepDecay(CountedSchedule):
     array([0.8, 0.8, 0.4, 0.4, 0.2, 0.2])
     """
 
-    initial_learning_rate: float
-    step_size: int
-    factor: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check(validation.positive, "initial_learning_rate", "factor")
-        self._check(_whole, "step_size")
+    initial_learning_rate: Positive
+    step_size: AtLeast1
+    factor: Positive = 0.1
 
     def rate_at(self, t: np.ndarray) -> np.ndarray:
         """See `CountedSchedule.rate_at`."""
@@ -133,14 +147,9 @@ class ExponentialDecay(CountedSchedule):
     array([1.   , 0.5  , 0.25 , 0.125])
     """
 
-    initial_learning_rate: float
-    decay_rate: float
-    decay_steps: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check(validation.positive, "initial_learning_rate", "decay_rate")
-        self._check(_whole, "decay_steps")
+    initial_learning_rate: Positive
+    decay_rate: Positive
+    decay_steps: AtLeast1 = 1
 
     def rate_at(self, t: np.ndarray) -> np.ndarray:
         """See `CountedSchedule.rate_at`."""
@@ -172,12 +181,8 @@ class InverseScaling(CountedSchedule):
     array([1.   , 0.5  , 0.333, 0.25 ])
     """
 
-    initial_learning_rate: float
-    power: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check(validation.positive, "initial_learning_rate", "power")
+    initial_learning_rate: Positive
+    power: Positive = 0.5
 
     def rate_at(self, t: np.ndarray) -> np.ndarray:
         """See `CountedSchedule.rate_at`."""
@@ -215,27 +220,21 @@ class CosineDecay(CountedSchedule):
     array([0.1, 0.2, 0.3, 0.4, 0.2, 0. ])
     """
 
-    initial_learning_rate: float
-    decay_steps: int
-    alpha: float = 0.0
-    warmup_target: float | None = None
-    warmup_steps: int = 0
+    initial_learning_rate: Real
+    decay_steps: AtLeast1
+    alpha: UpToOne = 0.0
+    warmup_target: Positive | None = None
+    warmup_steps: AtLeast0 = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(_whole, "decay_steps")
-        self._check(_up_to_one, "alpha")
-        self._check(_whole_or_zero, "warmup_steps")
         if (self.warmup_target is None) != (self.warmup_steps == 0):
             raise ValueError(
                 "warmup_target and warmup_steps go together, got "
                 f"warmup_target={short(self.warmup_target)} and warmup_steps={self.warmup_steps}"
             )
-        if self.warmup_target is None:
-            self._check(validation.positive, "initial_learning_rate")
-        else:
-            self._check(validation.non_negative, "initial_learning_rate")
-            self._check(validation.positive, "warmup_target")
+        above = validation.positive if self.warmup_target is None else validation.non_negative
+        above(self.initial_learning_rate, "initial_learning_rate")
 
     def rate_at(self, t: np.ndarray) -> np.ndarray:
         """See `CountedSchedule.rate_at`."""
@@ -280,17 +279,11 @@ class OneCycle(CountedSchedule):
     array([0.1 , 0.55, 1.  , 0.95, 0.81, 0.62, 0.39, 0.2 , 0.06, 0.01])
     """
 
-    max_learning_rate: float
-    total_steps: int
-    pct_start: float = 0.3
-    div_factor: float = 25.0
-    final_div_factor: float = 1e4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check(validation.positive, "max_learning_rate", "div_factor", "final_div_factor")
-        self._check(_whole, "total_steps")
-        self._check(_up_to_one, "pct_start")
+    max_learning_rate: Positive
+    total_steps: AtLeast1
+    pct_start: UpToOne = 0.3
+    div_factor: Positive = 25.0
+    final_div_factor: Positive = 1e4
 
     def rate_at(self, t: np.ndarray) -> np.ndarray:
         """See `CountedSchedule.rate_at`."""
@@ -337,25 +330,16 @@ class ReduceOnPlateau(Schedule):
     [0.5, 0.5, 0.25, 0.125]
     """
 
-    initial_learning_rate: float
-    monitor: str = "loss"
-    factor: float = 0.1
-    patience: int = 10
-    min_delta: float = 1e-4
-    min_rate: float = 0.0
-    mode: str = "auto"
-
-    def __post_init__(self) -> None:
-        validation.text(self.monitor, "monitor")
-        find(self.mode, MODES, "mode")
-        self._check(validation.positive, "initial_learning_rate", "factor")
-        if self.factor >= 1.0:
-            raise ValueError(f"factor must be below 1, got {self.factor}")
-        self._check(_whole_or_zero, "patience")
-        self._check(validation.non_negative, "min_delta", "min_rate")
+    initial_learning_rate: Positive
+    monitor: Text = "loss"
+    factor: BelowOne = 0.1
+    patience: AtLeast0 = 10
+    min_delta: NonNegative = 1e-4
+    min_rate: NonNegative = 0.0
+    mode: Mode = "auto"
 
     def rate_after(self, plateau: np.ndarray) -> float:
-        """The rate that goes with what is remembered in `fastnn.engines.State.plateau`."""
+        """The rate that goes with what is remembered in `fastnn.clock.Clock.plateau`."""
         return self.initial_learning_rate * float(plateau[0])
 
     def remember(self, plateau: np.ndarray, value: float) -> bool:
@@ -381,21 +365,6 @@ def _along_cosine(start: float, stop: float, part: np.ndarray) -> np.ndarray:
     return rates
 
 
-def _whole(value: object, name: str) -> int:
-    return validation.integer(value, name, 1)
-
-
-def _whole_or_zero(value: object, name: str) -> int:
-    return validation.integer(value, name, 0)
-
-
-def _up_to_one(value: object, name: str) -> float:
-    number = validation.real(value, name)
-    if not 0.0 <= number <= 1.0:
-        raise ValueError(f"{name} must be from 0 to 1, got {value}")
-    return number
-
-
 def same(one: object, other: object) -> bool:
     """Whether two rates, or optimisers, that were given are the same; the second is a good one.
 
@@ -417,17 +386,3 @@ SCHEDULES = {
     for kind in (StepDecay, ExponentialDecay, InverseScaling, CosineDecay, OneCycle,
                  ReduceOnPlateau)
 }  # fmt: skip
-
-
-def rates_of_piece(rate: float | Schedule, state: State, epochs: int, updates: int) -> np.ndarray:
-    """What `fastnn.engines.Piece.rates` must be for the training that follows *state*.
-
-    Shape (epochs, 1), or (epochs, updates) for a rate that changes with each of the *updates* in an
-    epoch, or in the part of one.
-    """
-    if not isinstance(rate, CountedSchedule):
-        rate = rate.rate_after(state.plateau) if isinstance(rate, ReduceOnPlateau) else rate
-        return np.full((epochs, 1), rate)
-    if rate.per == "epoch":
-        return rate.rates_from(int(state.steps[1]), epochs)[:, np.newaxis]
-    return rate.rates_from(int(state.steps[0]), epochs * updates).reshape(epochs, updates)

@@ -1,14 +1,25 @@
 """When to stop training before the epochs are used up."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-from fastnn import validation
-from fastnn.metrics import MODES, sign
-from fastnn.names import find
+from fastnn.metrics import sign
+from fastnn.settings import (
+    AtLeast0,
+    AtLeast1,
+    Flag,
+    Mode,
+    NonNegative,
+    Positive,
+    Real,
+    Settings,
+    Text,
+)
 
 
 @dataclass(frozen=True)
-class EarlyStopping:
+class EarlyStopping(Settings):
     """Stop when the loss no longer falls, when it is good enough, or when time is up.
 
     Epochs count from 1. The best value is followed from epoch 1. From *start_from_epoch* on, an
@@ -49,27 +60,14 @@ class EarlyStopping:
     >>> patient = fastnn.EarlyStopping("val_loss", patience=20, restore_best=True)
     """
 
-    monitor: str = "loss"
-    min_delta: float = 0.0
-    patience: int | None = 0
-    start_from_epoch: int = 1
-    restore_best: bool = False
-    mode: str = "auto"
-    target: float | None = None
-    max_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        validation.text(self.monitor, "monitor")
-        validation.non_negative(self.min_delta, "min_delta")
-        if self.patience is not None:
-            validation.integer(self.patience, "patience", 0)
-        validation.integer(self.start_from_epoch, "start_from_epoch", 1)
-        validation.boolean(self.restore_best, "restore_best")
-        find(self.mode, MODES, "mode")
-        if self.target is not None:
-            validation.real(self.target, "target")
-        if self.max_seconds is not None:
-            validation.positive(self.max_seconds, "max_seconds")
+    monitor: Text = "loss"
+    min_delta: NonNegative = 0.0
+    patience: AtLeast0 | None = 0
+    start_from_epoch: AtLeast1 = 1
+    restore_best: Flag = False
+    mode: Mode = "auto"
+    target: Real | None = None
+    max_seconds: Positive | None = None
 
 
 class StopRule:

@@ -12,12 +12,13 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.architecture import Architecture
+from fastnn.clock import rates_of_piece
 from fastnn.engines import Engine, Piece, Plan, Samples, State
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.names import describe, short
 from fastnn.progress import TrainingBar
-from fastnn.schedules import Schedule, rates_of_piece
+from fastnn.schedules import Schedule
 from fastnn.training import Job, train
 
 #: (X, y) or (X, y, sample_weight).
@@ -217,10 +218,10 @@ class Updater:
             self._before.restore(state)
         piece = self._piece
         try:
-            piece.rates[:] = rates_of_piece(self.optimizer.learning_rate, state, 1, 1)
+            piece.rates[:] = rates_of_piece(self.optimizer.learning_rate, state.clock, 1, 1)
             piece.loss_sums[0] = piece.penalty_sums[0] = 0.0
             self._trainer.run(state, piece)
-            state.steps[0] += 1
+            state.clock.steps[0] += 1
             loss = float(piece.loss_sums[0] + piece.penalty_sums[0])
             if not (state.is_finite() and isfinite(loss)):
                 raise self._divergence(int(state.updates[0]))

@@ -16,6 +16,7 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.callbacks import EpochEnd
+from fastnn.clock import rates_of_piece
 from fastnn.engines import Engine, Piece, Plan, Samples, State, get_engine
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
@@ -23,7 +24,7 @@ from fastnn.interrupts import Interrupted, Interrupts, remember_interrupt
 from fastnn.mapped import release_pages, rows_between_releases
 from fastnn.metrics import Metric
 from fastnn.progress import TrainingBar
-from fastnn.schedules import Schedule, rates_of_piece
+from fastnn.schedules import Schedule
 from fastnn.scoring import Scores
 from fastnn.stopping import EarlyStopping
 from fastnn.watching import Course, Watch, check_monitors
@@ -227,7 +228,7 @@ class _Run:
     def _rates(self, epochs: int, rows: int) -> np.ndarray:
         """The learning rates of the next piece, of so many rows of each of the epochs."""
         updates = -(-rows // self.job.plan.batch_size)
-        return rates_of_piece(self.job.learning_rate, self.state, epochs, updates)
+        return rates_of_piece(self.job.learning_rate, self.state.clock, epochs, updates)
 
     def _draw_order(self, epochs: int) -> np.ndarray:
         """The order of the rows in each epoch: the same draws, however many at a time."""
@@ -272,9 +273,9 @@ class _Run:
         else:
             self._trainer.run(self.state, piece)
         updates = -(-(piece.stop - piece.start) // self.job.plan.batch_size)
-        self.state.steps[0] += len(piece.rates) * updates
+        self.state.clock.steps[0] += len(piece.rates) * updates
         if piece.stop == self._n:
-            self.state.steps[1] += len(piece.rates)
+            self.state.clock.steps[1] += len(piece.rates)
 
     def _score(self) -> list[float] | None:
         assert self._scorer is not None
@@ -308,7 +309,8 @@ class _Run:
         all_well = bool(well.all())
         n_well = len(well) if all_well else int(well.argmin())
         first, best_epoch = self.history.epochs, self.history.best_epoch
-        verdict = self._watch.look(course, n_well if self._part is None else 0, self.state.plateau)
+        ended = n_well if self._part is None else 0
+        verdict = self._watch.look(course, ended, self.state.clock.plateau)
         self._note_best(piece, first, verdict.epochs)
         self.history.append(course, verdict.epochs)
         if verdict.spoke and verdict.epochs < len(well):
@@ -356,7 +358,7 @@ class _Run:
         if epochs > 0:
             self._advance(self._whole_epochs(epochs))
             again = range(start.epochs, start.epochs + epochs)
-            self._watch.remember_again(self.history, again, self.state.plateau)
+            self._watch.remember_again(self.history, again, self.state.clock.plateau)
 
     def _go_back_to_finite(self, most: int) -> int:
         """Go back to the latest epoch, at most *most*, with finite parameters; return which.

@@ -55,8 +55,8 @@ def bits(net):
         "parameters": net.parameters.tobytes(),
         "moments": state.moments.tobytes(),
         "updates": state.updates.tolist(),
-        "steps": state.steps.tolist(),
-        "plateau": state.plateau.tolist(),
+        "steps": state.clock.steps.tolist(),
+        "plateau": state.clock.plateau.tolist(),
         "random": random_state(net._rng),
         "dropout key": net._dropout_key,
         "optimizer": net._optimizer,
@@ -209,8 +209,10 @@ def test_safetensors_reads_the_same_arrays(path, dtype, optimizer):
     net.fit(X, Y, epochs=3, optimizer=OPTIMIZERS[optimizer], metrics=[mean_of_ŷ])
     net.save(path)
     arrays = load_file(path)
-    for name in ("parameters", "moments", "updates", "steps", "plateau"):
-        expected = getattr(net._state, name)
+    state = net._state
+    for name, expected in (vars(state) | vars(state.clock)).items():
+        if name == "clock":
+            continue
         found = arrays[f"state.{name}"]
         assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
         assert found.tobytes() == expected.tobytes()

@@ -13,9 +13,8 @@ from helpers import SLICINGS, random_state
 
 import fastnn
 from fastnn import training
-from fastnn.engines import State
-from fastnn.optimizers import SGD
-from fastnn.schedules import SCHEDULES, rates_of_piece
+from fastnn.clock import Clock, rates_of_piece
+from fastnn.schedules import SCHEDULES
 
 N = 150
 COUNTED = [
@@ -159,23 +158,21 @@ def test_no_bit_of_a_rate_depends_on_what_else_is_asked_for(schedule):
 # What a piece gets.
 
 
-def state_at(updates, epochs):
-    state = State.new(np.zeros(3), SGD())
-    state.steps[:] = updates, epochs
-    return state
+def clock_at(updates, epochs):
+    return Clock(np.array([updates, epochs]))
 
 
 @pytest.mark.parametrize("schedule", COUNTED, ids=names)
 def test_a_piece_gets_one_rate_an_epoch_or_one_an_update(schedule):
-    state = state_at(updates=70, epochs=5)
-    by_epoch = rates_of_piece(schedule, state, epochs=4, updates=14)
+    clock = clock_at(updates=70, epochs=5)
+    by_epoch = rates_of_piece(schedule, clock, epochs=4, updates=14)
     assert by_epoch.tolist() == [[rate] for rate in schedule.rates(5, 4)]
-    by_update = rates_of_piece(with_per(schedule, "update"), state, epochs=4, updates=14)
+    by_update = rates_of_piece(with_per(schedule, "update"), clock, epochs=4, updates=14)
     assert by_update.tolist() == schedule.rates(70, 56).reshape(4, 14).tolist()
 
 
 def test_a_piece_of_a_constant_rate():
-    assert rates_of_piece(0.5, state_at(3, 1), 2, 9).tolist() == [[0.5], [0.5]]
+    assert rates_of_piece(0.5, clock_at(3, 1), 2, 9).tolist() == [[0.5], [0.5]]
 
 
 # In training.
@@ -198,8 +195,8 @@ def outcome(net, rng, *histories):
         random_state(rng),
         [loss for history in histories for loss in history.loss],
         [rate for history in histories for rate in history.learning_rate],
-        net._state.steps.tolist(),
-        net._state.plateau.tolist(),
+        net._state.clock.steps.tolist(),
+        net._state.clock.plateau.tolist(),
     )
 
 
@@ -368,8 +365,8 @@ def test_stopping_early_and_going_back_use_the_rates_of_that_time(
     monkeypatch.setattr(training, "PIECE_SECONDS", 1e-12)  # other pieces than those of *net*
     fit(twin, history.best_epoch if restore_best else history.epochs)
     assert net.parameters.tobytes() == twin.parameters.tobytes()
-    assert net._state.steps.tolist() == twin._state.steps.tolist()
-    assert net._state.plateau.tolist() == twin._state.plateau.tolist()
+    assert net._state.clock.steps.tolist() == twin._state.clock.steps.tolist()
+    assert net._state.clock.plateau.tolist() == twin._state.clock.plateau.tolist()
     if not restore_best:
         assert random_state(rng) == random_state(twin_rng)
         assert fit(net, 5).loss == fit(twin, 5).loss

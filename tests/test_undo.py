@@ -34,8 +34,8 @@ def trained():
 
 def everything(net, rng):
     """All that training changes, to compare."""
-    state = net._state
-    arrays = (state.parameters, state.moments, state.updates, state.steps, state.plateau)
+    state, clock = net._state, net._state.clock
+    arrays = (state.parameters, state.moments, state.updates, clock.steps, clock.plateau)
     return (
         [array.tobytes() for array in arrays], random_state(rng), net._optimizer,
         id(net.history), repr(vars(net.history)),
