@@ -24,6 +24,7 @@ from fastnn.engines import (
     quiet,
 )
 from fastnn.errors import TrainingDivergedError
+from fastnn.files import write
 from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.losses import Loss, get_loss
@@ -32,6 +33,7 @@ from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import describe, find, short
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_lbfgs, get_optimizer
 from fastnn.random_state import dropout_key
+from fastnn.record import Record
 from fastnn.schedules import Schedule, same
 from fastnn.scoring import Scores
 from fastnn.stopping import EarlyStopping
@@ -696,9 +698,25 @@ class Network:
         ValueError
             If the network's generator, optimiser or schedule is not of a kind that can be saved.
         """
-        from fastnn.persistence import save
+        write(path, *self._record().parts())
 
-        save(self, path)
+    def _record(self) -> Record:
+        return Record(
+            self._architecture.arguments() | {"engine": self._engine_name},
+            self._optimizer,
+            self._state,
+            self._rng,
+            self._dropout_key,
+            self.history,
+        )
+
+    @classmethod
+    def _of_record(cls, record: Record) -> Self:
+        net = cls(**record.arguments, initializer="zeros", seed=record.rng)
+        net._dropout_key = record.dropout_key
+        net._optimizer, net._state = record.optimizer, record.state
+        net.history = record.history
+        return net
 
     def summary(self) -> str:
         """Text: the layers with their output shapes and parameter counts, and the bytes."""

@@ -13,7 +13,6 @@ from helpers import SLICINGS, random_state
 
 import fastnn
 from fastnn import training
-from fastnn.clock import Clock, rates_of_piece
 from fastnn.schedules import SCHEDULES
 
 N = 150
@@ -153,26 +152,6 @@ def test_no_bit_of_a_rate_depends_on_what_else_is_asked_for(schedule):
     whole = schedule.rates(0, 500)
     for first, count in itertools.product((0, 1, 3, 17, 100), (1, 2, 3, 7, 8, 33, 400)):
         assert schedule.rates(first, count).tolist() == whole[first : first + count].tolist()
-
-
-# What a piece gets.
-
-
-def clock_at(updates, epochs):
-    return Clock(np.array([updates, epochs]))
-
-
-@pytest.mark.parametrize("schedule", COUNTED, ids=names)
-def test_a_piece_gets_one_rate_an_epoch_or_one_an_update(schedule):
-    clock = clock_at(updates=70, epochs=5)
-    by_epoch = rates_of_piece(schedule, clock, epochs=4, updates=14)
-    assert by_epoch.tolist() == [[rate] for rate in schedule.rates(5, 4)]
-    by_update = rates_of_piece(with_per(schedule, "update"), clock, epochs=4, updates=14)
-    assert by_update.tolist() == schedule.rates(70, 56).reshape(4, 14).tolist()
-
-
-def test_a_piece_of_a_constant_rate():
-    assert rates_of_piece(0.5, clock_at(3, 1), 2, 9).tolist() == [[0.5], [0.5]]
 
 
 # In training.

@@ -1,0 +1,222 @@
+"""What a network consists of, as plain data, and how files hold it.
+
+`fastnn.persistence` describes the texts and tensors; `fastnn.files` writes and reads them.
+"""
+
+import dataclasses
+import itertools
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastnn import random_state, validation
+from fastnn.engines import State
+from fastnn.files import Tensors, Texts
+from fastnn.history import History
+from fastnn.memory import aligned
+from fastnn.optimizers import OPTIMIZERS, Optimizer
+from fastnn.schedules import SCHEDULES, Schedule
+
+_OPTIMIZERS = {kind.__name__: kind for kind in OPTIMIZERS.values()}
+
+
+@dataclass
+class Record:
+    """All that a network needs to go on with the same bits.
+
+    Attributes
+    ----------
+    arguments : dict
+        What `fastnn.Network` takes, without initializer and seed.
+    optimizer : Optimizer
+        That of the last update.
+    state : State
+    rng : numpy.random.Generator
+    dropout_key : int
+        Of 64 bits.
+    history : History or None
+    """
+
+    arguments: dict[str, Any]
+    optimizer: Optimizer
+    state: State
+    rng: np.random.Generator
+    dropout_key: int
+    history: History | None
+
+    def parts(self) -> tuple[Texts, Tensors]:
+        """The texts and tensors of its file.
+
+        Raises
+        ------
+        ValueError
+            If the generator, optimiser or schedule is not of a kind that can be saved.
+        """
+        fields, tensors = _history_parts(self.history)
+        tensors |= {f"state.{name}": array for name, array in _arrays(self.state).items()}
+        texts = {
+            "network": self.arguments,
+            "optimizer": _settings(self.optimizer, _OPTIMIZERS),
+            "random": random_state.to_plain(self.rng) | {"dropout_key": self.dropout_key},
+            "history": fields,
+        }
+        return {name: json.dumps(plain) for name, plain in texts.items()}, tensors
+
+    @classmethod
+    def of_parts(cls, texts: Texts, tensors: Tensors) -> "Record":
+        """The record with these parts; the tensors are used up.
+
+        What is wrong with them raises errors of many kinds; whether `fastnn.Network` takes the
+        arguments shows itself there.
+        """
+        arguments = json.loads(texts["network"])
+        _check_arguments(arguments, tensors["state.parameters"])
+        optimizer = _made(json.loads(texts["optimizer"]), _OPTIMIZERS, "optimizer")
+        random = json.loads(texts["random"])
+        if not isinstance(random, dict):
+            raise ValueError("its random state is no JSON object")
+        key = random.pop("dropout_key")
+        if type(key) is not int or not 0 <= key < 2**64:
+            raise ValueError("its dropout key is no number of 64 bits")
+        state = _state(tensors, validation.float_dtype(arguments["dtype"]), optimizer)
+        history = _history(json.loads(texts["history"]), tensors)
+        if tensors:
+            raise ValueError(f"it holds unexpected tensors: {', '.join(sorted(tensors)[:5])}")
+        return cls(arguments, optimizer, state, random_state.from_plain(random), key, history)
+
+
+def _check_arguments(arguments: Any, parameters: np.ndarray) -> None:
+    """Refuse sizes that do not fit the parameters, before memory is asked for."""
+    if not isinstance(arguments, dict) or {"initializer", "seed"} & arguments.keys():
+        raise ValueError("its network is not described by arguments of fastnn.Network")
+    sizes = validation.layer_sizes(arguments["layer_sizes"])
+    bias = validation.boolean(arguments["bias"], "bias")
+    count = sum((n_in + bias) * n_out for n_in, n_out in itertools.pairwise(sizes))
+    if parameters.shape != (count,):
+        raise ValueError(
+            f"layer_sizes={list(sizes)} ask for {count} parameters, and it has shape "
+            f"{parameters.shape}"
+        )
+
+
+def _settings(thing: Any, kinds: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an optimiser or a schedule, and what it is."""
+    kind = type(thing)
+    if kinds.get(kind.__name__) is not kind:
+        raise ValueError(
+            f"{kind.__name__} is not one of fastnn's own, so it cannot be saved; known are "
+            f"{', '.join(kinds)}"
+        )
+    settings = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+    return {"kind": kind.__name__} | {
+        name: _settings(value, SCHEDULES) if isinstance(value, Schedule) else value
+        for name, value in settings.items()
+    }
+
+
+def _made(settings: Any, kinds: dict[str, Any], what: str) -> Any:
+    """The optimiser or schedule whose `_settings` these are."""
+    if not isinstance(settings, dict) or settings.get("kind") not in kinds:
+        raise ValueError(f"it names no {what} that this version of fastnn knows")
+    arguments = {
+        name: _made(value, SCHEDULES, "schedule") if isinstance(value, dict) else value
+        for name, value in settings.items()
+        if name != "kind"
+    }
+    return kinds[settings["kind"]](**arguments)
+
+
+def _history_parts(history: History | None) -> tuple[dict[str, Any] | None, Tensors]:
+    """A history's single values, and its lists as tensors."""
+    fields: dict[str, Any] = {}
+    tensors: Tensors = {}
+    if history is None:
+        return None, tensors
+    for field in dataclasses.fields(history):
+        value = getattr(history, field.name)
+        if isinstance(value, list):
+            tensors[f"history.{field.name}"] = np.array(value, np.float64)
+        elif isinstance(value, dict):
+            for name, series in value.items():
+                tensors[f"history.{field.name}.{name}"] = np.array(series, np.float64)
+        else:
+            fields[field.name] = value
+    return fields, tensors
+
+
+def _history(fields: Any, tensors: Tensors) -> History | None:
+    """The history that `_history_parts` took apart; its tensors are taken out of *tensors*."""
+    if fields is None:
+        return None
+    history = History()
+    for field in dataclasses.fields(History):
+        default = getattr(history, field.name)
+        if isinstance(default, list):
+            value: Any = _series(tensors, f"history.{field.name}")
+        elif isinstance(default, dict):
+            start = f"history.{field.name}."
+            names = [name for name in tensors if name.startswith(start)]
+            value = {name.removeprefix(start): _series(tensors, name) for name in names}
+        else:
+            value = fields[field.name]
+            wanted = (int, float) if default is None or type(default) is float else type(default)
+            if isinstance(value, bool) or not (isinstance(value, wanted) or value is default):
+                raise ValueError(f"its history has {field.name}={value!r}")
+        setattr(history, field.name, value)
+    _check_history(history)
+    return history
+
+
+def _check_history(history: History) -> None:
+    """Refuse one whose lists do not have an entry for each epoch, or none at all."""
+    lists = {name: getattr(history, name) for name in ("val_loss", "learning_rate")}
+    for name, values in (lists | history.metrics).items():
+        if len(values) not in (0, history.epochs):
+            raise ValueError(
+                f"its history has {history.epochs} losses, and {len(values)} of {name}"
+            )
+    if history.best_epoch is not None and not 1 <= history.best_epoch <= history.epochs:
+        raise ValueError(
+            f"its history has best_epoch={history.best_epoch} of {history.epochs} epochs"
+        )
+
+
+def _series(tensors: Tensors, name: str) -> list[float]:
+    array = tensors.pop(name)
+    if array.ndim != 1 or array.dtype != np.float64:
+        raise ValueError(f"{name} is not a list of F64")
+    numbers: list[float] = array.tolist()
+    return numbers
+
+
+def _arrays(state: State) -> Tensors:
+    """The arrays of a state, those of its clock among them."""
+    return {name: a for name, a in (vars(state) | vars(state.clock)).items() if name != "clock"}
+
+
+def _state(tensors: Tensors, dtype: np.dtype[np.floating], optimizer: Optimizer) -> State:
+    """The state in *tensors*, out of which it is taken, if *optimizer* could have made it."""
+    state = State.new(aligned(tensors["state.parameters"].size, dtype), optimizer)
+    for name, array in _arrays(state).items():
+        found = tensors.pop(f"state.{name}")
+        if found.shape != array.shape or found.dtype != array.dtype:
+            raise ValueError(
+                f"state.{name} must be {array.dtype} of shape {array.shape}, "
+                f"got {found.dtype} of shape {found.shape}"
+            )
+        array[...] = found
+    _check_counters(state)
+    return state
+
+
+def _check_counters(state: State) -> None:
+    """Refuse numbers to which no training leads, and from which none can go on."""
+    clock = state.clock
+    for name, counts in {"updates": state.updates, "steps": clock.steps}.items():
+        if counts.min() < 0:
+            raise ValueError(f"state.{name} must be at least 0, got {counts}")
+    factor, best, waited = clock.plateau
+    if not (0.0 <= factor <= 1.0 and waited >= 0.0) or np.isnan(best):
+        raise ValueError(f"state.plateau is none that fastnn makes: {clock.plateau}")
