@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from fastnn.settings import AtLeast1, Flag, Mode, Settings, Text
 from fastnn.stopping import EarlyStopping
 from fastnn.watching import resolve
 
-if TYPE_CHECKING:
-    from fastnn.network import Network
-
 #: Takes the epoch and its logs; True if training is to end.
 EpochEnd = Callable[[int, dict[str, float]], bool]
 
@@ -31,7 +28,7 @@ EpochEnd = Callable[[int, dict[str, float]], bool]
 class Callback(Protocol):
     """Any object with this method can be one of ``fit``'s ``callbacks``."""
 
-    def on_epoch_end(self, network: Network, epoch: int, logs: dict[str, float]) -> Any:
+    def on_epoch_end(self, network: Any, epoch: int, logs: dict[str, float]) -> Any:
         """Look at the network after an epoch.
 
         Parameters
@@ -50,13 +47,13 @@ class Callback(Protocol):
         """
 
 
-def bind(callbacks: object, network: Network) -> tuple[EpochEnd, ...]:
+def bind(callbacks: object, network: Any) -> tuple[EpochEnd, ...]:
     """The callbacks' methods, checked, with *network* filled in."""
     entries = validation.listed(callbacks, "callbacks", "callbacks")
     return tuple(_bind(callback, k, network) for k, callback in enumerate(entries))
 
 
-def _bind(callback: Any, k: int, network: Network) -> EpochEnd:
+def _bind(callback: Any, k: int, network: Any) -> EpochEnd:
     if isinstance(callback, type) or not callable(getattr(callback, "on_epoch_end", None)):
         raise TypeError(
             f"callbacks[{k}] must be an object with a method on_epoch_end(network, epoch, logs), "
@@ -144,7 +141,7 @@ class Checkpoint(Settings):
     best_only: Flag = False
     best: float | None = field(default=None, init=False)
 
-    def on_epoch_end(self, network: Network, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, network: Any, epoch: int, logs: dict[str, float]) -> None:
         """Save *network* if it is time to."""
         if epoch % self.every == 0 and (not self.best_only or self._is_best(logs)):
             network.save(self._path_at(epoch, logs))

@@ -1,6 +1,7 @@
 """Settings whose types check them: of optimisers, schedules, stopping rules and checkpoints."""
 
 from functools import cache, partial
+from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from fastnn import validation
@@ -24,18 +25,21 @@ class Settings:
 
 @cache
 def _checks(kind: type) -> dict[str, Check]:
-    """What checks each field of a class, those of its bases first."""
-    hints = get_type_hints(kind, include_extras=True)
+    """What checks each field of a class that is fastnn's own, or is derived from one.
+
+    The types of a user's own fields are let be: they may be names that nobody can look up.
+    """
+    ours = next(base for base in kind.__mro__ if base.__module__.startswith("fastnn."))
+    hints = get_type_hints(ours, include_extras=True)
     return {name: check for name, hint in hints.items() if (check := _check_of(hint)) is not None}
 
 
 def _check_of(hint: Any) -> Check | None:
-    if get_origin(hint) is Annotated:
-        check: Check = get_args(hint)[1]
-        return check
-    for check in filter(None, map(_check_of, get_args(hint))):
+    """The check in ``Annotated[kind, check]`` or in that ``| None``."""
+    kind, *rest = get_args(hint) or [None]
+    if rest == [NoneType] and (check := _check_of(kind)) is not None:
         return lambda value, name: None if value is None else check(value, name)
-    return None
+    return rest[0] if get_origin(hint) is Annotated else None
 
 
 def one_of(*names: str) -> Check:
