@@ -24,7 +24,7 @@ _OPTIMIZERS = {kind.__name__: kind for kind in OPTIMIZERS.values()}
 
 @dataclass
 class Record:
-    """All that a network needs to go on with the same bits.
+    """All that a network needs to go on with the same bits: its own parts, not copies of them.
 
     Attributes
     ----------
