@@ -9,8 +9,6 @@ from pathlib import Path
 import fastnn
 
 PACKAGE = Path(fastnn.__file__).parent
-#: Its modules still have a circle among themselves.
-TANGLED = "fastnn.profiling."
 
 
 def module_of(path):
@@ -37,7 +35,7 @@ def graph():
     return {
         name: {other for other in imports_of(name) if other in MODULES} - {name, "fastnn"}
         for name in MODULES
-        if name != "fastnn" and not name.startswith(TANGLED)
+        if name != "fastnn"
     }
 
 
