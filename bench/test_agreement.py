@@ -69,8 +69,8 @@ from dataclasses import replace
 from fastnn.kernels import engine
 
 run = engine._PlainSampleTrainer.run
-engine._PlainSampleTrainer.run = lambda self, state, piece: run(
-    self, state, replace(piece, rates=piece.rates * 1.001)
+engine._PlainSampleTrainer.run = lambda self, state, samples, piece: run(
+    self, state, samples, replace(piece, rates=piece.rates * 1.001)
 )
 """
 

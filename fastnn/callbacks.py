@@ -19,7 +19,7 @@ from fastnn.names import describe, short
 from fastnn.schedules import Schedule
 from fastnn.settings import AtLeast1, Flag, Mode, Settings, Text
 from fastnn.stopping import EarlyStopping
-from fastnn.watching import resolve
+from fastnn.training.watching import resolve
 
 #: Takes the epoch and its logs; True if training is to end.
 EpochEnd = Callable[[int, dict[str, float]], bool]

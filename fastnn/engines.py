@@ -19,7 +19,7 @@ from fastnn.architecture import Architecture
 from fastnn.clock import Clock
 from fastnn.memory import aligned, aligned_copy
 from fastnn.names import find
-from fastnn.optimizers import Optimizer
+from fastnn.optimizers import SGD, Optimizer
 
 #: Around every door to an engine, as a decorator: whatever users do with floating point errors
 #: (``numpy.seterr``), a result that overflows is infinite and one that underflows is 0 here. What
@@ -67,6 +67,8 @@ class Plan:
     batch is dropped if ``uniform(dropout_key, (update * batch_size + s) * n_hidden_units + u)``,
     see `fastnn.reference.random`, is below its layer's rate; otherwise its value is divided
     by 1 - rate. *update* is `State.updates` before the update.
+
+    *weighted* says that all samples will come with weights.
     """
 
     batch_size: int
@@ -75,6 +77,7 @@ class Plan:
     scale: float = 1.0
     penalty_per_batch: bool = False
     divide_by_weights: bool = False
+    weighted: bool = False
 
 
 @dataclass
@@ -193,14 +196,14 @@ class Piece:
 
 
 class Trainer(Protocol):
-    """An engine set up for one architecture, one set of samples and one plan."""
+    """An engine set up for one architecture and one plan."""
 
-    def run(self, state: State, piece: Piece) -> None:
-        """Run *piece*, updating *state* in place and adding to the piece's sums."""
+    def run(self, state: State, samples: Samples, piece: Piece) -> None:
+        """Run *piece* on *samples*, updating *state* in place and adding to the piece's sums."""
 
 
-#: Takes the parameters, and returns the sum of the samples' losses, times their weights.
-Evaluator = Callable[[np.ndarray], float]
+#: Takes the parameters and samples, and returns the sum of their losses, times their weights.
+Evaluator = Callable[[np.ndarray, Samples], float]
 
 
 #: Takes the parameters and X, which alone need not have been checked for finite values, and returns
@@ -211,7 +214,10 @@ Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 class Engine(Protocol):
     """What every engine module offers."""
 
-    def trainer(self, architecture: Architecture, samples: Samples, plan: Plan) -> Trainer:
+    #: Whether an exception may end its work anywhere, as Ctrl-C raises one, and do no harm.
+    may_be_left: bool
+
+    def trainer(self, architecture: Architecture, plan: Plan) -> Trainer:
         """Get ready to train: compile, size the workspace."""
 
     def row_seconds(self, architecture: Architecture, plan: Plan) -> float:
@@ -225,17 +231,26 @@ class Engine(Protocol):
     ) -> list[np.ndarray] | None:
         """Outputs of every layer, shapes (n, n_l); None if not all are numbers."""
 
-    def evaluator(self, architecture: Architecture, samples: Samples) -> Evaluator:
-        """Get ready to compute the loss on *samples*, perhaps many times."""
+    def evaluator(self, architecture: Architecture, weighted: bool) -> Evaluator:
+        """Get ready to compute losses of samples, which have weights or not."""
 
     def loss_and_gradient(
-        self, architecture: Architecture, parameters: np.ndarray, samples: Samples
-    ) -> tuple[float, np.ndarray]:
-        """Sum of the samples' losses, times their weights, and its gradient as a flat vector.
+        self, architecture: Architecture, plan: Plan, parameters: np.ndarray, samples: Samples
+    ) -> tuple[float, float, np.ndarray]:
+        """The first three steps of *plan* on all samples as one batch, without dropout.
 
-        Neither the penalties nor dropout belong to it.
+        Returns
+        -------
+        loss_sum, penalty_sum : float
+            What training would add to `Piece.loss_sums` and ``penalty_sums``.
+        gradient : ndarray, shape (P,)
+            After the third step.
         """
 
+
+#: How many rows a cut within an epoch comes after, or the next whole number of batches: engines may
+#: work on blocks of so many.
+GRAIN = 64
 
 _MODULES = {
     "numba": "fastnn.kernels.engine",
@@ -253,8 +268,11 @@ def loss_and_gradient(
     engine: Engine, architecture: Architecture, parameters: np.ndarray, samples: Samples
 ) -> tuple[float, np.ndarray]:
     """The loss that training lowers and its gradient: reduced over the samples, with penalties."""
-    loss_sum, gradient = engine.loss_and_gradient(architecture, parameters, samples)
-    gradient *= architecture.dtype.type(architecture.gradient_scale(len(samples)))
+    n = len(samples)
+    plan = Plan(n, SGD(), weighted=samples.weights is not None)
+    loss_sum, _, gradient = engine.loss_and_gradient(
+        architecture.unpenalised, plan, parameters, samples
+    )
     if architecture.l1 or architecture.l2:
         gradient += architecture.penalty_gradient(parameters)
-    return architecture.mean_loss(loss_sum, len(samples), parameters), gradient
+    return architecture.mean_loss(loss_sum, n, parameters), gradient

@@ -1,6 +1,5 @@
 """The network that a user holds: checks input, keeps the parameters, hands work to an engine."""
 
-import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,10 +34,12 @@ from fastnn.optimizers import LBFGS, SGD, Optimizer, get_lbfgs, get_optimizer
 from fastnn.random_state import dropout_key
 from fastnn.record import Record
 from fastnn.schedules import Schedule, same
-from fastnn.scoring import Scores
 from fastnn.stopping import EarlyStopping
-from fastnn.streams import Chunk, Chunks, StreamRun, Updater, count, passes
-from fastnn.training import Job, train
+from fastnn.training import lbfgs, run, streams
+from fastnn.training.job import Job
+from fastnn.training.scoring import Scorer, Scores
+from fastnn.training.streams import Chunk, Chunks
+from fastnn.training.updates import Updater
 
 
 class Network:
@@ -342,27 +343,28 @@ class Network:
             validation_split,
         )
         samples = self._weigh_classes(samples, class_weight)
-        lbfgs = get_lbfgs(optimizer, learning_rate)
-        rule = get_optimizer(optimizer, learning_rate) if lbfgs is None else SGD(1.0)
+        minimiser = get_lbfgs(optimizer, learning_rate)
+        rule = get_optimizer(optimizer, learning_rate) if minimiser is None else SGD(1.0)
         job = Job(
             architecture=self._architecture,
             engine=get_engine(self._engine_name),
-            samples=samples,
-            validation=held_out,
-            plan=self._plan(_batch_size(batch_size, len(samples)), rule),
+            optimizer=rule,
             epochs=validation.integer(epochs, "epochs", 1),
+            batch_size=_batch_size(batch_size),
             shuffle=validation.boolean(shuffle, "shuffle"),
-            early_stopping=early_stopping,
-            progress=validation.boolean(progress, "progress"),
+            dropout_key=self._dropout_key,
+            validation=held_out,
             metrics=get_metrics(metrics, self._architecture.loss),
+            early_stopping=early_stopping,
             callbacks=bind(callbacks, self),
+            progress=validation.boolean(progress, "progress"),
         )
         validation.finite_parameters(self.parameters)
         with self._training():
-            if lbfgs is not None:
-                return self._minimise(job, lbfgs)
+            if minimiser is not None:
+                return self._minimise(job, minimiser, samples)
             self.history = History()
-            return train(job, self._state_for(job.plan.optimizer), self._rng, self.history)
+            return run.train(job, samples, self._state_for(rule), self._rng, self.history)
 
     @quiet
     def fit_stream(
@@ -417,31 +419,30 @@ class Network:
         """
         epochs = validation.integer(epochs, "epochs", 1)
         rule = get_optimizer(optimizer, learning_rate)
-        _batch_size(batch_size, 1)
-        validation.boolean(shuffle, "shuffle")
-        validation.boolean(progress, "progress")
-        every_chunk = passes(chunks, epochs)
+        n_chunks = streams.count(chunks)
+        job = Job(
+            architecture=self._architecture,
+            engine=get_engine(self._engine_name),
+            optimizer=rule,
+            epochs=None if n_chunks is None else epochs * n_chunks,
+            batch_size=_batch_size(batch_size),
+            shuffle=validation.boolean(shuffle, "shuffle"),
+            dropout_key=self._dropout_key,
+            progress=validation.boolean(progress, "progress"),
+        )
+        every_chunk = streams.passes(chunks, epochs)
         validation.finite_parameters(self.parameters)
-        numbers = itertools.count(1)
-
-        def job_of(chunk: Chunk) -> Job:
-            k = next(numbers)
-            X, y, *weights = chunk
-            names = (f"X of chunk {k}", f"y of chunk {k}")
-            samples = self._samples(X, y, names, *weights)
-            plan = self._plan(_batch_size(batch_size, len(samples)), rule)
-            return Job(
-                self._architecture, get_engine(self._engine_name), samples, None, plan,
-                epochs=1, shuffle=shuffle, early_stopping=None, progress=False,
-            )  # fmt: skip
-
-        n_chunks = count(chunks)
-        total = None if n_chunks is None else epochs * n_chunks
         with self._training():
             self.history = History()
-            run = StreamRun(self._state_for(rule), self._rng, self.history, total)
-            run.train(every_chunk, job_of, progress)
-            return self.history
+            return streams.train(
+                job, self._chunks(every_chunk), self._state_for(rule), self._rng, self.history
+            )
+
+    def _chunks(self, chunks: Iterable[Chunk]) -> Iterator[Samples]:
+        """The samples of each chunk, checked."""
+        for k, (X, y, *weights) in enumerate(chunks, 1):
+            yield self._samples(X, y, (f"X of chunk {k}", f"y of chunk {k}"), *weights)
+            del X, y, weights  # not kept while the next ones are made
 
     @quiet
     def partial_fit(
@@ -521,12 +522,8 @@ class Network:
         else:
             rule = self._optimizer
         validation.finite_parameters(self.parameters)
-        updater = Updater(
-            self._architecture,
-            get_engine(self._engine_name),
-            samples,
-            self._plan(len(samples), rule),
-        )
+        plan = Plan(len(samples), rule, self._dropout_key, weighted=samples.weights is not None)
+        updater = Updater(self._architecture, get_engine(self._engine_name), samples, plan)
         self._state_for(rule)
         return updater
 
@@ -633,11 +630,8 @@ class Network:
         loss = architecture.loss
         chosen = (usual_metric(loss),) if metrics is None else get_metrics(metrics, loss)
         engine = get_engine(self._engine_name)
-        values = (
-            Scores(architecture, engine, samples, samples, chosen)
-            .ready()
-            .values(self.parameters, strictly=True)
-        )
+        scorer = Scorer(Scores(architecture, engine, samples, chosen))
+        values = scorer.values(self.parameters, samples, strictly=True)
         if values is None or np.isnan(values[0]):
             raise self._overflow("X and y")
         return dict(zip(("loss", *(metric.name for metric in chosen)), values, strict=True))
@@ -742,16 +736,11 @@ class Network:
         self._state.forget()
         return self
 
-    def _plan(self, batch_size: int, optimizer: Optimizer) -> Plan:
-        return Plan(batch_size, optimizer, dropout_key=self._dropout_key)
-
-    def _minimise(self, job: Job, settings: LBFGS) -> History:
-        from fastnn import lbfgs
-
-        lbfgs.check(job)
+    def _minimise(self, job: Job, settings: LBFGS, samples: Samples) -> History:
+        lbfgs.check(self._architecture)
         self.reset_optimizer()
         self.history = History()
-        return lbfgs.train(job, settings, self._state, self.history)
+        return lbfgs.train(job, settings, samples, self._state, self.history)
 
     @contextmanager
     def _training(self) -> Iterator[None]:
@@ -887,8 +876,7 @@ def _outputs_for(X: np.ndarray) -> str:
     return f"the outputs for X, of shape {X.shape}, do not fit into memory"
 
 
-def _batch_size(batch_size: int | None, n_samples: int) -> int:
-    """The rows of a batch, at most as many as there are samples."""
+def _batch_size(batch_size: int | None) -> int | None:
     if batch_size is None:
-        return n_samples
-    return min(validation.integer(batch_size, "batch_size", 1, math.inf), n_samples)
+        return None
+    return validation.integer(batch_size, "batch_size", 1, math.inf)

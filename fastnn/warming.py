@@ -74,8 +74,8 @@ def warmup(
             loss_and_gradient(engine, architecture, network.parameters, samples)
         else:
             for size in sizes:
-                engine.trainer(architecture, samples, Plan(min(size, 2), rule))
-        engine.evaluator(architecture, samples)
+                engine.trainer(architecture, Plan(min(size, 2), rule))
+        engine.evaluator(architecture, weighted=False)
         for rows in (1, 100):
             network.predict(np.zeros((rows, n_in), architecture.dtype))
     return time.perf_counter() - started

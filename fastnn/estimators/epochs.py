@@ -21,11 +21,8 @@ from fastnn.engines import Piece, Plan, Samples
 from fastnn.estimators import solvers
 from fastnn.estimators.model import Model, engine, network_of, objective
 from fastnn.estimators.notices import warn
-from fastnn.interrupts import remember_interrupt
-from fastnn.training import GRAIN, Pace
-
-#: The most row numbers that a piece may hold, for the order of its epochs.
-MOST_ROWS = 1 << 22
+from fastnn.training.cuts import Cuts, Pace
+from fastnn.training.interrupts import remember_interrupt
 
 
 @dataclass(frozen=True)
@@ -78,8 +75,9 @@ class Epochs:
             dropout=validation.dropout(estimator.dropout, len(model.architecture.sizes) - 2),
         )
         plan = self._plan(architecture)
-        self._trainer = engine().trainer(architecture, samples, plan)
+        self._trainer = engine().trainer(architecture, plan)
         self._pace = Pace(engine().row_seconds(architecture, plan))
+        self._cuts = Cuts(self._pace, self._n, batch_size)
         self._order = np.arange(self._n, dtype=np.int64)
         self._listeners = Listeners(estimator, model)
         self._ended = False
@@ -94,6 +92,7 @@ class Epochs:
             scale=self._objective.scale,
             penalty_per_batch=True,
             divide_by_weights=self._samples.weights is not None,
+            weighted=self._samples.weights is not None,
         )
 
     def run(self) -> None:
@@ -128,7 +127,7 @@ class Epochs:
             if part.start > 0 and interrupted():
                 raise KeyboardInterrupt
             started = time.perf_counter()
-            self._trainer.run(self._state, part)
+            self._trainer.run(self._state, self._samples, part)
             self._pace.took(epochs * (part.stop - part.start), time.perf_counter() - started)
         data = piece.loss_sums / self._objective.reported_divisor
         losses: list[float] = ((data + piece.penalty_sums) / self._n).tolist()
@@ -140,16 +139,14 @@ class Epochs:
         if self._incremental or self._held.X is not None or est.callbacks:
             return 1
         may_end = est.n_iter_no_change + 1 - est._no_improvement_count
-        fit_pace = min(self._pace.rows, MOST_ROWS) // self._n
-        return int(max(1, min(may_end, fit_pace, est.max_iter - est.n_iter_)))
+        left = est.max_iter - est.n_iter_
+        return int(max(1, min(may_end, self._cuts.whole_epochs(), left)))
 
     def _parts(self, piece: Piece) -> Iterator[Piece]:
         """The piece itself, or the parts of one epoch that takes long."""
-        grain = self._batch_size * -(-GRAIN // self._batch_size)
         start = 0
         while start < self._n:
-            rows = grain * max(1, self._pace.rows // grain)
-            stop = self._n if len(piece.rates) > 1 else min(start + rows, self._n)
+            stop = self._n if len(piece.rates) > 1 else self._cuts.end_of_part(start)
             yield replace(piece, start=start, stop=stop)
             start = stop
 

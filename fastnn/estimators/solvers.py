@@ -54,23 +54,6 @@ class PlainEpsilonAdam(Optimizer):
         return (self.beta_1, self.beta_2, self.epsilon, 0.0, 1.0)
 
 
-@dataclass(frozen=True)
-class GradientOnly(Optimizer):
-    """Leaves the gradient of a batch in the moments: a momentum of 0, to be run with rate 0."""
-
-    name: ClassVar[str] = "sgd"
-
-    @property
-    def rule(self) -> str:
-        """The rule that keeps a velocity."""
-        return "momentum"
-
-    @property
-    def settings(self) -> tuple[float, ...]:
-        """Momentum, Nesterov (0 or 1), weight decay, rate inside (0 or 1)."""
-        return (0.0, 0.0, 0.0, 0.0)
-
-
 def new_optimizer(estimator: Any) -> Any:
     """scikit-learn's optimiser object for an estimator that has its start parameters."""
     parameters = estimator.coefs_ + estimator.intercepts_

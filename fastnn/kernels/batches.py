@@ -17,7 +17,7 @@ from fastnn.kernels.blocks import (
 )
 from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
 from fastnn.kernels.layout import N_IN, UNITS
-from fastnn.kernels.updates import make_step
+from fastnn.kernels.updates import add_penalty, make_step, scale_and_limit
 from fastnn.optimizers import RULES
 
 
@@ -146,15 +146,28 @@ def make_train_batches(
 
 @functools.cache
 def make_gradient(
-    hidden: Codes, output: int, loss: int, bias: bool, weighted: bool, keeps: bool
+    hidden: Codes, output: int, loss: int, bias: bool, extras: bool, keeps: bool
 ) -> Any:
-    """Make the kernel that writes the gradient of all samples to g and returns their loss."""
-    batch_gradient = make_batch_gradient(hidden, output, loss, bias, weighted, keeps, False)
+    """Make the kernel that takes the first three steps of a plan, with all samples as one batch.
+
+    It writes the gradient to g, and returns what `make_train_batches` adds to the sums.
+    """
+    batch_gradient = make_batch_gradient(hidden, output, loss, bias, extras, keeps, False)
 
     @kernel
     def gradient(layers, p, data, options, workspace, g):
         prefer_wide_vectors()
-        return batch_gradient(layers, p, data, 0, 0, len(data.X), options, np.uint64(0), workspace,
-                              False, False, g, p.dtype.type(1), True)  # fmt: skip
+        n = len(data.X)
+        total = batch_gradient(layers, p, data, 0, 0, n, options, np.uint64(0), workspace,
+                               False, False, g, p.dtype.type(1), True)  # fmt: skip
+        penalty, scale, share = 0.0, 1.0 / n if options.mean else 1.0, 1.0
+        if extras:
+            weight = 1.0
+            if options.divide_by_weights:
+                weight = _sum_of_weights(data, 0, 0, n)
+                share = n / weight if weight != 0.0 else 1.0
+            penalty, scale = add_penalty(layers, p, g, n, weight, options)
+        scale_and_limit(g, scale, 0.0, 0.0)
+        return total * share, penalty * share
 
     return gradient

@@ -10,13 +10,14 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Evaluator, Piece, Plan, Samples, State, Trainer
-from fastnn.kernels import batches, blocks, one_hidden, one_output, outputs, samples, wide_input
+from fastnn.kernels import batches, blocks, one_hidden, one_output, outputs, wide_input
+from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import N_OUT, layer_table
 from fastnn.kernels.losses import OF_CLASSES
 from fastnn.kernels.updates import options_of
 from fastnn.memory import aligned
-from fastnn.optimizers import RULES, SGD
+from fastnn.optimizers import RULES
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
 MOST_KEPT = 1 << 16
@@ -66,7 +67,7 @@ def _keeps_slopes(architecture: Architecture) -> bool:
     return needs_z or any(architecture.dropout)
 
 
-def _has_extras(architecture: Architecture, data: Samples, plan: Plan) -> bool:
+def _has_extras(architecture: Architecture, plan: Plan) -> bool:
     """Whether there is anything to do beside the optimiser's rule and dropout."""
     optimizer = plan.optimizer
     return bool(
@@ -76,7 +77,7 @@ def _has_extras(architecture: Architecture, data: Samples, plan: Plan) -> bool:
         or optimizer.clip_value
         or optimizer.clip_norm
         or plan.scale != 1.0
-        or data.weights is not None
+        or plan.weighted
     )
 
 
@@ -87,7 +88,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     if wide_input.pays(layers, architecture.dtype.itemsize):
         return wide_input.make_train_wide_input(*codes), wide_input.workspace_size(layers)
     if len(layers) != 2:
-        return samples.make_train_samples(*codes), samples.workspace_size(layers)
+        return sample_kernels.make_train_samples(*codes), sample_kernels.workspace_size(layers)
     wide = int(layers[0, N_OUT]) >= one_hidden.WIDE_FROM
     if one_output.pays(layers) and architecture.loss.code not in OF_CLASSES:
         n_in = architecture.sizes[0]
@@ -96,22 +97,25 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     return one_hidden.make_train_one_hidden(*codes, wide), one_hidden.workspace_size(layers)
 
 
+#: Its work changes arrays in place.
+may_be_left = False
+
+
 class _PlainSampleTrainer:
     """Per-sample plain SGD, where each layer's update goes straight into its weights."""
 
-    def __init__(self, architecture: Architecture, data: Samples):
-        self._data = data
+    def __init__(self, architecture: Architecture):
         self._layers = _layer_table(architecture)
         self.kernel, size = _sample_kernel(architecture)
         self._workspace = new_scratch(size, architecture)
 
-    def run(self, state: State, piece: Piece) -> None:
+    def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
         self.kernel(
             self._layers,
             state.parameters,
-            self._data.X,
-            self._data.Y,
+            samples.X,
+            samples.Y,
             piece.order,
             piece.rates,
             piece.start,
@@ -127,85 +131,123 @@ _Data = namedtuple("_Data", "X Y weights order")
 _Span = namedtuple("_Span", "rates start stop loss_sums penalty_sums")
 
 
-class _Trainer:
-    """Everything else: any rule, batches, penalties, weights, dropout."""
+class _RuleTrainer:
+    """Any rule, penalties, weights and dropout; this one sample by sample."""
 
-    def __init__(self, architecture: Architecture, data: Samples, plan: Plan):
-        self._data = data
-        self._weights = _weights(data, architecture)
+    def __init__(self, architecture: Architecture, plan: Plan):
+        self._architecture = architecture
         self._options = options_of(architecture, plan)
         self._gradient = new_scratch(architecture.n_parameters, architecture)
         codes = (
             *_codes(architecture),
             RULES[plan.optimizer.rule],
-            _has_extras(architecture, data, plan),
+            _has_extras(architecture, plan),
             _keeps_slopes(architecture),
             any(architecture.dropout),
         )
-        self._small = False
-        self._in_batches = plan.batch_size > 1
-        if self._in_batches:
-            self._small = data.X.size + data.Y.size <= MOST_KEPT
-            self._layers = _signed_table(architecture)
-            self._workspace = _block_workspace(architecture, len(data) if self._small else 0)
-            self.kernel = batches.make_train_batches(*codes)
-        else:
-            self._layers = _layer_table(architecture)
-            self._workspace = new_scratch(samples.workspace_size(self._layers), architecture)
-            with_one_output = len(architecture.sizes) == 3 and architecture.sizes[-1] == 1
-            with_one_output = with_one_output and not _keeps_slopes(architecture)
-            self.kernel = samples.make_train_samples_by_rule(*codes, with_one_output)
+        self._make_ready(*codes)
 
-    def run(self, state: State, piece: Piece) -> None:
+    def _make_ready(self, *codes: Any) -> None:
+        sizes = self._architecture.sizes
+        self._layers = _layer_table(self._architecture)
+        self._workspace = new_scratch(
+            sample_kernels.workspace_size(self._layers), self._architecture
+        )
+        with_one_output = len(sizes) == 3 and sizes[-1] == 1
+        with_one_output = with_one_output and not _keeps_slopes(self._architecture)
+        self.kernel = sample_kernels.make_train_samples_by_rule(*codes, with_one_output)
+
+    def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        data = _Data(self._data.X, self._data.Y, self._weights, piece.order)
-        span = _Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums)
-        arguments = (
+        self.kernel(*self._arguments(state, samples, piece))
+        n_batches = -(-(piece.stop - piece.start) // self._options.batch_size)
+        state.updates[0] += len(piece.rates) * n_batches
+
+    def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
+        return (
             self._layers,
             state.parameters,
             state.moments.reshape(-1),
             int(state.updates[0]),
-            data,
-            span,
+            _Data(samples.X, samples.Y, _weights(samples, self._architecture), piece.order),
+            _Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums),
             self._options,
             self._workspace,
             self._gradient,
         )
-        if self._in_batches:
-            self.kernel(*arguments, self._small and len(piece.order) == 0)
-        else:
-            self.kernel(*arguments)
-        n_batches = -(-(piece.stop - piece.start) // self._options.batch_size)
-        state.updates[0] += len(piece.rates) * n_batches
 
 
-def _weights(data: Samples, architecture: Architecture) -> np.ndarray:
+class _BatchTrainer(_RuleTrainer):
+    """The same in batches."""
+
+    def _make_ready(self, *codes: Any) -> None:
+        self._layers = _signed_table(self._architecture)
+        self._workspace = _block_workspace(self._architecture)
+        self._kept = 0  # samples that the workspace has places for, beside a block
+        self.kernel = batches.make_train_batches(*codes)
+
+    def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
+        keep = len(piece.order) == 0 and samples.X.size + samples.Y.size <= MOST_KEPT
+        if keep and len(samples) > self._kept:
+            self._kept = len(samples)
+            self._workspace = _block_workspace(self._architecture, self._kept)
+        return (*super()._arguments(state, samples, piece), keep)
+
+
+def _weights(samples: Samples, architecture: Architecture) -> np.ndarray:
     """The samples' weights, read-only; without any, an empty vector."""
-    weights = np.empty(0, architecture.dtype) if data.weights is None else data.weights.view()
+    if samples.weights is None:
+        return _no_weights(architecture.dtype)
+    weights = samples.weights.view()
     weights.flags.writeable = False
     return weights
+
+
+@functools.cache
+def _no_weights(dtype: np.dtype[Any]) -> np.ndarray:
+    return _read_only(0, dtype)
+
+
+def _read_only(shape: Any, dtype: np.dtype[Any]) -> np.ndarray:
+    """An empty array of the type that samples have in kernels."""
+    empty = np.empty(shape, dtype)
+    empty.flags.writeable = False
+    return empty
+
+
+def _no_samples(architecture: Architecture, weighted: bool) -> Samples:
+    """Samples to compile a kernel with."""
+    sizes, dtype = architecture.sizes, architecture.dtype
+    return Samples(
+        _read_only((0, sizes[0]), dtype),
+        _read_only((0, sizes[-1]), dtype),
+        _no_weights(dtype) if weighted else None,
+    )
 
 
 #: The training kernels compiled in this process, and the dtypes they are compiled for.
 _COMPILED: set[tuple[Any, np.dtype[Any]]] = set()
 
 
-def trainer(architecture: Architecture, data: Samples, plan: Plan) -> Trainer:
+def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
-    plain = (
-        plan.batch_size == 1
-        and plan.optimizer.rule == "sgd"
+    made: _PlainSampleTrainer | _RuleTrainer
+    if plan.batch_size > 1:
+        made = _BatchTrainer(architecture, plan)
+    elif (
+        plan.optimizer.rule == "sgd"
         and not _keeps_slopes(architecture)
-        and not _has_extras(architecture, data, plan)
-    )
-    made: _PlainSampleTrainer | _Trainer = (
-        _PlainSampleTrainer(architecture, data) if plain else _Trainer(architecture, data, plan)
-    )
+        and not _has_extras(architecture, plan)
+    ):
+        made = _PlainSampleTrainer(architecture)
+    else:
+        made = _RuleTrainer(architecture, plan)
     compiled_for = (made.kernel, architecture.dtype)
     if compiled_for not in _COMPILED:
-        nothing = Piece.of_epochs(np.ones((1, 1)), np.empty((0, len(data)), np.int64), 0)
         parameters = np.zeros(architecture.n_parameters, architecture.dtype)
-        made.run(State.new(parameters, plan.optimizer), nothing)
+        nothing = Piece.of_epochs(np.ones((1, 1)), np.empty((0, 0), np.int64), 0)
+        state = State.new(parameters, plan.optimizer)
+        made.run(state, _no_samples(architecture, plan.weighted), nothing)
         _COMPILED.add(compiled_for)
     return made
 
@@ -285,36 +327,35 @@ def layer_outputs(
     return None if values is None else np.split(values, np.cumsum(sizes)[:-1], axis=1)
 
 
-def evaluator(architecture: Architecture, data: Samples) -> Evaluator:
+def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
-    run = outputs.make_loss(*_codes(architecture), data.weights is not None)
+    run = outputs.make_loss(*_codes(architecture), weighted)
     layers, workspace = _signed_table(architecture), _block_workspace(architecture)
-    weights = _weights(data, architecture)
-    run(layers, np.zeros(architecture.n_parameters, architecture.dtype),
-        data.X[:0], data.Y[:0], weights, workspace)  # fmt: skip
 
-    def evaluate(parameters: np.ndarray) -> float:
-        return float(run(layers, parameters, data.X, data.Y, weights, workspace))
+    def evaluate(parameters: np.ndarray, samples: Samples) -> float:
+        weights = _weights(samples, architecture)
+        return float(run(layers, parameters, samples.X, samples.Y, weights, workspace))
 
+    evaluate(
+        np.zeros(architecture.n_parameters, architecture.dtype), _no_samples(architecture, weighted)
+    )
     return evaluate
 
 
 def loss_and_gradient(
-    architecture: Architecture, parameters: np.ndarray, data: Samples
-) -> tuple[float, np.ndarray]:
+    architecture: Architecture, plan: Plan, parameters: np.ndarray, samples: Samples
+) -> tuple[float, float, np.ndarray]:
     """See `fastnn.engines.Engine`."""
-    keeps, weighted = _keeps_slopes(architecture), data.weights is not None
-    run = batches.make_gradient(*_codes(architecture), weighted, keeps)
+    extras, keeps = _has_extras(architecture, plan), _keeps_slopes(architecture)
+    run = batches.make_gradient(*_codes(architecture), extras, keeps)
     gradient = new_scratch(architecture.n_parameters, architecture)
-    everything = _Data(
-        data.X, data.Y, _weights(data, architecture), np.empty((0, len(data)), np.int64)
-    )
-    loss = run(
+    order = np.empty((0, len(samples)), np.int64)
+    loss_sum, penalty_sum = run(
         _signed_table(architecture),
         parameters,
-        everything,
-        options_of(architecture, Plan(len(data), SGD())),
+        _Data(samples.X, samples.Y, _weights(samples, architecture), order),
+        options_of(architecture, plan),
         _block_workspace(architecture),
         gradient,
     )
-    return float(loss), gradient
+    return float(loss_sum), float(penalty_sum), gradient

@@ -51,12 +51,27 @@ def options_of(architecture: Architecture, plan: Plan) -> Options:
     )
 
 
+@inner
+def add_penalty(layers, p, g, n, weight, options):
+    """Add the penalty's gradient to a batch's; the penalty, and what to multiply g by.
+
+    n is the batch's number of samples, *weight* the sum of their weights.
+    """
+    penalty, scale = 0.0, 1.0 / n if options.mean else 1.0
+    if options.l1 > 0.0 or options.l2 > 0.0:
+        times = n if options.mean and not options.penalty_per_batch else 1
+        penalty = times * _add_penalty(layers, p, g, options.l1, options.l2, times)
+    if options.divide_by_weights:
+        scale = 1.0 / (weight if weight != 0.0 else n)
+    return penalty, scale
+
+
 @functools.cache
 def make_step(rule: int, extras: bool) -> Any:
     """Make the way from a batch's summed gradient to new parameters; returns the penalty.
 
     Without *extras* there are no penalties, limits and weights. *t* is the number of this update
-    from 1, n the batch's number of samples, *weight* the sum of their weights.
+    from 1; n and *weight* are as in `add_penalty`.
     """
     update = _UPDATES[rule]
 
@@ -64,12 +79,8 @@ def make_step(rule: int, extras: bool) -> Any:
     def step(layers, p, g, moments, t, n, weight, rate, options):
         penalty, scale = 0.0, 1.0 / n if options.mean else 1.0
         if extras:
-            if options.l1 > 0.0 or options.l2 > 0.0:
-                times = n if options.mean and not options.penalty_per_batch else 1
-                penalty = times * _add_penalty(layers, p, g, options.l1, options.l2, times)
-            if options.divide_by_weights:
-                scale = 1.0 / (weight if weight != 0.0 else n)
-            _scale_and_limit(g, scale, options.clip_value, options.clip_norm)
+            penalty, scale = add_penalty(layers, p, g, n, weight, options)
+            scale_and_limit(g, scale, options.clip_value, options.clip_norm)
             scale = 1.0
         update(p, g, moments, scale, rate, t, options)
         if extras and options.max_norm > 0.0:
@@ -97,7 +108,7 @@ def _add_penalty(layers, p, g, l1, l2, times):
 
 
 @inner
-def _scale_and_limit(g, scale, clip_value, clip_norm):
+def scale_and_limit(g, scale, clip_value, clip_norm):
     """Scale the gradient, then limit its entries, then its norm; a limit of 0 is none."""
     factor, limit = g.dtype.type(scale), g.dtype.type(clip_value)
     limited = clip_value > 0.0  # where limit may have become 0

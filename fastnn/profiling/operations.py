@@ -169,9 +169,10 @@ def _forward_problem(size: int, samples: int) -> Problem:
 def _backward_problem(size: int, samples: int) -> Problem:
     architecture, parameters, data = _curve(size, samples)
 
-    def run(engine: str) -> Callable[[], tuple[float, np.ndarray]]:
+    def run(engine: str) -> Callable[[], tuple[float, float, np.ndarray]]:
         differentiate = get_engine(engine).loss_and_gradient
-        return lambda: differentiate(architecture, parameters, data)
+        plan = Plan(len(data), SGD())
+        return lambda: differentiate(architecture, plan, parameters, data)
 
     return Problem(lambda engine: Contestant(run(engine)), lambda engine: np.hstack(run(engine)()))
 
@@ -198,14 +199,14 @@ def epoch_problem(
     def prepared(engine: str) -> tuple[Callable[[], None], Callable[[], None], np.ndarray]:
         parameters = aligned_copy(start)
         plan = Plan(batch_size, SGD(rate))
-        trainer = get_engine(engine).trainer(architecture, data, plan)
+        trainer = get_engine(engine).trainer(architecture, plan)
         piece = Piece.of_epochs(np.array([[rate]]), order, len(data))
         state = State.new(parameters, plan.optimizer)
 
         def reset() -> None:
             parameters[:] = start
 
-        return lambda: trainer.run(state, piece), reset, parameters
+        return lambda: trainer.run(state, data, piece), reset, parameters
 
     def contestant(engine: str) -> Contestant:
         run, reset, _ = prepared(engine)

@@ -152,16 +152,24 @@ def _weights(samples: Samples) -> Vector:
     return [1.0] * len(samples) if samples.weights is None else samples.weights.tolist()
 
 
+#: Its work is on lists of its own; an exception leaves the state as it was.
+may_be_left = True
+
+
+def _at(samples: Samples, rows: slice | np.ndarray) -> Samples:
+    weights = None if samples.weights is None else samples.weights[rows]
+    return Samples(samples.X[rows], samples.Y[rows], weights)
+
+
 class _Trainer:
-    def __init__(self, architecture: Architecture, samples: Samples, plan: Plan):
+    def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
-        self._samples = samples
         self._plan = plan
         self._settings = list(plan.optimizer.settings_in(architecture.dtype))
         self._drops = plans.has_dropout(architecture)
         self._directly = plan.batch_size == 1 and plans.is_plain(architecture, plan)
 
-    def run(self, state: State, piece: Piece) -> None:
+    def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
         model = Model(self._architecture, state.parameters)
         moments = state.moments.tolist()
@@ -169,7 +177,7 @@ class _Trainer:
             for k, first in enumerate(range(piece.start, piece.stop, self._plan.batch_size)):
                 rate = float(rates[k if len(rates) > 1 else 0])
                 rows = slice(first, min(first + self._plan.batch_size, piece.stop))
-                batch = self._samples_at(piece.order[epoch, rows] if len(piece.order) else rows)
+                batch = _at(samples, piece.order[epoch, rows] if len(piece.order) else rows)
                 update = int(state.updates[0])
                 if self._directly:
                     loss, penalty = self._descend_sample(model, batch, rate, update), 0.0
@@ -181,11 +189,6 @@ class _Trainer:
         state.parameters[:] = model.to_flat()
         for row, moment in zip(state.moments, moments, strict=True):
             row[:] = moment
-
-    def _samples_at(self, rows: slice | np.ndarray) -> Samples:
-        every = self._samples
-        weights = None if every.weights is None else every.weights[rows]
-        return Samples(every.X[rows], every.Y[rows], weights)
 
     def _kept(self, batch: Samples, update: int) -> list[Matrix] | None:
         """The factors of dropout for each sample of the batch; None without dropout."""
@@ -268,14 +271,14 @@ def layer_outputs(
     return None if any(np.isnan(outputs).any() for outputs in layers) else layers
 
 
-def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
+def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
     """See `fastnn.engines.Engine`."""
-    X, Y, weights = samples.X.tolist(), samples.Y.tolist(), _weights(samples)
 
-    def evaluate(parameters: np.ndarray) -> float:
+    def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         model = Model(architecture, parameters)
         total = 0.0
-        for x, y, weight in zip(X, Y, weights, strict=True):
+        X, Y = samples.X.tolist(), samples.Y.tolist()
+        for x, y, weight in zip(X, Y, _weights(samples), strict=True):
             _, sums, outputs = model.forward(x)
             total += weight * model.loss(sums[-1], outputs[-1], y)
         return total
@@ -285,9 +288,17 @@ def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
 
 @quiet
 def loss_and_gradient(
-    architecture: Architecture, parameters: np.ndarray, samples: Samples
-) -> tuple[float, np.ndarray]:
+    architecture: Architecture, plan: Plan, parameters: np.ndarray, samples: Samples
+) -> tuple[float, float, np.ndarray]:
     """See `fastnn.engines.Engine`."""
     model = Model(architecture, parameters)
-    total, gradient = batch_gradient(model, samples)
-    return total, np.array(gradient.to_flat(), dtype=architecture.dtype)
+    total, summed = batch_gradient(model, samples)
+    factors = plans.factors_of(architecture, plan, samples)
+    gradient = np.array(summed.to_flat(), dtype=architecture.dtype) * architecture.dtype.type(
+        factors.gradient
+    )
+    penalty = 0.0
+    if plans.has_penalty(architecture):
+        penalty = architecture.penalty(parameters)
+        gradient += factors.penalty_gradient * architecture.penalty_gradient(parameters)
+    return factors.loss * total, factors.penalty * penalty, gradient

@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from fastnn.architecture import Architecture
-from fastnn.engines import Plan
+from fastnn.engines import Plan, Samples
 
 
 class Factors(NamedTuple):
@@ -40,6 +42,13 @@ def factors(
         ratio = n_samples / divisor
     penalty = float(n_samples) if mean and not plan.penalty_per_batch else 1.0
     return Factors(plan.scale / divisor, penalty / divisor, plan.scale * ratio, penalty * ratio)
+
+
+def factors_of(architecture: Architecture, plan: Plan, samples: Samples) -> Factors:
+    """The factors of all *samples* as one batch."""
+    weights = samples.weights
+    weight_sum = None if weights is None else float(weights.sum(dtype=np.float64))
+    return factors(architecture, plan, len(samples), weight_sum)
 
 
 def has_penalty(architecture: Architecture) -> bool:

@@ -105,10 +105,13 @@ def _weighted_sum(losses: np.ndarray, weights: np.ndarray | None) -> float:
     return float(losses.sum(dtype=np.float64))
 
 
+#: Its work changes nothing but arrays, which Ctrl-C must not find half changed.
+may_be_left = False
+
+
 class _Trainer:
-    def __init__(self, architecture: Architecture, samples: Samples, plan: Plan):
+    def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
-        self._samples = samples
         self._plan = plan
         self._gradient = Model(
             architecture, np.empty(architecture.n_parameters, architecture.dtype)
@@ -119,17 +122,16 @@ class _Trainer:
         self._is_plain = plans.is_plain(architecture, plan)
         self._full_batch = plans.factors(architecture, plan, plan.batch_size, None)
 
-    def run(self, state: State, piece: Piece) -> None:
+    def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        every = self._samples
         model = Model(self._architecture, state.parameters)
         for epoch, rates in enumerate(piece.rates):
             for k, first in enumerate(range(piece.start, piece.stop, self._plan.batch_size)):
                 rate = float(rates[k if len(rates) > 1 else 0])
                 rows = slice(first, min(first + self._plan.batch_size, piece.stop))
                 picked = piece.order[epoch, rows] if len(piece.order) else rows
-                weights = None if every.weights is None else every.weights[picked]
-                batch = every.X[picked], every.Y[picked], weights
+                weights = None if samples.weights is None else samples.weights[picked]
+                batch = samples.X[picked], samples.Y[picked], weights
                 kept = None
                 if self._drops:
                     update = int(state.updates[0])
@@ -227,11 +229,11 @@ def _blocks(
     return [(samples.X[r], samples.Y[r], None if weights is None else weights[r]) for r in rows]
 
 
-def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
+def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
     """See `fastnn.engines.Engine`."""
 
     @quiet
-    def evaluate(parameters: np.ndarray) -> float:
+    def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         model = Model(architecture, parameters)
         return sum((model.loss(*block) for block in _blocks(architecture, samples)), 0.0)
 
@@ -240,8 +242,8 @@ def evaluator(architecture: Architecture, samples: Samples) -> Evaluator:
 
 @quiet
 def loss_and_gradient(
-    architecture: Architecture, parameters: np.ndarray, samples: Samples
-) -> tuple[float, np.ndarray]:
+    architecture: Architecture, plan: Plan, parameters: np.ndarray, samples: Samples
+) -> tuple[float, float, np.ndarray]:
     """See `fastnn.engines.Engine`."""
     model = Model(architecture, parameters)
     gradient = np.zeros_like(parameters)
@@ -250,4 +252,10 @@ def loss_and_gradient(
     for block in _blocks(architecture, samples):
         total += model.batch_gradient(block, part)
         gradient += part.vector
-    return total, gradient
+    factors = plans.factors_of(architecture, plan, samples)
+    gradient *= factors.gradient
+    penalty = 0.0
+    if plans.has_penalty(architecture):
+        penalty = architecture.penalty(parameters)
+        gradient += factors.penalty_gradient * architecture.penalty_gradient(parameters)
+    return factors.loss * total, factors.penalty * penalty, gradient

@@ -6,19 +6,20 @@ penalties, weights and label smoothing. An iteration, which counts as an epoch, 
 gradient once or a few times.
 """
 
-import time
 from typing import Any
 
 import numpy as np
 
+from fastnn.architecture import Architecture
 from fastnn.engines import Samples, State, loss_and_gradient
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
-from fastnn.interrupts import Interrupted, Interrupts, remember_interrupt
 from fastnn.optimizers import LBFGS
-from fastnn.progress import TrainingBar
-from fastnn.training import Job, takes_long
-from fastnn.watching import Watch
+from fastnn.training.interrupts import Interrupted
+from fastnn.training.job import Job
+from fastnn.training.scoring import Scorer
+from fastnn.training.session import Session
+from fastnn.training.watching import Watch
 
 
 class _Ended(Exception):  # noqa: N818  (no error: the way out of SciPy's minimiser)
@@ -32,43 +33,19 @@ class _Ended(Exception):  # noqa: N818  (no error: the way out of SciPy's minimi
 class _Run:
     """One call of ``fit``: changes the state's parameters in place, fills the history."""
 
-    def __init__(self, job: Job, settings: LBFGS, state: State, history: History):
+    def __init__(self, job: Job, settings: LBFGS, samples: Samples, state: State):
         self.job = job
         self.settings = settings
         self.parameters = state.parameters
-        self.history = history
-        self._plateau = state.clock.plateau  # no schedule has a say here, but `Watch` asks
-        self._samples = job.samples.for_loss(job.architecture)
-        names = job.scores.names
-        self._names = names
-        self._scorer = job.scores.ready() if names else None
-        self._watch = Watch(job.early_stopping, 1.0, names)
+        self._plateau = state.clock.plateau  # schedules have no say here, but `Watch` asks for it
+        self._raw, self._samples = samples, samples.for_loss(job.architecture)
+        self._names = job.scores.names
+        self._scorer = Scorer(job.scores) if self._names else None
+        self._watch = Watch(job.early_stopping, 1.0, self._names)
         self._best = self.parameters.copy()
-        self._interrupts = Interrupts(listening=False)
-        n = len(self._samples)
-        self._long = takes_long(job, n, n)  # an evaluation is done in a thread then
-
-    def train(self) -> None:
-        """Run until the iterations are used up, or something ends training."""
+        n = len(samples)
+        self._long = job.takes_long(job.plan(samples), n, n)  # an evaluation is in a thread then
         self._compile()
-        self._started = time.perf_counter()
-        self.history.stop_reason = "running"
-        self._bar = TrainingBar(self.job.progress, self.job.epochs, len(self._samples))
-        try:
-            with remember_interrupt() as self._interrupts, self._bar:
-                self.history.stop_reason = self._minimise()
-        except TrainingDivergedError:
-            self.history.stop_reason = "diverged"
-            raise
-        except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt)
-            self.history.stop_reason = "interrupted" if interrupted else "error"
-            raise
-        finally:
-            self.history.seconds = time.perf_counter() - self._started
-        rule = self.job.early_stopping
-        if rule is not None and rule.restore_best and self.history.best_epoch is not None:
-            self.parameters[:] = self._best
 
     def _compile(self) -> None:
         """Compile what computes the gradient, which is not the training's time."""
@@ -78,12 +55,12 @@ class _Run:
             few = Samples(few.X[:1], few.Y[:1], weights)
         loss_and_gradient(self.job.engine, self.job.architecture, self.parameters, few)
 
-    def _minimise(self) -> str:
+    def train(self, session: Session) -> str:
         """Run SciPy's minimiser; why it ended."""
         from scipy.optimize import minimize
 
-        epochs = self.job.epochs
-        most = self.settings.max_evaluations
+        self._session = session
+        epochs, most = self.job.epochs or 0, self.settings.max_evaluations
         try:
             result = minimize(
                 self._loss_and_gradient,
@@ -104,13 +81,14 @@ class _Run:
             return "interrupted"
         if result.success:
             return "converged"
-        if self.history.epochs >= epochs:
+        if session.history.epochs >= epochs:
             return "completed"
         return "evaluation limit" if result.status == 1 else "no descent"
 
     def _loss_and_gradient(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         """What SciPy minimises, in float64."""
-        if self._interrupts():
+        interrupts = self._session.interrupts
+        if interrupts():
             raise _Ended("interrupted")
         job = self.job
         arguments = (
@@ -119,9 +97,9 @@ class _Run:
             vector.astype(job.architecture.dtype),
             self._samples,
         )
-        with self._interrupts.breakable():
-            if self._long and self._interrupts.listening:
-                loss, gradient = self._interrupts.wait_for(loss_and_gradient, *arguments)
+        with interrupts.breakable():
+            if self._long and interrupts.listening:
+                loss, gradient = interrupts.wait_for(loss_and_gradient, *arguments)
             else:
                 loss, gradient = loss_and_gradient(*arguments)
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
@@ -129,16 +107,17 @@ class _Run:
         return loss, gradient.astype(np.float64)
 
     def _divergence(self) -> TrainingDivergedError:
-        error = TrainingDivergedError(self.history.epochs + 1, 1.0)
+        error = TrainingDivergedError(self._session.history.epochs + 1, 1.0)
         error.add_note("L-BFGS has no learning rate: scale X, or begin with optimizer='adam'.")
         return error
 
     def _take_in(self, intermediate_result: Any) -> None:
         """Take in an iteration that SciPy has ended; SciPy knows the argument by its name."""
-        values = {"loss": float(intermediate_result.fun), "learning_rate": 1.0}
+        session, history = self._session, self._session.history
         parameters = intermediate_result.x.astype(self.parameters.dtype)
+        values = {"loss": float(intermediate_result.fun), "learning_rate": 1.0}
         if self._scorer is not None:
-            scores = self._scorer.values(parameters)
+            scores = self._scorer.values(parameters, self._raw)
             if scores is None:
                 raise self._divergence()
             values |= zip(self._names, scores, strict=True)
@@ -147,47 +126,38 @@ class _Run:
         self.parameters[:] = parameters
         course = {name: np.array([value]) for name, value in values.items()}
         verdict = self._watch.look(course, 1, self._plateau)
-        self.history.append(course, 1)
-        self.history.seconds = time.perf_counter() - self._started
-        best = self._watch.best_epoch
-        if best == self.history.epochs:
-            self.history.best_epoch = best
+        history.append(course, 1)
+        session.note_time()
+        if self._watch.best_epoch == history.epochs:
+            history.best_epoch = history.epochs
             self._best[:] = self.parameters
-        self._bar.show(self.history.epochs, self.history)
-        reason = self._call_back() or verdict.reason or self._reason_from_outside()
+        session.show()
+        reason = session.call_back() or verdict.reason or session.reason_from_outside()
         if reason is not None:
             raise _Ended(reason)
 
-    def _call_back(self) -> str | None:
-        epoch = self.history.epochs
-        with self._interrupts.breakable():
-            stops = [callback(epoch, self.history.logs()) for callback in self.job.callbacks]
-        return "callback" if any(stops) else None
-
-    def _reason_from_outside(self) -> str | None:
+    def restore_best(self) -> None:
+        """Go back to the best iteration, if that is asked for."""
         rule = self.job.early_stopping
-        if self._interrupts():
-            return "interrupted"
-        if rule is not None and rule.max_seconds is not None:
-            return "time limit" if self.history.seconds >= rule.max_seconds else None
-        return None
+        if rule is not None and rule.restore_best and self._session.history.best_epoch is not None:
+            self.parameters[:] = self._best
 
 
-def check(job: Job) -> None:
+def check(architecture: Architecture) -> None:
     """Refuse what L-BFGS cannot do."""
-    if job.architecture.dropout:
+    if architecture.dropout:
         raise ValueError(
             "optimizer='lbfgs' needs a loss without chance, and this network has dropout="
-            f"{list(job.architecture.dropout)}"
+            f"{list(architecture.dropout)}"
         )
-    if job.architecture.max_norm:
+    if architecture.max_norm:
         raise ValueError(
             "optimizer='lbfgs' cannot keep weights within max_norm="
-            f"{job.architecture.max_norm:g}; use l2, or another optimizer"
+            f"{architecture.max_norm:g}; use l2, or another optimizer"
         )
 
 
-def train(job: Job, settings: LBFGS, state: State, history: History) -> History:
+def train(job: Job, settings: LBFGS, samples: Samples, state: State, history: History) -> History:
     """Train the parameters of *state* in place, and fill *history*, one value per iteration.
 
     The loss of an iteration is the one after it.
@@ -198,5 +168,8 @@ def train(job: Job, settings: LBFGS, state: State, history: History) -> History:
         If a loss or a gradient is no longer finite; the parameters are those of the last
         iteration.
     """
-    _Run(job, settings, state, history).train()
+    run = _Run(job, settings, samples, state)
+    with Session(job, history, len(samples)) as session:
+        history.stop_reason = run.train(session)
+    run.restore_best()
     return history

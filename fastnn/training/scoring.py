@@ -16,12 +16,11 @@ class Scores:
     """What to compute after each epoch: see `names`.
 
     With *validation* data, the loss and the *metrics* on them; without, the metrics on the
-    *samples* trained with.
+    samples trained with.
     """
 
     architecture: Architecture
     engine: Engine
-    samples: Samples
     validation: Samples | None
     metrics: tuple[Metric, ...]
 
@@ -31,44 +30,36 @@ class Scores:
         names = tuple(metric.name for metric in self.metrics)
         return names if self.validation is None else ("val_loss", *(f"val_{n}" for n in names))
 
-    @property
-    def data(self) -> Samples:
-        """What the scores are computed on."""
-        return self.samples if self.validation is None else self.validation
-
-    def ready(self) -> Scorer:
-        """Compile what is needed."""
-        return Scorer(self)
-
 
 class Scorer:
-    """`Scores` at work."""
+    """`Scores` at work; what is needed is compiled when it is made."""
 
     def __init__(self, scores: Scores):
-        architecture, data = scores.architecture, scores.data
-        self._data = data
-        self._metrics = scores.metrics
+        architecture, data = scores.architecture, scores.validation
         self._architecture = architecture
-        engine = scores.engine
-        self._evaluate = (
-            engine.evaluator(architecture, data.for_loss(architecture))
-            if scores.validation
-            else None
-        )
-        self._predict = engine.predictor(architecture) if scores.metrics else None
+        self._metrics = scores.metrics
+        self._validation = data
+        if data is not None:
+            self._smoothed = data.for_loss(architecture)
+            self._evaluate = scores.engine.evaluator(architecture, data.weights is not None)
+        self._predict = scores.engine.predictor(architecture) if scores.metrics else None
 
-    def values(self, parameters: np.ndarray, strictly: bool = False) -> list[float] | None:
+    def values(
+        self, parameters: np.ndarray, samples: Samples, strictly: bool = False
+    ) -> list[float] | None:
         """The scores of *parameters*, in the order of `Scores.names`.
 
-        None if an output is not a number: sums overflow. Where one is infinite, a metric of the
-        user's is NaN, and not asked; *strictly*, there are no values at all.
+        Without validation data those of *samples*. None if an output is not a number: sums
+        overflow. Where one is infinite, a metric of the user's is NaN, and not asked; *strictly*,
+        there are no values at all.
         """
         values = []
-        if self._evaluate is not None:
-            total = self._evaluate(parameters)
-            values.append(self._architecture.mean_loss(total, len(self._data), parameters))
+        data = self._validation or samples
+        if self._validation is not None:
+            total = self._evaluate(parameters, self._smoothed)
+            values.append(self._architecture.mean_loss(total, len(data), parameters))
         if self._predict is not None:
-            outputs = self._predict(parameters, self._data.X)
+            outputs = self._predict(parameters, data.X)
             if outputs is None:
                 return None
             finite = bool(np.isfinite(outputs).all())
@@ -76,7 +67,7 @@ class Scorer:
                 return None
             outputs.flags.writeable = False  # one metric must not change them for the next
             values += [
-                metric.value(self._data.Y, outputs) if finite or not metric.of_user else np.nan
+                metric.value(data.Y, outputs) if finite or not metric.of_user else np.nan
                 for metric in self._metrics
             ]
         return values
