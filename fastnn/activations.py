@@ -5,9 +5,11 @@ Each engine computes them in its own way: ``reference/loops_functions.py`` on fl
 row here and a function with its slope in those three; the tests say what is missing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fastnn.names import find
+from fastnn.losses import Loss
+from fastnn.names import describe, find
 
 
 @dataclass(frozen=True)
@@ -71,3 +73,39 @@ LEAK = 0.01
 def get_activation(name: str, argument: str) -> Activation:
     """Look up an activation by name or alias; ValueError or TypeError naming *argument*."""
     return find(name, ACTIVATIONS, argument, ALIASES)
+
+
+def get_hidden_activations(names: str | Sequence[str], n_hidden: int) -> list[Activation]:
+    """Those of the hidden layers, from one name for all or one each."""
+    if isinstance(names, str):
+        names = [names] * max(n_hidden, 1)  # looked up even if there is no hidden layer
+        found = [get_activation(name, "activation") for name in names]
+    elif not isinstance(names, Sequence):
+        raise TypeError(f"activation must be a name or a list of names, got {describe(names)}")
+    elif len(names) != n_hidden:
+        raise ValueError(
+            f"activation must be one name or one per hidden layer ({n_hidden}), got {len(names)}"
+        )
+    else:
+        found = [get_activation(name, f"activation[{k}]") for k, name in enumerate(names)]
+    for activation in found:
+        if activation.output_only:
+            raise ValueError(f"activation={activation.name!r} is for the output layer only")
+    return found[:n_hidden]
+
+
+def get_output_activation(name: str | None, loss: Loss) -> Activation:
+    """That of the output layer, by default the one that goes with the loss."""
+    activation = get_activation(
+        loss.output_activation if name is None else name, "output_activation"
+    )
+    if loss.from_logits and activation.name != loss.output_activation:
+        raise ValueError(
+            f"loss={loss.name!r} needs output_activation={loss.output_activation!r}, "
+            f"got {activation.name!r}"
+        )
+    if activation.name == "softmax" and not loss.from_logits:
+        raise ValueError(
+            f"output_activation={activation.name!r} needs loss='cross_entropy', got {loss.name!r}"
+        )
+    return activation

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from fastnn import validation
-from fastnn.activations import Activation, get_activation
+from fastnn.activations import get_hidden_activations, get_output_activation
 from fastnn.architecture import Architecture
 from fastnn.callbacks import Callback, bind
 from fastnn.engines import (
@@ -26,10 +26,11 @@ from fastnn.errors import TrainingDivergedError
 from fastnn.files import write
 from fastnn.history import History
 from fastnn.initializers import start_parameters
-from fastnn.losses import Loss, get_loss
+from fastnn.inputs import Inputs
+from fastnn.losses import get_loss
 from fastnn.memory import memory_for
 from fastnn.metrics import Function, get_metrics, usual_metric
-from fastnn.names import describe, find, short
+from fastnn.names import find
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_lbfgs, get_optimizer
 from fastnn.random_state import dropout_key
 from fastnn.record import Record
@@ -38,7 +39,7 @@ from fastnn.stopping import EarlyStopping
 from fastnn.training import lbfgs, run, streams
 from fastnn.training.job import Job
 from fastnn.training.scoring import Scorer, Scores
-from fastnn.training.streams import Chunk, Chunks
+from fastnn.training.streams import Chunks
 from fastnn.training.updates import Updater
 
 
@@ -158,8 +159,8 @@ class Network:
         self._architecture = Architecture(
             sizes=sizes,
             activations=(
-                *_hidden_activations(activation, len(sizes) - 2),
-                _output_activation(output_activation, loss_function),
+                *get_hidden_activations(activation, len(sizes) - 2),
+                get_output_activation(output_activation, loss_function),
             ),
             loss=loss_function,
             reduction=find(reduction, {"mean": "mean", "sum": "sum"}, "reduction"),
@@ -171,6 +172,7 @@ class Network:
             dropout=validation.dropout(dropout, len(sizes) - 2),
             label_smoothing=validation.label_smoothing(label_smoothing, loss_function),
         )
+        self._inputs = Inputs(self._architecture)
         get_engine(engine)
         self._engine_name = engine
         self._rng = validation.generator(seed)
@@ -337,12 +339,12 @@ class Network:
         Any exception before the first epoch is complete, by Ctrl-C while something compiles for
         one, leaves the network as it was.
         """
-        samples, held_out = self._split(
-            self._samples(X, y, sample_weight=sample_weight),
-            self._validation_samples(validation_data),
+        samples, held_out = self._inputs.split(
+            self._inputs.samples(X, y, sample_weight),
+            self._inputs.held_out(validation_data),
             validation_split,
         )
-        samples = self._weigh_classes(samples, class_weight)
+        samples = self._inputs.weigh_classes(samples, class_weight)
         minimiser = get_lbfgs(optimizer, learning_rate)
         rule = get_optimizer(optimizer, learning_rate) if minimiser is None else SGD(1.0)
         job = Job(
@@ -435,14 +437,12 @@ class Network:
         with self._training():
             self.history = History()
             return streams.train(
-                job, self._chunks(every_chunk), self._state_for(rule), self._rng, self.history
+                job,
+                self._inputs.chunks(every_chunk),
+                self._state_for(rule),
+                self._rng,
+                self.history,
             )
-
-    def _chunks(self, chunks: Iterable[Chunk]) -> Iterator[Samples]:
-        """The samples of each chunk, checked."""
-        for k, (X, y, *weights) in enumerate(chunks, 1):
-            yield self._samples(X, y, (f"X of chunk {k}", f"y of chunk {k}"), *weights)
-            del X, y, weights  # not kept while the next ones are made
 
     @quiet
     def partial_fit(
@@ -504,7 +504,7 @@ class Network:
             updater = None
         elif sample_weight is None and updater.takes(X, y):
             return updater.update(self._state)
-        samples = self._samples(X, y, sample_weight=sample_weight).for_loss(self._architecture)
+        samples = self._inputs.samples(X, y, sample_weight).for_loss(self._architecture)
         if updater is not None and updater.has_place_for(samples):
             updater.take(samples)
             return updater.update(self._state)
@@ -554,13 +554,13 @@ class Network:
         if self._predictor is None:
             self._predictor = get_engine(self._engine_name).predictor(self._architecture)
         parameters = self._state.parameters
-        inputs = X if self._fits_as_it_is(X) else self._features(X, "X")
+        inputs = X if self._fits_as_it_is(X) else self._inputs.features(X)
         try:
             outputs = self._predictor(parameters, inputs)
         except MemoryError as error:
             raise MemoryError(f"{_outputs_for(inputs)}: {error}") from None
         if outputs is None:  # something to complain about
-            outputs = self._predictor(parameters, self._features(X, "X"))
+            outputs = self._predictor(parameters, self._inputs.features(X))
         if outputs is None:
             raise self._overflow("X")
         return outputs
@@ -583,7 +583,7 @@ class Network:
 
         The arguments and errors are those of `predict`, which gives the last of them.
         """
-        inputs = self._features(X, "X")
+        inputs = self._inputs.features(X)
         engine = get_engine(self._engine_name)
         with memory_for(_outputs_for(inputs)):
             layers = engine.layer_outputs(self._architecture, self.parameters, inputs)
@@ -625,7 +625,7 @@ class Network:
             loss or an output is not a number (NaN), or an output infinite that a function in
             *metrics* is to look at.
         """
-        samples = self._samples(X, y, sample_weight=sample_weight)
+        samples = self._inputs.samples(X, y, sample_weight)
         architecture = self._architecture
         loss = architecture.loss
         chosen = (usual_metric(loss),) if metrics is None else get_metrics(metrics, loss)
@@ -661,7 +661,7 @@ class Network:
             get_engine(self._engine_name),
             architecture,
             self.parameters,
-            self._samples(X, y).for_loss(architecture),
+            self._inputs.samples(X, y).for_loss(architecture),
         )
         if np.isnan(loss) or np.isnan(gradient).any():
             raise self._overflow("X and y")
@@ -780,96 +780,6 @@ class Network:
             self._state.clock.restart()
         self._optimizer = optimizer
         return self._state
-
-    @quiet
-    def _features(self, X: Any, name: str) -> np.ndarray:
-        return validation.features(X, self.layer_sizes[0], self.dtype, name)
-
-    def _samples(
-        self, X: Any, y: Any, names: tuple[str, str] = ("X", "y"), sample_weight: Any = None
-    ) -> Samples:
-        inputs = self._features(X, names[0])
-        architecture = self._architecture
-        targets = validation.targets(
-            y, len(inputs), architecture.loss, architecture.sizes[-1], architecture.dtype, names[1]
-        )
-        return Samples(
-            inputs, targets, self._checked_weights(sample_weight, len(inputs), "sample_weight")
-        )
-
-    def _weigh_classes(self, samples: Samples, class_weight: Any) -> Samples:
-        weights = validation.class_weight(class_weight, samples.Y, self._architecture.loss)
-        if weights is None or samples.weights is None:
-            return samples if weights is None else replace(samples, weights=weights)
-        product = samples.weights * weights
-        name = "sample_weight times class_weight"
-        return replace(samples, weights=self._checked_weights(product, len(samples), name))
-
-    def _checked_weights(self, weights: Any, n_samples: int, name: str) -> np.ndarray | None:
-        return validation.sample_weight(weights, n_samples, self.dtype, name)
-
-    def _validation_samples(self, data: Any) -> Samples | None:
-        if data is None:
-            return None
-        if not isinstance(data, tuple | list) or len(data) != 2:
-            kind = type(data).__name__
-            got = f"a {kind} of {len(data)}" if isinstance(data, tuple | list) else kind
-            raise TypeError(f"validation_data must be a pair (X, y), got {got}")
-        X, y = data
-        return self._samples(X, y, ("validation_data[0]", "validation_data[1]"))
-
-    def _split(
-        self, samples: Samples, held_out: Samples | None, split: float | None
-    ) -> tuple[Samples, Samples | None]:
-        """The samples to train with, and those to validate with: without weights."""
-        if split is None:
-            return samples, held_out
-        if held_out is not None:
-            raise ValueError(
-                f"validation_split={short(split)} was given beside validation_data; "
-                "give one of the two"
-            )
-        n = validation.split_position(split, len(samples))
-        weights = None if samples.weights is None else samples.weights[:n]
-        name = "sample_weight, without the part for validation_split,"
-        return (
-            Samples(samples.X[:n], samples.Y[:n], self._checked_weights(weights, n, name)),
-            Samples(samples.X[n:], samples.Y[n:]),
-        )
-
-
-def _hidden_activations(names: str | Sequence[str], n_hidden: int) -> list[Activation]:
-    if isinstance(names, str):
-        names = [names] * max(n_hidden, 1)  # looked up even if there is no hidden layer
-        found = [get_activation(name, "activation") for name in names]
-    elif not isinstance(names, Sequence):
-        raise TypeError(f"activation must be a name or a list of names, got {describe(names)}")
-    elif len(names) != n_hidden:
-        raise ValueError(
-            f"activation must be one name or one per hidden layer ({n_hidden}), got {len(names)}"
-        )
-    else:
-        found = [get_activation(name, f"activation[{k}]") for k, name in enumerate(names)]
-    for activation in found:
-        if activation.output_only:
-            raise ValueError(f"activation={activation.name!r} is for the output layer only")
-    return found[:n_hidden]
-
-
-def _output_activation(name: str | None, loss: Loss) -> Activation:
-    activation = get_activation(
-        loss.output_activation if name is None else name, "output_activation"
-    )
-    if loss.from_logits and activation.name != loss.output_activation:
-        raise ValueError(
-            f"loss={loss.name!r} needs output_activation={loss.output_activation!r}, "
-            f"got {activation.name!r}"
-        )
-    if activation.name == "softmax" and not loss.from_logits:
-        raise ValueError(
-            f"output_activation={activation.name!r} needs loss='cross_entropy', got {loss.name!r}"
-        )
-    return activation
 
 
 def _outputs_for(X: np.ndarray) -> str:

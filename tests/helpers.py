@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import training
+from fastnn.training import cuts
 
 ENGINES = ("python", "numpy", "numba")
 #: For tests whose kernels no other test needs: each takes seconds to compile.
@@ -28,22 +28,22 @@ BIASES = (True, False)
 DTYPES = ("float64", "float32")
 
 
-class FromTheGrain(training.Pace):
+class FromTheGrain(cuts.Pace):
     """Begins with one grain, whatever the engine may do."""
 
-    def __init__(self, row_seconds, most=None):
-        super().__init__(1e99, most)
+    def __init__(self, row_seconds):
+        super().__init__(1e99)
 
 
-#: For `fastnn.training`: names to values. Multiples of 64, which is the grain engines may count on.
+#: For `fastnn.training.cuts`: names to values. Multiples of 64, the grain engines may count on.
 SLICINGS = {
     "as it is": {},
     "64 rows a piece": {"PIECE_SECONDS": 1e-12},
     "192 rows a piece": {"PIECE_SECONDS": 1e-12, "GRAIN": 192},
     "growing pieces": {"PIECE_SECONDS": 1e9, "Pace": FromTheGrain},
     "all in one piece": {"GRAIN": 1 << 40},
-    "one epoch a piece": {"GRAIN": 1 << 40, "_MOST_ORDERED_ROWS": 1},
-    "three epochs a piece": {"GRAIN": 1 << 40, "_MOST_ORDERED_ROWS": 3 * 150},
+    "one epoch a piece": {"GRAIN": 1 << 40, "MOST_ORDERED_ROWS": 1},
+    "three epochs a piece": {"GRAIN": 1 << 40, "MOST_ORDERED_ROWS": 3 * 150},
 }
 
 

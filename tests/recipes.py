@@ -115,7 +115,7 @@ class Recipe:
 
     @property
     def ready_plan(self) -> Plan:
-        return Plan(self.batch_size, self.ready_optimizer, **self.plan)
+        return Plan(self.batch_size, self.ready_optimizer, weighted=self.weighted, **self.plan)
 
     @property
     def start(self) -> np.ndarray:
@@ -159,11 +159,22 @@ class Recipe:
         """
         samples = samples or self.samples
         state = State.new(self.start, self.ready_optimizer)
-        trainer = get_engine(engine).trainer(self.architecture, samples, self.ready_plan)
+        trainer = get_engine(engine).trainer(self.architecture, self.ready_plan)
         whole = Piece.of_epochs(self.rates, self.order, N)
         for piece in _cut(whole, self.batch_size, cuts) if cuts else [whole]:
-            trainer.run(state, piece)
+            trainer.run(state, samples, piece)
         return Outcome(state.parameters, whole.loss_sums, whole.penalty_sums, state)
+
+
+def summed(
+    engine: Any, architecture: Architecture, parameters: np.ndarray, samples: Samples
+) -> tuple[float, np.ndarray]:
+    """The sums of the samples' losses and gradients, times their weights, without penalties."""
+    plan = Plan(len(samples), fastnn.SGD(), weighted=samples.weights is not None)
+    alone = replace(architecture, reduction="sum", l1=0.0, l2=0.0)
+    loss_sum, penalty_sum, gradient = engine.loss_and_gradient(alone, plan, parameters, samples)
+    assert penalty_sum == 0.0
+    return loss_sum, gradient
 
 
 def _cut(whole: Piece, batch_size: int, cuts: tuple[int, ...]) -> list[Piece]:

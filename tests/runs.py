@@ -12,7 +12,8 @@ import pytest
 from helpers import SLICINGS, random_state
 
 import fastnn
-from fastnn import training
+from fastnn.training import cuts
+from fastnn.training.run import Run
 
 #: Samples for which an epoch is run in parts, with 64 rows a piece.
 N = 150
@@ -42,22 +43,22 @@ def state(net: fastnn.Network, rng: np.random.Generator) -> tuple[bytes, str]:
 def use(monkeypatch: pytest.MonkeyPatch, slicing: str) -> None:
     """Cut training into pieces as `SLICINGS` says."""
     for name, value in SLICINGS[slicing].items():
-        assert hasattr(training, name)
-        monkeypatch.setattr(training, name, value)
+        assert hasattr(cuts, name)
+        monkeypatch.setattr(cuts, name, value)
 
 
 @contextmanager
 def counted_pieces(monkeypatch: pytest.MonkeyPatch):
     """Yield a list that receives (epochs, start, stop) of every piece that is run."""
     pieces = []
-    run = training._Run._run
+    run_piece = Run._run
 
     def noting(self, piece):
         pieces.append((len(piece.rates), piece.start, piece.stop))
-        return run(self, piece)
+        return run_piece(self, piece)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._Run, "_run", noting)
+        patch.setattr(Run, "_run", noting)
         yield pieces
 
 

@@ -14,7 +14,7 @@ import pytest
 from helpers import random_state
 
 import fastnn
-from fastnn import training
+from fastnn.training import cuts
 
 
 def data(n=20):
@@ -68,7 +68,7 @@ def test_callbacks_change_no_bit(engine, monkeypatch, slicing):
     plain, plain_rng = make(engine)
     expected = plain.fit(*data(150), epochs=5, batch_size=7)
     for name, value in slicing.items():
-        monkeypatch.setattr(training, name, value)
+        monkeypatch.setattr(cuts, name, value)
     net, rng = make(engine)
     epochs = []
     callback = Calling(lambda network, epoch, logs: epochs.append(epoch))

@@ -19,7 +19,7 @@ from runs import (
 )
 
 import fastnn
-from fastnn import training
+from fastnn.training.run import Run
 
 
 @pytest.mark.parametrize("slicing", SLICINGS)
@@ -135,10 +135,8 @@ def test_going_back_before_a_divergence_takes_few_runs(engine, monkeypatch):
     """The same overflow, though not in the piece's first epochs: one by one would take minutes."""
     use(monkeypatch, "all in one piece")
     runs = []
-    go_back = training._Run._go_back
-    monkeypatch.setattr(
-        training._Run, "_go_back", lambda *args: (runs.append(args[-1]), go_back(*args))
-    )
+    go_back = Run._go_back
+    monkeypatch.setattr(Run, "_go_back", lambda *args: (runs.append(args[-1]), go_back(*args)))
     net, _ = make(engine, (1, 1, 1), output_activation="sigmoid")
     net.set_parameters([0.001, 0.0, 1.0, 0.0])
     with pytest.raises(fastnn.TrainingDivergedError):

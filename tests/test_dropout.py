@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from recipes import ALL, N, Recipe, on_engines
+from recipes import ALL, N, Recipe, on_engines, summed
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Piece, Plan, Samples, State, get_engine
@@ -64,7 +64,7 @@ def seen(engine: str, batch_size: int, updates: int) -> list[np.ndarray]:
     parameters = np.concatenate([np.ones(n * units), np.eye(units).ravel(), np.eye(units).ravel()])
     samples = Samples(np.eye(n), np.zeros((n, units)))
     plan = Plan(batch_size, SGD(), dropout_key=KEY)
-    trainer = get_engine(engine).trainer(architecture, samples, plan)
+    trainer = get_engine(engine).trainer(architecture, plan)
     found = []
     for update in range(updates):
         state = State.new(parameters.copy(), plan.optimizer)
@@ -72,7 +72,7 @@ def seen(engine: str, batch_size: int, updates: int) -> list[np.ndarray]:
         first = update * batch_size % n
         piece = Piece(np.ones((1, 1)), np.empty((0, n), np.int64), first, first + batch_size,
                       np.zeros(1), np.zeros(1))  # fmt: skip
-        trainer.run(state, piece)
+        trainer.run(state, samples, piece)
         change = (parameters - state.parameters)[: n * units].reshape(n, units)
         found.append(change[first : first + batch_size])
     return found
@@ -129,11 +129,11 @@ def test_engines_agree(engine, recipe):
 
 def loss_of_one_update(engine: str, recipe: Recipe, parameters: np.ndarray, rate: float, update):
     """The loss sum of one update with all samples, and the parameters after it."""
-    trainer = get_engine(engine).trainer(recipe.architecture, recipe.samples, recipe.ready_plan)
+    trainer = get_engine(engine).trainer(recipe.architecture, recipe.ready_plan)
     state = State.new(parameters.copy(), recipe.ready_optimizer)
     state.updates[0] = update
     piece = Piece.of_epochs(np.full((1, 1), rate), np.empty((0, N), np.int64), N)
-    trainer.run(state, piece)
+    trainer.run(state, recipe.samples, piece)
     return piece.loss_sums[0], state.parameters
 
 
@@ -165,9 +165,7 @@ def test_the_gradient_under_a_mask_is_the_slope_of_the_loss_under_it(engine, rec
         slopes[k] = (sides[0] - sides[1]) / (2 * step)
     tolerance = 1e-8 * max(1, abs(slopes).max())
     np.testing.assert_allclose(parameters - after, slopes, rtol=0, atol=tolerance)
-    _, gradient = get_engine(engine).loss_and_gradient(
-        recipe.architecture, parameters, recipe.samples
-    )
+    _, gradient = summed(get_engine(engine), recipe.architecture, parameters, recipe.samples)
     assert abs(slopes - gradient).max() > 0.1, "the gradient without dropout is another one"
 
 
@@ -194,8 +192,8 @@ def test_nothing_is_dropped_outside_of_training(engine):
     parameters, samples = recipe.start, recipe.samples
     for architecture in (plain, recipe.architecture):
         outputs = module.predictor(architecture)(parameters, samples.X)
-        loss, gradient = module.loss_and_gradient(architecture, parameters, samples)
-        evaluated = module.evaluator(architecture, samples)(parameters)
+        loss, gradient = summed(module, architecture, parameters, samples)
+        evaluated = module.evaluator(architecture, weighted=False)(parameters, samples)
         if architecture is plain:
             expected = outputs.tobytes(), loss, gradient.tobytes(), evaluated
     assert (outputs.tobytes(), loss, gradient.tobytes(), evaluated) == expected

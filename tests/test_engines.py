@@ -12,9 +12,9 @@ from helpers import SLICINGS, data_for
 from numba.core import event
 
 import fastnn
-from fastnn import training
 from fastnn.engines import get_engine
 from fastnn.reference import loops, vectors
+from fastnn.training import cuts
 
 
 class Watching:
@@ -68,31 +68,34 @@ class Watching:
         for order in piece.order:
             assert sorted(order) == list(range(n))
 
+    may_be_left = False
+
     def row_seconds(self, architecture, plan):
         return vectors.row_seconds(architecture, plan)
 
-    def trainer(self, architecture, samples, plan):
-        batch_size = plan.batch_size
-        assert 1 <= batch_size <= len(samples)
-        self.samples(architecture, samples)
-        inner = vectors.trainer(architecture, samples, plan)
+    def trainer(self, architecture, plan):
+        inner = vectors.trainer(architecture, plan)
         watching = self
 
         class Trainer:
-            def run(self, state, piece):
+            def run(self, state, samples, piece):
+                assert 1 <= plan.batch_size <= len(samples)
+                assert plan.weighted == (samples.weights is not None)
+                watching.samples(architecture, samples)
                 watching.state(architecture, state)
-                watching.piece(samples, batch_size, piece)
-                inner.run(state, piece)
+                watching.piece(samples, plan.batch_size, piece)
+                inner.run(state, samples, piece)
 
         return Trainer()
 
-    def evaluator(self, architecture, samples):
-        self.samples(architecture, samples)
-        evaluate = vectors.evaluator(architecture, samples)
+    def evaluator(self, architecture, weighted):
+        evaluate = vectors.evaluator(architecture, weighted)
 
-        def evaluate_watched(parameters):
+        def evaluate_watched(parameters, samples):
+            assert weighted == (samples.weights is not None)
+            self.samples(architecture, samples)
             self.parameters(architecture, parameters)
-            return evaluate(parameters)
+            return evaluate(parameters, samples)
 
         return evaluate_watched
 
@@ -116,7 +119,7 @@ def test_what_reaches_an_engine_is_what_the_contract_says(
 ):
     """One array type each, whatever the user's arrays were: kernels are compiled only once."""
     for name, value in SLICINGS[slicing].items():
-        monkeypatch.setattr(training, name, value)
+        monkeypatch.setattr(cuts, name, value)
     engine = Watching(dtype)
     monkeypatch.setattr("fastnn.network.get_engine", lambda name: engine)
     net = fastnn.Network([2, 3, 1], dtype=dtype)

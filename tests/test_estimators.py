@@ -151,8 +151,7 @@ def test_training_stops_where_scikit_learns_stops(solver, patience):
 
 @pytest.mark.parametrize("rows", [1, 10, 1 << 20])
 def test_how_epochs_are_cut_changes_nothing(rows, monkeypatch):
-    from fastnn import training
-    from fastnn.estimators import epochs
+    from fastnn.training import cuts
 
     def fit():
         return Outcome(
@@ -161,10 +160,9 @@ def test_how_epochs_are_cut_changes_nothing(rows, monkeypatch):
 
     whole = fit()
 
-    for module in (training, epochs):
-        monkeypatch.setattr(module, "GRAIN", rows)
-    monkeypatch.setattr(training, "PIECE_SECONDS", 1e-12)
-    monkeypatch.setattr(training.Pace, "took", lambda self, rows, seconds: None)
+    monkeypatch.setattr(cuts, "GRAIN", rows)
+    monkeypatch.setattr(cuts, "PIECE_SECONDS", 1e-12)
+    monkeypatch.setattr(cuts.Pace, "took", lambda self, rows, seconds: None)
     cut = fit()
     assert cut.loss_curve_ == whole.loss_curve_
     assert all(map(np.array_equal, cut.coefs_, whole.coefs_))

@@ -208,13 +208,14 @@ def test_training_follows_the_slope_of_loss_and_penalty(engine, recipe):
     """The change of one update with rate 1 is the gradient of the mean loss and the penalty."""
     module, architecture = get_engine(engine), recipe.architecture
     state = State.new(recipe.start, recipe.ready_optimizer)
-    trainer = module.trainer(architecture, recipe.samples, recipe.ready_plan)
-    trainer.run(state, Piece.of_epochs(np.ones((1, 1)), recipe.order[:1], N))
+    trainer = module.trainer(architecture, recipe.ready_plan)
+    trainer.run(state, recipe.samples, Piece.of_epochs(np.ones((1, 1)), recipe.order[:1], N))
     twin = replace(recipe, dtype="float64")
-    evaluate = get_engine("numpy").evaluator(twin.architecture, twin.samples)
+    evaluate = get_engine("numpy").evaluator(twin.architecture, weighted=False)
     parameters = recipe.start.astype(float)
     slopes = central_differences(
-        lambda: evaluate(parameters) / N + architecture.penalty(parameters), parameters
+        lambda: evaluate(parameters, twin.samples) / N + architecture.penalty(parameters),
+        parameters,
     )
     atol = 1e-8 if recipe.dtype == "float64" else 5e-6
     np.testing.assert_allclose(recipe.start - state.parameters, slopes, rtol=0, atol=atol)

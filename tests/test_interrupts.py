@@ -16,8 +16,10 @@ import pytest
 from runs import N, diverge, fit_noisily, make, regression, state, use
 
 import fastnn
-from fastnn import training
-from fastnn.interrupts import Interrupts
+from fastnn.training import cuts, job
+from fastnn.training import run as run_module
+from fastnn.training.interrupts import Interrupts
+from fastnn.training.run import Run
 
 pytestmark = pytest.mark.usefixtures("default_ctrl_c")
 
@@ -34,13 +36,13 @@ def ctrl_c_in_piece(number: int):
     """Press Ctrl-C when a fit inside runs its piece of that number, from 1."""
     begun, ended = threading.Event(), threading.Event()
     pieces, presses = [], []
-    run = training._Run._run
+    run_piece = Run._run
 
     def noting(self, piece):
         pieces.append(piece)
         if len(pieces) == number:
             begun.set()
-        return run(self, piece)
+        return run_piece(self, piece)
 
     def press_and_wait():
         begun.wait(MOST_SECONDS)
@@ -51,7 +53,7 @@ def ctrl_c_in_piece(number: int):
     presser = threading.Thread(target=press_and_wait)
     presser.start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training._Run, "_run", noting)
+        patch.setattr(Run, "_run", noting)
         try:
             yield
         except KeyboardInterrupt:
@@ -117,8 +119,8 @@ def begin_seconds_of_work(monkeypatch, engine):
         data = regression(200_000)
         return net, rng, lambda: net.fit(*data, epochs=3, batch_size=None)
     use(monkeypatch, "all in one piece")
-    monkeypatch.setattr(training, "_MOST_ORDERED_ROWS", 1 << 40)
-    monkeypatch.setattr(training, "LONG_SECONDS", 0.0)
+    monkeypatch.setattr(cuts, "MOST_ORDERED_ROWS", 1 << 40)
+    monkeypatch.setattr(job, "LONG_SECONDS", 0.0)
     net, rng = make(engine)
     net.fit(*regression(20), batch_size=None)
     epochs = SECONDS_OF_EPOCHS[engine]
@@ -143,8 +145,8 @@ def test_a_second_ctrl_c_at_once_raises_keyboard_interrupt(engine, monkeypatch):
     monkeypatch.setattr(Interrupts, "_remind", lambda self: press())  # when the first was heard
     net, rng, fit = begin_seconds_of_work(monkeypatch, engine)
     before, history = state(net, rng), net.history
-    run = training._Run._run
-    monkeypatch.setattr(training._Run, "_run", lambda self, piece: (press(), run(self, piece))[1])
+    run_piece = Run._run
+    monkeypatch.setattr(Run, "_run", lambda self, piece: (press(), run_piece(self, piece))[1])
     with pytest.raises(KeyboardInterrupt):
         fit()
     assert net.history is history
@@ -165,8 +167,8 @@ def test_long_updates_and_orders_give_the_same_bits_in_another_thread(engine, de
 
     expected = trained()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "LONG_SECONDS", 0.0)
-        patch.setattr(training, "_MANY_ROWS", 0)
+        patch.setattr(job, "LONG_SECONDS", 0.0)
+        patch.setattr(run_module, "MANY_ROWS", 0)
         assert trained() == expected
 
 

@@ -10,7 +10,7 @@ from helpers import data_for
 from scipy.optimize import minimize
 
 import fastnn
-from fastnn import training
+from fastnn.training import job
 
 X, Y = data_for("half_squared_error", 20, 3, 1)
 
@@ -140,7 +140,7 @@ class PressesCtrlC:
 
 @pytest.mark.parametrize("long_seconds", [0.0, 1e9])
 def test_ctrl_c_ends_training_and_keeps_the_parameters(default_ctrl_c, monkeypatch, long_seconds):
-    monkeypatch.setattr(training, "LONG_SECONDS", long_seconds)
+    monkeypatch.setattr(job, "LONG_SECONDS", long_seconds)
     net = network()
     history = net.fit(X, Y, epochs=500, optimizer="lbfgs", callbacks=[PressesCtrlC()])
     assert (history.stop_reason, history.epochs) == ("interrupted", 2)

@@ -12,8 +12,9 @@ import pytest
 from helpers import SLICINGS, random_state
 
 import fastnn
-from fastnn import training
 from fastnn.schedules import SCHEDULES
+from fastnn.training import cuts
+from fastnn.training.run import Run
 
 N = 150
 COUNTED = [
@@ -217,7 +218,7 @@ def test_no_bit_depends_on_the_pieces(schedule):
         net, rng = make()
         with pytest.MonkeyPatch.context() as patch:
             for name, value in SLICINGS[slicing].items():
-                patch.setattr(training, name, value)
+                patch.setattr(cuts, name, value)
             history = net.fit(*data(), epochs=25, batch_size=7, learning_rate=schedule)
         return outcome(net, rng, history)
 
@@ -249,15 +250,15 @@ def test_another_schedule_begins_at_its_beginning():
 
 def test_a_rate_per_update_builds_no_more_rates_than_a_piece_has_updates(monkeypatch):
     for name, value in SLICINGS["64 rows a piece"].items():
-        monkeypatch.setattr(training, name, value)
+        monkeypatch.setattr(cuts, name, value)
     shapes = []
-    run = training._Run._run
+    run_piece = Run._run
 
     def noting(self, piece):
         shapes.append((piece.rates.shape, piece.start, piece.stop))
-        return run(self, piece)
+        return run_piece(self, piece)
 
-    monkeypatch.setattr(training._Run, "_run", noting)
+    monkeypatch.setattr(Run, "_run", noting)
     rate = fastnn.InverseScaling(0.1, per="update")
     history = make()[0].fit(*data(), batch_size=7, learning_rate=rate)
     assert shapes == [((1, 10), 0, 70), ((1, 10), 70, 140), ((1, 2), 140, 150)]
@@ -333,15 +334,15 @@ def test_stopping_early_and_going_back_use_the_rates_of_that_time(
         return net.fit(*data(20), epochs=epochs, batch_size=3, learning_rate=PLATEAU, **options)
 
     for name, value in SLICINGS[slicing].items():
-        monkeypatch.setattr(training, name, value)
+        monkeypatch.setattr(cuts, name, value)
     net, rng = make(engine)
     rule = fastnn.EarlyStopping(patience=6, restore_best=restore_best)
     history = fit(net, 60, early_stopping=rule)
     assert history.stop_reason == "early stopping"
     assert len(set(history.learning_rate)) > 2
     twin, twin_rng = make(engine)
-    monkeypatch.setattr(training, "GRAIN", 64)
-    monkeypatch.setattr(training, "PIECE_SECONDS", 1e-12)  # other pieces than those of *net*
+    monkeypatch.setattr(cuts, "GRAIN", 64)
+    monkeypatch.setattr(cuts, "PIECE_SECONDS", 1e-12)  # other pieces than those of *net*
     fit(twin, history.best_epoch if restore_best else history.epochs)
     assert net.parameters.tobytes() == twin.parameters.tobytes()
     assert net._state.clock.steps.tolist() == twin._state.clock.steps.tolist()
@@ -369,7 +370,7 @@ def test_a_reduction_in_time_is_no_divergence(engine, monkeypatch):
         net = fastnn.Network([1, 1], engine=engine, initializer="zeros")
         with pytest.MonkeyPatch.context() as patch:
             for name, value in SLICINGS[slicing].items():
-                patch.setattr(training, name, value)
+                patch.setattr(cuts, name, value)
             history = net.fit(X, y, epochs=400, batch_size=None, learning_rate=rate)
         return net.parameters.tobytes(), history.loss, history.learning_rate
 

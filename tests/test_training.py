@@ -19,8 +19,10 @@ from helpers import DTYPES, SLICINGS, data_for, random_state
 from runs import N, counted_pieces, make, regression, state, use
 
 import fastnn
-from fastnn import training
 from fastnn.reference import vectors
+from fastnn.training import cuts
+from fastnn.training import run as run_module
+from fastnn.training.run import Run
 
 # One seed, the same bits.
 
@@ -101,7 +103,7 @@ def test_pieces_grow_from_a_grain_on(monkeypatch):
 
 def test_the_first_piece_is_what_the_engine_says_it_can_do_in_time(monkeypatch):
     monkeypatch.setattr(vectors, "row_seconds", lambda architecture, plan: 1e-4)
-    monkeypatch.setattr(training, "PIECE_SECONDS", 1e-4 * 3.5 * N)
+    monkeypatch.setattr(cuts, "PIECE_SECONDS", 1e-4 * 3.5 * N)
     with counted_pieces(monkeypatch) as pieces:
         make("numpy")[0].fit(*regression(N), epochs=100)
     assert pieces[0] == (3, 0, N)
@@ -113,18 +115,18 @@ def test_pieces_take_as_long_as_they_should_whatever_the_engine_guessed(monkeypa
     monkeypatch.setattr(vectors, "row_seconds", lambda architecture, plan: 1e-5)
     seconds = [0.0]
 
-    def run(self, piece):
+    def run_piece(self, piece):
         seconds.append(row_seconds * len(piece.rates) * (piece.stop - piece.start))
         return np.empty((0, 0))
 
-    monkeypatch.setattr(training._Run, "_run", run)
-    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: sum(seconds)))
-    epochs = round(150 * training.PIECE_SECONDS / (50 * row_seconds))
+    monkeypatch.setattr(Run, "_run", run_piece)
+    monkeypatch.setattr(run_module, "time", SimpleNamespace(perf_counter=lambda: sum(seconds)))
+    epochs = round(150 * cuts.PIECE_SECONDS / (50 * row_seconds))
     make("numpy")[0].fit(*regression(50), epochs=epochs, shuffle=False)
     middle = seconds[4:-1]
     assert len(middle) > 10
-    assert min(middle) > 0.9 * training.PIECE_SECONDS
-    assert max(middle) < 1.1 * training.PIECE_SECONDS
+    assert min(middle) > 0.9 * cuts.PIECE_SECONDS
+    assert max(middle) < 1.1 * cuts.PIECE_SECONDS
 
 
 def test_a_batch_is_never_cut(monkeypatch):
@@ -364,12 +366,12 @@ def test_the_history_tells_how_training_goes_while_it_runs(engine):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_an_exception_in_a_piece_takes_the_piece_back(monkeypatch, error):
     """The piece has changed parameters and random state; the pieces before it count."""
-    run = training._Run._run
+    run_piece = Run._run
     pieces = []
 
     def failing(self, piece):
         pieces.append(piece)
-        losses = run(self, piece)
+        losses = run_piece(self, piece)
         if len(pieces) == 3:
             raise error
         return losses
@@ -377,7 +379,7 @@ def test_an_exception_in_a_piece_takes_the_piece_back(monkeypatch, error):
     use(monkeypatch, "one epoch a piece")
     net, rng = make("numpy")
     with monkeypatch.context() as patch:
-        patch.setattr(training._Run, "_run", failing)
+        patch.setattr(Run, "_run", failing)
         with pytest.raises(error):
             net.fit(*regression(20), epochs=5, batch_size=3)
     twin, twin_rng = make("numpy")
@@ -423,11 +425,11 @@ def test_kernels_let_other_threads_run(monkeypatch):
     net.fit(X, y, batch_size=1)
     use(monkeypatch, "all in one piece")
     ticks, counted, done = [], [], threading.Event()
-    run = training._Run._run
+    run_piece = Run._run
 
     def counting(self, piece):
         before = len(ticks)
-        result = run(self, piece)
+        result = run_piece(self, piece)
         counted.append(len(ticks) - before)
         return result
 
@@ -435,7 +437,7 @@ def test_kernels_let_other_threads_run(monkeypatch):
         while not done.wait(0.002):
             ticks.append(None)
 
-    monkeypatch.setattr(training._Run, "_run", counting)
+    monkeypatch.setattr(Run, "_run", counting)
     ticker = threading.Thread(target=tick)
     ticker.start()
     net.fit(X, y, epochs=2000, batch_size=1, shuffle=False)

@@ -11,8 +11,8 @@ from helpers import random_state
 from runs import make, regression
 
 import fastnn
-from fastnn import lbfgs
 from fastnn.engines import get_engine
+from fastnn.training import lbfgs
 
 X, Y = regression(20)
 
@@ -58,8 +58,8 @@ def end_within_an_update(monkeypatch, ending):
     run, gradient = engine._Trainer.run, lbfgs.loss_and_gradient
     calls = itertools.count()
 
-    def run_and_raise(self, state, piece):
-        run(self, state, piece)
+    def run_and_raise(self, state, samples, piece):
+        run(self, state, samples, piece)
         raise ending
 
     def compute_and_raise(*arguments):

@@ -21,7 +21,7 @@ from fastnn.engines import Piece, Plan, Samples
 from fastnn.estimators import solvers
 from fastnn.estimators.model import Model, engine, network_of, objective
 from fastnn.estimators.notices import warn
-from fastnn.training.cuts import Cuts, Pace
+from fastnn.training import cuts
 from fastnn.training.interrupts import remember_interrupt
 
 
@@ -76,8 +76,8 @@ class Epochs:
         )
         plan = self._plan(architecture)
         self._trainer = engine().trainer(architecture, plan)
-        self._pace = Pace(engine().row_seconds(architecture, plan))
-        self._cuts = Cuts(self._pace, self._n, batch_size)
+        self._pace = cuts.Pace(engine().row_seconds(architecture, plan))
+        self._cuts = cuts.Cuts(self._pace, self._n, batch_size)
         self._order = np.arange(self._n, dtype=np.int64)
         self._listeners = Listeners(estimator, model)
         self._ended = False

@@ -19,7 +19,7 @@ from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.mapped import release_pages, rows_between_releases
 from fastnn.schedules import Schedule
-from fastnn.training.cuts import Cuts, Pace
+from fastnn.training import cuts
 from fastnn.training.interrupts import Interrupted
 from fastnn.training.job import Job
 from fastnn.training.scoring import Scorer
@@ -75,9 +75,9 @@ class Run:
         if self._plan != plan:
             self._plan, self._batch_size = plan, plan.batch_size
             self._trainer = job.engine.trainer(job.architecture, plan)
-            self._pace = Pace(job.engine.row_seconds(job.architecture, plan))
+            self._pace = cuts.Pace(job.engine.row_seconds(job.architecture, plan))
         self._pace.limit(rows_between_releases(samples.X, job.shuffle))
-        self._cuts = Cuts(self._pace, n, plan.batch_size)
+        self._cuts = cuts.Cuts(self._pace, n, plan.batch_size)
         scored = len(job.validation or samples)
         self._long_part = job.takes_long(plan, min(self._cuts.grain, n), plan.batch_size)
         self._long_scores = job.takes_long(plan, scored, scored)

@@ -28,11 +28,11 @@ class Problem:
         n = len(self.samples)
         plan = Plan(batch_size, self.optimizer, dropout_key=7)
         state = State.new(self.parameters.copy(), plan.optimizer)
-        trainer = with_engine.trainer(self.architecture, self.samples, plan)
+        trainer = with_engine.trainer(self.architecture, plan)
         rates = np.reshape(rates, (len(rates), -1))
         if not cuts:
             piece = Piece.of_epochs(rates, order, n)
-            trainer.run(state, piece)
+            trainer.run(state, self.samples, piece)
             return state.parameters, piece.loss_sums
         sums = np.zeros(len(rates))
         for epoch in range(len(rates)):
@@ -40,7 +40,7 @@ class Problem:
             for start, stop in zip((0, *cuts), (*cuts, n), strict=True):
                 penalties = np.zeros(1)
                 piece = Piece(rates[one], order[one], start, stop, sums[one], penalties)
-                trainer.run(state, piece)
+                trainer.run(state, self.samples, piece)
         return state.parameters, sums
 
 

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 from problems import make_problem
+from recipes import summed
 
 from fastnn.kernels import engine
 from fastnn.reference import vectors
@@ -37,9 +38,9 @@ def test_every_number_of_samples(network):
             np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14)
         predicted = engine.predictor(problem.architecture)(problem.parameters, problem.samples.X)
         np.testing.assert_allclose(predicted, expected, rtol=1e-12, atol=1e-14)
-        got, gradient = engine.loss_and_gradient(*inputs, problem.samples)
-        expected, expected_gradient = vectors.loss_and_gradient(*inputs, problem.samples)
+        got, gradient = summed(engine, *inputs, problem.samples)
+        expected, expected_gradient = summed(vectors, *inputs, problem.samples)
         assert got == pytest.approx(expected, rel=1e-12)
-        evaluate = engine.evaluator(problem.architecture, problem.samples)
-        assert evaluate(problem.parameters) == pytest.approx(expected, rel=1e-12)
+        evaluate = engine.evaluator(problem.architecture, weighted=False)
+        assert evaluate(problem.parameters, problem.samples) == pytest.approx(expected, rel=1e-12)
         np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-11, atol=1e-13)

@@ -5,8 +5,9 @@ import os
 import numpy as np
 import pytest
 from problems import check_training, make_problem, orders
+from recipes import summed
 
-from fastnn import training
+from fastnn import engines
 from fastnn.kernels import blocks, engine, samples, wide_input
 
 SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"  # plain Python: a few sizes must do
@@ -197,13 +198,14 @@ def all_results(problem, batch_size):
     rates = np.array([0.1, 0.3])
     parameters, sums = problem.train(engine, batch_size, orders(23, 2, True), rates)
     inputs = (problem.architecture, problem.parameters)
-    loss, gradient = engine.loss_and_gradient(*inputs, problem.samples)
+    loss, gradient = summed(engine, *inputs, problem.samples)
+    evaluate = engine.evaluator(problem.architecture, weighted=False)
     arrays = [
         parameters,
         sums,
         engine.predictor(problem.architecture)(problem.parameters, problem.samples.X),
         *engine.layer_outputs(*inputs, problem.samples.X),
-        np.array([engine.evaluator(problem.architecture, problem.samples)(inputs[1]), loss]),
+        np.array([evaluate(inputs[1], problem.samples), loss]),
         gradient,
     ]
     return [array.tobytes() for array in arrays]
@@ -227,4 +229,4 @@ def test_blocks_hold_the_sizes_these_tests_count_on():
     assert blocks.BLOCK == 256
     assert blocks.WIDE_INPUT <= 100
     assert wide_input.BLOCK == 64
-    assert training.GRAIN % wide_input.BLOCK == 0  # pieces begin where blocks do
+    assert engines.GRAIN % wide_input.BLOCK == 0  # pieces begin where blocks do

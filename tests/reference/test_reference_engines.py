@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from recipes import ALL, OPTIONS, Outcome, Recipe, every_pair
+from recipes import ALL, OPTIONS, Outcome, Recipe, every_pair, summed
 
 from fastnn.engines import Samples, get_engine
 from fastnn.optimizers import RULES
@@ -68,17 +68,17 @@ def test_weights_multiply_the_loss_and_its_gradient(engine):
     recipe = Recipe(weighted=True)
     module, samples = get_engine(engine), recipe.samples
     arguments = recipe.architecture, recipe.start
-    loss, gradient = module.loss_and_gradient(*arguments, samples)
+    loss, gradient = summed(module, *arguments, samples)
     parts = [
-        module.loss_and_gradient(*arguments, Samples(samples.X[k : k + 1], samples.Y[k : k + 1]))
+        summed(module, *arguments, Samples(samples.X[k : k + 1], samples.Y[k : k + 1]))
         for k in range(len(samples))
     ]
     losses = np.array([part[0] for part in parts])
     assert loss == pytest.approx(samples.weights @ losses, rel=1e-13)
     gradients = np.array([part[1] for part in parts])
     np.testing.assert_allclose(gradient, samples.weights @ gradients, rtol=1e-12)
-    evaluate = module.evaluator(recipe.architecture, samples)
-    assert evaluate(recipe.start) == pytest.approx(loss, rel=1e-14)
+    evaluate = module.evaluator(recipe.architecture, weighted=True)
+    assert evaluate(recipe.start, samples) == pytest.approx(loss, rel=1e-14)
 
 
 @pytest.mark.parametrize("engine", ["python", "numpy"])
