@@ -227,7 +227,9 @@ class Run:
         all_well = bool(well.all())
         n_well = len(well) if all_well else int(well.argmin())
         first, best_epoch = history.epochs, history.best_epoch
-        verdict = self._watch.look(course, n_well if self._part is None else 0, self.state.clock.plateau)
+        verdict = self._watch.look(
+            course, n_well if self._part is None else 0, self.state.clock.plateau
+        )
         self._note_best(piece, first, verdict.epochs)
         history.append(course, verdict.epochs)
         if verdict.spoke and verdict.epochs < len(well):
