@@ -464,7 +464,7 @@ def test_a_copy_is_the_same_network_and_trains_to_the_same_bits(engine, how):
 @pytest.mark.parametrize("how", COPIES)
 def test_a_copy_predicts_in_the_short_way_too(how, monkeypatch):
     twin = COPIES[how](make((2, 3, 1)))
-    monkeypatch.setattr(twin, "_features", None)  # the long way
+    monkeypatch.setattr(twin._inputs, "features", None)  # the long way
     assert twin.predict(np.zeros((1, 2))).shape == (1, 1)
 
 
