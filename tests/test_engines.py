@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import fractions
-from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import SLICINGS, data_for
+from helpers import ENGINES, SLICINGS, data_for
+from imports import modules_in_package, names_in_package, reached
 from numba.core import event
 
 import fastnn
+from fastnn import engines
 from fastnn.engines import get_engine
+from fastnn.kernels import engine as kernels
 from fastnn.reference import loops, vectors
 from fastnn.training import cuts
 
@@ -157,23 +158,29 @@ def test_nothing_is_compiled_once_training_has_begun(batch_size, shuffle):
     assert [text for _, text in compiled.buffer] == []
 
 
-def test_the_reference_engines_import_nothing_from_the_kernels():
-    for module in (loops, vectors):
-        tree = ast.parse(Path(module.__file__).read_text())
-        imported = [
-            name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for name in ([node.module] if isinstance(node, ast.ImportFrom) else
-                         [alias.name for alias in node.names])
-        ]  # fmt: skip
-        assert imported
-        assert not [name for name in imported if "kernels" in name or "numba" in name]
+NEEDS = modules_in_package()
 
 
-@pytest.mark.parametrize("name", ["numba", "numpy", "python"])
+@pytest.mark.parametrize("module", [name for name in NEEDS if name.startswith("fastnn.reference")])
+def test_the_reference_engines_import_nothing_from_the_kernels(module):
+    """Nor by way of other modules, so that neither can hide the other's mistakes."""
+    imported = {module} | reached(module, NEEDS)
+    assert not [name for name in imported if name.startswith("fastnn.kernels")]
+    names = names_in_package()
+    assert not [name for name in imported if any(n.split(".")[0] == "numba" for n in names[name])]
+
+
+#: By name: other tests hold engines against each other, and would not see one in another's place.
+MODULES = {"numba": kernels, "numpy": vectors, "python": loops}
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_engines_are_found_by_name(name):
-    assert get_engine(name) is get_engine(name)
+    assert get_engine(name) is MODULES[name]
+
+
+def test_the_tests_run_over_every_engine():
+    assert set(ENGINES) == set(MODULES) == set(engines._MODULES)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("numbe", ValueError), (None, TypeError)])

@@ -41,7 +41,7 @@ COMMANDS = {
     "demo": ["demo", "neuron", "--quick", "--engine", "numpy"],
     "demos": ["demo"],
     "command profile": ["profile", "--ops", "dot", "--sizes", "10,1000", "--engines",
-                        "python,numpy", "--seconds", "2"],
+                        "python,numpy", "--seconds", "5"],
     "command info": ["info"],
     "help": ["profile", "--help"],
 }  # fmt: skip
