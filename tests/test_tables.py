@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
+import re
 
 import helpers
 import numpy as np
 import oracles
 import pytest
+import recipes
 from helpers import ENGINES, telling_slice
 
 import fastnn
 from fastnn.activations import ACTIVATIONS, ALIASES, SELU_ALPHA, SELU_SCALE
-from fastnn.engines import get_engine
+from fastnn.engines import Engine, get_engine
 from fastnn.kernels import activations as jitted_activations
 from fastnn.kernels import losses as jitted_losses
+from fastnn.kernels import updates as jitted_updates
 from fastnn.losses import LOSSES
-from fastnn.reference import loops, vectors
+from fastnn.optimizers import MOMENTS, OPTIMIZERS, RULES
+from fastnn.reference import loops, loops_updates, vectors, vectors_updates
 
 HIDDEN = {name for name, activation in ACTIVATIONS.items() if not activation.output_only}
 ELEMENTWISE = set(ACTIVATIONS) - {"softmax"}
@@ -69,6 +74,17 @@ def test_the_kernels_implement_every_loss():
     assert {jitted_losses.CROSS_ENTROPY} == {LOSSES[name].code for name in COUPLED}
 
 
+def test_every_rule_is_implemented_and_used():
+    assert set(jitted_updates._UPDATES) == set(RULES.values())
+    assert set(loops_updates.RULES) == set(vectors_updates.RULES) == set(MOMENTS) == set(RULES)
+    assert {optimizer.rule for optimizer in recipes.OPTIMIZERS.values()} == set(RULES)
+
+
+def test_the_tests_run_over_every_optimiser():
+    """A new one is not compared with PyTorch before it stands in recipes.py."""
+    assert {type(row) for row in recipes.OPTIMIZERS.values()} == set(OPTIMIZERS.values())
+
+
 def test_the_tests_run_over_every_activation_and_loss():
     """A new row of a table is not tested before it stands in helpers.py and oracles.py."""
     cases = telling_slice()
@@ -78,28 +94,39 @@ def test_the_tests_run_over_every_activation_and_loss():
 
 
 def as_python(formula: str) -> str:
-    """A formula of the table, as an expression that Python can evaluate, of one number z."""
-    if formula.startswith("λ (z"):
-        formula = formula.partition(", λ")[0]
-    formula = formula.partition(", Φ")[0]
-    for sign, python in (("0.01 z", "0.01 * z"), ("z Φ", "z * Φ"), ("z sigmoid", "z * sigmoid"),
-                         ("λ (", "λ * ("), ("α (", "α * (")):  # fmt: skip
-        formula = formula.replace(sign, python)
-    return formula
+    """A formula of the table, as an expression that Python can evaluate."""
+    formula = re.split(", (?=[λΦs])", formula)[0]
+    formula = formula.replace("²", "**2").replace("√(2π)", "sqrt(2 * π)")
+    return re.sub(r"(?<!\w)([azλα]|0\.01) (?!if|else)(?=[(\w])", r"\1 * ", formula)
 
 
-NAMES = {"exp": math.exp, "log": math.log, "tanh": math.tanh, "max": max, "min": min,
-         "sigmoid": lambda z: 1 / (1 + math.exp(-z)), "Φ": lambda z: (1 + math.erf(z / 2**0.5)) / 2,
-         "λ": SELU_SCALE, "α": SELU_ALPHA}  # fmt: skip
+def sigmoid(z: float) -> float:
+    return 1 / (1 + math.exp(-z))
+
+
+NAMES = {"exp": math.exp, "log": math.log, "tanh": math.tanh, "sqrt": math.sqrt, "max": max,
+         "min": min, "sigmoid": sigmoid, "Φ": lambda z: (1 + math.erf(z / 2**0.5)) / 2,
+         "λ": SELU_SCALE, "α": SELU_ALPHA, "π": math.pi}  # fmt: skip
+
+
+def evaluated(formula: str, **names: float) -> float:
+    return eval(as_python(formula), {"__builtins__": {}}, NAMES | names)
+
+
+def activated(name: str, z: float) -> float:
+    return oracles.activate(name, np.array([[z]]))[0, 0]
 
 
 @pytest.mark.parametrize("name", sorted(ELEMENTWISE))
 def test_activations_are_their_formula(name):
     """The formulas that the reader is shown, evaluated, give what the oracle computes."""
-    formula = as_python(ACTIVATIONS[name].formula)
+    row = ACTIVATIONS[name]
     for z in (-2.0, -0.5, 0.5, 3.0):
-        value = eval(formula, {"__builtins__": {}}, NAMES | {"z": z})
-        assert value == pytest.approx(oracles.activate(name, np.array([[z]]))[0, 0], rel=1e-12)
+        a = activated(name, z)
+        assert evaluated(row.formula, z=z) == pytest.approx(a, rel=1e-12)
+        slope = (activated(name, z + 1e-5) - activated(name, z - 1e-5)) / 2e-5
+        shown = evaluated(row.derivative, z=z, a=a, s=sigmoid(z))
+        assert shown == pytest.approx(slope, rel=1e-7, abs=1e-9)
 
 
 def test_softmax_is_its_formula():
@@ -122,11 +149,20 @@ def test_values_lie_in_the_range_of_the_table(name):
         assert a.min() < low + 0.001
 
 
+CONTRACT = [name for name in vars(Engine) if not name.startswith("_")]
+
+
 @pytest.mark.parametrize("engine_name", ENGINES)
-def test_an_engine_offers_the_contract(engine_name):
-    engine = get_engine(engine_name)
-    for function in ("trainer", "predictor", "layer_outputs", "evaluator", "loss_and_gradient"):
-        assert callable(getattr(engine, function))
+@pytest.mark.parametrize("function", CONTRACT)
+def test_an_engine_offers_the_contract(engine_name, function):
+    offered = inspect.signature(getattr(get_engine(engine_name), function))
+    wanted = list(inspect.signature(getattr(Engine, function)).parameters.values())[1:]
+    assert len(offered.parameters) == len(wanted)
+    offered.bind(*wanted)
+
+
+def test_the_contract_is_known():
+    assert {"trainer", "predictor", "evaluator"} < set(CONTRACT)
 
 
 def test_the_default_engine_is_numba():

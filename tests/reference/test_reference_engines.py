@@ -9,7 +9,6 @@ import pytest
 from recipes import ALL, OPTIONS, Outcome, Recipe, every_pair, summed
 
 from fastnn.engines import Samples, get_engine
-from fastnn.optimizers import RULES
 from fastnn.reference import loops_updates, vectors_updates
 
 DROPPING = [
@@ -102,10 +101,6 @@ def test_an_epsilon_of_zero_gives_no_exception(engine, optimizer):
     with np.errstate(all="ignore"):
         outcome = recipe.train(engine, samples=still)
     assert np.isnan(outcome.parameters).any()
-
-
-def test_every_rule_is_there():
-    assert set(loops_updates.RULES) == set(vectors_updates.RULES) == set(RULES)
 
 
 VARIANTS: dict[str, tuple[str, tuple[float, ...], int]] = {
