@@ -142,7 +142,7 @@ class Checkpoint(Settings):
     best: float | None = field(default=None, init=False)
 
     def on_epoch_end(self, network: Any, epoch: int, logs: dict[str, float]) -> None:
-        """Save *network* if it is time to."""
+        """Save the network if it is time to: see `Callback.on_epoch_end`."""
         if epoch % self.every == 0 and (not self.best_only or self._is_best(logs)):
             network.save(self._path_at(epoch, logs))
 

@@ -339,11 +339,11 @@ class ReduceOnPlateau(Schedule):
     mode: Mode = "auto"
 
     def rate_after(self, plateau: np.ndarray) -> float:
-        """The rate that goes with what is remembered in `fastnn.clock.Clock.plateau`."""
+        """The rate that goes with *plateau*, what is remembered in `fastnn.clock.Clock.plateau`."""
         return self.initial_learning_rate * float(plateau[0])
 
     def remember(self, plateau: np.ndarray, value: float) -> bool:
-        """Take the next epoch's value into *plateau*; True if the rate is reduced."""
+        """Take the next epoch's *value* into *plateau*; True if the rate is reduced."""
         scale, best, waited = plateau.tolist()
         value *= sign(self.monitor, self.mode)
         if value < best - self.min_delta:

@@ -1,8 +1,15 @@
-"""The examples in docstrings give what they say."""
+"""Docstrings: examples give what they say, and parameters are those of the signature."""
+
+from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -34,3 +41,87 @@ def test_examples_give_what_they_say(name):
     for test in examples(name):
         runner.run(test)
     assert runner.summarize(verbose=False).failed == 0
+
+
+def section(thing: Any, title: str) -> list[str] | None:
+    """The names that a section of a NumPy-style docstring explains; None without the section."""
+    lines = (inspect.getdoc(thing) or "").splitlines()
+    heads = [i for i, line in enumerate(lines) if line and line == len(line) * "-"]
+    ends = {after: before - 1 for after, before in pairwise([*heads, len(lines) + 1])}
+    [head] = [i for i in heads if lines[i - 1] == title] or [None]
+    if head is None:
+        return None
+    entries = [line for line in lines[head + 1 : ends[head]] if line and not line.startswith(" ")]
+    return [name.strip(" *") for entry in entries for name in entry.split(" : ")[0].split(",")]
+
+
+def parameters(function: Callable[..., Any]) -> list[str]:
+    return [name for name in inspect.signature(function).parameters if name != "self"]
+
+
+def is_ours(thing: Any) -> bool:
+    """Whether it is written in this package, not inherited from another."""
+    return getattr(thing, "__module__", None) in MODULES
+
+
+def with_methods(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
+    """A function, or a class and its public methods."""
+    yield name, thing
+    if inspect.isclass(thing):
+        for method, function in inspect.getmembers(thing, inspect.isroutine):
+            if not method.startswith("_") and is_ours(function):
+                yield f"{name}.{method}", function
+
+
+#: What users meet, by name, and all that the modules define.
+PUBLIC = dict(
+    pair
+    for name in dir(fastnn)
+    if callable(thing := getattr(fastnn, name)) and is_ours(thing) and not name.startswith("_")
+    for pair in with_methods(name, thing)
+)
+DEFINED = dict(
+    pair
+    for module in map(importlib.import_module, MODULES)
+    for name, thing in vars(module).items()
+    if callable(thing) and getattr(thing, "__module__", None) == module.__name__
+    for pair in with_methods(f"{module.__name__}.{name}", thing)
+)
+
+
+def test_what_users_meet_is_found():
+    assert {"SGD", "Network.fit", "profile", "MLPClassifier.predict", "Checkpoint"} < set(PUBLIC)
+    assert {"fastnn.engines.Piece", "fastnn.network.Network.fit"} < set(DEFINED)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, thing in DEFINED.items() if section(thing, "Parameters") is not None]
+)
+def test_the_parameters_explained_are_those_of_the_signature(name):
+    assert section(DEFINED[name], "Parameters") == parameters(DEFINED[name])
+
+
+def explained(thing: Any) -> set[str]:
+    """The names that a docstring explains: in a section, or else in its text."""
+    listed = section(thing, "Parameters") or section(thing, "Attributes")
+    in_text = re.findall(r"(?:\*|``)(\w+)(?:\*|``)", inspect.getdoc(thing) or "")
+    return set(listed or in_text)
+
+
+def referred_to(name: str) -> Iterator[Any]:
+    """What a docstring names in backticks: a method of the same class, or what is defined."""
+    owner = name.rpartition(".")[0]
+    for other in re.findall(r"(?<!`)`([\w.]+)`", inspect.getdoc(PUBLIC[name]) or ""):
+        of_class = PUBLIC.get(f"{owner}.{other}")
+        yield from (
+            [of_class]
+            if of_class
+            else [thing for key, thing in DEFINED.items() if key.endswith(f".{other}")]
+        )
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_parameter_is_explained_to_users(name):
+    """By its docstring, or by one that this refers to."""
+    known = explained(PUBLIC[name]).union(*map(explained, referred_to(name)))
+    assert set(parameters(PUBLIC[name])) <= known
