@@ -146,25 +146,36 @@ class Target:
         return ("x86_64", self.cpu, "+avx2")
 
 
+def key_and_name(kernel_cache):
+    """By the settings and versions of this moment; in a process they are looked at once."""
+    cache._stamp.cache_clear()
+    key = kernel_cache._key((numba.float64,), Target())
+    name = kernel_cache._name(key)
+    cache._stamp.cache_clear()
+    return key, name
+
+
 @pytest.mark.parametrize(
     ("where", "name", "value"),
     [
         (numba.config, "BOUNDSCHECK", 1),
+        (numba.config, "DEBUGINFO_DEFAULT", 1),
+        (numba.config, "LOOP_VECTORIZE", 0),
         (numba.config, "OPT", 0),
+        (numba.config, "SLP_VECTORIZE", 1),
         (numba, "__version__", "0.0"),
+        (cache.llvmlite, "__version__", "0.0"),
         (cache.np, "__version__", "0.0"),
         (sys, "version", "4.0"),
     ],
 )
 def test_settings_and_versions_make_other_entries(monkeypatch, where, name, value):
     kernel_cache = cache.KernelCache(make_scaled(2))
-    before = kernel_cache._key((numba.float64,), Target())
-    cache._stamp.cache_clear()
-    monkeypatch.setattr(where, name, value)
-    after = kernel_cache._key((numba.float64,), Target())
-    cache._stamp.cache_clear()
-    assert after != before
-    assert kernel_cache._name(after) != kernel_cache._name(before)
+    before = key_and_name(kernel_cache)
+    with monkeypatch.context() as patch:
+        patch.setattr(where, name, value)
+        after = key_and_name(kernel_cache)
+    assert all(one != other for one, other in zip(before, after, strict=True))
 
 
 def test_signature_cpu_and_function_make_other_entries():

@@ -1,7 +1,7 @@
 """How kernels are compiled."""
 
+import ast
 import os
-import re
 import runpy
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from fastnn.kernels import inlined, jit
 pytestmark = pytest.mark.skipif(
     bool(numba.config.DISABLE_JIT), reason="nothing is compiled with the JIT off"
 )
-PACKAGE = Path(fastnn.__file__).parent
+KERNELS = Path(fastnn.__file__).parent / "kernels"
 
 
 def test_what_is_inlined_is_machine_code_in_its_kernel_alone(monkeypatch):
@@ -55,11 +55,50 @@ def test_kernels_release_the_gil():
     assert nothing.targetoptions["nogil"]
 
 
-def test_flags_are_set_in_one_place_only():
-    flags = re.compile(r"(fastmath|error_model|nogil|parallel|cache) *=|\bn?jit\(")
-    for path in (PACKAGE / "kernels").glob("*.py"):
-        if path.name != "jit.py":
-            assert not flags.search(path.read_text()), path
+#: What of numba makes machine code, and what is said to it.
+COMPILERS = {"jit", "njit", "vectorize", "guvectorize", "cfunc", "stencil", "jitclass"}
+FLAGS = {"fastmath", "error_model", "nogil", "parallel", "boundscheck", "forceinline", "_nrt",
+         "no_cpython_wrapper", "no_cfunc_wrapper", "pipeline_class", "jit_options"}  # fmt: skip
+
+
+def compiling(path: Path) -> set[str]:
+    """The compilers of numba's and the flags that a module names."""
+    names, flags = set(), set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Attribute):
+            names.add(ast.unparse(node))
+        elif isinstance(node, ast.keyword):
+            flags.add(node.arg)
+        elif isinstance(node, ast.Dict):
+            flags |= {key.value for key in node.keys if isinstance(key, ast.Constant)}
+    of_numba = {name.rpartition(".")[2] for name in names if name.startswith("numba.")}
+    return of_numba & COMPILERS | flags & FLAGS
+
+
+#: Only `jit` compiles; private flags are in `inlined`.
+PLACES = {"jit": {"njit", "fastmath", "nogil"}, "inlined": {"_nrt", "pipeline_class"}}
+
+
+@pytest.mark.parametrize("path", sorted(KERNELS.rglob("*.py")), ids=lambda path: path.stem)
+def test_flags_are_set_in_one_place_only(path):
+    if path.stem in PLACES:
+        assert PLACES[path.stem] <= compiling(path)
+    else:
+        assert compiling(path) == set()
+
+
+def test_private_parts_that_are_used_are_looked_for():
+    """What stands in place of numba's own methods, and options that only its compiler knows."""
+    used = {
+        name
+        for ours in (inlined._InlinedLibrary, inlined._InlinedCompiler)
+        for name, what in vars(ours).items()
+        if callable(what) and any(name in vars(base) for base in ours.__mro__[1:-1])
+    }
+    used |= {*inlined.WITHOUT_RUNTIME, *inlined.INLINED} - {"pipeline_class"}
+    assert used <= {name for _, name in inlined._NEEDED}
 
 
 WITHOUT_INLINED = """
