@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from bench.peers import CONTESTANTS
 from bench.report import tables
 from bench.report.results import as_time, read
 
@@ -15,16 +17,33 @@ RESULTS = read(sorted((BENCH / "results").glob("*.json")))
 
 
 @pytest.mark.parametrize(
-    ("path", "table"),
+    ("path", "name", "table"),
     [
-        (BENCH.parent / "README.md", tables.times),
-        (BENCH.parent / "README.md", tables.estimators),
-        (BENCH / "README.md", tables.goals),
+        (BENCH.parent / "README.md", "bench", tables.times),
+        (BENCH.parent / "README.md", "estimators", tables.estimators),
+        (BENCH / "README.md", "bench", tables.goals),
     ],
     ids=["README.md", "README.md, estimators", "bench/README.md"],
 )
-def test_the_tables_are_those_of_the_committed_results(path, table):
-    assert table(RESULTS) in path.read_text(encoding="utf-8")
+def test_the_tables_are_those_of_the_committed_results(path, name, table):
+    """And nothing else is between the markers."""
+    text = path.read_text(encoding="utf-8")
+    [shown] = re.findall(f"<!-- {name}:begin -->\n(.*?)\n<!-- {name}:end -->", text, re.DOTALL)
+    assert shown == table(RESULTS)
+
+
+@pytest.mark.parametrize(
+    "group", [row[2] for row in tables.WORK] + [row[1] for row in tables.GOALS]
+)
+def test_no_row_is_lost_because_it_was_not_measured(group):
+    assert "numba" in RESULTS.in_group(group)
+
+
+@pytest.mark.parametrize(
+    "contestants", [*tables.COLUMNS.values(), *(row[2] for row in tables.GOALS)]
+)
+def test_the_tables_know_their_contestants(contestants):
+    assert set(contestants) <= set(CONTESTANTS)
 
 
 def test_a_row_that_we_lose_is_shown_as_lost():
