@@ -4,7 +4,53 @@
 Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
 `StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
 While training: `EarlyStopping`, `Checkpoint`, `History`. In place of scikit-learn's:
-`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed. And `profile`, `warmup`.
+`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed. And `profile`, `warmup`. Errors:
+`TrainingDivergedError`, `LoadError`.
+
+For contributors
+----------------
+**Begin** with ``reference/vectors.py``: forward, backward and training in NumPy, in 250 lines. Then
+``engines.py``: what every engine is given and gives. ``network.py`` is what a user holds.
+
+**The way of the data.** `Network` has its input checked (``validation.py``) and hands it to
+``training.py``, which cuts the epochs into pieces of about 50 ms. An engine runs a piece without
+coming back to Python. Between pieces: ``history.py``, ``callbacks.py``, ``stopping.py``,
+``watching.py`` (what these look at), ``scoring.py`` (losses and ``metrics.py`` on held-out data),
+``progress.py`` and ``interrupts.py``. ``streams.py`` (chunk by chunk) and ``lbfgs.py`` train too.
+
+**The rooms.** Tables: ``activations.py``, ``losses.py``, ``optimizers.py``, ``schedules.py``,
+``initializers.py``; names are looked up by ``names.py``. ``architecture.py`` says where each weight
+lies in the one flat vector of parameters. ``kernels/`` is the engine "numba", with a map of its
+own; ``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
+``persistence.py`` and ``random_state.py`` save networks; ``memory.py`` and ``mapped.py`` are for
+aligned, large and memory-mapped arrays. ``estimators/`` is scikit-learn's MLP. The rest is
+``profiling/``, ``demos/``, ``warming.py``, ``summary.py``, ``plotting.py``, ``printing.py``,
+``errors.py``, ``info.py`` and ``cli.py``. ``tests/`` mirrors this; ``bench/`` measures.
+
+**To add something**, go through its files in this order; tests that fail say which is next.
+
+an activation
+    A row in ``activations.py``, with the next code. The function and its slope in
+    ``reference/loops_functions.py``, ``reference/vectors_functions.py`` and
+    ``kernels/activations.py``. Its name in the docstring of `Network` and in ``README.md``, and
+    out of ``names.py`` if it is there as unknown. For the tests: ``tests/helpers.py``, the value
+    and its kinks in ``tests/oracles.py``, PyTorch's in ``tests/torch_twin.py``; then, with PyTorch
+    installed, ``tests/golden/make.py`` writes what the engines are compared with.
+a loss
+    The same with ``losses.py`` and ``kernels/losses.py``; values by hand in
+    ``tests/test_losses.py``; and ``GOLDEN`` in ``tests/recipes.py`` must reach it. A new kind of
+    targets is checked in ``validation.py`` and gets its usual metric in ``metrics.py``.
+an optimiser
+    A class in ``optimizers.py``, in the table there; for a new rule a code, the number of
+    moments, and the rule in ``reference/loops_updates.py``, ``reference/vectors_updates.py`` and
+    ``kernels/updates.py``. Its name in this module, in `Network.fit` and in ``README.md``. For the
+    tests: ``tests/recipes.py`` and ``tests/torch_twin.py``, then ``tests/golden/make.py``.
+a kernel
+    A module in ``kernels/`` with a function that makes it for given codes, by the decorators of
+    ``kernels/jit.py``. What it imports from outside the kernels belongs into ``kernels/cache.py``.
+    ``kernels/engine.py`` chooses it where it is faster, ``kernels/__init__.py`` says when. A
+    network that takes it stands in ``tests/kernels/test_training_kernels.py``, where every path is
+    held against NumPy; a row in ``bench/problems.py`` shows what it is worth.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Docstrings: examples give what they say, and parameters are those of the signature."""
+"""Docstrings: examples give what they say, parameters are the signature's, maps are whole."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import ENGINES
 
 import fastnn
+import fastnn.kernels
+from fastnn.activations import ACTIVATIONS
+from fastnn.initializers import INITIALIZERS
+from fastnn.losses import LOSSES
+from fastnn.optimizers import OPTIMIZERS
+from fastnn.schedules import SCHEDULES
 
 MODULES = [
     module.name
@@ -87,6 +95,50 @@ DEFINED = dict(
     if callable(thing) and getattr(thing, "__module__", None) == module.__name__
     for pair in with_methods(f"{module.__name__}.{name}", thing)
 )
+
+
+def test_the_public_names_are_those_that_the_package_names():
+    """``__all__`` is without scikit-learn's, which may not be installed."""
+    public = {name for name in PUBLIC if "." not in name}
+    assert public == set(re.findall(r"(?<!`)`(\w+)`(?!`)", fastnn.__doc__ or ""))
+    assert public - {"MLPClassifier", "MLPRegressor"} == set(fastnn.__all__) - {"__version__"}
+    assert {kind.__name__ for kind in (*OPTIMIZERS.values(), *SCHEDULES.values())} < public
+
+
+README = (Path(fastnn.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ([*ACTIVATIONS, *LOSSES], README),
+        ([*ACTIVATIONS, *LOSSES, *INITIALIZERS, *ENGINES], fastnn.Network.__doc__),
+        ([*OPTIMIZERS, "lbfgs"], fastnn.Network.fit.__doc__),
+        ([kind.__name__ for kind in (*OPTIMIZERS.values(), *SCHEDULES.values())], README),
+    ],
+    ids=["README", "Network", "fit", "README, classes"],
+)
+def test_what_users_read_names_all_that_there_is(names, shown):
+    assert set(names) <= set(re.findall(r"\w+", shown))
+
+
+@pytest.mark.parametrize("path", sorted(Path(fastnn.__file__).parent.iterdir()), ids=str)
+def test_the_map_names_every_room(path):
+    """A folder or a module of the package that is not in its docstring is on no map."""
+    if path.name[0] != "_" and (path.is_dir() or path.suffix == ".py"):
+        assert re.search(rf"``(\w+/)*{path.stem}\b", fastnn.__doc__ or "")
+
+
+def test_the_map_names_nothing_that_is_not_there():
+    root = Path(fastnn.__file__).parents[1]
+    for name in re.findall(r"``([\w./]+(?:\.\w+|/))``", fastnn.__doc__ or ""):
+        assert any((folder / name).exists() for folder in (root, root / "fastnn")), name
+
+
+def test_the_map_of_the_kernels_names_every_module():
+    doc = fastnn.kernels.__doc__ or ""
+    for path in Path(fastnn.kernels.__file__).parent.glob("[!_]*.py"):
+        assert f"`{path.stem}" in doc, path
 
 
 def test_what_users_meet_is_found():

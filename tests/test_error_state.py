@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 
 import numpy as np
 import pytest
@@ -109,7 +110,17 @@ DOORS = {
     "summary": lambda net, path: net.summary(),
     "warmup": lambda net, path: fastnn.warmup(net, optimizer="adam") > 0,
     "copy": lambda net, path: copy.deepcopy(net).parameters,
+    "reset_optimizer": lambda net, path: (
+        partial_fit(net, path),
+        net.reset_optimizer().partial_fit(X, Y),
+    ),
 }
+
+
+def test_every_method_is_a_door():
+    methods = {name for name, _ in inspect.getmembers(fastnn.Network, inspect.isfunction)}
+    words = {word for door in DOORS for word in door.split()}
+    assert {name for name in methods if not name.startswith("_")} <= words
 
 
 #: Its kernels are not compiled for any other test.

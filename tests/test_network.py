@@ -479,13 +479,6 @@ def test_a_copy_lives_its_own_life(how):
     assert net.parameters.tobytes() == before
 
 
-def test_the_public_names_are_there():
-    assert all(hasattr(fastnn, name) for name in fastnn.__all__)
-    assert {"Network", "SGD", "EarlyStopping", "History", "TrainingDivergedError"} <= set(
-        fastnn.__all__
-    )
-
-
 @pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_results_too_large_for_float32_are_infinite_without_a_warning(engine):
     """pytest makes errors of warnings."""

@@ -1,1 +1,42 @@
-"""The algorithms as numba kernels on flat arrays."""
+"""The algorithms as numba kernels on flat arrays. The map, and the names.
+
+Which kernel when, as `engine` chooses:
+
+=====================================================  ==========================================
+training sample by sample, plain SGD
+    the first layer is wide (`wide_input.pays`)        `wide_input.make_train_wide_input`
+    one hidden layer, one output, few inputs (`pays`)  `one_output.make_train_one_output`
+    one hidden layer otherwise                         `one_hidden.make_train_one_hidden`
+    no hidden layer, or several                        `samples.make_train_samples`
+training sample by sample with another rule, a         `samples.make_train_samples_by_rule`
+penalty, a limit, weights, dropout, silu or gelu
+training in batches                                    `batches.make_train_batches`
+the gradient alone                                     `batches.make_gradient`
+the outputs, of up to 7 samples                        `outputs.make_outputs_by_row`
+the outputs, of more; those of every layer             `outputs.make_outputs`
+the loss                                               `outputs.make_loss`
+the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
+=====================================================  ==========================================
+
+What they are made of: `rows`, a sample through a layer; `blocks`, a block of samples through all
+layers, with the products of `products`; `activations` and `losses`, of one number, by code;
+`elementary`, exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `layout`,
+the table of layers. `jit` compiles (with private parts of numba in `inlined`), `cache` keeps.
+
+Names in kernels, capital where they are a matrix:
+
+========  =======================================================================================
+X, Y      inputs (n, n_in) and targets (n, n_out) of all samples; x, y: of one, or where it begins
+p, g      the flat parameters and the loss's gradient; in `one_output` g is that of the output alone
+W, b      a layer's weights and biases: where they begin in p
+z, a      weighted sums and the units' values, a = f(z); A: the inputs of a layer for a block
+d, D      gradients ∂loss/∂z; a unit has the same place in z, a and d
+h; V, T   values of hidden units; weights from there to the outputs: where they begin, transposed
+i, j, k   an input, a unit, any number of a vector; l: a layer, s: a sample, n: how many there are
+m, v      of the optimiser: means of gradients and of their squares; in `losses` m counts outputs
+t         the number of this update, from 1
+at        a place in a flat vector from which on a row or a matrix lies
+rate      the learning rate; scale: what a batch's gradient is multiplied by
+codes     of activations, loss and rule: constants, of which a kernel is made
+========  =======================================================================================
+"""

@@ -27,6 +27,26 @@ PATHS = {
 }
 
 
+#: What each takes for plain SGD, sample by sample: another kernel would be right too, but slower.
+TAKEN = {
+    "fused, one input": "train_one_output",
+    "fused, several inputs": "train_one_output",
+    "transposed": "train_one_hidden",
+    "no hidden layer": "train_samples",
+    "deep": "train_samples",
+    "mixed activations": "train_samples",
+    "wide input": "train_one_hidden",
+    "wide first layer": "train_wide_input",
+    "deep with a wide first layer": "train_wide_input",
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_each_path_takes_its_kernel(path):
+    problem = make_problem(*PATHS[path])
+    assert engine._sample_kernel(problem.architecture)[0].__name__ == TAKEN[path]
+
+
 def some_paths(*paths, fast):
     """Parametrize with paths; all but the *fast* ones are slow, for they compile more kernels."""
     return pytest.mark.parametrize(
