@@ -12,20 +12,21 @@ For contributors
 **Begin** with ``reference/vectors.py``: forward, backward and training in NumPy, in 250 lines. Then
 ``engines.py``: what every engine is given and gives. ``network.py`` is what a user holds.
 
-**The way of the data.** `Network` has its input checked (``validation.py``) and hands it to
-``training.py``, which cuts the epochs into pieces of about 50 ms. An engine runs a piece without
-coming back to Python. Between pieces: ``history.py``, ``callbacks.py``, ``stopping.py``,
-``watching.py`` (what these look at), ``scoring.py`` (losses and ``metrics.py`` on held-out data),
-``progress.py`` and ``interrupts.py``. ``streams.py`` (chunk by chunk) and ``lbfgs.py`` train too.
+**The way of the data.** `Network` has its input checked (``inputs.py``, by ``validation.py``) and
+hands it to ``training/``, which has a map of its own: it cuts the epochs into pieces of about 50 ms.
+An engine runs a piece without coming back to Python. Between pieces ``history.py`` grows, and
+``stopping.py``, ``callbacks.py``, ``metrics.py`` and ``progress.py`` have their turn.
 
 **The rooms.** Tables: ``activations.py``, ``losses.py``, ``optimizers.py``, ``schedules.py``,
-``initializers.py``; names are looked up by ``names.py``. ``architecture.py`` says where each weight
-lies in the one flat vector of parameters. ``kernels/`` is the engine "numba", with a map of its
-own; ``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
-``persistence.py`` and ``random_state.py`` save networks; ``memory.py`` and ``mapped.py`` are for
-aligned, large and memory-mapped arrays. ``estimators/`` is scikit-learn's MLP. The rest is
-``profiling/``, ``demos/``, ``warming.py``, ``summary.py``, ``plotting.py``, ``printing.py``,
-``errors.py``, ``info.py`` and ``cli.py``. ``tests/`` mirrors this; ``bench/`` measures.
+``initializers.py``; ``settings.py`` checks what they are given, ``names.py`` looks up names.
+``architecture.py`` says where each weight lies in the one flat vector of parameters, ``clock.py``
+where a schedule stands. ``kernels/`` is the engine "numba", with a map of its own;
+``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
+``persistence.py``, ``record.py``, ``files.py`` and ``random_state.py`` save networks; ``memory.py``
+and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``estimators/`` is scikit-learn's
+MLP. The rest is ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``, ``summary.py``,
+``plotting.py``, ``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``. ``tests/`` mirrors this;
+``bench/`` measures.
 
 **To add something**, go through its files in this order; tests that fail say which is next.
 
