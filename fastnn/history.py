@@ -76,17 +76,21 @@ class History:
 
     def __post_init__(self) -> None:
         self._appended: list[dict[str, np.ndarray]] = []
-        self._n_appended = 0
+        self._epochs = len(self.loss)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied."""
         self._convert()
         return {**self.__dict__, "_appended": []}  # a list of its own
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a state; older versions did not count the epochs."""
+        self.__dict__.update({"_epochs": len(state["loss"]), **state})
+
     @property
     def epochs(self) -> int:
-        """Completed epochs."""
-        return len(self.__dict__["loss"]) + self._n_appended
+        """Completed epochs, whatever somebody has made of the lists."""
+        return self._epochs
 
     def append(self, course: dict[str, np.ndarray], epochs: int) -> None:
         """Add the first *epochs* of *course*: names to values of shape (n,).
@@ -95,24 +99,27 @@ class History:
         takes as long as a sample of the smallest networks.
         """
         self._appended.append({name: values[:epochs].copy() for name, values in course.items()})
-        self._n_appended += epochs
+        self._epochs += epochs
 
     def _convert(self) -> None:
         """Bring the lists up to date."""
-        appended, self._appended, self._n_appended = self._appended, [], 0
+        appended, self._appended = self._appended, []
         for course in appended:
             for name, values in course.items():
                 self._course(name).extend(_as_floats(values))
 
     def cut(self, epochs: int) -> None:
         """Forget what came after the first *epochs*."""
+        forgotten = self._epochs - epochs
         for name in self.names():
-            del self._course(name)[epochs:]
+            values = self._course(name)
+            del values[max(len(values) - forgotten, 0) :]
+        self._epochs = epochs
 
     def names(self) -> list[str]:
-        """What there is a value of for each epoch: the losses, metrics, the learning rate."""
-        names = ["loss", "val_loss"] if self.val_loss else ["loss"]
-        return [*names, *self.metrics, "learning_rate"]
+        """What there are values of: the losses, metrics, the learning rate."""
+        names = ("loss", "val_loss", *self.metrics, "learning_rate")
+        return [name for name in names if self._course(name)]
 
     def _course(self, name: str) -> list[float]:
         if name in ("loss", "val_loss", "learning_rate"):
@@ -141,7 +148,7 @@ class History:
             raise ImportError("to_pandas needs pandas: pip install pandas") from None
         epochs = pd.RangeIndex(1, self.epochs + 1, name="epoch")
         return pd.DataFrame(
-            {name: values for name, values in self.course(0, self.epochs).items() if values},
+            self.course(0, self.epochs),
             index=epochs,
             dtype=float,
         )
@@ -162,26 +169,23 @@ class History:
             from fastnn.plotting import new_axes
 
             ax = new_axes()
-        epochs = range(1, self.epochs + 1)
-        ax.plot(epochs, self.loss, label="training loss")
+        ax.plot(range(1, len(self.loss) + 1), self.loss, label="training loss")
         if self.val_loss:
-            ax.plot(epochs, self.val_loss, label="validation loss")
+            ax.plot(range(1, len(self.val_loss) + 1), self.val_loss, label="validation loss")
             ax.legend()
         ax.set(xlabel="epoch", ylabel="loss", yscale="log")
         return ax
 
     def __repr__(self) -> str:
-        if not self.loss:
+        if not self.epochs:
             return f"History(epochs=0, stop_reason={self.stop_reason!r})"
-        last = "".join(f"{name}={value:.6g}, " for name, value in self.logs_to_show().items())
+        logs = self.logs()
+        logs.pop("learning_rate", None)
+        last = "".join(f"{name}={value:.6g}, " for name, value in logs.items())
         return (
             f"History(epochs={self.epochs}, {last}seconds={self.seconds:.3g}, "
             f"stop_reason={self.stop_reason!r})"
         )
-
-    def logs_to_show(self) -> dict[str, float]:
-        """The last epoch's losses and metrics."""
-        return {name: self._course(name)[-1] for name in self.names() if name != "learning_rate"}
 
 
 def _as_floats(values: np.ndarray) -> list[float]:

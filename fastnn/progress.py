@@ -70,10 +70,10 @@ class TrainingBar:
         """Bring the bar up to date; losses and rate are those of the last whole epoch."""
         if self._bar is None:
             return
-        losses = ""
-        if history.loss:
-            shown = {**history.logs_to_show(), "rate": history.learning_rate[-1]}
-            losses = "  ".join(f"{name}={value:.4g}" for name, value in shown.items())
+        shown = history.logs()
+        if "learning_rate" in shown:
+            shown["rate"] = shown.pop("learning_rate")
+        losses = "  ".join(f"{name}={value:.4g}" for name, value in shown.items())
         (task,) = self._bar.tasks
         seconds = task.elapsed or 0.0
         rate = epochs_done * self._samples_per_epoch / seconds if seconds > 0 else 0.0

@@ -150,9 +150,9 @@ def _history(fields: Any, tensors: Tensors) -> History | None:
     """The history that `_history_parts` took apart; its tensors are taken out of *tensors*."""
     if fields is None:
         return None
-    history = History()
+    new, entries = History(), {}
     for field in dataclasses.fields(History):
-        default = getattr(history, field.name)
+        default = getattr(new, field.name)
         if isinstance(default, list):
             value: Any = _series(tensors, f"history.{field.name}")
         elif isinstance(default, dict):
@@ -164,23 +164,21 @@ def _history(fields: Any, tensors: Tensors) -> History | None:
             wanted = (int, float) if default is None or type(default) is float else type(default)
             if isinstance(value, bool) or not (isinstance(value, wanted) or value is default):
                 raise ValueError(f"its history has {field.name}={value!r}")
-        setattr(history, field.name, value)
+        entries[field.name] = value
+    history = History(**entries)
     _check_history(history)
     return history
 
 
 def _check_history(history: History) -> None:
     """Refuse one whose lists do not have an entry for each epoch, or none at all."""
+    epochs = len(history.loss)
     lists = {name: getattr(history, name) for name in ("val_loss", "learning_rate")}
     for name, values in (lists | history.metrics).items():
-        if len(values) not in (0, history.epochs):
-            raise ValueError(
-                f"its history has {history.epochs} losses, and {len(values)} of {name}"
-            )
-    if history.best_epoch is not None and not 1 <= history.best_epoch <= history.epochs:
-        raise ValueError(
-            f"its history has best_epoch={history.best_epoch} of {history.epochs} epochs"
-        )
+        if len(values) not in (0, epochs):
+            raise ValueError(f"network.history has {epochs} losses, and {len(values)} of {name}")
+    if history.best_epoch is not None and not 1 <= history.best_epoch <= epochs:
+        raise ValueError(f"network.history has best_epoch={history.best_epoch} of {epochs} epochs")
 
 
 def _series(tensors: Tensors, name: str) -> list[float]:

@@ -69,6 +69,7 @@ class CountedSchedule(Schedule):
 
     per: Per = field(default="epoch", kw_only=True)
 
+    @np.errstate(all="ignore")
     def rates(self, first: int, count: int) -> np.ndarray:
         """The learning rates of the steps from *first* on.
 

@@ -444,9 +444,10 @@ def _look_inside(value: Any, name: str, depth: int) -> None:
     """
     kind = type(value)
     if isinstance(value, Sequence):
-        if depth == 0 or _PLAIN.issuperset(map(type, value)):
+        entries = _entries(value) if depth else ()
+        if _PLAIN.issuperset(map(type, entries)):
             return
-        for k, entry in enumerate(value):
+        for k, entry in enumerate(entries):
             if type(entry) is list and _PLAIN.issuperset(map(type, entry)):
                 continue  # as below, only at once
             _refuse_sparse_and_masked(entry, f"{name}[{k}]")
@@ -458,6 +459,16 @@ def _look_inside(value: Any, name: str, depth: int) -> None:
                 numeric_array(value[column], f"{name}[{column!r}]")
     elif getattr(getattr(value, "dtype", None), "fields", None):
         raise TypeError(f"{name} must hold real numbers, got records: {short(value.dtype)}")
+
+
+def _entries(value: Sequence[Any]) -> Sequence[Any]:
+    """What NumPy has gone through; nothing where that fails, as it then has read the memory."""
+    if type(value) in (list, tuple):
+        return value
+    try:
+        return list(value)
+    except Exception:  # the sequence's own, or of a memoryview of several dimensions
+        return ()
 
 
 def _in_place_of_numbers(value: Any, array: np.ndarray, name: str, advice_for_text: str) -> str:

@@ -3,8 +3,9 @@
 They inherit constructor checks, validation, tags, metadata routing, start weights and scores.
 Beyond scikit-learn's public names they rely on these private ones, in scikit-learn 1.7 to 1.9:
 
-* overridden: ``_fit``, ``_validate_input``, ``_init_coef``, ``_fit_stochastic``, ``_fit_lbfgs``,
-  ``_loss_grad_lbfgs``, ``_forward_pass_fast``, ``_predict``, ``_score``;
+* overridden: ``_fit``, ``_validate_params``, ``_validate_input``, ``_init_coef``,
+  ``_fit_stochastic``, ``_fit_lbfgs``, ``_loss_grad_lbfgs``, ``_forward_pass_fast``, ``_predict``,
+  ``_score``;
 * called: ``_update_no_improvement_count``; read: ``_label_binarizer``, ``_random_state``,
   ``_no_improvement_count``, ``_best_coefs``, ``_best_intercepts``, ``_optimizer``,
   ``_parameter_constraints``;
@@ -23,7 +24,7 @@ import numpy as np
 from sklearn import neural_network
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn import validation
@@ -208,6 +209,18 @@ class _FastPerceptron(BaseEstimator):
                 self.__dict__.clear()
                 self.__dict__.update(before)
             raise
+
+    def _validate_params(self) -> None:
+        """scikit-learn's checks of the parameters, overriding its method, which takes durations."""
+        for name, value in self.get_params(deep=False).items():
+            given = list(value.flat) if isinstance(value, np.ndarray) else value
+            entries = given if isinstance(given, list | tuple) else [given]
+            if any(isinstance(entry, np.timedelta64) for entry in entries):
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must not be a duration. "
+                    f"Got {value!r} instead."
+                )
+        super()._validate_params()
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         """scikit-learn's checks of X and y and then ours, overriding its method."""

@@ -77,9 +77,9 @@ class Session:
         """Call the callbacks with the epoch that has just ended. Why training ends, or None."""
         if not self.job.callbacks:
             return None
-        epoch = self.history.epochs
+        epoch, logs = self.history.epochs, self.history.logs()
         with self.interrupts.breakable():
-            stops = [callback(epoch, self.history.logs()) for callback in self.job.callbacks]
+            stops = [callback(epoch, dict(logs)) for callback in self.job.callbacks]
         return "callback" if any(stops) else None
 
     def reason_from_outside(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ def construct(r: Random, engine: str) -> Call:
     )  # fmt: skip
     arguments = {**family, **more, "seed": 1}
     all_kinds = {"layer_sizes": "sizes", "seed": "seed", **dict.fromkeys(family, "name"), **kinds}
-    all_kinds |= {"layer_sizes": "sizes"} | ({"dtype": "dtype"} if "dtype" in family else {})
+    all_kinds |= {"layer_sizes": "sizes", "activation": "names", "dtype": "dtype"}
 
     def make(**given: Any) -> Any:
         network = fastnn.Network(engine=engine, **given)
@@ -292,8 +293,8 @@ def talk(r: Random, engine: str) -> Call:
     encoding = r.choice(["ascii", "cp1252", "utf-8"])
 
     def everything() -> Any:
-        it.network.summary().encode(encoding)
-        repr(it.network).encode(encoding)
+        with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding)):
+            print(it.network.summary(), it.network, it.network.history, flush=True)
         twin = pickle.loads(pickle.dumps(copy.copy(copy.deepcopy(it.network))))
         before = twin.predict(it.X)
         twin.reset_optimizer().partial_fit(it.X, it.y)
@@ -437,25 +438,37 @@ def callbacks(r: Random, engine: str) -> Call:
         "raises": lambda _net, _logs: _raise(OwnError()),
         "interrupts": lambda _net, _logs: _raise(KeyboardInterrupt()),
         "exits": lambda _net, _logs: _raise(SystemExit(3)),
-        "fits": lambda net, _logs: net.fit(it.X, it.y, epochs=2).stop_reason == "none",
+        "fits": lambda net, _logs: net.fit(it.X, it.y, epochs=2) is None,
         "fits partly": lambda net, _logs: net.partial_fit(it.X, it.y) < 0,
+        "fits a stream": lambda net, _logs: net.fit_stream([(it.X, it.y)]) is None,
         "resets": lambda net, _logs: net.reset_optimizer() is None,
         "sets": lambda net, _logs: net.set_parameters(0 * net.parameters) is None,
         "spoils": lambda net, _logs: net.parameters.fill(np.nan),
         "predicts": lambda net, _logs: net.predict(it.X) is None,
         "clears the logs": lambda _net, logs: logs.clear(),
         "forgets the history": lambda net, _logs: setattr(net, "history", None),
+        "clears the losses": lambda net, _logs: net.history.loss.clear(),
+        "clears all lists": lambda net, _logs: _clear(net.history),
     }
     deed = r.choice(list(deeds))
     spoils = deed in ("spoils", "forgets the history")
 
     def run(**given: Any) -> Any:
-        with contextlib.suppress(OwnError, KeyboardInterrupt, SystemExit):
-            history = it.network.fit(it.X, it.y, callbacks=[FromFunction(deeds[deed])], **given)
-            if not spoils and history is not it.network.history:
-                return "the network's history is another one than that returned"
-            return None if spoils or history.epochs <= given["epochs"] else "too many epochs"
-        return None
+        chain = [FromFunction(deeds[deed]), Quiet()]
+        try:
+            history = it.network.fit(it.X, it.y, callbacks=chain, **given)
+        except (OwnError, KeyboardInterrupt, SystemExit):
+            return None
+        except RuntimeError as error:
+            if deed.startswith("fits") and "being trained already" in str(error):
+                return None
+            raise
+        if deed.startswith("fits"):
+            return "was trained inside its own fit"
+        if not spoils and history is not it.network.history:
+            return "the network's history is another one than that returned"
+        repr(history)
+        return None if spoils or history.epochs <= given["epochs"] else "too many epochs"
 
     return Call(
         f"callback that {deed}", run, {"epochs": r.randrange(1, 4)}, {}, it.network, trains=True,
@@ -465,6 +478,12 @@ def callbacks(r: Random, engine: str) -> Call:
 
 def _raise(error: BaseException) -> None:
     raise error
+
+
+def _clear(history: Any) -> None:
+    """Empty all its lists."""
+    for values in (history.loss, history.val_loss, history.metrics, history.learning_rate):
+        values.clear()
 
 
 def metrics(r: Random, engine: str) -> Call:
