@@ -134,6 +134,7 @@ def _history_parts(history: History | None) -> tuple[dict[str, Any] | None, Tens
     tensors: Tensors = {}
     if history is None:
         return None, tensors
+    _check_history(history)
     for field in dataclasses.fields(history):
         value = getattr(history, field.name)
         if isinstance(value, list):

@@ -126,6 +126,48 @@ def test_masked_entries_are_found_in_lists(value, named):
         validation.numeric_array(value, "X")
 
 
+class Exotic(collections.abc.Sequence):
+    """A sequence that is read as an array, and not by going through it."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def __array__(self, dtype=None, copy=None):
+        return np.ones((2, 2))
+
+    def __len__(self):
+        raise self._error
+
+    __getitem__ = __iter__ = lambda self, *_: self.__len__()
+
+
+READ_AS_MEMORY = {
+    "memoryview of one dimension": memoryview(np.ones(2)),
+    "memoryview of two dimensions": memoryview(np.ones((2, 2))),
+    "memoryview of no dimension": memoryview(np.ones(())),
+    "memoryview in Fortran order": memoryview(np.ones((2, 2), order="F")),
+    "memoryview of three dimensions": memoryview(np.ones((2, 2, 2), ">f4")),
+    "memoryview in a list": [memoryview(np.ones((2, 2)))],
+    "bytearray": memoryview(bytearray(b"\1\1")),
+    **{
+        f"sequence that raises {type(error).__name__}": Exotic(error)
+        for error in (NotImplementedError(), KeyError("X"), RuntimeError(), StopIteration())
+    },
+}
+
+
+@pytest.mark.parametrize("kind", READ_AS_MEMORY)
+def test_what_cannot_be_gone_through_is_read_as_numpy_reads_it(kind):
+    array = validation.numeric_array(READ_AS_MEMORY[kind], "X")
+    assert (array == 1).all()
+
+
+def test_predict_takes_a_memoryview(engine):
+    net = fastnn.Network([2, 1], engine=engine, seed=0)
+    X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    np.testing.assert_array_equal(net.predict(memoryview(X)), net.predict(X))
+
+
 def test_arrays_of_masked_arrays_are_refused():
     with pytest.raises(TypeError, match=r"^X must hold real numbers, got X\[0\] = masked_array"):
         validation.numeric_array(objects(MASKED, MASKED), "X")

@@ -200,3 +200,24 @@ def test_no_estimator_minds_the_error_state(door, dtype):
     expected = repr(ESTIMATORS[door](dtype))
     with np.errstate(all="raise"):
         assert repr(ESTIMATORS[door](dtype)) == expected
+
+
+@pytest.mark.parametrize("first", [0, 5, 10**9, 2**62])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        fastnn.StepDecay(0.5, 1, 1e-3), fastnn.StepDecay(1e300, 1, 1e10),
+        fastnn.ExponentialDecay(0.5, 0.5), fastnn.ExponentialDecay(0.5, 1e10),
+        fastnn.InverseScaling(0.5, 100.0), fastnn.InverseScaling(1e-320, 1.0),
+        fastnn.CosineDecay(1e-320, 3, alpha=0.1),
+        fastnn.CosineDecay(1e300, 3, warmup_target=1.7e308, warmup_steps=2),
+        fastnn.OneCycle(1e300, 10, div_factor=1e-300),
+        fastnn.OneCycle(1e-300, 10, div_factor=1e300),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_rates_do_not_mind_the_error_state(schedule, first):
+    with np.errstate(all="ignore"):
+        expected = schedule.rates(first, 6)
+    with np.errstate(all="raise"):
+        assert schedule.rates(first, 6).tobytes() == expected.tobytes()

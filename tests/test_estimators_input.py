@@ -96,6 +96,26 @@ def test_what_network_refuses_the_estimators_refuse(trained, argument, kind, met
     assert message.startswith((f"{argument} ", *scikit_learns)), message
 
 
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("name", sorted({**MLPClassifier().get_params(), "loss": None}))
+@pytest.mark.parametrize(
+    "value",
+    [np.timedelta64(1), np.timedelta64(1, "s"), np.timedelta64("NaT"), [np.timedelta64(2)],
+     np.array([2], "m8[s]")],
+    ids=["of no unit", "of a unit", "NaT", "list", "array"],
+)  # fmt: skip
+def test_no_parameter_is_a_duration(value, name, kind):
+    if name not in kind().get_params():
+        pytest.skip("the other estimator's")
+    _, X, y, _ = DATA["binary"]
+    estimator = kind(solver="sgd").set_params(**{"max_iter": 2, name: value})
+    for method in ("fit", "partial_fit"):
+        if hasattr(estimator, method):  # there is no partial_fit with an unknown solver
+            with pytest.raises((TypeError, ValueError), match=f"'{name}' parameter of MLP"):
+                getattr(estimator, method)(X, y)
+    assert not hasattr(estimator, "coefs_")
+
+
 @pytest.mark.parametrize("method", ["predict", "predict_proba"])
 @pytest.mark.parametrize("kind", NO_NUMBERS)
 def test_predictions_refuse_them_too(trained, kind, method):

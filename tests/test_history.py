@@ -126,6 +126,69 @@ def test_a_copy_is_equal_and_separate(how):
     assert history.epochs == 2
 
 
+#: What somebody may do to the lists of a history, in a callback too.
+TAMPERING = {
+    "clears the losses": lambda history: history.loss.clear(),
+    "clears the rates": lambda history: history.learning_rate.clear(),
+    "clears the metrics": lambda history: history.metrics.clear(),
+    "clears all": lambda history: [
+        values.clear()
+        for values in (history.loss, history.val_loss, history.metrics, history.learning_rate)
+    ],
+    "drops a loss": lambda history: history.loss.pop(),
+    "adds losses": lambda history: history.loss.extend([1.0] * 9),
+    "new lists": lambda history: vars(history).update(loss=[], learning_rate=[]),
+    "sets the losses": lambda history: setattr(history, "loss", []),
+}
+
+
+class Tampering:
+    """A callback that writes down the logs, and one that tampers with the history."""
+
+    def __init__(self, deed, most):
+        self.logs, self._deed, self._most = [], deed, most
+
+    def on_epoch_end(self, network, epoch, logs):
+        self.logs.append(logs)
+        self._deed(network.history)
+        return len(self.logs) > self._most  # without end otherwise
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "lbfgs"])
+@pytest.mark.parametrize("deed", TAMPERING)
+def test_training_counts_its_epochs_by_itself(deed, optimizer):
+    X = np.linspace(-1, 1, 6)
+    net = fastnn.Network([1, 4, 1], activation="tanh", seed=0, engine="numpy")
+    twin = copy.deepcopy(net)
+    pair = [Tampering(TAMPERING[deed], 9), Tampering(lambda history: None, 9)]
+    options = {"epochs": 4, "optimizer": optimizer, "validation_data": (X, X), "metrics": ["r2"]}
+    history = net.fit(X, np.sin(X), **options, callbacks=pair, progress=True)
+    expected = twin.fit(X, np.sin(X), **options)
+    assert (history.epochs, history.stop_reason) == (4, "completed")
+    assert net.parameters.tobytes() == twin.parameters.tobytes()
+    assert pair[0].logs == pair[1].logs
+    assert [logs["loss"] for logs in pair[0].logs] == expected.loss
+    assert repr(history).startswith("History(epochs=4, ")
+
+
+def test_a_history_that_somebody_emptied_can_be_cut_and_drawn(pyplot):
+    history = History(loss=[3.0, 2.0], val_loss=[3.0, 2.0], learning_rate=[0.1, 0.1])
+    history.loss.clear()
+    history.append({name: np.ones(2) for name in ("loss", "val_loss", "learning_rate")}, 2)
+    history.cut(3)
+    assert (history.epochs, history.loss, history.val_loss) == (3, [1.0], [3.0, 2.0, 1.0])
+    history.plot()
+
+
+def test_pickles_of_versions_that_did_not_count_the_epochs():
+    history = History(loss=[3.0, 2.0])
+    state = {**history.__getstate__(), "_n_appended": 0}
+    del state["_epochs"]
+    old = History.__new__(History)
+    old.__setstate__(state)
+    assert (old.epochs, old == history) == (2, True)
+
+
 def drawn(ax):
     return {line.get_label(): (*map(list, line.get_data()),) for line in ax.get_lines()}
 
