@@ -215,7 +215,8 @@ def partial_fit(r: Random, engine: str) -> Call:
         sample_weight=("array", weights(len(it.X), r)),
     )
     if r.random() < 0.5:
-        it.network.partial_fit(it.X, it.y, **arguments)
+        with contextlib.suppress(fastnn.TrainingDivergedError):
+            it.network.partial_fit(it.X, it.y, **arguments)
     return Call(
         "partial_fit", it.network.partial_fit, {"X": it.X, "y": it.y, **arguments},
         {"X": "array", "y": "array", **kinds}, it.network, trains=True,
