@@ -147,11 +147,11 @@ class History:
         except ImportError:
             raise ImportError("to_pandas needs pandas: pip install pandas") from None
         epochs = pd.RangeIndex(1, self.epochs + 1, name="epoch")
-        return pd.DataFrame(
-            self.course(0, self.epochs),
-            index=epochs,
-            dtype=float,
-        )
+        columns = {  # the last ones, where somebody has emptied a list
+            name: pd.Series(values, epochs[self.epochs - len(values) :])
+            for name, values in self.course(0, self.epochs).items()
+        }
+        return pd.DataFrame(columns, epochs, dtype=float)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the losses over the epochs, on a logarithmic scale; needs matplotlib.

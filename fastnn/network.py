@@ -690,7 +690,8 @@ class Network:
         OSError
             If the directory does not exist or may not be written to, or if the disk is full.
         ValueError
-            If the network's generator, optimiser or schedule is not of a kind that can be saved.
+            If the network's generator, optimiser or schedule is not of a kind that can be saved, or
+            if somebody has emptied some of its history's lists and not others.
         """
         write(path, *self._record().parts())
 

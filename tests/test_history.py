@@ -178,6 +178,9 @@ def test_a_history_that_somebody_emptied_can_be_cut_and_drawn(pyplot):
     history.cut(3)
     assert (history.epochs, history.loss, history.val_loss) == (3, [1.0], [3.0, 2.0, 1.0])
     history.plot()
+    frame = history.to_pandas()
+    np.testing.assert_array_equal(frame["loss"], [np.nan, np.nan, 1.0])
+    assert frame["val_loss"].tolist() == [3.0, 2.0, 1.0]
 
 
 def test_pickles_of_versions_that_did_not_count_the_epochs():

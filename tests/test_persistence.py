@@ -164,6 +164,22 @@ def test_schedules_are_saved(path, schedule):
     assert bits(fastnn.load(path)) == bits(net)
 
 
+@pytest.mark.parametrize("emptied", ["loss", "learning_rate", "val_loss"])
+def test_a_history_that_load_would_refuse_is_not_saved(path, emptied):
+    net = fastnn.Network([1, 1], engine="numpy", seed=0)
+    net.save(path)
+    before = path.read_bytes()
+    net.fit([0, 1], [0, 1], epochs=3, validation_data=([0], [1]))
+    del getattr(net.history, emptied)[:2]
+    with pytest.raises(ValueError, match=r"^network.history has [13] losses, and [13] of "):
+        net.save(path)
+    assert path.read_bytes() == before
+    for values in (net.history.loss, net.history.learning_rate, net.history.val_loss):
+        values.clear()
+    net.save(path)
+    assert fastnn.load(path).parameters.tobytes() == net.parameters.tobytes()
+
+
 def test_the_history_is_saved_with_its_metrics(path):
     net = network()
     net.history = fastnn.History(
