@@ -116,6 +116,21 @@ def test_no_parameter_is_a_duration(value, name, kind):
     assert not hasattr(estimator, "coefs_")
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize(
+    "value",
+    [np.array([0.1, 0.2]), np.array([]), np.array([object(), None]), pandas.Series([1, 2]),
+     pandas.DataFrame({"a": [1]}), "ab", {}, object(), 3],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_callbacks_that_are_no_list_are_refused_by_name(value, solver):
+    _, X, y, _ = DATA["binary"]
+    estimator = MLPClassifier(solver=solver, callbacks=value)
+    with pytest.raises(ValueError, match="^The 'callbacks' parameter of MLPClassifier must be "):
+        estimator.fit(X, y)
+    assert not hasattr(estimator, "coefs_")
+
+
 @pytest.mark.parametrize("method", ["predict", "predict_proba"])
 @pytest.mark.parametrize("kind", NO_NUMBERS)
 def test_predictions_refuse_them_too(trained, kind, method):

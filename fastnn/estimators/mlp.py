@@ -59,7 +59,7 @@ class _FastPerceptron(BaseEstimator):
     _our_constraints: ClassVar[dict[str, Any]] = {
         "activation": [StrOptions(_HIDDEN_ACTIVATIONS)],
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-        "callbacks": ["array-like", None],
+        "callbacks": [list, tuple, None],
     }
 
     @classmethod
@@ -558,7 +558,7 @@ class MLPRegressor(_FastPerceptron, neural_network.MLPRegressor):
     dropout : float or sequence of float
         The fraction of hidden units dropped in training, for all hidden layers or one each. Not
         with ``solver="lbfgs"``.
-    callbacks : sequence, optional
+    callbacks : list or tuple, optional
         Objects with a method ``on_epoch_end(network, epoch, logs)``: a `fastnn.Network` with the
         present parameters, the number of the epoch from 1, and a dict with ``"loss"`` and, in
         early stopping, ``"val_score"``. Training ends if one returns True. Not with

@@ -260,9 +260,9 @@ def _compare(one: Outcome, other: Outcome, what: str) -> None:
         if (one.tame and other.tame) or None not in errors:
             other.blame(what, f"{errors[0]!r} and {errors[1]!r}"[:300])
         return
-    by_chance = other.call.arguments.get("seed", 0) is None or any(
-        _is_timed(outcome.result) for outcome in (one, other)
-    )
+    seeds = {"seed": 0, "random_state": 0} | other.call.arguments
+    unseeded = seeds["seed"] is None or seeds["random_state"] is None
+    by_chance = unseeded or any(_is_timed(outcome.result) for outcome in (one, other))
     if not (one.tame and other.tame) or by_chance or one.faults or other.faults:
         return
     float32 = any(numbers.dtype == np.float32 for numbers in one.numbers) or (
