@@ -126,7 +126,7 @@ def test_no_parameter_is_a_duration(value, name, kind):
 def test_callbacks_that_are_no_list_are_refused_by_name(value, solver):
     _, X, y, _ = DATA["binary"]
     estimator = MLPClassifier(solver=solver, callbacks=value)
-    with pytest.raises(ValueError, match="^The 'callbacks' parameter of MLPClassifier must be "):
+    with pytest.raises(ValueError, match=r"^The 'callbacks' parameter of MLPClassifier must "):
         estimator.fit(X, y)
     assert not hasattr(estimator, "coefs_")
 
