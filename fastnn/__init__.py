@@ -13,7 +13,7 @@ For contributors
 ``engines.py``: what every engine is given and gives. ``network.py`` is what a user holds.
 
 **The way of the data.** `Network` has its input checked (``inputs.py``, by ``validation.py``) and
-hands it to ``training/``, which has a map of its own: it cuts the epochs into pieces of about 50 ms.
+hands it to ``training/``, with a map of its own: it cuts the epochs into pieces of about 50 ms.
 An engine runs a piece without coming back to Python. Between pieces ``history.py`` grows, and
 ``stopping.py``, ``callbacks.py``, ``metrics.py`` and ``progress.py`` have their turn.
 
