@@ -105,7 +105,7 @@ def test_the_public_names_are_those_that_the_package_names():
     assert {kind.__name__ for kind in (*OPTIMIZERS.values(), *SCHEDULES.values())} < public
 
 
-README = (Path(fastnn.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 def words(text: str) -> set[str]:
@@ -138,7 +138,7 @@ def test_the_map_names_every_room(path):
 
 
 def test_the_map_names_nothing_that_is_not_there():
-    root = Path(fastnn.__file__).parents[1]
+    root = Path(__file__).parents[1]
     for name in re.findall(r"``([\w./]+(?:\.\w+|/))``", fastnn.__doc__ or ""):
         assert any((folder / name).exists() for folder in (root, root / "fastnn")), name
 
