@@ -1,6 +1,6 @@
 """What a network is, without its numbers: sizes, activations, loss, and where each weight lies."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -110,11 +110,6 @@ class Architecture:
             "label_smoothing": self.label_smoothing,
             "dtype": self.dtype.name,
         }
-
-    @cached_property
-    def unpenalised(self) -> "Architecture":
-        """The same without l1 and l2."""
-        return replace(self, l1=0.0, l2=0.0) if self.l1 or self.l2 else self
 
     def penalty(self, parameters: np.ndarray) -> float:
         """What l1 and l2 add to the loss."""

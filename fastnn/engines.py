@@ -9,7 +9,7 @@ and read-only, except for the `State`, which `Trainer.run` changes in place.
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Protocol, cast
 
@@ -270,9 +270,9 @@ def loss_and_gradient(
     """The loss that training lowers and its gradient: reduced over the samples, with penalties."""
     n = len(samples)
     plan = Plan(n, SGD(), weighted=samples.weights is not None)
-    loss_sum, _, gradient = engine.loss_and_gradient(
-        architecture.unpenalised, plan, parameters, samples
-    )
-    if architecture.l1 or architecture.l2:
+    penalised = architecture.l1 or architecture.l2
+    alone = replace(architecture, l1=0.0, l2=0.0) if penalised else architecture
+    loss_sum, _, gradient = engine.loss_and_gradient(alone, plan, parameters, samples)
+    if penalised:
         gradient += architecture.penalty_gradient(parameters)
     return architecture.mean_loss(loss_sum, n, parameters), gradient

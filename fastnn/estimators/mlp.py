@@ -222,6 +222,7 @@ class _FastPerceptron(BaseEstimator):
                 )
         super()._validate_params()
 
+    @quiet
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         """scikit-learn's checks of X and y and then ours, overriding its method."""
         checked_X, checked_y = super()._validate_input(X, y, incremental, reset)

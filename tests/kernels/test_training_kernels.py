@@ -177,7 +177,7 @@ def test_blocks_of_samples_equal_the_plain_loop(path, n, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_width_in_blocks_of_samples(width, monkeypatch):
-    monkeypatch.setattr(wide_input, "pays", lambda layers: True)
+    monkeypatch.setattr(wide_input, "pays", lambda layers, itemsize: True)
     n = 7 if SMALL else 70
     for sizes, loss, activation in (
         ([width, 5, 1], "binary_cross_entropy", "tanh"),
