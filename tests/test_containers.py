@@ -24,7 +24,6 @@ LATER = {
     "time": datetime.time(1),
     "datetime64": np.datetime64("2020-01-01"),
     "timedelta64": np.timedelta64(1, "s"),
-    "timedelta64 without a unit": np.timedelta64(1),
     "Timestamp": pd.Timestamp("2020-01-01"),
     "Timedelta": pd.Timedelta(1),
     "Period": pd.Period("2020"),

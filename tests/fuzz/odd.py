@@ -142,7 +142,7 @@ def anything(kind: str, r: Random) -> Odd:
         "NumPy complex": lambda: np.complex128(1),
         "timedelta64": lambda: np.timedelta64(1, "s"),
         "datetime64": lambda: np.datetime64("2020-01-01"),
-        "NaT": lambda: np.timedelta64("NaT"),
+        "NaT": lambda: np.timedelta64("NaT", "s"),
         "timedelta": lambda: datetime.timedelta(1),
         "date": lambda: datetime.date(2020, 1, 1),
         "list": lambda: [0.1],
@@ -196,7 +196,9 @@ def others(kind: str, base: Any, r: Random) -> list[Any]:
     if kind == "labels":
         return _odd_labels(base)
     values = {
-        "small integer": lambda: [0, -1, 1.5, 2.0, "2", True, np.int8(1), np.timedelta64(1), 3],
+        "small integer": lambda: [
+            0, -1, 1.5, 2.0, "2", True, np.int8(1), np.timedelta64(1, "s"), 3,
+        ],
         "sizes": lambda: [*_small_sizes(), [2, 10**12, 1], [2, 10**400], [10**6, 10**6], [2, 10**6,
             1], [2, 10**6, 1], [2**31,
             2**31],
@@ -240,7 +242,7 @@ def _small_sizes() -> list[Any]:
     range(1, 3),
             iter([2, 1]), {2: 1, 1: 1}, {1, 2}, [2, [3], 1], [[2, 3], [1, 1]], [2, None],
             np.array([2.0, 1.0]),
-            [np.int8(2), np.uint64(1)], np.array(3), b"ab", [2, "3"], [np.timedelta64(2), 1],
+            [np.int8(2), np.uint64(1)], np.array(3), b"ab", [2, "3"], [np.timedelta64(2, "s"), 1],
             collections.deque([2, 1]), np.array([[2, 1]]), bytearray(b"ab")]  # fmt: skip
 
 
