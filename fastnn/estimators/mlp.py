@@ -212,7 +212,8 @@ class _FastPerceptron(BaseEstimator):
 
     def _validate_params(self) -> None:
         """scikit-learn's checks of the parameters, overriding its method, which takes durations."""
-        for name, value in self.get_params(deep=False).items():
+        for name in self._parameter_constraints:  # get_params reads the signature anew
+            value = getattr(self, name)
             given = list(value.flat) if isinstance(value, np.ndarray) else value
             entries = given if isinstance(given, list | tuple) else [given]
             if any(isinstance(entry, np.timedelta64) for entry in entries):
