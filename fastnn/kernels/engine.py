@@ -15,7 +15,7 @@ from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import N_OUT, layer_table
 from fastnn.kernels.losses import OF_CLASSES
-from fastnn.kernels.updates import options_of
+from fastnn.kernels.updates import Options, options_of
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES
 
@@ -346,16 +346,23 @@ def loss_and_gradient(
     architecture: Architecture, plan: Plan, parameters: np.ndarray, samples: Samples
 ) -> tuple[float, float, np.ndarray]:
     """See `fastnn.engines.Engine`."""
-    extras, keeps = _has_extras(architecture, plan), _keeps_slopes(architecture)
-    run = batches.make_gradient(*_codes(architecture), extras, keeps)
+    run, layers, options = _gradient_of(architecture, plan)
     gradient = new_scratch(architecture.n_parameters, architecture)
     order = np.empty((0, len(samples)), np.int64)
     loss_sum, penalty_sum = run(
-        _signed_table(architecture),
+        layers,
         parameters,
         _Data(samples.X, samples.Y, _weights(samples, architecture), order),
-        options_of(architecture, plan),
+        options,
         _block_workspace(architecture),
         gradient,
     )
     return float(loss_sum), float(penalty_sum), gradient
+
+
+@functools.lru_cache(maxsize=64)
+def _gradient_of(architecture: Architecture, plan: Plan) -> tuple[Any, np.ndarray, Options]:
+    """The kernel, the layers and the options; L-BFGS asks again and again."""
+    extras, keeps = _has_extras(architecture, plan), _keeps_slopes(architecture)
+    run = batches.make_gradient(*_codes(architecture), extras, keeps)
+    return run, _signed_table(architecture), options_of(architecture, plan)
