@@ -84,7 +84,7 @@ def damage(rng, folder):
         elif kind == "zero":
             content[:] = bytes(len(content))
         elif kind == "swap":
-            content[:] = rng.choice(entries).read_bytes()
+            content[:] = rng.choice([one for one in entries if one.exists()]).read_bytes()
         elif kind == "empty":
             content.clear()
         path.write_bytes(content)
