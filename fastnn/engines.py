@@ -118,12 +118,9 @@ class State:
         self.moments = aligned_copy(self.moments)
 
     def copy(self) -> "State":
-        """A copy to come back to."""
+        """A copy to come back to; ``copy.deepcopy`` makes one to train, on cache lines."""
         return State(
-            aligned_copy(self.parameters),
-            aligned_copy(self.moments),
-            self.updates.copy(),
-            self.clock.copy(),
+            self.parameters.copy(), self.moments.copy(), self.updates.copy(), self.clock.copy()
         )
 
     def restore(self, other: "State") -> None:
@@ -206,6 +203,11 @@ class Trainer(Protocol):
 Evaluator = Callable[[np.ndarray, Samples], float]
 
 
+#: Takes the parameters and samples, and returns the sums that training would add to
+#: `Piece.loss_sums` and ``penalty_sums``, and a new vector: the gradient, shape (P,).
+Differentiator = Callable[[np.ndarray, Samples], tuple[float, float, np.ndarray]]
+
+
 #: Takes the parameters and X, which alone need not have been checked for finite values, and returns
 #: the outputs (n, n_out), or None if X is not finite, or sums overflow so that an output is NaN.
 Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
@@ -234,18 +236,8 @@ class Engine(Protocol):
     def evaluator(self, architecture: Architecture, weighted: bool) -> Evaluator:
         """Get ready to compute losses of samples, which have weights or not."""
 
-    def loss_and_gradient(
-        self, architecture: Architecture, plan: Plan, parameters: np.ndarray, samples: Samples
-    ) -> tuple[float, float, np.ndarray]:
-        """The first three steps of *plan* on all samples as one batch, without dropout.
-
-        Returns
-        -------
-        loss_sum, penalty_sum : float
-            What training would add to `Piece.loss_sums` and ``penalty_sums``.
-        gradient : ndarray, shape (P,)
-            After the third step.
-        """
+    def differentiator(self, architecture: Architecture, plan: Plan) -> Differentiator:
+        """Get ready for the first three steps of *plan*, all samples as one batch, no dropout."""
 
 
 #: How many rows a cut within an epoch comes after, or the next whole number of batches: engines may
@@ -259,20 +251,28 @@ _MODULES = {
 }
 
 
+#: For plans that nobody trains by.
+_NO_RULE = SGD()
+
+
 def get_engine(name: str) -> Engine:
     """Import the engine called *name*; ValueError or TypeError when there is none."""
     return cast(Engine, importlib.import_module(find(name, _MODULES, "engine")))
 
 
-def loss_and_gradient(
-    engine: Engine, architecture: Architecture, parameters: np.ndarray, samples: Samples
-) -> tuple[float, np.ndarray]:
-    """The loss that training lowers and its gradient: reduced over the samples, with penalties."""
-    n = len(samples)
-    plan = Plan(n, SGD(), weighted=samples.weights is not None)
+def objective(
+    engine: Engine, architecture: Architecture, samples: Samples
+) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """What training lowers and its gradient, both with the penalties, by the parameters."""
     penalised = architecture.l1 or architecture.l2
     alone = replace(architecture, l1=0.0, l2=0.0) if penalised else architecture
-    loss_sum, _, gradient = engine.loss_and_gradient(alone, plan, parameters, samples)
-    if penalised:
-        gradient += architecture.penalty_gradient(parameters)
-    return architecture.mean_loss(loss_sum, n, parameters), gradient
+    plan = Plan(len(samples), _NO_RULE, weighted=samples.weights is not None)
+    differentiate = engine.differentiator(alone, plan)
+
+    def loss_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        loss_sum, _, gradient = differentiate(parameters, samples)
+        if penalised:
+            gradient += architecture.penalty_gradient(parameters)
+        return architecture.mean_loss(loss_sum, len(samples), parameters), gradient
+
+    return loss_and_gradient

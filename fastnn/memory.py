@@ -13,13 +13,13 @@ MOST_BYTES = 1 << 27
 
 
 @contextmanager
-def memory_for(what: str) -> Iterator[None]:
-    """Say in a MemoryError what the memory was for."""
+def memory_for(what: str, *details: object) -> Iterator[None]:
+    """Say in a MemoryError what the memory was for: ``what.format(*details)``."""
     try:
         yield
     except MemoryError as error:
         reason = str(error) or "memory does not hold it"
-        raise MemoryError(f"{what}: {reason}") from None
+        raise MemoryError(f"{what.format(*details)}: {reason}") from None
 
 
 def aligned(size: int, dtype: np.dtype[np.floating]) -> np.ndarray:

@@ -19,7 +19,7 @@ from fastnn.engines import (
     Samples,
     State,
     get_engine,
-    loss_and_gradient,
+    objective,
     quiet,
 )
 from fastnn.errors import TrainingDivergedError
@@ -657,12 +657,9 @@ class Network:
             As `evaluate` does.
         """
         architecture = self._architecture
-        loss, gradient = loss_and_gradient(
-            get_engine(self._engine_name),
-            architecture,
-            self.parameters,
-            self._inputs.samples(X, y).for_loss(architecture),
-        )
+        samples = self._inputs.samples(X, y).for_loss(architecture)
+        engine = get_engine(self._engine_name)
+        loss, gradient = objective(engine, architecture, samples)(self.parameters)
         if np.isnan(loss) or np.isnan(gradient).any():
             raise self._overflow("X and y")
         return loss, gradient

@@ -66,7 +66,9 @@ def _digits(number: int) -> str:
 
 def real(value: object, name: str, expected: str = "a number") -> float:
     """A finite number."""
-    if isinstance(value, _NO_NUMBERS) or not isinstance(value, numbers.Real):
+    if type(value) is not float and (
+        isinstance(value, _NO_NUMBERS) or not isinstance(value, numbers.Real)
+    ):
         raise TypeError(f"{name} must be {expected}, got {describe(value)}")
     try:
         number = float(value)
@@ -409,9 +411,11 @@ def numeric_array(
     value: object, name: str, advice_for_text: str = "encode it as numbers first"
 ) -> np.ndarray:
     """Any array-like of real numbers as a base-class array, not copied if it is one already."""
+    if type(value) is np.ndarray and value.dtype.kind in "fiub":
+        return value
     _refuse_sparse_and_masked(value, name)
     try:
-        with memory_for(f"{name} does not fit into memory as an array"):
+        with memory_for("{} does not fit into memory as an array", name):
             array = np.asarray(value)
     except MemoryError:
         raise
@@ -529,10 +533,10 @@ def _finite_and_frozen(array: np.ndarray, dtype: np.dtype[np.floating], name: st
         raise ValueError(f"{name} is empty, its shape is {array.shape}")
     view = array.view()
     if array.dtype != dtype or not (array.flags.c_contiguous and array.flags.aligned):
-        what = f"{name}, of shape {array.shape}, does not fit into memory as {dtype}"
+        what = "{}, of shape {}, does not fit into memory as {}"
         # What is too large for float32 is reported below.
-        with np.errstate(over="ignore"), memory_for(what):
-            view = np.require(array, dtype, ["C", "A"]).view()
+        with np.errstate(over="ignore"), memory_for(what, name, array.shape, dtype):
+            view = array.astype(dtype, order="C", subok=False)
     view.flags.writeable = False
     _check_finite(view, array, name)
     return view
@@ -544,9 +548,8 @@ def _check_finite(converted: np.ndarray, original: np.ndarray, name: str) -> Non
         if start % (RELEASE_BYTES // converted.itemsize) == 0:
             release_pages(original)
         block = flat[start : start + _BLOCK_ELEMENTS]
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(block.sum()):  # never so with a NaN or an infinity among them
-                continue
+        if math.isfinite(block.dot(block)):  # never so with a NaN or an infinity among them
+            continue
         bad = ~np.isfinite(block)
         if bad.any():
             where = np.unravel_index(start + int(bad.argmax()), converted.shape)
@@ -567,7 +570,8 @@ def _one_hot(
             f"{name} must hold class numbers from 0 to {n_out - 1}, got {name}[{first}] = "
             f"{classes[first]}{_one_output_advice(n_out)}"
         )
-    with memory_for(f"{name} does not fit into memory as {len(classes)} rows, a column per class"):
+    what = "{} does not fit into memory as {} rows, a column per class"
+    with memory_for(what, name, len(classes)):
         rows = np.zeros((len(classes), n_out), dtype=dtype)
     rows[np.arange(len(classes)), classes.astype(np.intp)] = 1
     return rows
@@ -583,7 +587,7 @@ def too_large(names: str) -> ValueError:
 
 def finite_parameters(parameters: np.ndarray) -> None:
     """Refuse to train from parameters that somebody set to NaN or infinity."""
-    if not np.isfinite(parameters).all():
+    if not math.isfinite(parameters.dot(parameters)) and not np.isfinite(parameters).all():
         where = int((~np.isfinite(parameters)).argmax())
         raise ValueError(
             f"parameters must be finite, got parameters[{where}] = {parameters[where]}"

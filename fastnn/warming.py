@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastnn import validation
-from fastnn.engines import Plan, Samples, get_engine, loss_and_gradient, quiet
+from fastnn.engines import Plan, Samples, get_engine, objective, quiet
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Optimizer, get_lbfgs, get_optimizer
 
@@ -71,7 +71,7 @@ def warmup(
             _frozen(np.full((2, n_out), 1 / n_out, architecture.dtype)),
         )
         if rule is None:
-            loss_and_gradient(engine, architecture, network.parameters, samples)
+            objective(engine, architecture, samples)
         else:
             for size in sizes:
                 engine.trainer(architecture, Plan(min(size, 2), rule))

@@ -172,7 +172,7 @@ def summed(
     """The sums of the samples' losses and gradients, times their weights, without penalties."""
     plan = Plan(len(samples), fastnn.SGD(), weighted=samples.weights is not None)
     alone = replace(architecture, reduction="sum", l1=0.0, l2=0.0)
-    loss_sum, penalty_sum, gradient = engine.loss_and_gradient(alone, plan, parameters, samples)
+    loss_sum, penalty_sum, gradient = engine.differentiator(alone, plan)(parameters, samples)
     assert penalty_sum == 0.0
     return loss_sum, gradient
 

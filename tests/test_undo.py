@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from runs import make, regression
 
 import fastnn
 from fastnn.engines import get_engine
-from fastnn.training import lbfgs
 
 X, Y = regression(20)
 
@@ -49,26 +47,23 @@ def end_while_compiling(monkeypatch, ending):
         raise ending
 
     monkeypatch.setattr(get_engine("numpy"), "trainer", raise_it)
-    monkeypatch.setattr(lbfgs, "loss_and_gradient", raise_it)
+    monkeypatch.setattr(get_engine("numpy"), "differentiator", raise_it)
 
 
 def end_within_an_update(monkeypatch, ending):
     """The first update is half done when something raises."""
     engine = get_engine("numpy")
-    run, gradient = engine._Trainer.run, lbfgs.loss_and_gradient
-    calls = itertools.count()
+    run = engine._Trainer.run
 
     def run_and_raise(self, state, samples, piece):
         run(self, state, samples, piece)
         raise ending
 
-    def compute_and_raise(*arguments):
-        if next(calls) > 0:  # the first one compiles
-            raise ending
-        return gradient(*arguments)
+    def raise_it(*_arguments):
+        raise ending
 
     monkeypatch.setattr(engine._Trainer, "run", run_and_raise)
-    monkeypatch.setattr(lbfgs, "loss_and_gradient", compute_and_raise)
+    monkeypatch.setattr(engine, "_differentiate", raise_it)
 
 
 @pytest.mark.parametrize("when", [end_while_compiling, end_within_an_update])

@@ -23,7 +23,7 @@ class LossAndGradient:
 
     def __init__(self, architecture: Architecture, samples: Samples, objective: Objective):
         weighted = samples.weights is not None
-        self._plan = Plan(
+        plan = Plan(
             batch_size=len(samples),
             optimizer=SGD(),
             scale=objective.scale,
@@ -31,7 +31,7 @@ class LossAndGradient:
             divide_by_weights=weighted,
             weighted=weighted,
         )
-        self._architecture = architecture
+        self._differentiate = engine().differentiator(architecture, plan)
         self._samples = samples
         self._parameters = aligned(architecture.n_parameters, architecture.dtype)
         self._divisor = objective.reported_divisor
@@ -48,8 +48,6 @@ class LossAndGradient:
     def __call__(self, packed: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss, and its gradient in a new vector."""
         self._parameters[self._places] = packed
-        loss_sum, penalty_sum, gradient = engine().loss_and_gradient(
-            self._architecture, self._plan, self._parameters, self._samples
-        )
+        loss_sum, penalty_sum, gradient = self._differentiate(self._parameters, self._samples)
         loss = (loss_sum / self._divisor + penalty_sum) / len(self._samples)
         return loss, gradient[self._places]

@@ -191,6 +191,8 @@ class _FastPerceptron(BaseEstimator):
 
         It gives "logistic" smaller ones, and does not know that activation's other name.
         """
+        if self.activation == scikit_learns_name(self.activation):
+            return super()._init_coef(fan_in, fan_out, dtype)
         return self._as_scikit_learns()._init_coef(fan_in, fan_out, dtype)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Self:
@@ -214,9 +216,10 @@ class _FastPerceptron(BaseEstimator):
         """scikit-learn's checks of the parameters, overriding its method, which takes durations."""
         for name in self._parameter_constraints:  # get_params reads the signature anew
             value = getattr(self, name)
-            given = list(value.flat) if isinstance(value, np.ndarray) else value
-            entries = given if isinstance(given, list | tuple) else [given]
-            if any(isinstance(entry, np.timedelta64) for entry in entries):
+            if isinstance(value, np.ndarray):
+                value = list(value.flat)
+            entries = value if isinstance(value, list | tuple) else (value,)
+            if np.timedelta64 in map(type, entries):
                 raise InvalidParameterError(
                     f"The {name!r} parameter of {type(self).__name__} must not be a duration. "
                     f"Got {value!r} instead."

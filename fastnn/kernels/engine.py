@@ -3,19 +3,20 @@
 import contextlib
 import functools
 from collections import namedtuple
+from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Evaluator, Piece, Plan, Samples, State, Trainer
+from fastnn.engines import Differentiator, Evaluator, Piece, Plan, Samples, State, Trainer
 from fastnn.kernels import batches, blocks, one_hidden, one_output, outputs, wide_input
 from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import N_OUT, layer_table
 from fastnn.kernels.losses import OF_CLASSES
-from fastnn.kernels.updates import Options, options_of
+from fastnn.kernels.updates import options_of
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES
 
@@ -45,6 +46,7 @@ def _signed_table(architecture: Architecture) -> np.ndarray:
     return _layer_table(architecture).view(np.int64)
 
 
+@functools.lru_cache(maxsize=256)
 def _block_size(architecture: Architecture, kept: int = 0) -> int:
     """How many numbers a workspace for blocks of samples holds."""
     layers = _signed_table(architecture)
@@ -81,6 +83,7 @@ def _has_extras(architecture: Architecture, plan: Plan) -> bool:
     )
 
 
+@functools.lru_cache(maxsize=256)
 def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     """The kernel for per-sample plain SGD, and how large a workspace it needs."""
     layers = _layer_table(architecture)
@@ -209,24 +212,34 @@ def _no_weights(dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def _read_only(shape: Any, dtype: np.dtype[Any]) -> np.ndarray:
-    """An empty array of the type that samples have in kernels."""
-    empty = np.empty(shape, dtype)
-    empty.flags.writeable = False
-    return empty
+    """Zeros, in an array of the type that samples have in kernels."""
+    zeros = np.zeros(shape, dtype)
+    zeros.flags.writeable = False
+    return zeros
 
 
-def _no_samples(architecture: Architecture, weighted: bool) -> Samples:
+def _blank_samples(architecture: Architecture, weighted: bool, n: int = 0) -> Samples:
     """Samples to compile a kernel with."""
     sizes, dtype = architecture.sizes, architecture.dtype
     return Samples(
-        _read_only((0, sizes[0]), dtype),
-        _read_only((0, sizes[-1]), dtype),
-        _no_weights(dtype) if weighted else None,
+        _read_only((n, sizes[0]), dtype),
+        _read_only((n, sizes[-1]), dtype),
+        _read_only(n, dtype) if weighted else None,
     )
 
 
-#: The training kernels compiled in this process, and the dtypes they are compiled for.
+#: The kernels compiled in this process, and the dtypes they are compiled for.
 _COMPILED: set[tuple[Any, np.dtype[Any]]] = set()
+
+
+def _compile_once(
+    kernel: Any, architecture: Architecture, run_on_nothing: Callable[[np.ndarray], Any]
+) -> None:
+    """Compile *kernel*, unless it is, by running it on no samples, with parameters of zero."""
+    compiled_for = (kernel, architecture.dtype)
+    if compiled_for not in _COMPILED:
+        run_on_nothing(np.zeros(architecture.n_parameters, architecture.dtype))
+        _COMPILED.add(compiled_for)
 
 
 def trainer(architecture: Architecture, plan: Plan) -> Trainer:
@@ -242,13 +255,13 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
         made = _PlainSampleTrainer(architecture)
     else:
         made = _RuleTrainer(architecture, plan)
-    compiled_for = (made.kernel, architecture.dtype)
-    if compiled_for not in _COMPILED:
-        parameters = np.zeros(architecture.n_parameters, architecture.dtype)
+
+    def run_on_nothing(parameters: np.ndarray) -> None:
         nothing = Piece.of_epochs(np.ones((1, 1)), np.empty((0, 0), np.int64), 0)
-        state = State.new(parameters, plan.optimizer)
-        made.run(state, _no_samples(architecture, plan.weighted), nothing)
-        _COMPILED.add(compiled_for)
+        samples = _blank_samples(architecture, plan.weighted)
+        made.run(State.new(parameters, plan.optimizer), samples, nothing)
+
+    _compile_once(made.kernel, architecture, run_on_nothing)
     return made
 
 
@@ -277,17 +290,18 @@ class _Predictor:
         self._few_layers = _layer_table(architecture)
         self._n_units = n_units
         self._few_size, self._block_size = sum(sizes), _block_size(architecture)
-        self._workspaces: list[np.ndarray] = []  # idle ones; a call takes one and puts it back
+        # Idle ones; a call takes one and puts it back.
+        self._few_workspaces: list[np.ndarray] = []
+        self._workspaces: list[np.ndarray] = []
 
     def __call__(self, parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         """See `fastnn.engines.Predictor`."""
         few = len(X) < self._few
-        size = self._few_size if few else self._block_size
+        idle = self._few_workspaces if few else self._workspaces
         try:
-            workspace = self._workspaces.pop()
+            workspace = idle.pop()
         except IndexError:
-            workspace = new_scratch(size, self._architecture)
-        if len(workspace) < size:
+            size = self._few_size if few else self._block_size
             workspace = new_scratch(size, self._architecture)
         values = np.empty((len(X), self._n_units), parameters.dtype)
         if few:
@@ -298,7 +312,7 @@ class _Predictor:
             X = X.view()
             X.flags.writeable = False  # as it is in training
             well = self._kernel(self._layers, parameters, X, values, workspace)
-        self._workspaces.append(workspace)
+        idle.append(workspace)
         return values if well else None
 
 
@@ -336,33 +350,24 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
         weights = _weights(samples, architecture)
         return float(run(layers, parameters, samples.X, samples.Y, weights, workspace))
 
-    evaluate(
-        np.zeros(architecture.n_parameters, architecture.dtype), _no_samples(architecture, weighted)
-    )
+    nothing = _blank_samples(architecture, weighted)
+    _compile_once(run, architecture, lambda parameters: evaluate(parameters, nothing))
     return evaluate
 
 
-def loss_and_gradient(
-    architecture: Architecture, plan: Plan, parameters: np.ndarray, samples: Samples
-) -> tuple[float, float, np.ndarray]:
-    """See `fastnn.engines.Engine`."""
-    run, layers, options = _gradient_of(architecture, plan)
-    gradient = new_scratch(architecture.n_parameters, architecture)
-    order = np.empty((0, len(samples)), np.int64)
-    loss_sum, penalty_sum = run(
-        layers,
-        parameters,
-        _Data(samples.X, samples.Y, _weights(samples, architecture), order),
-        options,
-        _block_workspace(architecture),
-        gradient,
-    )
-    return float(loss_sum), float(penalty_sum), gradient
-
-
-@functools.lru_cache(maxsize=64)
-def _gradient_of(architecture: Architecture, plan: Plan) -> tuple[Any, np.ndarray, Options]:
-    """The kernel, the layers and the options; L-BFGS asks again and again."""
+def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
+    """See `fastnn.engines.Engine`. The kernel is compiled here."""
     extras, keeps = _has_extras(architecture, plan), _keeps_slopes(architecture)
     run = batches.make_gradient(*_codes(architecture), extras, keeps)
-    return run, _signed_table(architecture), options_of(architecture, plan)
+    layers, workspace = _signed_table(architecture), _block_workspace(architecture)
+    options, no_order = options_of(architecture, plan), np.empty((0, 0), np.int64)
+
+    def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
+        gradient = new_scratch(architecture.n_parameters, architecture)
+        data = _Data(samples.X, samples.Y, _weights(samples, architecture), no_order)
+        sums = run(layers, parameters, data, options, workspace, gradient)
+        return float(sums[0]), float(sums[1]), gradient
+
+    one = _blank_samples(architecture, plan.weighted, 1)
+    _compile_once(run, architecture, lambda parameters: differentiate(parameters, one))
+    return differentiate

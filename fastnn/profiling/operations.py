@@ -170,9 +170,8 @@ def _backward_problem(size: int, samples: int) -> Problem:
     architecture, parameters, data = _curve(size, samples)
 
     def run(engine: str) -> Callable[[], tuple[float, float, np.ndarray]]:
-        differentiate = get_engine(engine).loss_and_gradient
-        plan = Plan(len(data), SGD())
-        return lambda: differentiate(architecture, plan, parameters, data)
+        differentiate = get_engine(engine).differentiator(architecture, Plan(len(data), SGD()))
+        return lambda: differentiate(parameters, data)
 
     return Problem(lambda engine: Contestant(run(engine)), lambda engine: np.hstack(run(engine)()))
 

@@ -14,11 +14,12 @@ the optimisers and what comes with them in ``loops_updates.py``.
 
 from array import array
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State, quiet
+from fastnn.engines import Differentiator, Evaluator, Piece, Plan, Predictor, Samples, State, quiet
 from fastnn.reference import loops_updates as updates
 from fastnn.reference import plans
 from fastnn.reference.loops_functions import ACTIVATIONS, LOSSES, Matrix, Vector, softmax
@@ -286,11 +287,15 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
     return evaluate
 
 
+def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
+    """See `fastnn.engines.Engine`."""
+    return partial(_differentiate, architecture, plan)
+
+
 @quiet
-def loss_and_gradient(
+def _differentiate(
     architecture: Architecture, plan: Plan, parameters: np.ndarray, samples: Samples
 ) -> tuple[float, float, np.ndarray]:
-    """See `fastnn.engines.Engine`."""
     model = Model(architecture, parameters)
     total, summed = batch_gradient(model, samples)
     factors = plans.factors_of(architecture, plan, samples)

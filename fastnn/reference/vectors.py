@@ -8,16 +8,18 @@ The activations and losses are in ``vectors_functions.py``, the optimisers and w
 them in ``vectors_updates.py``.
 """
 
+from functools import partial
+
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Evaluator, Piece, Plan, Predictor, Samples, State, quiet
+from fastnn.engines import Differentiator, Evaluator, Piece, Plan, Predictor, Samples, State, quiet
 from fastnn.memory import MOST_BYTES
 from fastnn.reference import plans
 from fastnn.reference import vectors_updates as updates
 from fastnn.reference.vectors_functions import ACTIVATIONS, CLIPPED, LOSSES, softmax
 
-#: Rows handled at once in `loss` and `loss_and_gradient`, so that memory stays bounded.
+#: Rows handled at once in `loss` and the gradient, so that memory stays bounded.
 BLOCK = 1024
 
 _LOSSES = {**LOSSES, **CLIPPED}
@@ -240,11 +242,15 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
     return evaluate
 
 
+def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
+    """See `fastnn.engines.Engine`."""
+    return partial(_differentiate, architecture, plan)
+
+
 @quiet
-def loss_and_gradient(
+def _differentiate(
     architecture: Architecture, plan: Plan, parameters: np.ndarray, samples: Samples
 ) -> tuple[float, float, np.ndarray]:
-    """See `fastnn.engines.Engine`."""
     model = Model(architecture, parameters)
     gradient = np.zeros_like(parameters)
     part = Model(architecture, np.empty_like(parameters))

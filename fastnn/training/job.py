@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 from fastnn.architecture import Architecture
 from fastnn.callbacks import EpochEnd
@@ -56,7 +57,7 @@ class Job:
         """Whether functions of the user's come after each epoch: only after those that count."""
         return bool(self.callbacks) or any(metric.of_user for metric in self.metrics)
 
-    @property
+    @cached_property
     def scores(self) -> Scores:
         """What is computed after each epoch."""
         return Scores(self.architecture, self.engine, self.validation, self.metrics)
@@ -71,9 +72,7 @@ class Job:
             weighted=samples.weights is not None,
         )
 
-    def takes_long(self, plan: Plan, rows: int, batch_size: int) -> bool:
+    def takes_long(self, plan: Plan, rows: int) -> bool:
         """Whether work on so many rows may keep Ctrl-C waiting."""
-        seconds = rows * self.engine.row_seconds(
-            self.architecture, replace(plan, batch_size=batch_size)
-        )
+        seconds = rows * self.engine.row_seconds(self.architecture, plan)
         return seconds >= LONG_SECONDS and not self.engine.may_be_left

@@ -6,12 +6,13 @@ penalties, weights and label smoothing. An iteration, which counts as an epoch, 
 gradient once or a few times.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Samples, State, loss_and_gradient
+from fastnn.engines import Samples, State, objective
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.optimizers import LBFGS
@@ -38,22 +39,17 @@ class _Run:
         self.settings = settings
         self.parameters = state.parameters
         self._plateau = state.clock.plateau  # schedules have no say here, but `Watch` asks for it
-        self._raw, self._samples = samples, samples.for_loss(job.architecture)
+        self._raw = samples
+        self._objective = objective(
+            job.engine, job.architecture, samples.for_loss(job.architecture)
+        )
         self._names = job.scores.names
         self._scorer = Scorer(job.scores) if self._names else None
         self._watch = Watch(job.early_stopping, 1.0, self._names)
         self._best = self.parameters.copy()
         n = len(samples)
-        self._long = job.takes_long(job.plan(samples), n, n)  # an evaluation is in a thread then
-        self._compile()
-
-    def _compile(self) -> None:
-        """Compile what computes the gradient, which is not the training's time."""
-        few = self._samples
-        if len(few) > 1:
-            weights = None if few.weights is None else few.weights[:1]
-            few = Samples(few.X[:1], few.Y[:1], weights)
-        loss_and_gradient(self.job.engine, self.job.architecture, self.parameters, few)
+        plan = replace(job.plan(samples), batch_size=n)
+        self._long = job.takes_long(plan, n)  # an evaluation is in a thread then
 
     def train(self, session: Session) -> str:
         """Run SciPy's minimiser; why it ended."""
@@ -90,18 +86,12 @@ class _Run:
         interrupts = self._session.interrupts
         if interrupts():
             raise _Ended("interrupted")
-        job = self.job
-        arguments = (
-            job.engine,
-            job.architecture,
-            vector.astype(job.architecture.dtype),
-            self._samples,
-        )
+        parameters = vector.astype(self.parameters.dtype)
         with interrupts.breakable():
             if self._long and interrupts.listening:
-                loss, gradient = interrupts.wait_for(loss_and_gradient, *arguments)
+                loss, gradient = interrupts.wait_for(self._objective, parameters)
             else:
-                loss, gradient = loss_and_gradient(*arguments)
+                loss, gradient = self._objective(parameters)
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             raise self._divergence()
         return loss, gradient.astype(np.float64)
@@ -169,7 +159,7 @@ def train(job: Job, settings: LBFGS, samples: Samples, state: State, history: Hi
         iteration.
     """
     run = _Run(job, settings, samples, state)
-    with Session(job, history, len(samples)) as session:
+    with Session.open(job, history, len(samples)) as session:
         history.stop_reason = run.train(session)
     run.restore_best()
     return history

@@ -78,9 +78,10 @@ class Run:
             self._pace = cuts.Pace(job.engine.row_seconds(job.architecture, plan))
         self._pace.limit(rows_between_releases(samples.X, job.shuffle))
         self._cuts = cuts.Cuts(self._pace, n, plan.batch_size)
-        scored = len(job.validation or samples)
-        self._long_part = job.takes_long(plan, min(self._cuts.grain, n), plan.batch_size)
-        self._long_scores = job.takes_long(plan, scored, scored)
+        self._long_part = job.takes_long(plan, min(self._cuts.grain, n))
+        if self._scorer is not None:
+            scored = len(job.validation or samples)
+            self._long_scores = job.takes_long(replace(plan, batch_size=scored), scored)
 
     def let_go(self) -> None:
         """Hold the samples no longer."""
@@ -184,7 +185,8 @@ class Run:
     def _advance(self, piece: Piece) -> None:
         """Run *piece* on the engine, and count its steps."""
         if self._long_part and self._interrupts.listening:
-            state = self.state.copy()  # what is given up must not change the network later
+            # What is given up must not change the network later.
+            state = copy.deepcopy(self.state)
             self._interrupts.wait_for(self._trainer.run, state, self._samples, piece)
             self.state.restore(state)
         else:
@@ -308,8 +310,9 @@ class Run:
 
 def _permuted(rng: np.random.Generator, epochs: int, n: int) -> np.ndarray:
     """Random orders of n rows, shape (epochs, n)."""
-    in_order = np.tile(np.arange(n, dtype=np.int64), (epochs, 1))
-    return rng.permuted(in_order, axis=1, out=in_order)
+    orders = np.empty((epochs, n), np.int64)
+    orders[:] = np.arange(n)
+    return rng.permuted(orders, axis=1, out=orders)
 
 
 def train(
@@ -325,7 +328,7 @@ def train(
     assert job.epochs is not None
     run = Run(job, state, rng)
     run.take(samples)
-    with Session(job, history, len(samples)) as session:
+    with Session.open(job, history, len(samples)) as session:
         history.stop_reason = run.train(session, job.epochs) or "completed"
         run.restore_best()
         session.show()

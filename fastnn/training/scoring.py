@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Scores:
     validation: Samples | None
     metrics: tuple[Metric, ...]
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """``val_loss`` and ``val_`` before each metric's name; or the metrics' names."""
         names = tuple(metric.name for metric in self.metrics)

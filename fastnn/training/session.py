@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from types import TracebackType
+from contextlib import contextmanager
 from typing import Self
-
-import numpy as np
 
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
@@ -18,43 +15,37 @@ from fastnn.training.job import Job
 
 
 class Session:
-    """A ``with`` block in which *history* is filled; it ends by `end`, or by an exception.
+    """What there is while *history* is filled; `open` makes it.
 
-    Inside it overflow gives no warnings: it is reported as divergence.
-
-    Parameters
+    Attributes
     ----------
     job : Job
     history : History
-    samples_per_epoch : int
-        For the bar.
+    interrupts : Interrupts
     """
 
-    def __init__(self, job: Job, history: History, samples_per_epoch: int):
+    def __init__(self, job: Job, history: History, interrupts: Interrupts, bar: TrainingBar):
         self.job = job
         self.history = history
-        self.interrupts = Interrupts(listening=False)
-        self._bar = TrainingBar(job.progress, job.epochs, samples_per_epoch)
-        self._open = ExitStack()
-
-    def __enter__(self) -> Self:
-        self.history.stop_reason = "running"
+        self.interrupts = interrupts
+        self._bar = bar
         self._started = time.perf_counter()
-        self._open.enter_context(np.errstate(all="ignore"))
-        self.interrupts = self._open.enter_context(remember_interrupt())
-        self._open.enter_context(self._bar)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self.history.stop_reason = _reason_after(error)
-        self._open.close()
-        self.note_time()
+    @classmethod
+    @contextmanager
+    def open(cls, job: Job, history: History, samples_per_epoch: int) -> Iterator[Self]:
+        """Train inside; however that ends, *history* tells. *samples_per_epoch* is for the bar."""
+        history.stop_reason = "running"
+        bar = TrainingBar(job.progress, job.epochs, samples_per_epoch)
+        with remember_interrupt() as interrupts, bar:
+            session = cls(job, history, interrupts, bar)
+            try:
+                yield session
+            except BaseException as error:
+                history.stop_reason = _reason_after(error)
+                raise
+            finally:
+                session.note_time()
 
     def note_time(self) -> None:
         """Bring the history's seconds up to date."""

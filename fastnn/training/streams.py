@@ -100,7 +100,7 @@ def train(
     """
     run = Run(job, state, rng)
     samples = next(chunks, None)
-    with Session(job, history, 0 if samples is None else len(samples)) as session:
+    with Session.open(job, history, 0 if samples is None else len(samples)) as session:
         reason = None
         try:
             while samples is not None and reason is None:
