@@ -7,7 +7,7 @@ change, is the last of them; so how they are cut changes no bit of the result.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,11 +17,11 @@ from sklearn.exceptions import ConvergenceWarning
 from fastnn import validation
 from fastnn.architecture import Architecture
 from fastnn.callbacks import bind
-from fastnn.engines import Piece, Plan, Samples
+from fastnn.engines import Plan, Samples
 from fastnn.estimators import solvers
 from fastnn.estimators.model import Model, engine, network_of, objective
 from fastnn.estimators.notices import warn
-from fastnn.training import cuts
+from fastnn.training.cuts import Pace, Pieces
 from fastnn.training.interrupts import remember_interrupt
 
 
@@ -76,8 +76,8 @@ class Epochs:
         )
         plan = self._plan(architecture)
         self._trainer = engine().trainer(architecture, plan)
-        self._pace = cuts.Pace(engine().row_seconds(architecture, plan))
-        self._cuts = cuts.Cuts(self._pace, self._n, batch_size)
+        pace = Pace(engine().row_seconds(architecture, plan))
+        self._pieces = Pieces(pace, self._n, batch_size, self._rates, self._draw_order)
         self._order = np.arange(self._n, dtype=np.int64)
         self._listeners = Listeners(estimator, model)
         self._ended = False
@@ -119,36 +119,32 @@ class Epochs:
 
     def _run_epochs(self, interrupted: Callable[[], bool]) -> list[float]:
         """Run as many epochs as is sensible, at least one; their losses."""
-        epochs = self._epochs_at_once()
-        rates = solvers.rates(self._optimizer, epochs, self._est.t_, self._n)
-        piece = Piece.of_epochs(rates, self._draw_order(epochs), self._n)
-        self._check_weights(piece.order)
-        for part in self._parts(piece):
-            if part.start > 0 and interrupted():
-                raise KeyboardInterrupt
+        while True:
+            piece = self._pieces.next_piece(self._most_at_once())
+            if piece.start == 0:
+                self._check_weights(piece.order)
             started = time.perf_counter()
-            self._trainer.run(self._state, self._samples, part)
-            self._pace.took(epochs * (part.stop - part.start), time.perf_counter() - started)
+            self._trainer.run(self._state, self._samples, piece)
+            self._pieces.took(piece, time.perf_counter() - started)
+            if self._pieces.part is None:
+                break
+            if interrupted():
+                raise KeyboardInterrupt
         data = piece.loss_sums / self._objective.reported_divisor
         losses: list[float] = ((data + piece.penalty_sums) / self._n).tolist()
         return losses
 
-    def _epochs_at_once(self) -> int:
+    def _most_at_once(self) -> int:
         """How many epochs can be run before the estimator has to look at one of them."""
         est = self._est
         if self._incremental or self._held.X is not None or est.callbacks:
             return 1
         may_end = est.n_iter_no_change + 1 - est._no_improvement_count
-        left = est.max_iter - est.n_iter_
-        return int(max(1, min(may_end, self._cuts.whole_epochs(), left)))
+        return int(max(1, min(may_end, est.max_iter - est.n_iter_)))
 
-    def _parts(self, piece: Piece) -> Iterator[Piece]:
-        """The piece itself, or the parts of one epoch that takes long."""
-        start = 0
-        while start < self._n:
-            stop = self._n if len(piece.rates) > 1 else self._cuts.end_of_part(start)
-            yield replace(piece, start=start, stop=stop)
-            start = stop
+    def _rates(self, epochs: int, _updates: int) -> np.ndarray:
+        """The learning rates of the next epochs."""
+        return solvers.rates(self._optimizer, epochs, self._est.t_, self._n)
 
     def _draw_order(self, epochs: int) -> np.ndarray:
         """The order of the rows in each epoch, for a `fastnn.engines.Piece`."""

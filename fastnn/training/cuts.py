@@ -1,8 +1,12 @@
 """How the epochs of a training are cut into pieces."""
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 
-from fastnn.engines import GRAIN
+import numpy as np
+
+from fastnn.engines import GRAIN, Piece
 
 #: Seconds of work in a piece, and the most row numbers that a piece may hold.
 PIECE_SECONDS = 0.05
@@ -32,25 +36,59 @@ class Pace:
         self.rows = int(max(1, min(wanted, 64 * self.rows, self._most)))
 
 
-class Cuts:
-    """Where to cut epochs over *n* samples in batches of *batch_size*.
+class Pieces:
+    """What epochs over *n* samples in batches of *batch_size* are cut into, one after another.
+
+    Parameters
+    ----------
+    pace : Pace
+    n, batch_size : int
+    rates : callable
+        Takes a number of epochs and of updates in each: the rates of the training that comes next.
+    order : callable
+        Takes a number of epochs: the orders in which they take the rows. Both as in `Piece`.
 
     Attributes
     ----------
     grain : int
         Rows of a part of an epoch are a multiple of it, but for the last.
+    part : Piece or None
+        The last piece, if it ended within an epoch.
     """
 
-    def __init__(self, pace: Pace, n: int, batch_size: int):
-        self._pace = pace
-        self._n = n
+    def __init__(
+        self,
+        pace: Pace,
+        n: int,
+        batch_size: int,
+        rates: Callable[[int, int], np.ndarray],
+        order: Callable[[int], np.ndarray],
+    ):
         self.grain = batch_size * -(-GRAIN // batch_size)
+        self.part: Piece | None = None
+        self._pace = pace
+        self._n, self._batch_size = n, batch_size
+        self._rates, self._order = rates, order
 
-    def whole_epochs(self) -> int:
-        """How many whole epochs make a piece; 0 if an epoch is too long for one."""
-        return min(self._pace.rows // self._n, max(1, MOST_ORDERED_ROWS // self._n))
+    def next_piece(self, most: int) -> Piece:
+        """As many epochs as fit the pace, at most *most*, or else the next part of an epoch."""
+        n = self._n
+        epochs = min(self._pace.rows // n, max(1, MOST_ORDERED_ROWS // n), most)
+        if self.part is None and epochs > 0:
+            return self.whole_epochs(epochs)
+        begun = self.part or replace(Piece.of_epochs(np.empty((1, 1)), self._order(1), n), stop=0)
+        start = begun.stop
+        stop = min(start + self.grain * max(1, self._pace.rows // self.grain), n)
+        return replace(begun, rates=self._rates_of(1, stop - start), start=start, stop=stop)
 
-    def end_of_part(self, start: int) -> int:
-        """Where the part of an epoch ends that begins at *start*."""
-        rows = self.grain * max(1, self._pace.rows // self.grain)
-        return min(start + rows, self._n)
+    def whole_epochs(self, epochs: int) -> Piece:
+        """The next piece, of so many epochs."""
+        return Piece.of_epochs(self._rates_of(epochs, self._n), self._order(epochs), self._n)
+
+    def took(self, piece: Piece, seconds: float) -> None:
+        """Take in that *piece* was run, and how long that took."""
+        self._pace.took(len(piece.rates) * (piece.stop - piece.start), seconds)
+        self.part = piece if piece.stop < self._n else None
+
+    def _rates_of(self, epochs: int, rows: int) -> np.ndarray:
+        return self._rates(epochs, -(-rows // self._batch_size))

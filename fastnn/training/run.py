@@ -19,7 +19,7 @@ from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.mapped import release_pages, rows_between_releases
 from fastnn.schedules import Schedule
-from fastnn.training import cuts
+from fastnn.training.cuts import Pace, Pieces
 from fastnn.training.interrupts import Interrupted
 from fastnn.training.job import Job
 from fastnn.training.scoring import Scorer
@@ -64,7 +64,6 @@ class Run:
         # A state, and how many epochs on is the best.
         self._best: tuple[_Snapshot, int] | None = None
         self._plan: Plan | None = None
-        self._part: Piece | None = None  # the last piece, if it ended within an epoch
         self._epoch_start: _Snapshot  # where the piece, or its epoch, began
 
     def take(self, samples: Samples) -> None:
@@ -75,10 +74,10 @@ class Run:
         if self._plan != plan:
             self._plan, self._batch_size = plan, plan.batch_size
             self._trainer = job.engine.trainer(job.architecture, plan)
-            self._pace = cuts.Pace(job.engine.row_seconds(job.architecture, plan))
+            self._pace = Pace(job.engine.row_seconds(job.architecture, plan))
         self._pace.limit(rows_between_releases(samples.X, job.shuffle))
-        self._cuts = cuts.Cuts(self._pace, n, plan.batch_size)
-        self._long_part = job.takes_long(plan, min(self._cuts.grain, n))
+        self._pieces = Pieces(self._pace, n, plan.batch_size, self._rates, self._draw_order)
+        self._long_part = job.takes_long(plan, min(self._pieces.grain, n))
         if self._scorer is not None:
             scored = len(job.validation or samples)
             self._long_scores = job.takes_long(replace(plan, batch_size=scored), scored)
@@ -100,14 +99,15 @@ class Run:
                     reason = session.call_back() or reason
             except Interrupted:
                 return "interrupted"
-            session.show(self._part.stop / self._n if self._part is not None else 0.0)
+            part = self._pieces.part
+            session.show(part.stop / self._n if part is not None else 0.0)
             reason = reason or session.reason_from_outside()
         return reason
 
     def _run_next_piece(self, until: int) -> str | None:
         """Run one piece and take in its losses. Why training ends with it, or None."""
         before = self._snapshot()
-        if self._part is None:
+        if self._pieces.part is None:
             self._epoch_start = before
         try:
             with self._interrupts.breakable():
@@ -118,34 +118,15 @@ class Run:
             before.restore(self.state, self.rng)
             raise
         release_pages(self._raw.X)
-        rows = len(piece.rates) * (piece.stop - piece.start)
-        self._pace.took(rows, time.perf_counter() - started)
-        self._part = piece if piece.stop < self._n else None
+        self._pieces.took(piece, time.perf_counter() - started)
         return self._take_in(piece, self._course(piece, scores))
 
     def _next_piece(self, until: int) -> Piece:
-        """As many whole epochs as fit the pace, or else the next part of an epoch."""
-        epochs = min(self._cuts.whole_epochs(), until - self._history.epochs)
-        if self.job.one_by_one:
-            epochs = min(epochs, 1)
-        if self._part is None and epochs > 0:
-            return self._whole_epochs(epochs)
-        last = self._part or self._nothing_of_an_epoch()
-        stop = self._cuts.end_of_part(last.stop)
-        rates = self._rates(1, stop - last.stop)
-        return replace(last, rates=rates, start=last.stop, stop=stop)
+        left = until - self._history.epochs
+        return self._pieces.next_piece(min(left, 1) if self.job.one_by_one else left)
 
-    def _whole_epochs(self, epochs: int) -> Piece:
-        rates = self._rates(epochs, self._n)
-        return Piece.of_epochs(rates, self._draw_order(epochs), self._n)
-
-    def _nothing_of_an_epoch(self) -> Piece:
-        """The empty beginning of the next epoch."""
-        return replace(Piece.of_epochs(np.empty((1, 1)), self._draw_order(1), self._n), stop=0)
-
-    def _rates(self, epochs: int, rows: int) -> np.ndarray:
-        """The learning rates of the next piece, of so many rows of each of the epochs."""
-        updates = -(-rows // self._batch_size)
+    def _rates(self, epochs: int, updates: int) -> np.ndarray:
+        """The learning rates of the next piece."""
         return rates_of_piece(self.job.learning_rate, self.state.clock, epochs, updates)
 
     def _draw_order(self, epochs: int) -> np.ndarray:
@@ -224,13 +205,13 @@ class Run:
         """
         history = self._history
         well = np.isfinite(course["loss"])
-        if "val_loss" in course and self._part is None:
+        if "val_loss" in course and self._pieces.part is None:
             well &= np.isfinite(course["val_loss"])
         all_well = bool(well.all())
         n_well = len(well) if all_well else int(well.argmin())
         first, best_epoch = history.epochs, history.best_epoch
         verdict = self._watch.look(
-            course, n_well if self._part is None else 0, self.state.clock.plateau
+            course, n_well if self._pieces.part is None else 0, self.state.clock.plateau
         )
         self._note_best(piece, first, verdict.epochs)
         history.append(course, verdict.epochs)
@@ -278,7 +259,7 @@ class Run:
         self._interrupts.wait_for_orphan()
         start.restore(self.state, self.rng)
         if epochs > 0:
-            self._advance(self._whole_epochs(epochs))
+            self._advance(self._pieces.whole_epochs(epochs))
             again = range(start.epochs, start.epochs + epochs)
             self._watch.remember_again(self._history, again, self.state.clock.plateau)
 
