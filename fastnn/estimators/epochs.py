@@ -21,7 +21,7 @@ from fastnn.engines import Plan, Samples
 from fastnn.estimators import solvers
 from fastnn.estimators.model import Model, engine, network_of, objective
 from fastnn.estimators.notices import warn
-from fastnn.training.cuts import Pace, Pieces
+from fastnn.training import cuts
 from fastnn.training.interrupts import remember_interrupt
 
 
@@ -76,8 +76,8 @@ class Epochs:
         )
         plan = self._plan(architecture)
         self._trainer = engine().trainer(architecture, plan)
-        pace = Pace(engine().row_seconds(architecture, plan))
-        self._pieces = Pieces(pace, self._n, batch_size, self._rates, self._draw_order)
+        pace = cuts.Pace(engine().row_seconds(architecture, plan))
+        self._pieces = cuts.Pieces(pace, self._n, batch_size, self._rates, self._draw_order)
         self._order = np.arange(self._n, dtype=np.int64)
         self._listeners = Listeners(estimator, model)
         self._ended = False

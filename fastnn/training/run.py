@@ -19,7 +19,7 @@ from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.mapped import release_pages, rows_between_releases
 from fastnn.schedules import Schedule
-from fastnn.training.cuts import Pace, Pieces
+from fastnn.training import cuts
 from fastnn.training.interrupts import Interrupted
 from fastnn.training.job import Job
 from fastnn.training.scoring import Scorer
@@ -74,9 +74,9 @@ class Run:
         if self._plan != plan:
             self._plan, self._batch_size = plan, plan.batch_size
             self._trainer = job.engine.trainer(job.architecture, plan)
-            self._pace = Pace(job.engine.row_seconds(job.architecture, plan))
+            self._pace = cuts.Pace(job.engine.row_seconds(job.architecture, plan))
         self._pace.limit(rows_between_releases(samples.X, job.shuffle))
-        self._pieces = Pieces(self._pace, n, plan.batch_size, self._rates, self._draw_order)
+        self._pieces = cuts.Pieces(self._pace, n, plan.batch_size, self._rates, self._draw_order)
         self._long_part = job.takes_long(plan, min(self._pieces.grain, n))
         if self._scorer is not None:
             scored = len(job.validation or samples)
