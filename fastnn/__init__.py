@@ -12,10 +12,10 @@ For contributors
 **Begin** with ``reference/vectors.py``: forward, backward and training in NumPy, in 250 lines. Then
 ``engines.py``: what every engine is given and gives. ``network.py`` is what a user holds.
 
-**The way of the data.** `Network` has its input checked (``inputs.py``, by ``validation.py``) and
-hands it to ``training/``, with a map of its own: it cuts the epochs into pieces of about 50 ms.
-An engine runs a piece without coming back to Python. Between pieces ``history.py`` grows, and
-``stopping.py``, ``callbacks.py``, ``metrics.py`` and ``progress.py`` have their turn.
+**The way of the data.** `Network` has its input checked (``inputs.py``, by ``validation.py`` and
+``arrays.py``) and hands it to ``training/``, with a map of its own: it cuts the epochs into pieces
+of about 50 ms. An engine runs a piece without coming back to Python. Between pieces ``history.py``
+grows, and ``stopping.py``, ``callbacks.py``, ``metrics.py`` and ``progress.py`` have their turn.
 
 **The rooms.** Tables: ``activations.py``, ``losses.py``, ``optimizers.py``, ``schedules.py``,
 ``initializers.py``; ``settings.py`` checks what they are given, ``names.py`` looks up names.

@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse
 
 import fastnn
-from fastnn import validation
+from fastnn import arrays
 
 DAY = datetime.date(2020, 1, 1)
 MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
@@ -91,7 +91,7 @@ def test_dates_and_times_are_no_numbers(container, what):
     else:
         value = CONTAINERS[container](LATER[what])
     with pytest.raises(TypeError, match=r"^X must hold real numbers, got "):
-        validation.numeric_array(value, "X")
+        arrays.numeric(value, "X")
 
 
 @pytest.mark.parametrize("what", LATER)
@@ -99,7 +99,7 @@ def test_frames_of_numbers_and_dates_are_no_numbers(what):
     frame = pd.DataFrame({"a": [1.0, 2.0], "when": [LATER[what]] * 2})
     for value in (frame, [frame, frame], frame.convert_dtypes()):
         with pytest.raises(TypeError, match=r"^X must hold real numbers, got .*"):
-            validation.numeric_array(value, "X")
+            arrays.numeric(value, "X")
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_frames_of_numbers_and_dates_are_no_numbers(what):
 @pytest.mark.filterwarnings("ignore:Warning. converting a masked element to nan")
 def test_masked_entries_are_found_in_lists(value, named):
     if named is None:
-        np.testing.assert_array_equal(validation.numeric_array(value, "X"), [[1.0], [1.0]])
+        np.testing.assert_array_equal(arrays.numeric(value, "X"), [[1.0], [1.0]])
         return
     with pytest.raises(ValueError, match=rf"^{named} has masked values: fill or drop them first$"):
-        validation.numeric_array(value, "X")
+        arrays.numeric(value, "X")
 
 
 class Exotic(collections.abc.Sequence):
@@ -157,7 +157,7 @@ READ_AS_MEMORY = {
 
 @pytest.mark.parametrize("kind", READ_AS_MEMORY)
 def test_what_cannot_be_gone_through_is_read_as_numpy_reads_it(kind):
-    array = validation.numeric_array(READ_AS_MEMORY[kind], "X")
+    array = arrays.numeric(READ_AS_MEMORY[kind], "X")
     assert (array == 1).all()
 
 
@@ -169,12 +169,12 @@ def test_predict_takes_a_memoryview(engine):
 
 def test_arrays_of_masked_arrays_are_refused():
     with pytest.raises(TypeError, match=r"^X must hold real numbers, got X\[0\] = masked_array"):
-        validation.numeric_array(objects(MASKED, MASKED), "X")
+        arrays.numeric(objects(MASKED, MASKED), "X")
 
 
 def test_a_mask_that_masks_nothing_does_no_harm():
     for value in (WHOLE, [WHOLE, WHOLE], [[1.0, 2.0], WHOLE]):
-        np.testing.assert_array_equal(np.ravel(validation.numeric_array(value, "X"))[:2], [1, 2])
+        np.testing.assert_array_equal(np.ravel(arrays.numeric(value, "X"))[:2], [1, 2])
 
 
 @pytest.mark.parametrize(
@@ -187,19 +187,19 @@ def test_a_column_of_dates_among_numbers_is_named(value):
     value.__class__ = type("AnyFrame", (Frame,), {})
     message = r"^X\['when'\] must hold real numbers, got "
     with pytest.raises(TypeError, match=message):
-        validation.numeric_array(value, "X")
+        arrays.numeric(value, "X")
     with pytest.raises(TypeError, match=message.replace("X", r"X\[1\]")):
-        validation.numeric_array([[[1.0, 2.0]], value], "X")
+        arrays.numeric([[[1.0, 2.0]], value], "X")
 
 
 def test_a_frame_of_several_types_of_numbers_is_taken():
     frame = Frame(a=[1.0, 2.0], b=[True, False], c=np.array([3, 4], np.int8))
-    np.testing.assert_array_equal(validation.numeric_array(frame, "X"), [[1, 1, 3], [2, 0, 4]])
+    np.testing.assert_array_equal(arrays.numeric(frame, "X"), [[1, 1, 3], [2, 0, 4]])
 
 
 def test_records_are_no_rows_of_numbers():
     with pytest.raises(TypeError, match=r"^X must hold real numbers, got records"):
-        validation.numeric_array(Records(), "X")
+        arrays.numeric(Records(), "X")
 
 
 #: Names of methods and attributes that something is recognised by: here of columns.
@@ -212,13 +212,13 @@ def test_the_name_of_a_column_says_nothing(name):
     numbers = pd.DataFrame({name: [1.0, 2.0], "b": [3, 4]})
     nullable = pd.DataFrame({name: pd.array([1, 2], dtype="Int64"), "b": [3.0, 4.0]})
     for frame in (numbers, nullable):
-        np.testing.assert_array_equal(validation.numeric_array(frame, "X"), [[1, 3], [2, 4]])
-        np.testing.assert_array_equal(validation.numeric_array(frame[name], "X"), [1, 2])
+        np.testing.assert_array_equal(arrays.numeric(frame, "X"), [[1, 3], [2, 4]])
+        np.testing.assert_array_equal(arrays.numeric(frame[name], "X"), [1, 2])
     series = pd.Series([1, 2], index=[name, "b"])
-    np.testing.assert_array_equal(validation.numeric_array(series, "X"), [1, 2])
+    np.testing.assert_array_equal(arrays.numeric(series, "X"), [1, 2])
     record = np.rec.array([(1.0, 2.0)], names=[name.strip("_"), "b"])
     with pytest.raises(TypeError, match=r"^X must hold real numbers, got dtype"):
-        validation.numeric_array(record, "X")
+        arrays.numeric(record, "X")
 
 
 @pytest.mark.parametrize(
@@ -227,16 +227,16 @@ def test_the_name_of_a_column_says_nothing(name):
 def test_every_sparse_format_is_recognised(kind):
     matrix = getattr(scipy.sparse, kind)(np.eye(2))
     with pytest.raises(TypeError, match=r"^X is a sparse matrix, .* pass X\.toarray\(\)$"):
-        validation.numeric_array(matrix, "X")
+        arrays.numeric(matrix, "X")
     with pytest.raises((TypeError, ValueError), match=r"^X"):
-        validation.numeric_array([matrix, matrix], "X")
+        arrays.numeric([matrix, matrix], "X")
 
 
 def test_a_list_that_contains_itself_is_refused():
     endless: list = []
     endless.append(endless)
     with pytest.raises((TypeError, ValueError), match=r"^X "):
-        validation.numeric_array(endless, "X")
+        arrays.numeric(endless, "X")
 
 
 DOORS = {
@@ -278,16 +278,16 @@ def test_polars_dates_and_texts_are_no_numbers(kind):
     ]
     for value in values:
         with pytest.raises(TypeError, match=r"^X.* must hold real numbers, got "):
-            validation.numeric_array(value, "X")
+            arrays.numeric(value, "X")
     records = polars.Series([{"a": 1.0, "when": POLARS_TYPES[kind]}])
     with pytest.raises((TypeError, ValueError), match=r"^X "):
-        validation.numeric_array(records, "X")
+        arrays.numeric(records, "X")
 
 
 def test_polars_numbers_are_taken_and_nulls_named():
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame({"a": [1.0, 2.0], "b": [True, False], "c": [3, 4]})
-    np.testing.assert_array_equal(validation.numeric_array(frame, "X"), [[1, 1, 3], [2, 0, 4]])
+    np.testing.assert_array_equal(arrays.numeric(frame, "X"), [[1, 1, 3], [2, 0, 4]])
     net = fastnn.Network([1, 1], seed=0, engine="numpy")
     for column in (polars.Series([1, None]), polars.Series([1.0, None])):
         for value in (column, polars.DataFrame({"a": column})):

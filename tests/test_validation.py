@@ -8,7 +8,7 @@ import fractions
 import numpy as np
 import pytest
 
-from fastnn import validation
+from fastnn import arrays, validation
 from fastnn.losses import LOSSES
 
 FLOAT64 = np.dtype(np.float64)
@@ -260,7 +260,7 @@ def test_features_takes_a_flat_list_for_one_input():
 @pytest.mark.parametrize("block", [1, 3, 4, 1 << 18])
 @pytest.mark.parametrize("position", [0, 2, 3, 6, 7])
 def test_the_finite_check_finds_every_place(monkeypatch, block, position):
-    monkeypatch.setattr(validation, "_BLOCK_ELEMENTS", block)
+    monkeypatch.setattr(arrays, "_BLOCK_ELEMENTS", block)
     X = np.zeros((4, 2))
     X.flat[position] = -np.inf
     i, j = divmod(position, 2)

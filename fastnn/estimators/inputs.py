@@ -3,14 +3,11 @@
 import contextlib
 import reprlib
 from collections.abc import Mapping
-from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 
-from fastnn import validation
-
-_DATES = (date, timedelta, np.datetime64, np.timedelta64)
+from fastnn import arrays, validation
 
 
 def refuse_what_is_no_number(given: Any, name: str) -> None:
@@ -26,12 +23,14 @@ def refuse_what_is_no_number(given: Any, name: str) -> None:
     name : str
     """
     try:
-        validation.numeric_array(given, name)
+        arrays.numeric(given, name)
     except TypeError:
         if hasattr(type(given), "toarray"):
             return
         array = np.asarray(given)
-        if array.dtype.kind not in "cOUS" or any(isinstance(entry, _DATES) for entry in array.flat):
+        if array.dtype.kind not in "cOUS" or any(
+            isinstance(entry, arrays.DATES) for entry in array.flat
+        ):
             raise
 
 
@@ -39,7 +38,7 @@ def refuse_masked_labels(given: Any, name: str) -> None:
     """Refuse labels of which some are masked; dates and texts are labels like any other."""
     if type(given) is not np.ndarray:
         with contextlib.suppress(TypeError):
-            validation.numeric_array(given, name)
+            arrays.numeric(given, name)
 
 
 def weights_of_classes(class_weight: Any, classes: np.ndarray, places: np.ndarray) -> np.ndarray:

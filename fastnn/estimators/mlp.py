@@ -27,7 +27,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastnn import validation
+from fastnn import arrays, validation
 from fastnn.activations import ACTIVATIONS, ALIASES
 from fastnn.engines import Samples, quiet
 from fastnn.estimators import solvers
@@ -346,9 +346,9 @@ def _samples(model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None) ->
     if y.shape[1] != n_outputs:
         raise ValueError(f"y must have {n_outputs} outputs as before, got {y.shape[1]}")
     return Samples(
-        validation.finite(_dense(X), dtype, "X"),
-        validation.finite(y, dtype, "y"),
-        None if weights is None else validation.finite(weights, dtype, "sample_weight"),
+        arrays.finite(_dense(X), dtype, "X"),
+        arrays.finite(y, dtype, "y"),
+        None if weights is None else arrays.finite(weights, dtype, "sample_weight"),
     )
 
 
@@ -535,14 +535,14 @@ class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
         if weights is not None:
             with np.errstate(over="ignore"):  # found by the check
                 by_class = by_class * weights
-            validation.finite(by_class, X.dtype, "sample_weight times class_weight")
+            arrays.finite(by_class, X.dtype, "sample_weight times class_weight")
         return (X, y, by_class) if kept.all() else (X[kept], y[kept], by_class[kept])
 
     def _weights_by_class(self, y: np.ndarray, dtype: Any) -> np.ndarray:
         """The weight of each sample's class, shape (n,); *y* as scikit-learn binarises it."""
         places = y[:, 0].astype(np.intp) if y.shape[1] == 1 else y.argmax(axis=1)
         weights = weights_of_classes(self.class_weight, self.classes_, places)
-        return validation.finite(weights, dtype, "class_weight")[places]
+        return arrays.finite(weights, dtype, "class_weight")[places]
 
 
 class MLPRegressor(_FastPerceptron, neural_network.MLPRegressor):
