@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_val_predict
 from twins import DATA, N_IN, SMALL, TWINS, N, Outcome, both, fit_both
 
 import fastnn
-from fastnn.estimators import MLPClassifier, MLPRegressor, mlp, model
+from fastnn.estimators import MLPClassifier, MLPRegressor, model, perceptron
 
 DAYS = np.datetime64("2026-01-01") + np.arange(N)
 MASK = np.arange(N) % 7 == 0
@@ -397,7 +397,7 @@ def split_off_the_last(*arrays, **how):
 def _known_split(monkeypatch):
     from sklearn.neural_network import _multilayer_perceptron as theirs
 
-    for module in (theirs, mlp):
+    for module in (theirs, perceptron):
         monkeypatch.setattr(module, "train_test_split", split_off_the_last)
 
 

@@ -1,326 +1,24 @@
 """The two estimators: scikit-learn's own, with the arithmetic done by an engine.
 
-They inherit constructor checks, validation, tags, metadata routing, start weights and scores.
-Beyond scikit-learn's public names they rely on these private ones, in scikit-learn 1.7 to 1.9:
-
-* overridden: ``_fit``, ``_validate_params``, ``_validate_input``, ``_init_coef``,
-  ``_fit_stochastic``, ``_fit_lbfgs``, ``_loss_grad_lbfgs``, ``_forward_pass_fast``, ``_predict``,
-  ``_score``;
-* called: ``_update_no_improvement_count``; read: ``_label_binarizer``, ``_random_state``,
-  ``_no_improvement_count``, ``_best_coefs``, ``_best_intercepts``, ``_optimizer``,
-  ``_parameter_constraints``;
-* imported: ``sklearn.neural_network._stochastic_optimizers`` and
-  ``sklearn.utils._param_validation``.
+They inherit constructor checks, validation, tags, metadata routing, start weights and scores:
+`fastnn.estimators.perceptron` says what they rely on.
 """
 
-import contextlib
-import copy
-import inspect
-from dataclasses import replace
-from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn import neural_network
-from sklearn.base import BaseEstimator, is_classifier
-from sklearn.model_selection import train_test_split
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from fastnn import arrays, validation
-from fastnn.activations import ACTIVATIONS, ALIASES
-from fastnn.engines import Samples, quiet
-from fastnn.estimators import solvers
-from fastnn.estimators.epochs import Epochs, Held
 from fastnn.estimators.inputs import (
     refuse_masked_labels,
     refuse_what_is_no_number,
     weights_of_classes,
 )
-from fastnn.estimators.lbfgs import LossAndGradient
-from fastnn.estimators.model import Model, network_of, objective, scikit_learns_name
-from fastnn.estimators.notices import warn
+from fastnn.estimators.perceptron import FastPerceptron, arguments_in
 from fastnn.losses import LOSSES
-from fastnn.network import Network
-
-_SCIKIT_LEARNS_ACTIVATIONS = {"identity", "logistic", "tanh", "relu"}
-_HIDDEN_ACTIVATIONS = {*ALIASES, *(a.name for a in ACTIVATIONS.values() if not a.output_only)}
-
-
-class _FastPerceptron(BaseEstimator):
-    """What the two estimators share; in their bases it comes before scikit-learn's class."""
-
-    _sklearn_class: Any
-    coefs_: list[np.ndarray]
-    intercepts_: list[np.ndarray]
-    _best_coefs: list[np.ndarray]
-    _best_intercepts: list[np.ndarray]
-    _our_parameters: tuple[str, ...] = ("dropout", "callbacks")
-    _our_constraints: ClassVar[dict[str, Any]] = {
-        "activation": [StrOptions(_HIDDEN_ACTIVATIONS)],
-        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-        "callbacks": [list, tuple, None],
-    }
-
-    @classmethod
-    def from_sklearn(cls, estimator: Any) -> Self:
-        """An estimator like scikit-learn's, with its parameters, and fitted if it is.
-
-        Parameters
-        ----------
-        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
-
-        Raises
-        ------
-        TypeError
-            If it is not of the scikit-learn class of this name.
-        """
-        if not isinstance(estimator, cls._sklearn_class):
-            raise TypeError(
-                f"estimator must be a sklearn.neural_network.{cls._sklearn_class.__name__}, "
-                f"got {type(estimator).__name__}"
-            )
-        new = cls()
-        new.__setstate__({**vars(new), **copy.deepcopy(vars(estimator))})
-        return new
-
-    def to_sklearn(self) -> Any:
-        """scikit-learn's estimator with the same parameters, and fitted if this is.
-
-        *class_weight*, *dropout* and *callbacks*, which it does not have, are left out.
-
-        Raises
-        ------
-        ValueError
-            If scikit-learn does not have the activation.
-        """
-        new = copy.deepcopy(self._as_scikit_learns())
-        new._validate_params()
-        return new
-
-    def _as_scikit_learns(self) -> Any:
-        """scikit-learn's estimator with all that this one holds, under scikit-learn's names."""
-        new = self._sklearn_class()
-        state = self.__getstate__()
-        for name in self._our_parameters:
-            state.pop(name, None)
-        vars(new).update(state, activation=scikit_learns_name(self.activation))
-        return new
-
-    @property
-    def network_(self) -> Network:
-        """A new `Network` with copies of the fitted parameters, without penalty and optimiser."""
-        check_is_fitted(self)
-        return network_of(self._current_model())
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What is pickled and copied: arrays and plain values, without what is made from them."""
-        state = dict(super().__getstate__())
-        state.pop("_model", None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over a state; parameters that its version did not have get their defaults."""
-        parameters = inspect.signature(type(self)).parameters.values()
-        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-        super().__setstate__({**defaults, **state})
-        if "coefs_" in state:
-            with contextlib.suppress(ValueError):  # somebody replaced them by what does not fit
-                self._bind()
-
-    def _bind(self) -> Model:
-        """Keep the parameters in one flat vector: ``coefs_`` and ``intercepts_`` are views of it.
-
-        A user may still replace them; predictions look whether they are the same.
-        """
-        model: Model | None = vars(self).get("_model")
-        if model is None or not model.is_of(self):
-            model = self._model = Model.of(self)
-            best_is_last = self._best_coefs is self.coefs_
-            self.coefs_, self.intercepts_ = list(model.coefs), list(model.intercepts)
-            if best_is_last:  # as scikit-learn leaves them after early stopping
-                self._best_coefs, self._best_intercepts = self.coefs_, self.intercepts_
-        return model
-
-    def _current_model(self) -> Model:
-        """The model of the present ``coefs_``, which may not be those that training left."""
-        model: Model | None = vars(self).get("_model")
-        return model if model is not None and model.is_of(self) else Model.of(self)
-
-    def _quick_outputs(self, X: Any) -> np.ndarray | None:
-        """The outputs for an array that scikit-learn's validation would leave as it is; or None."""
-        model: Model | None = vars(self).get("_model")
-        if (
-            model is None
-            or not model.takes_as_it_is(X)
-            or "feature_names_in_" in vars(self)  # their absence in X is worth a warning
-            or not model.is_of(self)
-        ):
-            return None
-        return model.outputs(X)
-
-    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
-        """The outputs (n, n_outputs), overriding scikit-learn's method."""
-        if check_input:
-            given, X = X, validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-            refuse_what_is_no_number(given, "X")
-        outputs = None
-        with contextlib.suppress(ValueError):
-            outputs = self._current_model().outputs_of_any(X)
-        return self._unusual_outputs(X) if outputs is None else outputs
-
-    def _unusual_outputs(self, X: Any) -> Any:
-        """The outputs for an X that is not finite, which the user allowed, or of an odd type.
-
-        Also if ``coefs_`` do not fit: then scikit-learn's error.
-        """
-        if scikit_learns_name(self.activation) in _SCIKIT_LEARNS_ACTIVATIONS:
-            with np.errstate(over="ignore", invalid="ignore"):
-                outputs = self._as_scikit_learns()._forward_pass_fast(X, check_input=False)
-        else:
-            model = self._current_model()
-            sizes, dtype = model.architecture.sizes, model.architecture.dtype
-            outputs = model.outputs(validation.features(_dense(X), sizes[0], dtype))
-        values = X.data if hasattr(X, "toarray") else X
-        if outputs is None or (np.isnan(outputs).any() and np.isfinite(values).all()):
-            raise validation.too_large("X")
-        return outputs
-
-    def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> Any:
-        """Draw a layer's start weights, overriding scikit-learn's method.
-
-        It gives "logistic" smaller ones, and does not know that activation's other name.
-        """
-        if self.activation == scikit_learns_name(self.activation):
-            return super()._init_coef(fan_in, fan_out, dtype)
-        return self._as_scikit_learns()._init_coef(fan_in, fan_out, dtype)
-
-    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Self:
-        """Check and train, overriding scikit-learn's method.
-
-        What is refused by a check, its or ours, leaves the estimator as it was.
-        """
-        before = dict(vars(self))
-        self.__dict__.pop("_random_state", None)  # it is set when all checks are done
-        try:
-            if sample_weight is not None:
-                refuse_what_is_no_number(sample_weight, "sample_weight")
-            return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
-        except BaseException:
-            if "_random_state" not in vars(self):
-                self.__dict__.clear()
-                self.__dict__.update(before)
-            raise
-
-    def _validate_params(self) -> None:
-        """scikit-learn's checks of the parameters, overriding its method, which takes durations."""
-        for name in self._parameter_constraints:  # get_params reads the signature anew
-            value = getattr(self, name)
-            if isinstance(value, np.ndarray):
-                value = list(value.flat)
-            entries = value if isinstance(value, list | tuple) else (value,)
-            if np.timedelta64 in map(type, entries):
-                raise InvalidParameterError(
-                    f"The {name!r} parameter of {type(self).__name__} must not be a duration. "
-                    f"Got {value!r} instead."
-                )
-        super()._validate_params()
-
-    @quiet
-    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        """scikit-learn's checks of X and y and then ours, overriding its method."""
-        checked_X, checked_y = super()._validate_input(X, y, incremental, reset)
-        refuse_what_is_no_number(X, "X")
-        self._check_targets(y, checked_y, checked_X.dtype, incremental)
-        return checked_X, checked_y
-
-    def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
-        """Train by SGD or Adam, overriding scikit-learn's method.
-
-        Of *rest*, scikit-learn's workspace and "incremental", only the last is used.
-        """
-        incremental = rest[-1]
-        if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = solvers.new_optimizer(self)
-        X, y, sample_weight = self._weighted(X, y, sample_weight)
-        if len(y) == 0:  # all are of classes that partial_fit was told to leave out
-            return
-        model = self._bind()
-        X, y, sample_weight, held = self._hold_out(X, y, sample_weight, incremental)
-        samples = _samples(model, X, y, sample_weight)
-        batch_size = self._clip_batch_size(len(samples))
-        Epochs(self, model, samples, batch_size, held, incremental).run()
-        if self.early_stopping:
-            self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
-            self._bind()
-
-    def _hold_out(
-        self, X: Any, y: Any, weights: Any, incremental: bool
-    ) -> tuple[Any, Any, Any, Held]:
-        """Split off the validation data of early stopping."""
-        if not self.early_stopping:
-            return X, y, weights, Held()
-        if incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        given = (X, y) if weights is None else (X, y, weights)
-        X, X_val, y, y_val, *both_weights = train_test_split(
-            *given,
-            random_state=self._random_state,
-            test_size=self.validation_fraction,
-            stratify=y if is_classifier(self) and self.n_outputs_ == 1 else None,
-        )
-        if X_val.shape[0] < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' "
-                "or the size of your dataset."
-            )
-        if is_classifier(self):
-            y_val = self._label_binarizer.inverse_transform(y_val)
-        weights, weights_val = both_weights or (None, None)
-        return X, y, weights, Held(_dense(X_val), y_val, weights_val)
-
-    def _clip_batch_size(self, n_samples: int) -> int:
-        if self.batch_size == "auto":
-            return min(200, n_samples)
-        if self.batch_size > n_samples:
-            warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
-            )
-        return int(min(self.batch_size, n_samples))
-
-    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
-        """Train by L-BFGS, overriding scikit-learn's method.
-
-        Its own passes on whatever it is given to `_loss_grad_lbfgs`.
-        """
-        if self.callbacks or np.any(self.dropout):
-            raise ValueError("dropout and callbacks need solver='sgd' or 'adam', got 'lbfgs'")
-        X, y, sample_weight = self._weighted(X, y, sample_weight)
-        model = Model.of(self)
-        model = model.of_dtype(np.result_type(X.dtype, model.architecture.dtype))
-        if sample_weight is not None and sample_weight.sum() == 0:
-            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-        loss_and_gradient = LossAndGradient(
-            replace(model.architecture, l2=float(self.alpha)),
-            _samples(model, X, y, sample_weight),
-            objective(self),
-        )
-        super()._fit_lbfgs(X, y, loss_and_gradient, *rest)
-        self._bind()
-
-    def _loss_grad_lbfgs(
-        self, packed: np.ndarray, X: Any, y: Any, loss_and_gradient: LossAndGradient, *rest: Any
-    ) -> tuple[float, np.ndarray]:
-        """Loss and gradient for SciPy, overriding scikit-learn's method."""
-        return loss_and_gradient(packed)
-
-    def _check_targets(self, given: Any, y: Any, dtype: Any, incremental: bool) -> None:
-        """Refuse targets that scikit-learn's checks let through: as *given*, and as checked."""
-        raise NotImplementedError
-
-    def _weighted(self, X: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
-        """The samples to train with and their weights; for the classifier to change."""
-        return X, y, weights
 
 
 def _quick_score_holds(weights: np.ndarray | None) -> bool:
@@ -328,31 +26,7 @@ def _quick_score_holds(weights: np.ndarray | None) -> bool:
     return weights is None or bool(weights.any() and (weights >= 0).all())
 
 
-def _dense(X: Any) -> Any:
-    return X.toarray() if hasattr(X, "toarray") else X
-
-
-@quiet
-def _samples(model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None) -> Samples:
-    """Training data as engines take them; a sparse X is made dense as a whole.
-
-    Raises
-    ------
-    ValueError
-        If y has not as many columns as the network has outputs, or if something is too large for
-        the network's dtype.
-    """
-    dtype, n_outputs = model.architecture.dtype, model.architecture.sizes[-1]
-    if y.shape[1] != n_outputs:
-        raise ValueError(f"y must have {n_outputs} outputs as before, got {y.shape[1]}")
-    return Samples(
-        arrays.finite(_dense(X), dtype, "X"),
-        arrays.finite(y, dtype, "y"),
-        None if weights is None else arrays.finite(weights, dtype, "sample_weight"),
-    )
-
-
-class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
+class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
     """scikit-learn's ``MLPClassifier``, many times as fast.
 
     With the same parameters, data and ``random_state`` it draws the same start weights, splits
@@ -387,10 +61,10 @@ class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
     """
 
     _sklearn_class = neural_network.MLPClassifier
-    _our_parameters = ("class_weight", *_FastPerceptron._our_parameters)
+    _our_parameters = ("class_weight", *FastPerceptron._our_parameters)
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **neural_network.MLPClassifier._parameter_constraints,
-        **_FastPerceptron._our_constraints,
+        **FastPerceptron._our_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
@@ -424,34 +98,7 @@ class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
         dropout: Any = 0.0,
         callbacks: Any = None,
     ):
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-        )
-        self.class_weight = class_weight
-        self.dropout = dropout
-        self.callbacks = callbacks
+        super().__init__(**arguments_in(locals()))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the classes of *X*, shape (n_samples, n_features), dense or sparse.
@@ -545,7 +192,7 @@ class MLPClassifier(_FastPerceptron, neural_network.MLPClassifier):
         return arrays.finite(weights, dtype, "class_weight")[places]
 
 
-class MLPRegressor(_FastPerceptron, neural_network.MLPRegressor):
+class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
     """scikit-learn's ``MLPRegressor``, many times as fast.
 
     With the same parameters, data and ``random_state`` it draws the same start weights, splits
@@ -602,7 +249,7 @@ class MLPRegressor(_FastPerceptron, neural_network.MLPRegressor):
     _sklearn_class = neural_network.MLPRegressor
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **neural_network.MLPRegressor._parameter_constraints,
-        **_FastPerceptron._our_constraints,
+        **FastPerceptron._our_constraints,
     }
 
     def __init__(
@@ -635,34 +282,7 @@ class MLPRegressor(_FastPerceptron, neural_network.MLPRegressor):
         dropout: Any = 0.0,
         callbacks: Any = None,
     ):
-        super().__init__(
-            loss=loss,
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-        )
-        self.dropout = dropout
-        self.callbacks = callbacks
+        super().__init__(**arguments_in(locals()))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the targets of *X*, shape (n_samples, n_features), dense or sparse.
