@@ -186,9 +186,9 @@ def test_profile_where_writing_fails(capsys, monkeypatch):
 
 
 def test_profile_of_engines_that_disagree(capsys, monkeypatch, quick_profile):
-    from fastnn.profiling import operations
+    from fastnn.kernels import ceilings
 
-    monkeypatch.setattr(operations, "loop_dot", lambda a, b: 0.0)
+    monkeypatch.setattr(ceilings, "dot", lambda a, b: 0.0)
     assert main(["profile", "--ops", "dot", "--sizes", "8", "--engines", "python,numpy"]) == 1
     assert "do not give the same numbers" in capsys.readouterr().err
 

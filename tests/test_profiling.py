@@ -48,7 +48,7 @@ def no_long_measurements(monkeypatch):
     monkeypatch.setattr(comparing, "compile_seconds", lambda what, timeout: 1.5)
     monkeypatch.setattr(comparing, "measure_ceilings", lambda seconds: CEILINGS)
     monkeypatch.setattr(
-        networks.NetworkAnalysis, "_compile_seconds", lambda self: 2.0, raising=True
+        networks, "compile_seconds_of_network", lambda architecture, batch_size, timeout: 2.0
     )
 
 
@@ -89,7 +89,7 @@ def test_crossings_are_found_on_logarithmic_scales():
     assert geometric_crossings([1, 100], [0.1, 10]) == [(pytest.approx(10), True)]
     assert geometric_crossings([1, 100], [10, 0.1]) == [(pytest.approx(10), False)]
     assert geometric_crossings([1, 10], [2, 3]) == []
-    assert geometric_crossings([1, 10, 100], [0.5, 1.01, 0.5], 0.05) == []
+    assert geometric_crossings([1, 10, 100], [0.5, 1.01, 0.5]) == []
 
 
 def test_every_contestant_gets_its_turns():
@@ -186,8 +186,11 @@ def test_nearness_to_the_lower_ceiling():
     sigmoids = network_work((1, 8, 1), 1000, passes=1, updates=0)
     near = CEILINGS.nearness(sigmoids, 1.0)
     assert (near.limit, near.share) == ("arithmetic", pytest.approx(8000e-9 + 32_000 / 8e9))
-    assert CEILINGS._speed(CEILINGS.read, 2048) == pytest.approx(16e9)
-    assert CEILINGS._speed(CEILINGS.read, 10**9) == 8e9
+
+
+def test_between_two_points_a_curve_is_straight_on_logarithmic_scales():
+    assert ceilings.on_curve(2048, CEILINGS.held, CEILINGS.read) == pytest.approx(16e9)
+    assert ceilings.on_curve(10**9, CEILINGS.held, CEILINGS.read) == pytest.approx(8e9)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen")

@@ -5,18 +5,17 @@ cannot be done faster than the peak of the arithmetic allows, nor than the memor
 the data allows.
 """
 
-import bisect
-import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fastnn.activations import ACTIVATIONS
+from fastnn.memory import aligned_copy
 from fastnn.profiling.measuring import Contestant, measure
-from fastnn.profiling.operations import Work, zeros
+from fastnn.profiling.operations import Work
 from fastnn.profiling.wording import size_of
 
 #: The sizes of vectors, in bytes, for which memory is measured: 4 KiB to 64 MiB.
@@ -54,8 +53,8 @@ class Ceilings:
 
     def memory_seconds(self, work: Work) -> float:
         """The least that moving the data takes."""
-        reads = (work.moved - work.changed) / self._speed(self.read, work.held)
-        return reads + work.changed / self._speed(self.changed, work.held)
+        read, changed = (on_curve(work.held, self.held, y) for y in (self.read, self.changed))
+        return (work.moved - work.changed) / read + work.changed / changed
 
     def nearness(self, work: Work, seconds: float) -> "Nearness":
         """How near *seconds* for *work* are to the ceilings."""
@@ -69,30 +68,18 @@ class Ceilings:
             roof=operations / max(arithmetic, memory),
         )
 
-    def _speed(self, speeds: tuple[float, ...], held: int) -> float:
-        """Bytes per second for *held* bytes, between the measured ones on logarithmic scales."""
-        if held <= self.held[0]:
-            return speeds[0]
-        if held >= self.held[-1]:
-            return speeds[-1]
-        k = bisect.bisect_right(self.held, held)
-        part = math.log(held / self.held[k - 1]) / math.log(self.held[k] / self.held[k - 1])
-        return float(speeds[k - 1] * (speeds[k] / speeds[k - 1]) ** part)
-
     def as_text(self) -> str:
         """The ceilings in a few lines."""
-        lines = [
+        memory = ", ".join(
+            f"{size_of(held)} {read / 1e9:.0f} ({changed / 1e9:.0f})"
+            for held, read, changed in zip(self.held, self.read, self.changed, strict=True)
+        )
+        return (
             f"Arithmetic: {self.peak / 1e9:.1f} billion multiplications and additions per second; "
             f"{1e-9 / self.activation:.2f} billion sigmoids, so one costs as much as "
-            f"{self.activation * self.peak:.0f} of them.",
-            "Memory, GB/s read (changed in place): "
-            + ", ".join(
-                f"{size_of(held)} {read / 1e9:.0f} ({changed / 1e9:.0f})"
-                for held, read, changed in zip(self.held, self.read, self.changed, strict=True)
-            )
-            + ".",
-        ]
-        return "\n".join(lines)
+            f"{self.activation * self.peak:.0f} of them.\n"
+            f"Memory, GB/s read (changed in place): {memory}."
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -128,9 +115,10 @@ class Nearness:
     speed: float
     roof: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+
+def on_curve(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
+    """y at x, by straight lines on logarithmic scales; outside that of the nearest point."""
+    return float(np.exp(np.interp(np.log(x), np.log(xs), np.log(ys))))
 
 
 def measure_ceilings(seconds: float) -> Ceilings:
@@ -138,15 +126,16 @@ def measure_ceilings(seconds: float) -> Ceilings:
     from fastnn.kernels import ceilings
 
     share = seconds / (2 * len(HELD) + 2)
-    few, out, rounds = zeros(_IN_CACHE), zeros(_IN_CACHE), 64
+    few, rounds = aligned_copy(np.zeros(_IN_CACHE)), 64
     took = _best(lambda: ceilings.multiply_add(few, 0.999, 0.001, rounds), share)
     peak = 2 * ceilings.CHAIN * rounds * _IN_CACHE / took
     few[:] = np.linspace(-4, 4, _IN_CACHE)
+    out = aligned_copy(few)
     sigmoids = ceilings.make_activate_all(ACTIVATIONS["sigmoid"].code)
     activation = _best(lambda: sigmoids(few, out, 16), share) / (16 * _IN_CACHE)
     read, changed = [], []
     for held in HELD:
-        values = zeros(held // 8)
+        values = aligned_copy(np.zeros(held // 8))  # memory that is there, as the zeros' is not
         times = max(1, _NUMBERS_PER_CALL // len(values))
         read.append(held * times / _best(partial(ceilings.read, values, times), share))
         changing = partial(ceilings.update, values, 1.0, times)

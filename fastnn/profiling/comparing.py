@@ -37,11 +37,6 @@ class _Point:
     engine: str
     contestant: Contestant
 
-    @property
-    def where(self) -> str:
-        """In words."""
-        return _where(self.operation, self.size, self.engine)
-
 
 def _where(operation: Operation, size: int, engine: str) -> str:
     return f"{operation.name} at size {size:,} on {engine}"
@@ -151,8 +146,9 @@ class Comparison:
         while needed > left and len(kept) > 1:
             point = kept.pop()
             needed -= FEWEST_TURNS * point.contestant.round_seconds
+            where = _where(point.operation, point.size, point.engine)
             self._note(
-                f"{point.where}: a run takes about {duration(point.contestant.estimate)}, too long "
+                f"{where}: a run takes about {duration(point.contestant.estimate)}, too long "
                 f"to be repeated within {self._budget.seconds:g} s: left out. With --seconds "
                 f"{enough} it would be measured."
             )

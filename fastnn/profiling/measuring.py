@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from timeit import Timer
+from typing import NamedTuple
 
 #: Contestants are timed by this process's processor time, which another program that takes the
 #: processor away does not lengthen. For that they must run on one thread, and the clock be fine.
@@ -94,17 +95,8 @@ class Contestant:
         return seconds
 
 
-@dataclass(frozen=True)
-class Turn:
-    """What a turn gave.
-
-    Attributes
-    ----------
-    seconds : list of float
-        Of each round.
-    pulse : float
-        Seconds that the small loop took beside it, before or after, whatever was more.
-    """
+class Turn(NamedTuple):
+    """The *seconds* of each round, and those that a small loop took beside it, before or after."""
 
     seconds: list[float]
     pulse: float

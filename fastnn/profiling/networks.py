@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -76,7 +77,10 @@ class NetworkAnalysis:
             )
             compiled = "numba" in self._engines and jit_is_on()
             if compiled:
-                result.compile_seconds = self._compile_seconds()
+                self._budget.say("compiling in a fresh process")
+                result.compile_seconds = compile_seconds_of_network(
+                    architecture, self._batch_size, timeout=self._budget.seconds / 2
+                )
             self._measure_epochs(result)
             if compiled:
                 result.steps = self._steps()
@@ -100,12 +104,6 @@ class NetworkAnalysis:
                 "profile fewer samples"
             )
 
-    def _compile_seconds(self) -> float | None:
-        self._budget.say("compiling in a fresh process")
-        return compile_seconds_of_network(
-            self._architecture, self._batch_size, timeout=self._budget.seconds / 2
-        )
-
     def _problem(
         self,
         amount: int,
@@ -115,9 +113,8 @@ class NetworkAnalysis:
     ) -> Problem:
         """An epoch over the first *amount* samples, of this network or of another."""
         architecture = architecture or self._architecture
-        data = Samples(*(array[:amount] for array in (self._data.X, self._data.Y)))
-        if data.X.dtype != architecture.dtype:
-            data = Samples(data.X.astype(architecture.dtype), data.Y.astype(architecture.dtype))
+        X, Y = (array[:amount] for array in (self._data.X, self._data.Y))
+        data = Samples(*(array.astype(architecture.dtype, copy=False) for array in (X, Y)))
         order = self._order[self._order < amount][np.newaxis]
         batch = min(batch_size or self._batch_size, amount)
         if batch == amount and batch > 1:
@@ -188,18 +185,13 @@ class NetworkAnalysis:
         rate = dtype.type(1e-9)
         rounds = max(1, 20_000 // (layer.n_in * layer.n_out * n))
         if n == 1:
-            sample_step = phases.make_sample_step(code, below, bias)
             sizes = np.array([layer.n_in, layer.n_out, 0], np.uint64)
-
-            def run() -> object:
-                return sample_step(sizes, p, a, d, step, rate, rounds)
+            sample_step = phases.make_sample_step(code, below, bias)
+            run = partial(sample_step, sizes, p, a, d, step, rate, rounds)
         else:
+            sizes, scalars = np.array([layer.n_in, layer.n_out]), np.empty(2, dtype)
             block_step = phases.make_block_step(code, below, bias)
-            signed, scalars = np.array([layer.n_in, layer.n_out]), np.empty(2, dtype)
-
-            def run() -> object:
-                return block_step(signed, n, p, a, d, scalars, step, rate, rounds)
-
+            run = partial(block_step, sizes, n, p, a, d, scalars, step, rate, rounds)
         run()
         timing = measure([Contestant(run)], self._budget.seconds * _STEP)[0]
         return timing.median / (rounds * n) * self._samples

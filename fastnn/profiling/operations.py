@@ -3,14 +3,13 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import cache, partial
 
 import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Piece, Plan, Samples, State, get_engine
-from fastnn.memory import aligned, aligned_copy
+from fastnn.memory import aligned_copy
 from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.profiling.measuring import Contestant, time_once
@@ -47,6 +46,7 @@ class Work:
     held: int
 
 
+@dataclass(frozen=True)
 class Problem:
     """One operation at one size.
 
@@ -58,11 +58,8 @@ class Problem:
         Takes the name of an engine, does the work once, and returns its numbers for comparison.
     """
 
-    def __init__(
-        self, contestant: Callable[[str], Contestant], result: Callable[[str], np.ndarray]
-    ):
-        self.contestant = contestant
-        self.result = result
+    contestant: Callable[[str], Contestant]
+    result: Callable[[str], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -109,44 +106,21 @@ class Operation:
         return numbers * (LISTED + NUMBER if engine == "python" else 3 * NUMBER)
 
 
-def loop_dot(a: Sequence[float], b: Sequence[float]) -> float:
-    """Σ a_i b_i, by a loop."""
-    total = 0.0
-    for i in range(len(a)):
-        total += a[i] * b[i]
-    return total
-
-
 def _dot_problem(size: int, _samples: int) -> Problem:
     from fastnn.kernels.ceilings import dot
 
     random = np.random.default_rng(size)
-    a, b = zeros(size), zeros(size)
-    a[:], b[:] = random.random(size), random.random(size)
-    lists: list[Any] = []
+    a, b = aligned_copy(random.random(size)), aligned_copy(random.random(size))
+    lists = cache(lambda: (a.tolist(), b.tolist()))
+    loop = getattr(dot, "py_func", dot)  # it is no dispatcher with NUMBA_DISABLE_JIT=1
 
     def run(engine: str) -> Callable[[], float]:
         if engine == "python":
-            if not lists:
-                lists.extend((a.tolist(), b.tolist()))
-            a_list, b_list = lists
-            return lambda: loop_dot(a_list, b_list)
-        if engine == "numpy":
-            return lambda: a @ b
-        return lambda: dot(a, b)
+            a_list, b_list = lists()
+            return lambda: loop(a_list, b_list)
+        return (lambda: a @ b) if engine == "numpy" else (lambda: dot(a, b))
 
     return Problem(lambda engine: Contestant(run(engine)), lambda engine: np.array(run(engine)()))
-
-
-def _dot_work(size: int, _samples: int) -> Work:
-    return Work(2 * size, 0, 2 * NUMBER * size, 0, 2 * NUMBER * size)
-
-
-def zeros(size: int) -> np.ndarray:
-    """An array whose memory is there, as that of np.zeros is not, and on whole cache lines."""
-    array = aligned(size, np.dtype(np.float64))
-    array[:] = 0
-    return array
 
 
 def _curve(size: int, samples: int) -> tuple[Architecture, np.ndarray, Samples]:
@@ -176,11 +150,9 @@ def _backward_problem(size: int, samples: int) -> Problem:
     return Problem(lambda engine: Contestant(run(engine)), lambda engine: np.hstack(run(engine)()))
 
 
-def _epoch_problem(batch_size: int | None) -> Callable[[int, int], Problem]:
-    def problem(size: int, samples: int) -> Problem:
-        return epoch_problem(*_curve(size, samples), batch_size or samples, rate=0.1 / (size + 10))
-
-    return problem
+def _epoch_problem(size: int, samples: int, batch_size: int | None = None) -> Problem:
+    rate = 0.1 / (size + 10)
+    return epoch_problem(*_curve(size, samples), batch_size or samples, rate)
 
 
 def epoch_problem(
@@ -195,24 +167,20 @@ def epoch_problem(
     if order is None:
         order = np.empty((0, len(data)), np.int64)
 
-    def prepared(engine: str) -> tuple[Callable[[], None], Callable[[], None], np.ndarray]:
+    def prepared(engine: str) -> tuple[Callable[[], None], np.ndarray]:
         parameters = aligned_copy(start)
         plan = Plan(batch_size, SGD(rate))
         trainer = get_engine(engine).trainer(architecture, plan)
         piece = Piece.of_epochs(np.array([[rate]]), order, len(data))
         state = State.new(parameters, plan.optimizer)
-
-        def reset() -> None:
-            parameters[:] = start
-
-        return lambda: trainer.run(state, data, piece), reset, parameters
+        return partial(trainer.run, state, data, piece), parameters
 
     def contestant(engine: str) -> Contestant:
-        run, reset, _ = prepared(engine)
-        return Contestant(run, reset)
+        run, parameters = prepared(engine)
+        return Contestant(run, partial(np.copyto, parameters, start))
 
     def result(engine: str) -> np.ndarray:
-        run, _, parameters = prepared(engine)
+        run, parameters = prepared(engine)
         run()
         return parameters
 
@@ -273,7 +241,9 @@ OPERATIONS = {
                 "numba": "the python loop, compiled, over two arrays",
             },
             _dot_problem,
-            _dot_work,
+            lambda size, _: Work(
+                2 * size, 0, moved=2 * NUMBER * size, changed=0, held=2 * NUMBER * size
+            ),
             (1, 3, 10, 30, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000),
             (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000),
             per_sample=False,
@@ -315,7 +285,7 @@ OPERATIONS = {
                 "numpy": "sample by sample, in arrays of one row",
                 "numba": "sample by sample, compiled",
             },
-            _epoch_problem(1),
+            partial(_epoch_problem, batch_size=1),
             lambda size, samples: network_work((1, size, 1), samples, passes=2, updates=samples),
         ),
         Operation(
@@ -327,7 +297,7 @@ OPERATIONS = {
                 "numpy": "all samples in one matrix; then one update",
                 "numba": "compiled, in blocks of 256 samples; then one update",
             },
-            _epoch_problem(None),
+            _epoch_problem,
             lambda size, samples: network_work((1, size, 1), samples, passes=2, updates=1),
         ),
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastnn.plotting import pyplot
-from fastnn.profiling.ceilings import Ceilings, Nearness
+from fastnn.profiling.ceilings import Ceilings, Nearness, on_curve
 from fastnn.profiling.records import Change, Crossover, Row, Step
 from fastnn.profiling.wording import duration, round_duration, rounded, size_of, times
 
@@ -83,25 +83,13 @@ def _mark_crossovers(
         if (crossover.slower, crossover.faster) == ("python", "numba"):
             continue
         for size, rises in crossover.changes:
-            seconds = _on_curve(curves[crossover.faster], size)
+            curve = sorted(curves[crossover.faster].items())
+            seconds = on_curve(size, *zip(*curve, strict=True))
             ax.plot([size], [seconds], "o", markersize=9, fillstyle="none", color="black")
-            winner, loser = crossover.faster, crossover.slower
-            if not rises:
-                winner, loser = loser, winner
+            pair = (crossover.slower, crossover.faster)
+            loser, winner = pair if rises else pair[::-1]
             said.append(f"○ {winner} overtakes {loser} at ≈ {rounded(size)}")
     return said
-
-
-def _on_curve(curve: dict[int, float], size: float) -> float:
-    """The seconds at a size between those measured, on logarithmic scales."""
-    sizes = sorted(curve)
-    logs = [math.log(curve[known]) for known in sizes]
-    below = max(k for k, known in enumerate(sizes) if known <= size)
-    above = min(below + 1, len(sizes) - 1)
-    if above == below:
-        return curve[sizes[below]]
-    part = math.log(size / sizes[below]) / math.log(sizes[above] / sizes[below])
-    return math.exp(logs[below] + part * (logs[above] - logs[below]))
 
 
 def _speed_ups(curves: dict[str, dict[int, float]]) -> list[str]:
@@ -147,30 +135,17 @@ def draw_roofline(ax: Axes, rows: Sequence[Row], ceilings: Ceilings) -> None:
 def _draw_ceilings(ax: Axes, ceilings: Ceilings) -> None:
     """Lines for the arithmetic and for three sizes of memory, over the whole width."""
     low, high = ax.get_xlim()
+    on_white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
     for k in (0, len(ceilings.held) // 2, len(ceilings.held) - 1):
         speed = ceilings.read[k]
         knee = ceilings.peak / speed
         ax.plot([low, knee], [low * speed, ceilings.peak], color=_GREY, linewidth=1)
-        ax.annotate(
-            f"{size_of(ceilings.held[k])}: {speed / 1e9:.0f} GB/s",
-            (low, low * speed),
-            xytext=(4, -1),
-            textcoords="offset points",
-            fontsize=8,
-            color=_GREY,
-            va="top",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
-        )
+        said = f"{size_of(ceilings.held[k])}: {speed / 1e9:.0f} GB/s"
+        _note(ax, said, (low, low * speed), (4, -1), color=_GREY, va="top", bbox=on_white)
     roof = [ceilings.peak / max(ceilings.read), high]
     ax.plot(roof, [ceilings.peak] * 2, color="black", linewidth=1.5)
-    ax.annotate(
-        f"arithmetic: {ceilings.peak / 1e9:.0f} billion/s",
-        (high, ceilings.peak),
-        xytext=(-3, 4),
-        textcoords="offset points",
-        ha="right",
-        fontsize=8,
-    )
+    said = f"arithmetic: {ceilings.peak / 1e9:.0f} billion/s"
+    _note(ax, said, (high, ceilings.peak), (-3, 4), ha="right")
 
 
 def _draw_points(ax: Axes, points: dict[str, list[Nearness]]) -> None:
@@ -178,26 +153,21 @@ def _draw_points(ax: Axes, points: dict[str, list[Nearness]]) -> None:
     for (name, own), color, marker in zip(
         points.items(), _OPERATION_COLORS, _MARKERS, strict=False
     ):
+        intensities, speeds = [near.intensity for near in own], [near.speed for near in own]
         ax.plot(
-            [near.intensity for near in own],
-            [near.speed for near in own],
-            marker + "-",
-            color=color,
-            markersize=4,
-            linewidth=0.7,
-            label=name,
+            intensities, speeds, marker + "-", color=color, markersize=4, linewidth=0.7, label=name
         )
         best = max(own, key=lambda near: near.share)
-        ax.annotate(
-            f"{best.share:.0%}",
-            (best.intensity, best.speed),
-            xytext=(5, -9),
-            textcoords="offset points",
-            fontsize=8,
-            color=color,
-        )
+        _note(ax, f"{best.share:.0%}", (best.intensity, best.speed), (5, -9), color=color)
     if points:
         ax.legend(fontsize=8, loc="lower right", frameon=False)
+
+
+def _note(
+    ax: Axes, text: str, at: tuple[float, float], offset: tuple[int, int], **how: Any
+) -> None:
+    """Small words beside a point, *offset* points away."""
+    ax.annotate(text, at, xytext=offset, textcoords="offset points", fontsize=8, **how)
 
 
 def draw_epochs(ax: Axes, rows: Sequence[Row]) -> None:
@@ -222,10 +192,8 @@ def draw_steps(ax: Axes, layers: Sequence[int], steps: Sequence[Step]) -> None:
     labels = [f"{k}: {n_in}→{n_out}" for k, (n_in, n_out) in enumerate(pairs, 1)]
     starts = [0.0] * len(labels)
     for phase, color in _PHASE_COLORS.items():
-        shares = [0.0] * len(labels)
-        for step in steps:
-            if step.phase == phase:
-                shares[step.layer - 1] = 100 * step.share
+        found = {step.layer: 100 * step.share for step in steps if step.phase == phase}
+        shares = [found.get(layer, 0.0) for layer in range(1, len(layers))]
         bars = ax.barh(labels, shares, left=starts, color=color, label=phase)
         ax.bar_label(
             bars, [f"{share:.0f}" if share >= 4 else "" for share in shares],

@@ -101,9 +101,8 @@ class Crossover:
         if not sizes:
             return None
         ratios = [slow[size] / fast[size] for size in sizes]
-        decided = [ratio > 1 for ratio in ratios if abs(ratio - 1) > TIE]
-        changes = geometric_crossings(sizes, ratios, TIE)
-        first_ahead = decided[0] if decided else None
+        first_ahead = next((ratio > 1 for ratio in ratios if not _is_tie(ratio)), None)
+        changes = geometric_crossings(sizes, ratios)
         return cls(operation, slower, faster, (sizes[0], sizes[-1]), changes, first_ahead)
 
     def as_text(self) -> str:
@@ -139,24 +138,25 @@ class Crossover:
 
 
 def geometric_crossings(
-    sizes: Sequence[float], ratios: Sequence[float], tolerance: float = 0.0
+    sizes: Sequence[float], ratios: Sequence[float]
 ) -> list[tuple[float, bool]]:
     """Where a ratio passes 1: the sizes, and whether it rises there.
 
-    Between two sizes the ratio is taken to be a straight line on logarithmic scales. A ratio
-    within *tolerance* of 1 is a tie and decides nothing.
+    Between two sizes the ratio is taken to be a straight line on logarithmic scales. A tie decides
+    nothing.
     """
     crossings = []
-    decided = [
-        (size, math.log(ratio))
-        for size, ratio in zip(sizes, ratios, strict=True)
-        if abs(ratio - 1) > tolerance
-    ]
+    pairs = zip(sizes, ratios, strict=True)
+    decided = [(size, math.log(ratio)) for size, ratio in pairs if not _is_tie(ratio)]
     for (size, log), (next_size, next_log) in itertools.pairwise(decided):
         if (log < 0) != (next_log < 0):
             part = -log / (next_log - log)
             crossings.append((size * (next_size / size) ** part, next_log > 0))
     return crossings
+
+
+def _is_tie(ratio: float) -> bool:
+    return abs(ratio - 1) <= TIE
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,15 +46,6 @@ class Result:
         raise NotImplementedError
 
     def _blocks(self) -> Iterator[RenderableType]:
-        raise NotImplementedError
-
-    def plot(self) -> Figure:
-        """Draw it; needs matplotlib.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-        """
         raise NotImplementedError
 
     def to_pandas(self) -> Any:
@@ -132,7 +123,7 @@ class Profile(Result):
             ],
             "ceilings": self.ceilings and self.ceilings.as_dict(),
             "roofline": [
-                {"operation": row.operation, "size": row.size, **row.nearness.as_dict()}
+                {"operation": row.operation, "size": row.size, **asdict(row.nearness)}
                 for row in self.rows
                 if row.nearness is not None
             ],
@@ -189,15 +180,9 @@ class Profile(Result):
         headings += ["numba of\nceiling"] if near else []
         lines = []
         for size, found in by_size.items():
-            cells = [f"{size:,}"]
-            cells += [_time(found[engine]) if engine in found else "–" for engine in engines]
-            for slow, fast in pairs:
-                both = slow in found and fast in found
-                ratio = found[slow].timing.median / found[fast].timing.median if both else 0.0
-                cells.append(times(ratio) if both else "–")
-            if near:
-                cells.append(_nearness(found.get("numba")))
-            lines.append(cells)
+            lines.append([f"{size:,}", *(_time(found.get(engine)) for engine in engines)])
+            lines[-1] += [_ratio(found.get(slow), found.get(fast)) for slow, fast in pairs]
+            lines[-1] += [_nearness(found.get("numba"))] if near else []
         yield new_table(headings, lines, tight=True)
         if pairs:
             yield Text(
@@ -216,13 +201,10 @@ class Profile(Result):
         text = f"Compile time: {duration(seconds)}, the first time ever; then it is kept on disk."
         numpy, numba = self.seconds(name, "numpy"), self.seconds(name, "numba")
         gains = {size: numpy[size] - numba[size] for size in numpy.keys() & numba.keys()}
-        if gains:
-            size = max(gains)
-            if gains[size] > TIE * numpy[size]:
-                runs = seconds / gains[size]
-                text += (
-                    f" At size {size:,} it is won back against NumPy after {rounded(runs)} runs."
-                )
+        size = max(gains, default=0)
+        if size and gains[size] > TIE * numpy[size]:
+            runs = rounded(seconds / gains[size])
+            text += f" At size {size:,} it is won back against NumPy after {runs} runs."
         return text
 
     def _ceiling_blocks(self, ceilings: Ceilings) -> Iterator[RenderableType]:
@@ -236,18 +218,14 @@ class Profile(Result):
             "speed of the smallest memory that holds it. Small sizes stay far below because "
             "calling the kernel from Python takes its time."
         )
-        rows = [(row, row.nearness) for row in self.rows if row.nearness is not None]
         for name in self.operations:
-            best = max(
-                ((near.share, row, near) for row, near in rows if row.operation == name),
-                key=lambda entry: entry[0],
-                default=None,
-            )
-            if best is not None:
-                share, row, near = best
+            rows = (row for row in self.rows if row.operation == name)
+            points = {row.size: row.nearness for row in rows if row.nearness is not None}
+            if points:
+                size, near = max(points.items(), key=lambda point: point[1].share)
                 yield Text(
-                    f"- {name}: at best {share:.0%} of what the {near.limit} allows, at size "
-                    f"{row.size:,}. {_meaning(share, near.limit)}"
+                    f"- {name}: at best {near.share:.0%} of what the {near.limit} allows, at size "
+                    f"{size:,}. {_meaning(near.share, near.limit)}"
                 )
 
 
@@ -259,9 +237,16 @@ def _meaning(share: float, limit: str) -> str:
     return "Faster memory would not help: less arithmetic, or cheaper activations, would."
 
 
-def _time(row: Row) -> str:
-    half = row.timing.spread / 2
-    return f"{duration(row.timing.median)} ±{half:.0%}"
+def _time(row: Row | None) -> str:
+    if row is None:
+        return "–"
+    return f"{duration(row.timing.median)} ±{row.timing.spread / 2:.0%}"
+
+
+def _ratio(slow: Row | None, fast: Row | None) -> str:
+    if slow is None or fast is None:
+        return "–"
+    return times(slow.timing.median / fast.timing.median)
 
 
 def _nearness(row: Row | None) -> str:
