@@ -19,6 +19,9 @@ from fastnn.memory import aligned
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.schedules import SCHEDULES, Schedule
 
+#: The fields of a History: one number or text each; and lists, to which its metrics come.
+_VALUES = ("seconds", "stop_reason", "best_epoch")
+_LISTS = ("loss", "val_loss", "learning_rate")
 _OPTIMIZERS = {kind.__name__: kind for kind in OPTIMIZERS.values()}
 
 
@@ -130,42 +133,24 @@ def _made(settings: Any, kinds: dict[str, Any], what: str) -> Any:
 
 def _history_parts(history: History | None) -> tuple[dict[str, Any] | None, Tensors]:
     """A history's single values, and its lists as tensors."""
-    fields: dict[str, Any] = {}
-    tensors: Tensors = {}
     if history is None:
-        return None, tensors
+        return None, {}
     _check_history(history)
-    for field in dataclasses.fields(history):
-        value = getattr(history, field.name)
-        if isinstance(value, list):
-            tensors[f"history.{field.name}"] = np.array(value, np.float64)
-        elif isinstance(value, dict):
-            for name, series in value.items():
-                tensors[f"history.{field.name}.{name}"] = np.array(series, np.float64)
-        else:
-            fields[field.name] = value
-    return fields, tensors
+    lists = {name: getattr(history, name) for name in _LISTS}
+    lists |= {f"metrics.{name}": series for name, series in history.metrics.items()}
+    tensors = {f"history.{name}": np.array(series, np.float64) for name, series in lists.items()}
+    return {name: getattr(history, name) for name in _VALUES}, tensors
 
 
 def _history(fields: Any, tensors: Tensors) -> History | None:
     """The history that `_history_parts` took apart; its tensors are taken out of *tensors*."""
     if fields is None:
         return None
-    new, entries = History(), {}
-    for field in dataclasses.fields(History):
-        default = getattr(new, field.name)
-        if isinstance(default, list):
-            value: Any = _series(tensors, f"history.{field.name}")
-        elif isinstance(default, dict):
-            start = f"history.{field.name}."
-            names = [name for name in tensors if name.startswith(start)]
-            value = {name.removeprefix(start): _series(tensors, name) for name in names}
-        else:
-            value = fields[field.name]
-            wanted = (int, float) if default is None or type(default) is float else type(default)
-            if isinstance(value, bool) or not (isinstance(value, wanted) or value is default):
-                raise ValueError(f"its history has {field.name}={value!r}")
-        entries[field.name] = value
+    start = "history.metrics."
+    metrics = [name for name in tensors if name.startswith(start)]
+    entries: dict[str, Any] = {name: fields[name] for name in _VALUES}
+    entries |= {name: _series(tensors, f"history.{name}") for name in _LISTS}
+    entries["metrics"] = {name.removeprefix(start): _series(tensors, name) for name in metrics}
     history = History(**entries)
     _check_history(history)
     return history
@@ -173,13 +158,16 @@ def _history(fields: Any, tensors: Tensors) -> History | None:
 
 def _check_history(history: History) -> None:
     """Refuse one whose lists do not have an entry for each epoch, or none at all."""
+    validation.real(history.seconds, "network.history.seconds")
+    validation.text(history.stop_reason, "network.history.stop_reason")
     epochs = len(history.loss)
-    lists = {name: getattr(history, name) for name in ("val_loss", "learning_rate")}
+    lists = {name: getattr(history, name) for name in _LISTS}
     for name, values in (lists | history.metrics).items():
         if len(values) not in (0, epochs):
             raise ValueError(f"network.history has {epochs} losses, and {len(values)} of {name}")
-    if history.best_epoch is not None and not 1 <= history.best_epoch <= epochs:
-        raise ValueError(f"network.history has best_epoch={history.best_epoch} of {epochs} epochs")
+    best = history.best_epoch
+    if best is not None and validation.integer(best, "network.history.best_epoch", 1) > epochs:
+        raise ValueError(f"network.history has best_epoch={best} of {epochs} epochs")
 
 
 def _series(tensors: Tensors, name: str) -> list[float]:

@@ -496,7 +496,15 @@ FORGERIES = {
         "up to 624",
     ),
     "a key too large": (lambda m: {"random": changed(m["random"], dropout_key=2**64)}, "64 bits"),
-    "a strange history": (lambda m: {"history": '{"seconds": []}'}, "history|seconds"),
+    "strange seconds": (
+        lambda m: {"history": changed(m["history"], seconds=[])}, "history.seconds must be",
+    ),
+    "a strange reason": (
+        lambda m: {"history": changed(m["history"], stop_reason=0)}, "history.stop_reason must be",
+    ),
+    "a best epoch and a half": (
+        lambda m: {"history": changed(m["history"], best_epoch=1.5)}, "best_epoch must be a whole",
+    ),
     "too few moments": (lambda m: {"state.moments": np.zeros((1, 68))}, "moments must be"),
     "one more tensor": (lambda m: {"state.extra": np.zeros(3)}, "unexpected tensors"),
     "a strange tensor": (lambda m: {"state.extra": np.zeros(3, np.int8)}, "unexpected type"),
