@@ -26,6 +26,18 @@ DATES = (date, timedelta, np.datetime64, np.timedelta64)
 _PLAIN = frozenset((float, int, bool, np.float64, np.float32, np.int64, np.bool_))
 
 
+def is_ready(X: Any, n_in: int, dtype: np.dtype[np.floating]) -> bool:
+    """Whether inputs need no conversion, and no check but of their values: for short ways."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.shape[1] == n_in
+        and X.shape[0] > 0
+        and X.dtype == dtype
+        and X.flags.carray
+    )
+
+
 def numeric(
     value: object, name: str, advice_for_text: str = "encode it as numbers first"
 ) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastnn import validation
+from fastnn import arrays, validation
 from fastnn.activations import get_hidden_activations, get_output_activation
 from fastnn.architecture import Architecture
 from fastnn.callbacks import Callback, bind
@@ -553,8 +553,9 @@ class Network:
         """
         if self._predictor is None:
             self._predictor = get_engine(self._engine_name).predictor(self._architecture)
-        parameters = self._state.parameters
-        inputs = X if self._fits_as_it_is(X) else self._inputs.features(X)
+        parameters, architecture = self._state.parameters, self._architecture
+        ready = arrays.is_ready(X, architecture.sizes[0], architecture.dtype)
+        inputs = X if ready else self._inputs.features(X)
         try:
             outputs = self._predictor(parameters, inputs)
         except MemoryError as error:
@@ -564,18 +565,6 @@ class Network:
         if outputs is None:
             raise self._overflow("X")
         return outputs
-
-    def _fits_as_it_is(self, X: Any) -> bool:
-        """Whether X needs no conversion: the short way for predictions in a loop."""
-        if type(X) is not np.ndarray or X.ndim != 2:
-            return False
-        n, n_in = X.shape
-        return (
-            n > 0
-            and n_in == self._architecture.sizes[0]
-            and X.dtype == self._architecture.dtype
-            and X.flags.carray
-        )
 
     @quiet
     def layer_outputs(self, X: Any) -> list[np.ndarray]:

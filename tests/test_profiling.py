@@ -359,7 +359,7 @@ def test_what_does_not_fit_into_memory_is_left_out(monkeypatch):
     [
         ({"ops": "dott"}, ValueError, "ops='dott' is not known. Did you mean 'dot'?"),
         ({"ops": []}, ValueError, "ops must name at least one"),
-        ({"ops": 3}, TypeError, "ops must be a name or a list"),
+        ({"ops": 3}, TypeError, "ops must be a list of names, or one name, got 3"),
         ({"engines": ["nunba"]}, ValueError, "Did you mean 'numba'?"),
         ({"sizes": [10, 0]}, ValueError, r"sizes\[1\] must be at least 1, got 0"),
         ({"sizes": []}, ValueError, "sizes must name at least one"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import validation
+from fastnn import arrays, validation
 from fastnn.activations import get_activation
 from fastnn.architecture import Architecture
 from fastnn.engines import Engine, Predictor, get_engine, quiet
@@ -146,14 +146,7 @@ class Model:
 
     def takes_as_it_is(self, X: Any) -> bool:
         """Whether X needs neither checks, but of its values, nor conversion."""
-        return (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype == self._dtype
-            and X.shape[1] == self._n_inputs
-            and X.shape[0] > 0
-            and X.flags.carray
-        )
+        return arrays.is_ready(X, self._n_inputs, self._dtype)
 
     def outputs(self, X: np.ndarray) -> np.ndarray | None:
         """Outputs (n, n_out) for a C-contiguous X of the model's dtype; None if X is not finite."""

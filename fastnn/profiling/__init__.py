@@ -7,7 +7,7 @@ from typing import Any
 
 from fastnn import validation
 from fastnn.engines import quiet
-from fastnn.names import find, short
+from fastnn.names import find
 from fastnn.network import Network
 from fastnn.profiling import comparing, networks
 from fastnn.profiling.network_result import NetworkProfile
@@ -110,13 +110,8 @@ def profile(
 
 def _choices(names: Any, table: Any, argument: str) -> list[str]:
     """The names, each once, in the table's order."""
-    if isinstance(names, str):
-        names = [names]
-    if not isinstance(names, Sequence):
-        raise TypeError(f"{argument} must be a name or a list of names, got {short(names)}")
-    if not names:
-        raise ValueError(f"{argument} must name at least one, got none")
-    chosen = {find(name, {known: known for known in table}, argument) for name in names}
+    entries = _entries(names, str, argument, "names, or one name")
+    chosen = {find(name, {known: known for known in table}, argument) for name in entries}
     return [name for name in table if name in chosen]
 
 
@@ -124,10 +119,13 @@ def _sizes(sizes: Any) -> list[int] | None:
     """The sizes, each once, from small to large."""
     if sizes is None:
         return None
-    if isinstance(sizes, int):
-        sizes = [sizes]
-    if isinstance(sizes, str | bytes) or not isinstance(sizes, Sequence):
-        raise TypeError(f"sizes must be a list of whole numbers, got {short(sizes)}")
-    if not sizes:
-        raise ValueError("sizes must name at least one, got none")
-    return sorted({validation.integer(size, f"sizes[{k}]", 1) for k, size in enumerate(sizes)})
+    entries = _entries(sizes, int, "sizes", "whole numbers, or one")
+    return sorted({validation.integer(size, f"sizes[{k}]", 1) for k, size in enumerate(entries)})
+
+
+def _entries(given: Any, kind: type, argument: str, entries: str) -> list[Any]:
+    """What a user gave: one entry, which is of a *kind*, or several."""
+    found = [given] if isinstance(given, kind) else validation.listed(given, argument, entries)
+    if not found:
+        raise ValueError(f"{argument} must name at least one, got none")
+    return found
