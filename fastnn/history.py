@@ -166,9 +166,9 @@ class History:
         matplotlib.axes.Axes
         """
         if ax is None:
-            from fastnn.plotting import new_axes
+            from fastnn.plotting import pyplot
 
-            ax = new_axes()
+            ax = pyplot().subplots(figsize=(6.4, 4.0), layout="constrained")[1]
         ax.plot(range(1, len(self.loss) + 1), self.loss, label="training loss")
         if self.val_loss:
             ax.plot(range(1, len(self.val_loss) + 1), self.val_loss, label="validation loss")

@@ -12,7 +12,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 #: Names that other libraries use, as `_plain` writes them, and what they are called here: of
-#: several the first that is in the table. None at all for what only sounds like something here.
+#: several the first that is in the table.
 ELSEWHERE = {
     # losses and metrics
     "acc": ("accuracy",),
@@ -21,57 +21,44 @@ ELSEWHERE = {
     "bcewithlogits": ("binary_cross_entropy",),
     "categoricalaccuracy": ("accuracy",),
     "categoricalcrossentropy": ("cross_entropy",),
-    "balancedaccuracy": (),
     "l1": ("absolute_error",),
     "log": ("binary_cross_entropy",),
     "mae": ("absolute_error", "mean_absolute_error"),
-    "meanabsolutepercentageerror": (),
     "meansquarederror": ("squared_error", "mean_squared_error"),
-    "meansquaredlogarithmicerror": (),
     "mse": ("squared_error", "mean_squared_error"),
-    "negmeansquarederror": (),
     "nll": ("cross_entropy",),
     "r2score": ("r2",),
-    "rmse": (),
-    "rootmeansquarederror": (),
     "smoothl1": ("huber",),
     "sparsecategoricalaccuracy": ("accuracy",),
     "sparsecategoricalcrossentropy": ("cross_entropy",),
-    "squaredhinge": (),
     # optimisers
-    "adamax": (),
     "momentum": ("sgd",),
-    "nadam": (),
     "nesterov": ("sgd",),
-    "rprop": (),
     # start weights
     "he": ("he_normal",),
     "kaiming": ("he_normal",),
     "kaimingnormal": ("he_normal",),
     "kaiminguniform": ("he_uniform",),
-    "lecunnormal": (),
-    "lecununiform": (),
-    "normal": (),
-    "randomnormal": (),
-    "randomuniform": (),
-    "truncatednormal": (),
     "xavier": ("glorot_uniform",),
     "xaviernormal": ("glorot_normal",),
     "xavieruniform": ("glorot_uniform",),
     # activations
     "exponential": ("exp",),
-    "glu": (),
-    "hardsigmoid": (),
-    "hardswish": (),
-    "logsigmoid": (),
-    "logsoftmax": (),
     "lrelu": ("leaky_relu",),
-    "mish": (),
     "none": ("identity",),
-    "prelu": (),
-    "relu6": (),
-    "softsign": (),
 }
+#: Other libraries' names of what is not here, though some sound like something that is.
+NOT_HERE = (
+    # losses and metrics
+    "balancedaccuracy meanabsolutepercentageerror meansquaredlogarithmicerror negmeansquarederror "
+    "rmse rootmeansquarederror squaredhinge "
+    # optimisers
+    "adamax nadam rprop "
+    # start weights
+    "lecunnormal lecununiform normal randomnormal randomuniform truncatednormal "
+    # activations
+    "glu hardsigmoid hardswish logsigmoid logsoftmax mish prelu relu6 softsign"
+)
 
 
 def find(
@@ -104,10 +91,13 @@ def find(
 def _near(name: str, known: list[str]) -> str | None:
     """The known name that is meant: by other libraries' names, or else by its letters."""
     plain = _plain(name)
-    elsewhere = ELSEWHERE.get(plain, ELSEWHERE.get(plain.removesuffix("loss")))
-    if elsewhere is None:
-        return next(iter(difflib.get_close_matches(name.lower(), known, n=1)), None)
-    return next((here for here in elsewhere if here in known), None)
+    spellings = (plain, plain.removesuffix("loss"))
+    if not set(spellings).isdisjoint(NOT_HERE.split()):
+        return None
+    for spelling in spellings:
+        if spelling in ELSEWHERE:
+            return next((here for here in ELSEWHERE[spelling] if here in known), None)
+    return next(iter(difflib.get_close_matches(name.lower(), known, n=1)), None)
 
 
 def _plain(name: str) -> str:

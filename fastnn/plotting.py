@@ -1,11 +1,6 @@
 """Getting matplotlib, or a clear message when it is not installed."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from typing import Any
 
 
 def pyplot() -> Any:
@@ -15,9 +10,3 @@ def pyplot() -> Any:
     except ImportError:
         raise ImportError("plots need matplotlib: pip install 'fastnn-jit[plot]'") from None
     return plt
-
-
-def new_axes(width: float = 6.4, height: float = 4.0) -> Axes:
-    """Axes of a new figure, sizes in inches."""
-    axes: Axes = pyplot().subplots(figsize=(width, height), layout="constrained")[1]
-    return axes

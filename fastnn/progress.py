@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """A bar of rich's that never stops the work: what cannot be drawn is given up.
+    """A bar of rich's, shown inside a ``with`` block: what cannot be drawn never stops the work.
 
     Versions of rich before 14.1 show one bar at a time; the output may be closed, or not know a
     character.
@@ -22,6 +21,14 @@ class Display:
 
     def __init__(self, bar: Progress | None):
         self._bar = bar
+
+    def __enter__(self) -> Self:
+        self.draw(lambda bar: bar.start())
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.draw(lambda bar: bar.refresh())
+        self.draw(lambda bar: bar.stop())
 
     def draw(self, act: Callable[[Progress], Any]) -> None:
         """Do something with the bar, if it is still there."""
@@ -45,26 +52,12 @@ class Display:
                 bar.live.stop()
 
 
-class TrainingBar:
+class TrainingBar(Display):
     """Epochs, losses, rate, samples per second and time left; does nothing unless *enabled*."""
 
     def __init__(self, enabled: bool, epochs: int | None, samples_per_epoch: int):
+        super().__init__(_new_progress(epochs) if enabled else None)
         self._samples_per_epoch = samples_per_epoch
-        self._bar = _new_progress(epochs) if enabled else None
-        self._display = Display(self._bar)
-
-    def __enter__(self) -> TrainingBar:
-        self._display.draw(lambda bar: bar.start())
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._display.draw(lambda bar: bar.refresh())
-        self._display.draw(lambda bar: bar.stop())
 
     def show(self, epochs_done: float, history: History) -> None:
         """Bring the bar up to date; losses and rate are those of the last whole epoch."""
@@ -77,7 +70,7 @@ class TrainingBar:
         (task,) = self._bar.tasks
         seconds = task.elapsed or 0.0
         rate = epochs_done * self._samples_per_epoch / seconds if seconds > 0 else 0.0
-        self._display.draw(
+        self.draw(
             lambda bar: bar.update(
                 task.id, completed=epochs_done, losses=losses, speed=f"{rate:,.0f} samples/s"
             )

@@ -39,27 +39,14 @@ def to_plain(rng: np.random.Generator) -> dict[str, Any]:
     ValueError
         If its bit generator is not one of NumPy's own.
     """
-    state: Any = rng.bit_generator.state
     kind = type(rng.bit_generator)
     if _KINDS.get(kind.__name__) is not kind:
         raise ValueError(
             f"a network whose seed uses the bit generator {kind.__name__} cannot be saved; "
             f"known are {', '.join(_KINDS)}"
         )
-    return _plain(state)
-
-
-def _plain(state: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _plain(value)
-        if isinstance(value, dict)
-        else value.tolist()
-        if isinstance(value, np.ndarray)
-        else value
-        if isinstance(value, str)
-        else int(value)
-        for name, value in state.items()
-    }
+    plain: dict[str, Any] = json.loads(_as_json(rng))
+    return plain
 
 
 def from_plain(plain: Any) -> np.random.Generator:
@@ -104,9 +91,13 @@ def _whole(value: Any, largest: int) -> int:
 
 def dropout_key(rng: np.random.Generator) -> int:
     """64 bits from the state of *rng*, which goes on unchanged: nothing is drawn from it."""
-    state = json.dumps(rng.bit_generator.state, default=_json, sort_keys=True)
-    return int.from_bytes(hashlib.sha256(state.encode()).digest()[:8], "little")
+    return int.from_bytes(hashlib.sha256(_as_json(rng).encode()).digest()[:8], "little")
 
 
-def _json(value: Any) -> Any:
+def _as_json(rng: np.random.Generator) -> str:
+    """The state in one way only: its fields in order, and arrays as lists."""
+    return json.dumps(rng.bit_generator.state, default=_plain, sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else repr(value)

@@ -59,11 +59,7 @@ def show_progress(enabled: bool) -> Iterator[Report]:
         transient=True,
     )
     task = bar.add_task("", total=1.0)
-    display = Display(bar)
-    display.draw(lambda bar: bar.start())
-    try:
+    with Display(bar) as display:
         yield lambda what, part: display.draw(
             lambda bar: bar.update(task, description=what, completed=part)
         )
-    finally:
-        display.draw(lambda bar: bar.stop())

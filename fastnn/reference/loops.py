@@ -302,8 +302,5 @@ def _differentiate(
     gradient = np.array(summed.to_flat(), dtype=architecture.dtype) * architecture.dtype.type(
         factors.gradient
     )
-    penalty = 0.0
-    if plans.has_penalty(architecture):
-        penalty = architecture.penalty(parameters)
-        gradient += factors.penalty_gradient * architecture.penalty_gradient(parameters)
-    return factors.loss * total, factors.penalty * penalty, gradient
+    penalty = plans.add_penalty(gradient, parameters, architecture, factors)
+    return factors.loss * total, penalty, gradient

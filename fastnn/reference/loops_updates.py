@@ -125,10 +125,5 @@ def quotient(a: float, b: float) -> float:
     return copysign(inf, a) if a != 0.0 else nan
 
 
-RULES: dict[str, Callable[[Vector, Vector, Matrix, float, int, Vector], None]] = {
-    "sgd": sgd,
-    "momentum": momentum,
-    "rmsprop": rmsprop,
-    "adagrad": adagrad,
-    "adam": adam,
-}
+Rule = Callable[[Vector, Vector, Matrix, float, int, Vector], None]
+RULES: dict[str, Rule] = {rule.__name__: rule for rule in (sgd, momentum, rmsprop, adagrad, adam)}

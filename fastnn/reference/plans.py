@@ -61,6 +61,16 @@ def has_dropout(architecture: Architecture) -> bool:
     return any(rate > 0.0 for rate in architecture.dropout)
 
 
+def add_penalty(
+    gradient: np.ndarray, parameters: np.ndarray, architecture: Architecture, factors: Factors
+) -> float:
+    """Add the penalty's gradient to *gradient*; return what is to be added to the penalties."""
+    if not has_penalty(architecture):
+        return 0.0
+    gradient += factors.penalty_gradient * architecture.penalty_gradient(parameters)
+    return factors.penalty * architecture.penalty(parameters)
+
+
 def is_plain(architecture: Architecture, plan: Plan) -> bool:
     """True if an update is parameters -= rate * factor * gradient, and nothing else."""
     optimizer = plan.optimizer

@@ -120,7 +120,6 @@ class _Trainer:
         )
         self._settings = plan.optimizer.settings_in(architecture.dtype)
         self._drops = plans.has_dropout(architecture)
-        self._penalises = plans.has_penalty(architecture)
         self._is_plain = plans.is_plain(architecture, plan)
         self._full_batch = plans.factors(architecture, plan, plan.batch_size, None)
 
@@ -157,17 +156,14 @@ class _Trainer:
         return plans.factors(self._architecture, self._plan, len(X), weight_sum)
 
     def _update(self, model: Model, state: State, rate: float, factors: plans.Factors) -> float:
-        """One update from the gradient's sum, as `fastnn.engines.Plan` has it; the penalty before.
+        """One update from the gradient's sum, as `fastnn.engines.Plan` has it.
 
-        The penalty is multiplied for `Piece.penalty_sums`.
+        Returns what is to be added to `Piece.penalty_sums`.
         """
         architecture, optimizer = self._architecture, self._plan.optimizer
         p, g = state.parameters, self._gradient.vector
         g *= factors.gradient
-        penalty = 0.0
-        if self._penalises:
-            penalty = architecture.penalty(p)
-            g += factors.penalty_gradient * architecture.penalty_gradient(p)
+        penalty = plans.add_penalty(g, p, architecture, factors)
         if optimizer.clip_value is not None:
             updates.clip_value(g, optimizer.clip_value)
         if optimizer.clip_norm is not None:
@@ -176,7 +172,7 @@ class _Trainer:
         updates.RULES[optimizer.rule](p, g, state.moments, rate, t, self._settings)
         if architecture.max_norm > 0.0:
             updates.limit_norms(model.weights, architecture.max_norm)
-        return factors.penalty * penalty
+        return penalty
 
 
 trainer = _Trainer
@@ -260,8 +256,5 @@ def _differentiate(
         gradient += part.vector
     factors = plans.factors_of(architecture, plan, samples)
     gradient *= factors.gradient
-    penalty = 0.0
-    if plans.has_penalty(architecture):
-        penalty = architecture.penalty(parameters)
-        gradient += factors.penalty_gradient * architecture.penalty_gradient(parameters)
-    return factors.loss * total, factors.penalty * penalty, gradient
+    penalty = plans.add_penalty(gradient, parameters, architecture, factors)
+    return factors.loss * total, penalty, gradient

@@ -54,19 +54,19 @@ def dropout_factors(
 # The optimisers' rules. t is the number of this update, from 1; *settings* are those of the
 # optimiser's class, in its order.
 
+Vector = np.ndarray
+Matrix = np.ndarray
 Settings = tuple[float, ...]
 
 
-def sgd(
-    p: np.ndarray, g: np.ndarray, moments: np.ndarray, rate: float, t: int, settings: Settings
-) -> None:
+def sgd(p: Vector, g: Vector, moments: Matrix, rate: float, t: int, settings: Settings) -> None:
     """p -= rate g."""
     g *= rate
     p -= g
 
 
 def momentum(
-    p: np.ndarray, g: np.ndarray, moments: np.ndarray, rate: float, t: int, settings: Settings
+    p: Vector, g: Vector, moments: Matrix, rate: float, t: int, settings: Settings
 ) -> None:
     """g += decay p; v = momentum v + g; p -= rate v; variants: see `fastnn.optimizers`."""
     kept, nesterov, decay, rate_inside = settings
@@ -81,9 +81,7 @@ def momentum(
     p -= step if rate_inside else rate * step
 
 
-def rmsprop(
-    p: np.ndarray, g: np.ndarray, moments: np.ndarray, rate: float, t: int, settings: Settings
-) -> None:
+def rmsprop(p: Vector, g: Vector, moments: Matrix, rate: float, t: int, settings: Settings) -> None:
     """v = rho v + (1 - rho) g²; p -= rate g / (√v + epsilon)."""
     rho, epsilon = settings
     (v,) = moments
@@ -92,9 +90,7 @@ def rmsprop(
     p -= rate * g / (np.sqrt(v) + epsilon)
 
 
-def adagrad(
-    p: np.ndarray, g: np.ndarray, moments: np.ndarray, rate: float, t: int, settings: Settings
-) -> None:
+def adagrad(p: Vector, g: Vector, moments: Matrix, rate: float, t: int, settings: Settings) -> None:
     """v += g²; p -= rate g / (√v + epsilon)."""
     (epsilon,) = settings
     (v,) = moments
@@ -102,9 +98,7 @@ def adagrad(
     p -= rate * g / (np.sqrt(v) + epsilon)
 
 
-def adam(
-    p: np.ndarray, g: np.ndarray, moments: np.ndarray, rate: float, t: int, settings: Settings
-) -> None:
+def adam(p: Vector, g: Vector, moments: Matrix, rate: float, t: int, settings: Settings) -> None:
     """Steps along the mean of g, divided by the root of the mean of g²: `fastnn.optimizers`."""
     beta_1, beta_2, epsilon, decay, plain_epsilon = settings
     m, v = moments
@@ -121,10 +115,5 @@ def adam(
     p -= step * m / (np.sqrt(v) / root + epsilon)
 
 
-RULES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, float, int, Settings], None]] = {
-    "sgd": sgd,
-    "momentum": momentum,
-    "rmsprop": rmsprop,
-    "adagrad": adagrad,
-    "adam": adam,
-}
+Rule = Callable[[Vector, Vector, Matrix, float, int, Settings], None]
+RULES: dict[str, Rule] = {rule.__name__: rule for rule in (sgd, momentum, rmsprop, adagrad, adam)}
