@@ -14,28 +14,19 @@ from fastnn.names import describe, find
 
 @dataclass(frozen=True)
 class Activation:
-    """One activation function a(z).
-
-    Attributes
-    ----------
-    name : str
-    code : int
-        What a kernel knows it by.
-    formula, derivative, value_range : str
-        For the reader; ``a`` is the function's value at ``z``.
-    output_only : bool
-        True for a function that cannot be used in hidden layers: softmax couples the outputs, and
-        exp overflows where it is not the end.
-    slope_needs_z : bool
-        True for a function that takes the same value at places with different slopes.
-    """
+    """One activation function a(z)."""
 
     name: str
+    #: What a kernel knows it by.
     code: int
+    #: For the reader; ``a`` is the function's value at ``z``.
     formula: str
     derivative: str
     value_range: str
+    #: True for a function that cannot be used in hidden layers: softmax couples the outputs, and
+    #: exp overflows where it is not the end.
     output_only: bool = False
+    #: True for a function that takes the same value at places with different slopes.
     slope_needs_z: bool = False
 
 

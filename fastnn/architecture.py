@@ -27,40 +27,26 @@ class Layer:
 
 @dataclass(frozen=True)
 class Architecture:
-    """The unchanging description of a network that every engine works from.
+    """The unchanging description of a network that every engine works from."""
 
-    Attributes
-    ----------
-    sizes : tuple of int
-        Number of inputs, of units in each hidden layer, and of outputs.
-    activations : tuple of Activation
-        One per layer of weights; the last is the output activation.
-    loss : Loss
-    reduction : {"mean", "sum"}
-        Over the samples of a batch.
-    bias : bool
-    dtype : numpy.dtype
-        float32 or float64.
-    l1, l2 : float
-        Factors of the penalty Σ l1 |w| + ½ l2 w² over all weights; biases are left out.
-    max_norm : float
-        The most that the weights into one unit may measure, √(Σ w²), after an update; 0: no limit.
-    dropout : tuple of float
-        For each hidden layer, the fraction of its units dropped in training; empty: none at all.
-    label_smoothing : float
-        Engines need not know it: the targets that reach them are those of `smoothed`.
-    """
-
+    #: Number of inputs, of units in each hidden layer, and of outputs.
     sizes: tuple[int, ...]
+    #: One per layer of weights; the last is the output activation.
     activations: tuple[Activation, ...]
     loss: Loss
+    #: "mean" or "sum", over the samples of a batch.
     reduction: str
     bias: bool
+    #: float32 or float64.
     dtype: np.dtype[np.floating]
+    #: Factors of the penalty Σ l1 |w| + ½ l2 w² over all weights; biases are left out.
     l1: float = 0.0
     l2: float = 0.0
+    #: The most that the weights into one unit may measure, √(Σ w²), after an update; 0: no limit.
     max_norm: float = 0.0
+    #: For each hidden layer, the fraction of its units dropped in training; empty: none at all.
     dropout: tuple[float, ...] = ()
+    #: Engines need not know it: the targets that reach them are those of `smoothed`.
     label_smoothing: float = 0.0
 
     @cached_property

@@ -9,18 +9,13 @@ from fastnn.schedules import CountedSchedule, ReduceOnPlateau, Schedule
 
 @dataclass
 class Clock:
-    """What a learning-rate schedule goes by, and all that it needs to go on.
+    """What a learning-rate schedule goes by, and all that it needs to go on."""
 
-    Attributes
-    ----------
-    steps : ndarray, shape (2,), int64
-        Updates and epochs since the schedule began.
-    plateau : ndarray, shape (3,), float64
-        What `fastnn.ReduceOnPlateau` remembers: what the rate is multiplied by, the best value
-        (times -1 if higher is better), and for how many epochs it has waited for a better one.
-    """
-
+    #: Shape (2,), int64: updates and epochs since the schedule began.
     steps: np.ndarray = field(default_factory=lambda: np.zeros(2, np.int64))
+    #: Shape (3,), float64: what `fastnn.ReduceOnPlateau` remembers. What the rate is multiplied by,
+    #: the best value (times -1 if higher is better), and for how many epochs it has waited for a
+    #: better one.
     plateau: np.ndarray = field(default_factory=lambda: np.array([1.0, np.inf, 0.0]))
 
     def copy(self) -> "Clock":

@@ -12,31 +12,21 @@ from fastnn.names import find
 
 @dataclass(frozen=True)
 class Loss:
-    """One loss function.
-
-    Attributes
-    ----------
-    name : str
-    code : int
-        What a kernel knows it by.
-    formula, gradient : str
-        For the reader: the loss of one sample with m outputs, and its derivative with respect
-        to ŷ_j, or to z_j where ``from_logits``.
-    targets : {"real", "unit", "classes", "counts", "signs"}
-        Any finite number; numbers in [0, 1]; class numbers or rows of probabilities; numbers of
-        at least 0; -1 or 1.
-    output_activation : str
-        The output activation it is made for.
-    from_logits : bool
-        True when it is computed from z, which needs exactly that output activation.
-    """
+    """One loss function."""
 
     name: str
+    #: What a kernel knows it by.
     code: int
+    #: For the reader: the loss of one sample with m outputs, and its derivative with respect to
+    #: ŷ_j, or to z_j where ``from_logits``.
     formula: str
     gradient: str
+    #: "real": any finite numbers; "unit": in [0, 1]; "classes": class numbers or rows of
+    #: probabilities; "counts": numbers of at least 0; "signs": -1 or 1.
     targets: str
+    #: The output activation it is made for.
     output_activation: str
+    #: True when it is computed from z, which needs exactly that output activation.
     from_logits: bool
 
 

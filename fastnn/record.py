@@ -27,25 +27,15 @@ _OPTIMIZERS = {kind.__name__: kind for kind in OPTIMIZERS.values()}
 
 @dataclass
 class Record:
-    """All that a network needs to go on with the same bits: its own parts, not copies of them.
+    """All that a network needs to go on with the same bits: its own parts, not copies of them."""
 
-    Attributes
-    ----------
-    arguments : dict
-        What `fastnn.Network` takes, without initializer and seed.
-    optimizer : Optimizer
-        That of the last update.
-    state : State
-    rng : numpy.random.Generator
-    dropout_key : int
-        Of 64 bits.
-    history : History or None
-    """
-
+    #: What `fastnn.Network` takes, without initializer and seed.
     arguments: dict[str, Any]
+    #: That of the last update.
     optimizer: Optimizer
     state: State
     rng: np.random.Generator
+    #: Of 64 bits.
     dropout_key: int
     history: History | None
 

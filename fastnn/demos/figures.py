@@ -22,24 +22,15 @@ _DIGITS_SHOWN = 12
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that a document gives, and ours.
-
-    Attributes
-    ----------
-    name : str
-    given : str
-        With exactly the digits that the document gives.
-    ours : float
-    allowed : float
-        The largest difference at which the two count as the same.
-    mark : str
-        `PRINTED`, `COMPUTED` or `ELSEWHERE`.
-    """
+    """A number that a document gives, and ours."""
 
     name: str
+    #: With exactly the digits that the document gives.
     given: str
     ours: float
+    #: The largest difference at which the two count as the same.
     allowed: float
+    #: `PRINTED`, `COMPUTED` or `ELSEWHERE`.
     mark: str
 
     @property

@@ -28,21 +28,14 @@ _SCIKIT_LEARNS_NAMES = {"sigmoid": "logistic"}
 
 @dataclass(frozen=True)
 class Objective:
-    """How an estimator's loss is computed and reported.
-
-    Attributes
-    ----------
-    loss : Loss
-    scale : float
-        For `fastnn.engines.Plan`: the number of outputs where scikit-learn takes the sum over
-        them and fastnn the mean.
-    reported_divisor : int
-        The loss that scikit-learn reports, without the penalty, is smaller by this factor than
-        the one whose gradient it takes.
-    """
+    """How an estimator's loss is computed and reported."""
 
     loss: Loss
+    #: For `fastnn.engines.Plan`: the number of outputs where scikit-learn takes the sum over them
+    #: and fastnn the mean.
     scale: float
+    #: The loss that scikit-learn reports, without the penalty, is smaller by this factor than the
+    #: one whose gradient it takes.
     reported_divisor: int
 
 

@@ -23,73 +23,47 @@ PILOT_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Work:
-    """What has to be done at least, however it is programmed.
+    """What has to be done at least, however it is programmed."""
 
-    Attributes
-    ----------
-    arithmetic : int
-        Additions and multiplications.
-    activations : int
-        Values of the sigmoid.
-    moved : int
-        Bytes that go in or out: each input, parameter and result once, or once per update.
-    changed : int
-        Of these, the bytes of what is read and written back.
-    held : int
-        Bytes of all arrays that the work goes over again and again.
-    """
-
+    #: Additions and multiplications.
     arithmetic: int
+    #: Values of the sigmoid.
     activations: int
+    #: Bytes that go in or out: each input, parameter and result once, or once per update.
     moved: int
+    #: Of these, the bytes of what is read and written back.
     changed: int
+    #: Bytes of all arrays that the work goes over again and again.
     held: int
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One operation at one size.
+    """One operation at one size."""
 
-    Attributes
-    ----------
-    contestant : callable
-        Takes the name of an engine; returns what is timed.
-    result : callable
-        Takes the name of an engine, does the work once, and returns its numbers for comparison.
-    """
-
+    #: Takes the name of an engine; returns what is timed.
     contestant: Callable[[str], Contestant]
+    #: Takes the name of an engine, does the work once, and returns its numbers for comparison.
     result: Callable[[str], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation that can be profiled.
-
-    Attributes
-    ----------
-    name : str
-    line : str
-        What it does and what its size is; ``{samples}`` stands for the number of samples.
-    contestants : dict of engine to str
-        How each engine does it.
-    problem : callable
-        (size, samples) -> Problem
-    work : callable
-        (size, samples) -> Work
-    sizes, quick_sizes : tuple of int
-        Those measured by default.
-    per_sample : bool
-        Whether the work is proportional to the number of samples, rather than to the size.
-    """
+    """An operation that can be profiled."""
 
     name: str
+    #: What it does and what its size is; ``{samples}`` stands for the number of samples.
     line: str
+    #: How each engine does it.
     contestants: dict[str, str]
+    #: (size, samples) -> Problem
     problem: Callable[[int, int], Problem]
+    #: (size, samples) -> Work
     work: Callable[[int, int], Work]
+    #: Those measured by default.
     sizes: tuple[int, ...] = (1, 4, 16, 64, 128, 256, 1024)
     quick_sizes: tuple[int, ...] = (1, 8, 32, 128, 512)
+    #: Whether the work is proportional to the number of samples, rather than to the size.
     per_sample: bool = True
 
     def part(self, size: int, samples: int, amount: int) -> Problem:

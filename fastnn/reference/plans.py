@@ -9,20 +9,13 @@ from fastnn.engines import Plan, Samples
 
 
 class Factors(NamedTuple):
-    """What a batch's sums are multiplied by.
+    """What a batch's sums are multiplied by."""
 
-    Attributes
-    ----------
-    gradient : float
-        For the sum of the samples' gradients, times their weights.
-    penalty_gradient : float
-        For the gradient of `Architecture.penalty`.
-    loss, penalty : float
-        For what is added to `Piece.loss_sums` and ``penalty_sums``.
-    """
-
+    #: For the sum of the samples' gradients, times their weights.
     gradient: float
+    #: For the gradient of `Architecture.penalty`.
     penalty_gradient: float
+    #: For what is added to `Piece.loss_sums` and ``penalty_sums``.
     loss: float
     penalty: float
 
