@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,7 @@ class Architecture:
         """The layers from the input to the output."""
         layers = []
         position = 0
-        for n_in, n_out, activation in zip(
-            self.sizes, self.sizes[1:], self.activations, strict=False
-        ):
+        for (n_in, n_out), activation in zip(pairwise(self.sizes), self.activations, strict=True):
             weights = slice(position, position + n_in * n_out)
             position = weights.stop
             bias = slice(position, position + n_out) if self.bias else None
@@ -67,8 +66,7 @@ class Architecture:
     @cached_property
     def n_parameters(self) -> int:
         """Length of the flat parameter vector."""
-        per_layer = (n_in + self.bias for n_in in self.sizes[:-1])
-        return sum(rows * n_out for rows, n_out in zip(per_layer, self.sizes[1:], strict=True))
+        return sum((n_in + self.bias) * n_out for n_in, n_out in pairwise(self.sizes))
 
     @cached_property
     def is_weight(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,41 +22,26 @@ SECONDS = {"numba": 60.0, "numpy": 120.0, "python": 20.0}
 QUICK_SECONDS = 2.0
 
 
+@dataclass
 class Lesson:
-    """One run of a demo.
+    """One run of a demo."""
 
-    Parameters
-    ----------
-    engine : {"numba", "numpy", "python"}
-        What the demo's networks use.
-    quick : bool
-        Leave out what takes longer than a moment.
-    plot : Path, optional
-        The folder for pictures; none are drawn without it.
-    table : bool
-        Whether the long table is asked for, in the demo that has one.
-    console : rich.console.Console, optional
-        Where to print; by default standard output.
-    """
+    #: What the demo's networks use.
+    engine: str = "numba"
+    _: KW_ONLY
+    #: Leave out what takes longer than a moment.
+    quick: bool = False
+    #: The folder for pictures; none are drawn without it.
+    plot: Path | None = None
+    #: Whether the long table is asked for, in the demo that has one.
+    table: bool = False
+    console: Console = field(default_factory=lambda: Console(highlight=False))
 
-    def __init__(
-        self,
-        engine: str = "numba",
-        *,
-        quick: bool = False,
-        plot: Path | None = None,
-        table: bool = False,
-        console: Console | None = None,
-    ):
-        self.engine = engine
-        self.quick = quick
-        self.plot = plot
-        self.table = table
-        self.console = console or Console(highlight=False)
+    def __post_init__(self) -> None:
         self.checked = 0
         self.missed: list[str] = []
         self.left_out: list[str] = []
-        self._seconds_left = QUICK_SECONDS if quick else SECONDS[engine]
+        self._seconds_left = QUICK_SECONDS if self.quick else SECONDS[self.engine]
         self._pictures: list[Path] = []
         self._after_heading = True
 

@@ -10,8 +10,8 @@ for ∂J/∂w, as in the document.
 """
 
 import math
-import time
 from collections.abc import Callable, Sequence
+from timeit import repeat
 
 import numba
 import numpy as np
@@ -197,7 +197,7 @@ def loop_against_vector(lesson: Lesson) -> None:
         ("same loop, jitted", lambda: compiled(a, b), ""),
     ]
     lesson.part(f"Loop against vector: the dot product of {LENGTH:,} random numbers")
-    timed = [(name, *best_of_five(way), theirs) for name, way, theirs in ways]
+    timed = [(name, min(repeat(way, number=1)), way(), theirs) for name, way, theirs in ways]
     slowest = timed[0][1]
     lesson.show(
         ["", "here", "times as fast", "author's machine"],
@@ -217,16 +217,6 @@ def loop_against_vector(lesson: Lesson) -> None:
         [elsewhere(name, exact, total, relative=1e-12) for name, _, total, _ in timed],
         beside="exact sum",
     )
-
-
-def best_of_five(way: Callable[[], float]) -> tuple[float, float]:
-    """Seconds of the fastest of five runs, and what it returned."""
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        total = way()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds), total
 
 
 def digits(lesson: Lesson) -> None:

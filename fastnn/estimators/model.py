@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ class Model:
         shown = (*estimator.coefs_, *estimator.intercepts_)
         return (
             len(shown) == len(self._arrays)
-            and all(map(_is, shown, self._arrays))
+            and all(map(is_, shown, self._arrays))
             and (estimator.activation, estimator.out_activation_) == self._names
         )
 
@@ -184,10 +185,6 @@ def network_of(model: Model) -> Network:
     network = Network(**arguments, initializer="zeros", seed=0, engine=ENGINE)
     network.parameters[:] = model.parameters
     return network
-
-
-def _is(one: Any, other: Any) -> bool:
-    return one is other
 
 
 def _layer_sizes(coefs: Sequence[Any], intercepts: Sequence[Any]) -> tuple[int, ...]:

@@ -90,22 +90,19 @@ def profile(
     if batch_size is not None:
         batch_size = validation.integer(batch_size, "batch_size", 1)
     progress = validation.boolean(progress, "progress")
-    if network is None:
-        chosen_ops = _choices(list(OPERATIONS) if ops is None else ops, OPERATIONS, "ops")
-        chosen_sizes = _sizes(sizes)
-        allowed = seconds or (comparing.QUICK_SECONDS if quick else comparing.SECONDS)
-        with show_progress(progress) as report:
-            return comparing.Comparison(
-                chosen_ops, chosen_sizes, chosen, samples, quick, Budget(allowed, report)
-            ).run()
-    if ops is not None or sizes is not None:
-        raise ValueError("ops and sizes are for profiling without a network")
-    net = network if isinstance(network, Network) else Network(network, seed=0)
-    allowed = seconds or (networks.QUICK_SECONDS if quick else networks.SECONDS)
     with show_progress(progress) as report:
-        return networks.NetworkAnalysis(
-            net, samples, batch_size, chosen, Budget(allowed, report)
-        ).run()
+        if network is None:
+            chosen_ops = _choices(list(OPERATIONS) if ops is None else ops, OPERATIONS, "ops")
+            allowed = seconds or (comparing.QUICK_SECONDS if quick else comparing.SECONDS)
+            return comparing.Comparison(
+                chosen_ops, _sizes(sizes), chosen, samples, quick, Budget(allowed, report)
+            ).run()
+        if ops is not None or sizes is not None:
+            raise ValueError("ops and sizes are for profiling without a network")
+        net = network if isinstance(network, Network) else Network(network, seed=0)
+        allowed = seconds or (networks.QUICK_SECONDS if quick else networks.SECONDS)
+        batch = samples if batch_size is None else min(batch_size, samples)
+        return networks.NetworkAnalysis(net, samples, batch, chosen, Budget(allowed, report)).run()
 
 
 def _choices(names: Any, table: Any, argument: str) -> list[str]:

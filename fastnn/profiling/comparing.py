@@ -42,41 +42,37 @@ def _where(operation: Operation, size: int, engine: str) -> str:
     return f"{operation.name} at size {size:,} on {engine}"
 
 
+@dataclass
 class Comparison:
     """One run of the profiler over operations, sizes and engines."""
 
-    def __init__(
-        self,
-        operations: Sequence[str],
-        sizes: Sequence[int] | None,
-        engines: Sequence[str],
-        samples: int,
-        quick: bool,
-        budget: Budget,
-    ):
-        self._engines = engines
-        self._samples = samples
-        self._budget = budget
-        self._most = QUICK_POINT_SECONDS if quick else POINT_SECONDS
+    operations: Sequence[str]
+    sizes: Sequence[int] | None
+    engines: Sequence[str]
+    samples: int
+    quick: bool
+    budget: Budget
+
+    def __post_init__(self) -> None:
         self._plan: list[tuple[Operation, Sequence[int]]] = []
-        for operation in (OPERATIONS[name] for name in operations):
-            usual = operation.quick_sizes if quick else operation.sizes
-            self._plan.append((operation, sizes or usual))
+        for operation in (OPERATIONS[name] for name in self.operations):
+            usual = operation.quick_sizes if self.quick else operation.sizes
+            self._plan.append((operation, self.sizes or usual))
         # All that is to be measured is held at once.
         self._available, self._held = available_memory(), 0
 
     def run(self) -> Profile:
         """Measure everything; one BLAS thread, and one core, meanwhile."""
         with measuring() as machine:
-            self._profile = Profile(machine, self._samples)
-            if "numba" in self._engines and jit_is_on():
+            self._profile = Profile(machine, self.samples)
+            if "numba" in self.engines and jit_is_on():
                 self._measure_compilation()
                 for operation, _ in self._plan:
-                    self._budget.say(f"loading {operation.name}")
+                    self.budget.say(f"loading {operation.name}")
                     operation.problem(4, 4).result("numba")
-                self._budget.say("the machine's ceilings")
-                self._profile.ceilings = measure_ceilings(self._budget.seconds / 30)
-            elif "numba" in self._engines:
+                self.budget.say("the machine's ceilings")
+                self._profile.ceilings = measure_ceilings(self.budget.seconds / 30)
+            elif "numba" in self.engines:
                 self._note("numba's JIT is switched off (NUMBA_DISABLE_JIT): it ran as Python.")
             points = self._without_the_longest(
                 [p for plan in self._plan for p in self._ready(*plan)]
@@ -89,7 +85,7 @@ class Comparison:
                     f"more than {RESTLESS:.0%} apart: other programs were running. Measure again "
                     "when the machine is quiet."
                 )
-        self._budget.say("done", 1.0)
+        self.budget.say("done", 1.0)
         return self._profile
 
     def _note(self, text: str) -> None:
@@ -99,11 +95,11 @@ class Comparison:
         found: dict[str, float | None] = {}
         for name in (operation.name for operation, _ in self._plan):
             kernel = SAME_KERNEL.get(name, name)
-            if kernel not in found and self._budget.behind() > COMPILING:
+            if kernel not in found and self.budget.behind() > COMPILING:
                 found[kernel] = None
             if kernel not in found:
-                self._budget.say(f"compiling {name} in a fresh process")
-                found[kernel] = compile_seconds(kernel, timeout=self._budget.seconds * COMPILING)
+                self.budget.say(f"compiling {name} in a fresh process")
+                found[kernel] = compile_seconds(kernel, timeout=self.budget.seconds * COMPILING)
             seconds = found[kernel]
             if seconds is None:
                 self._note(f"{name}: no time was left to measure its compile time.")
@@ -114,22 +110,22 @@ class Comparison:
         """One operation at all sizes, as far as the time to get ready goes."""
         known: dict[str, _Point] = {}  # of each engine the largest size so far
         for k, size in enumerate(sizes):
-            if self._budget.behind() > READY:
+            if self.budget.behind() > READY:
                 missed = ", ".join(f"{size:,}" for size in sizes[k:])
                 self._note(
-                    f"{operation.name}: no time was left of the {self._budget.seconds:g} s "
+                    f"{operation.name}: no time was left of the {self.budget.seconds:g} s "
                     f"for size {missed}."
                 )
                 return
-            self._budget.say(f"{operation.name}, size {size:,}")
+            self.budget.say(f"{operation.name}, size {size:,}")
             engines = [
                 engine
-                for engine in self._engines
+                for engine in self.engines
                 if self._affords(operation, size, engine, known.get(engine))
             ]
             if not engines:
                 continue
-            problem = operation.problem(size, self._samples)
+            problem = operation.problem(size, self.samples)
             check_agreement(problem, engines, f"{operation.name} at size {size:,}")
             for engine in engines:
                 point = _Point(operation, size, engine, problem.contestant(engine))
@@ -139,27 +135,28 @@ class Comparison:
 
     def _without_the_longest(self, points: list[_Point]) -> list[_Point]:
         """Leave out, with a note, as much as must be for everybody to have a few turns."""
-        left = self._budget.left()
+        left = self.budget.left()
         kept = sorted(points, key=lambda point: point.contestant.round_seconds)
         needed = FEWEST_TURNS * sum(point.contestant.round_seconds for point in points)
-        enough = math.ceil(1.2 * (self._budget.seconds - left + needed))
+        enough = math.ceil(1.2 * (self.budget.seconds - left + needed))
         while needed > left and len(kept) > 1:
             point = kept.pop()
             needed -= FEWEST_TURNS * point.contestant.round_seconds
             where = _where(point.operation, point.size, point.engine)
             self._note(
                 f"{where}: a run takes about {duration(point.contestant.estimate)}, too long "
-                f"to be repeated within {self._budget.seconds:g} s: left out. With --seconds "
+                f"to be repeated within {self.budget.seconds:g} s: left out. With --seconds "
                 f"{enough} it would be measured."
             )
         return [point for point in points if point in kept]
 
     def _measure(self, points: Sequence[_Point]) -> None:
         """Time everything, each point again and again until the end: a row for each."""
+        most = (QUICK_POINT_SECONDS if self.quick else POINT_SECONDS) * len(points)
         timings = measure(
             [point.contestant for point in points],
-            min(self._budget.left(), self._most * len(points)),
-            lambda: self._budget.say("everything in turn"),
+            min(self.budget.left(), most),
+            lambda: self.budget.say("everything in turn"),
         )
         for point, timing in zip(points, timings, strict=True):
             self._profile.rows.append(self._row(point, timing))
@@ -168,8 +165,8 @@ class Comparison:
         operation, ceilings = point.operation, self._profile.ceilings
         near = None
         if ceilings and point.engine == "numba":
-            near = ceilings.nearness(operation.work(point.size, self._samples), timing.median)
-        samples = self._samples if operation.per_sample else None
+            near = ceilings.nearness(operation.work(point.size, self.samples), timing.median)
+        samples = self.samples if operation.per_sample else None
         return Row(operation.name, point.size, point.engine, samples, timing, near)
 
     def _affords(
@@ -177,18 +174,18 @@ class Comparison:
     ) -> bool:
         """Whether one run fits into memory and time; a note if it does not."""
         where = _where(operation, size, engine)
-        needed, available = operation.memory(size, self._samples, engine), self._available
+        needed, available = operation.memory(size, self.samples, engine), self._available
         if available is not None and self._held + needed > available / 2:
             self._note(
                 f"{where}: needs about {size_of(needed)} of memory, {size_of(available)} were "
                 f"available and {size_of(self._held)} are held for the others: left out."
             )
             return False
-        limit = self._budget.seconds * LONGEST_RUN
+        limit = self.budget.seconds * LONGEST_RUN
         expected = self._expected(operation, size, smaller)
         if expected is None or expected > limit / 4:
-            part = partial(operation.part, size, self._samples)
-            expected, _ = estimate(part, operation.amount(size, self._samples), engine)
+            part = partial(operation.part, size, self.samples)
+            expected, _ = estimate(part, operation.amount(size, self.samples), engine)
         if expected > limit:
             enough = math.ceil(1.2 * expected / LONGEST_RUN)
             self._note(
@@ -203,5 +200,5 @@ class Comparison:
         """Seconds for one run, from a smaller size that is ready."""
         if smaller is None:
             return None
-        now, then = (operation.work(n, self._samples).arithmetic for n in (size, smaller.size))
+        now, then = (operation.work(n, self.samples).arithmetic for n in (size, smaller.size))
         return smaller.contestant.estimate * now / then

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -42,26 +42,21 @@ BLOCK = 256
 RATE = 1e-4
 
 
+@dataclass
 class NetworkAnalysis:
     """One run of the profiler on one network."""
 
-    def __init__(
-        self,
-        net: Network,
-        samples: int,
-        batch_size: int | None,
-        engines: Sequence[str],
-        budget: Budget,
-    ):
-        self._architecture = net._architecture
-        self._start = net.parameters
-        self._samples = samples
-        self._batch_size = samples if batch_size is None else min(batch_size, samples)
-        self._engines = engines
-        self._budget = budget
+    net: Network
+    samples: int
+    batch_size: int
+    engines: Sequence[str]
+    budget: Budget
+
+    def __post_init__(self) -> None:
+        self._architecture = self.net._architecture
         self._check_memory()
-        self._data = samples_for(net._architecture, samples)
-        self._order = np.random.default_rng(1).permutation(samples)[np.newaxis]
+        self._data = samples_for(self._architecture, self.samples)
+        self._order = np.random.default_rng(1).permutation(self.samples)[np.newaxis]
 
     def run(self) -> NetworkProfile:
         """Measure everything on one core and one thread."""
@@ -72,34 +67,34 @@ class NetworkAnalysis:
                 machine,
                 architecture.sizes,
                 [activation.name for activation in architecture.activations],
-                self._samples,
-                self._batch_size,
+                self.samples,
+                self.batch_size,
             )
-            compiled = "numba" in self._engines and jit_is_on()
+            compiled = "numba" in self.engines and jit_is_on()
             if compiled:
-                self._budget.say("compiling in a fresh process")
+                self.budget.say("compiling in a fresh process")
                 result.compile_seconds = compile_seconds_of_network(
-                    architecture, self._batch_size, timeout=self._budget.seconds / 2
+                    architecture, self.batch_size, timeout=self.budget.seconds / 2
                 )
             self._measure_epochs(result)
             if compiled:
                 result.steps = self._steps()
                 result.changes = self._changes(result.epoch_seconds["numba"], result.notes)
-            elif "numba" in self._engines:
+            elif "numba" in self.engines:
                 result.notes.append("numba's JIT is switched off (NUMBA_DISABLE_JIT).")
-        self._budget.say("done", 1.0)
+        self.budget.say("done", 1.0)
         return result
 
     def _check_memory(self) -> None:
         architecture = self._architecture
-        numbers = self._samples * (architecture.sizes[0] + architecture.sizes[-1] + 1)
+        numbers = self.samples * (architecture.sizes[0] + architecture.sizes[-1] + 1)
         needed = NUMBER * (2 * numbers + 6 * architecture.n_parameters)
-        if "python" in self._engines:
+        if "python" in self.engines:
             needed += LISTED * architecture.n_parameters
         available = available_memory()
         if available is not None and needed > available / 2:
             raise ValueError(
-                f"samples={self._samples} of {list(architecture.sizes)} need about "
+                f"samples={self.samples} of {list(architecture.sizes)} need about "
                 f"{size_of(needed)} of memory, {size_of(available)} are available: "
                 "profile fewer samples"
             )
@@ -116,41 +111,39 @@ class NetworkAnalysis:
         X, Y = (array[:amount] for array in (self._data.X, self._data.Y))
         data = Samples(*(array.astype(architecture.dtype, copy=False) for array in (X, Y)))
         order = self._order[self._order < amount][np.newaxis]
-        batch = min(batch_size or self._batch_size, amount)
+        batch = min(batch_size or self.batch_size, amount)
         if batch == amount and batch > 1:
             order = np.empty((0, amount), np.int64)  # as in fit: a full batch is not shuffled
-        start = self._start if start is None else start
+        start = self.net.parameters if start is None else start
         return epoch_problem(architecture, start, data, batch, RATE, order)
 
     def _measure_epochs(self, result: NetworkProfile) -> None:
-        amounts = {}
-        limit = self._budget.seconds * LONGEST_RUN
-        for engine in self._engines:
-            self._budget.say(f"how long an epoch takes on {engine}")
-            expected, tried = estimate(self._problem, self._samples, engine)
-            fits = int(self._samples * limit / expected)
-            whole_batches = max(fits - fits % self._batch_size, min(tried, self._samples))
-            amounts[engine] = self._samples if expected <= limit else whole_batches
-        self._budget.say("whether the engines agree")
-        check_agreement(self._problem(min(amounts.values())), self._engines, "an epoch")
-        for amount in sorted(set(amounts.values())):
-            engines = [engine for engine in self._engines if amounts[engine] == amount]
-            self._budget.say(f"an epoch on {', '.join(engines)}")
-            problem = self._problem(amount)
-            contestants = [problem.contestant(engine) for engine in engines]
-            timings = measure(contestants, self._budget.seconds * _EPOCH * len(engines))
-            for engine, timing in zip(engines, timings, strict=True):
-                part = None if amount == self._samples else amount
-                scaled = timing.scaled(self._samples / amount)
-                if part is not None:
-                    result.notes.append(
-                        f"{engine}: an epoch takes about {duration(scaled.median)}, more than "
-                        f"the {duration(limit)} allowed for a run; {amount:,} samples were timed."
-                    )
-                layers = "-".join(map(str, self._architecture.sizes))
-                row = Row("epoch", layers, engine, self._samples, scaled, None, part)
-                result.rows.append(row)
-        result.rows.sort(key=lambda row: self._engines.index(row.engine))
+        limit = self.budget.seconds * LONGEST_RUN
+        amounts = {engine: self._amount(engine, limit) for engine in self.engines}
+        self.budget.say("whether the engines agree")
+        check_agreement(self._problem(min(amounts.values())), self.engines, "an epoch")
+        self.budget.say(f"an epoch on {', '.join(amounts)}")
+        contestants = [self._problem(amounts[engine]).contestant(engine) for engine in amounts]
+        timings = measure(contestants, self.budget.seconds * _EPOCH * len(contestants))
+        layers = "-".join(map(str, self._architecture.sizes))
+        for (engine, amount), timing in zip(amounts.items(), timings, strict=True):
+            part = None if amount == self.samples else amount
+            scaled = timing.scaled(self.samples / amount)
+            if part is not None:
+                result.notes.append(
+                    f"{engine}: an epoch takes about {duration(scaled.median)}, more than "
+                    f"the {duration(limit)} allowed for a run; {amount:,} samples were timed."
+                )
+            result.rows.append(Row("epoch", layers, engine, self.samples, scaled, None, part))
+
+    def _amount(self, engine: str, limit: float) -> int:
+        """How many samples an epoch may go over to take at most *limit* seconds, or a few."""
+        self.budget.say(f"how long an epoch takes on {engine}")
+        expected, tried = estimate(self._problem, self.samples, engine)
+        if expected <= limit:
+            return self.samples
+        fits = int(self.samples * limit / expected)
+        return max(fits - fits % self.batch_size, min(tried, self.samples))
 
     def _steps(self) -> list[Step]:
         from fastnn.kernels import phases
@@ -161,7 +154,7 @@ class NetworkAnalysis:
             for step, phase in enumerate(PHASES):
                 if step == phases.BACKWARD and k == 0:
                     continue
-                self._budget.say(f"layer {k + 1}, {phase}")
+                self.budget.say(f"layer {k + 1}, {phase}")
                 found.append((k + 1, phase, self._step_seconds(k, below, step)))
             below = layer.activation.code
         total = sum(seconds for _, _, seconds in found)
@@ -177,9 +170,9 @@ class NetworkAnalysis:
         dtype = self._architecture.dtype
         random = np.random.default_rng(k)
         end = (layer.bias or layer.weights).stop
-        p = aligned_copy(self._start[layer.weights.start : end])
+        p = aligned_copy(self.net.parameters[layer.weights.start : end])
         row_bytes = 2 * (layer.n_in + layer.n_out) * dtype.itemsize
-        n = max(1, min(self._batch_size, BLOCK, MOST_BYTES // row_bytes))
+        n = max(1, min(self.batch_size, BLOCK, MOST_BYTES // row_bytes))
         a = aligned_copy(random.random((layer.n_in + layer.n_out) * n).astype(dtype))
         d = aligned_copy(a - dtype.type(0.5))
         rate = dtype.type(1e-9)
@@ -193,23 +186,23 @@ class NetworkAnalysis:
             block_step = phases.make_block_step(code, below, bias)
             run = partial(block_step, sizes, n, p, a, d, scalars, step, rate, rounds)
         run()
-        timing = measure([Contestant(run)], self._budget.seconds * _STEP)[0]
-        return timing.median / (rounds * n) * self._samples
+        timing = measure([Contestant(run)], self.budget.seconds * _STEP)[0]
+        return timing.median / (rounds * n) * self.samples
 
     def _changes(self, epoch: float, notes: list[str]) -> list[Change]:
         """Measure what seems worth trying; *notes* take what there was no time for."""
         found = []
         for change, effect, architecture, batch in self._worth_trying():
-            if self._budget.left() == 0.0:
-                notes.append(f"{change} was not tried: the {self._budget.seconds:g} s were over.")
+            if self.budget.left() == 0.0:
+                notes.append(f"{change} was not tried: the {self.budget.seconds:g} s were over.")
             else:
                 found.append(self._change(epoch, change, effect, architecture, batch))
         return found
 
     def _worth_trying(self) -> Iterator[tuple[str, str, Architecture, int]]:
         """Changes, what else they mean, and the architecture and batch size they lead to."""
-        now, batch = self._architecture, self._batch_size
-        larger = min(32 if batch < 32 else 4 * batch, self._samples)
+        now, batch = self._architecture, self.batch_size
+        larger = min(32 if batch < 32 else 4 * batch, self.samples)
         if larger > batch:
             effect = f"{larger // batch} times fewer updates: more epochs or larger steps."
             yield f"batch_size={larger}", effect, now, larger
@@ -229,17 +222,17 @@ class NetworkAnalysis:
     def _change(
         self, epoch: float, change: str, effect: str, architecture: Architecture, batch: int
     ) -> Change:
-        self._budget.say(f"what if: {change}")
+        self.budget.say(f"what if: {change}")
         amount = min(
-            self._samples, max(int(self._samples * self._budget.seconds * LONGEST_RUN / epoch), 1)
+            self.samples, max(int(self.samples * self.budget.seconds * LONGEST_RUN / epoch), 1)
         )
-        amount = max(amount, min(batch, self._samples))
+        amount = max(amount, min(batch, self.samples))
         random = np.random.default_rng(0)
         start = random.normal(0, 0.1, architecture.n_parameters).astype(architecture.dtype)
         contestants = [
             self._problem(amount).contestant("numba"),
             self._problem(amount, architecture, start, batch).contestant("numba"),
         ]
-        now, then = measure(contestants, self._budget.seconds * _CHANGE)
+        now, then = measure(contestants, self.budget.seconds * _CHANGE)
         gain = now.median / then.median
         return Change(change, effect, epoch / gain, gain)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from fastnn.progress import Display
 
@@ -10,18 +11,14 @@ from fastnn.progress import Display
 Report = Callable[[str, float], object]
 
 
+@dataclass
 class Budget:
-    """The seconds for everything, counted from now.
+    """The seconds for everything, counted from now."""
 
-    Parameters
-    ----------
-    seconds : float
-    report : callable
-    """
+    seconds: float
+    report: Report = lambda what, part: None
 
-    def __init__(self, seconds: float, report: Report = lambda what, part: None):
-        self.seconds = seconds
-        self._report = report
+    def __post_init__(self) -> None:
         self._started = time.perf_counter()
 
     def behind(self) -> float:
@@ -34,7 +31,7 @@ class Budget:
 
     def say(self, what: str, part: float | None = None) -> None:
         """Tell what is being done."""
-        self._report(what, self.behind() if part is None else part)
+        self.report(what, self.behind() if part is None else part)
 
 
 @contextmanager
