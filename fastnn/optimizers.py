@@ -103,11 +103,9 @@ class SGD(Optimizer):
         Look ahead along the momentum; needs momentum above 0.
     weight_decay : float
         Added to the gradient: weight_decay times the parameters, biases included.
-    clip_value : float, optional
-        Limit every entry of the gradient to ±clip_value.
-    clip_norm : float, optional
-        Scale the gradient down if its Euclidean norm over all parameters is larger, as
-        torch.nn.utils.clip_grad_norm_ does.
+    clip_value, clip_norm : float, optional
+        Limit every entry of the gradient to ±clip_value. Scale the gradient down if its Euclidean
+        norm over all parameters is above clip_norm, as torch.nn.utils.clip_grad_norm_ does.
     """
 
     momentum: Fraction = 0.0
@@ -145,11 +143,9 @@ class RMSprop(Optimizer):
         are Keras's; PyTorch's are learning_rate=0.01 and rho=0.99.
     epsilon : float
         Added to the root.
-    clip_value : float, optional
-        Limit every entry of the gradient to ±clip_value.
-    clip_norm : float, optional
-        Scale the gradient down if its Euclidean norm over all parameters is larger, as
-        torch.nn.utils.clip_grad_norm_ does.
+    clip_value, clip_norm : float, optional
+        Limit every entry of the gradient to ±clip_value. Scale the gradient down if its Euclidean
+        norm over all parameters is above clip_norm, as torch.nn.utils.clip_grad_norm_ does.
     """
 
     learning_rate: Rate = 0.001
@@ -174,11 +170,9 @@ class Adagrad(Optimizer):
         Step size, above zero, or a schedule such as ``fastnn.CosineDecay``.
     epsilon : float
         Added to the root.
-    clip_value : float, optional
-        Limit every entry of the gradient to ±clip_value.
-    clip_norm : float, optional
-        Scale the gradient down if its Euclidean norm over all parameters is larger, as
-        torch.nn.utils.clip_grad_norm_ does.
+    clip_value, clip_norm : float, optional
+        Limit every entry of the gradient to ±clip_value. Scale the gradient down if its Euclidean
+        norm over all parameters is above clip_norm, as torch.nn.utils.clip_grad_norm_ does.
     """
 
     epsilon: NonNegative = 1e-10
@@ -203,11 +197,9 @@ class Adam(Optimizer):
         How much of the two means is kept at each update, at least 0 and below 1.
     epsilon : float
         Added to the root.
-    clip_value : float, optional
-        Limit every entry of the gradient to ±clip_value.
-    clip_norm : float, optional
-        Scale the gradient down if its Euclidean norm over all parameters is larger, as
-        torch.nn.utils.clip_grad_norm_ does.
+    clip_value, clip_norm : float, optional
+        Limit every entry of the gradient to ±clip_value. Scale the gradient down if its Euclidean
+        norm over all parameters is above clip_norm, as torch.nn.utils.clip_grad_norm_ does.
     """
 
     learning_rate: Rate = 0.001
@@ -242,11 +234,9 @@ class AdamW(Adam):
         Added to the root.
     weight_decay : float
         Of all parameters, biases included.
-    clip_value : float, optional
-        Limit every entry of the gradient to ±clip_value.
-    clip_norm : float, optional
-        Scale the gradient down if its Euclidean norm over all parameters is larger, as
-        torch.nn.utils.clip_grad_norm_ does.
+    clip_value, clip_norm : float, optional
+        Limit every entry of the gradient to ±clip_value. Scale the gradient down if its Euclidean
+        norm over all parameters is above clip_norm, as torch.nn.utils.clip_grad_norm_ does.
     """
 
     weight_decay: NonNegative = 0.01

@@ -27,23 +27,15 @@ _IN_CACHE = 1024
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What the machine can do at most, measured on one thread.
+    """What the machine can do at most, measured on one thread."""
 
-    Attributes
-    ----------
-    peak : float
-        Additions and multiplications per second.
-    activation : float
-        Seconds per sigmoid.
-    held : tuple of int
-        Bytes of the vectors that the memory was measured with.
-    read, changed : tuple of float
-        Bytes per second, for each of them: read; and read and written back, counted twice.
-    """
-
+    #: Additions and multiplications per second.
     peak: float
+    #: Seconds per sigmoid.
     activation: float
+    #: Bytes of the vectors that the memory was measured with.
     held: tuple[int, ...]
+    #: Bytes per second, for each of them: read; and read and written back, counted twice.
     read: tuple[float, ...]
     changed: tuple[float, ...]
 
@@ -95,23 +87,15 @@ class Ceilings:
 
 @dataclass(frozen=True)
 class Nearness:
-    """How near a measured time is to the ceilings.
+    """How near a measured time is to the ceilings."""
 
-    Attributes
-    ----------
-    share : float
-        The least time that the ceilings allow, as a part of the time measured.
-    limit : {"arithmetic", "memory"}
-        Which ceiling is the lower one.
-    intensity : float
-        Operations per byte moved.
-    speed, roof : float
-        Operations per second: measured, and at the ceiling.
-    """
-
+    #: The least time that the ceilings allow, as a part of the time measured.
     share: float
+    #: Which ceiling is the lower one: "arithmetic" or "memory".
     limit: str
+    #: Operations per byte moved.
     intensity: float
+    #: Operations per second: measured, and at the ceiling.
     speed: float
     roof: float
 

@@ -158,16 +158,14 @@ class Comparison:
             min(self.budget.left(), most),
             lambda: self.budget.say("everything in turn"),
         )
+        ceilings = self._profile.ceilings
         for point, timing in zip(points, timings, strict=True):
-            self._profile.rows.append(self._row(point, timing))
-
-    def _row(self, point: _Point, timing: Timing) -> Row:
-        operation, ceilings = point.operation, self._profile.ceilings
-        near = None
-        if ceilings and point.engine == "numba":
-            near = ceilings.nearness(operation.work(point.size, self.samples), timing.median)
-        samples = self.samples if operation.per_sample else None
-        return Row(operation.name, point.size, point.engine, samples, timing, near)
+            operation, near = point.operation, None
+            if ceilings and point.engine == "numba":
+                near = ceilings.nearness(operation.work(point.size, self.samples), timing.median)
+            samples = self.samples if operation.per_sample else None
+            row = Row(operation.name, point.size, point.engine, samples, timing, near)
+            self._profile.rows.append(row)
 
     def _affords(
         self, operation: Operation, size: int, engine: str, smaller: _Point | None

@@ -29,18 +29,10 @@ QUIET = 1.15
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds for doing the work once, over several rounds.
-
-    Attributes
-    ----------
-    median : float
-    lower, upper : float
-        The quartiles: half of the rounds lie between them.
-    best : float
-    rounds : int
-    """
+    """Seconds for doing the work once, over several rounds."""
 
     median: float
+    #: The quartiles: half of the rounds lie between them.
     lower: float
     upper: float
     best: float

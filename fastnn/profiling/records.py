@@ -70,25 +70,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Crossover:
-    """Where one engine overtakes another as the size grows.
-
-    Attributes
-    ----------
-    operation, slower, faster : str
-        *faster* is the engine expected to win in the end.
-    sizes : list of int
-        The smallest and the largest size that both were measured at.
-    changes : list of (float, bool)
-        Sizes at which the lead changes, and whether *faster* is ahead from there on.
-    first_ahead : bool or None
-        Whether *faster* is ahead at the smallest size; None if they tie throughout.
-    """
+    """Where one engine overtakes another as the size grows."""
 
     operation: str
     slower: str
+    #: The engine expected to win in the end.
     faster: str
+    #: The smallest and the largest size that both were measured at.
     sizes: tuple[int, int]
+    #: Sizes at which the lead changes, and whether *faster* is ahead from there on.
     changes: list[tuple[float, bool]]
+    #: Whether *faster* is ahead at the smallest size; None if they tie throughout.
     first_ahead: bool | None
 
     @classmethod
@@ -161,39 +153,25 @@ def _is_tie(ratio: float) -> bool:
 
 @dataclass(frozen=True)
 class Step:
-    """One phase of one layer, for all samples of an epoch, on the compiled engine.
+    """One phase of one layer, for all samples of an epoch, on the compiled engine."""
 
-    Attributes
-    ----------
-    layer : int
-        From 1.
-    phase : {"forward", "backward", "update"}
-    seconds : float
-    share : float
-        Of all the steps together.
-    """
-
+    #: From 1.
     layer: int
+    #: "forward", "backward" or "update".
     phase: str
     seconds: float
+    #: Of all the steps together.
     share: float
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a change of the network or of its training does to an epoch's time.
+    """What a change of the network or of its training does to an epoch's time."""
 
-    Attributes
-    ----------
-    change, effect : str
-        The change, and what else it means.
-    seconds : float
-        For an epoch, on the compiled engine.
-    gain : float
-        How many times as fast that is.
-    """
-
+    #: The change, and what else it means.
     change: str
     effect: str
+    #: For an epoch, on the compiled engine.
     seconds: float
+    #: How many times as fast that is.
     gain: float
