@@ -9,7 +9,7 @@ from fastnn.machine import available_memory, jit_is_on
 from fastnn.profiling.ceilings import measure_ceilings
 from fastnn.profiling.cold import SAME_KERNEL, compile_seconds
 from fastnn.profiling.conditions import measuring
-from fastnn.profiling.measuring import FEWEST_TURNS, Contestant, Timing, measure
+from fastnn.profiling.measuring import FEWEST_TURNS, Contestant, measure
 from fastnn.profiling.operations import OPERATIONS, Operation, check_agreement, estimate
 from fastnn.profiling.progress import Budget
 from fastnn.profiling.records import Row
