@@ -28,14 +28,10 @@ _PLAIN = frozenset((float, int, bool, np.float64, np.float32, np.int64, np.bool_
 
 def is_ready(X: Any, n_in: int, dtype: np.dtype[np.floating]) -> bool:
     """Whether inputs need no conversion, and no check but of their values: for short ways."""
-    return (
-        type(X) is np.ndarray
-        and X.ndim == 2
-        and X.shape[1] == n_in
-        and X.shape[0] > 0
-        and X.dtype == dtype
-        and X.flags.carray
-    )
+    if type(X) is not np.ndarray or X.ndim != 2:
+        return False
+    n, width = X.shape
+    return n > 0 and width == n_in and X.dtype == dtype and X.flags.carray
 
 
 def numeric(

@@ -9,9 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastnn import arrays, validation
+from fastnn import validation
 from fastnn.activations import get_hidden_activations, get_output_activation
 from fastnn.architecture import Architecture
+from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback, bind
 from fastnn.engines import (
     Plan,
@@ -554,7 +555,7 @@ class Network:
         if self._predictor is None:
             self._predictor = get_engine(self._engine_name).predictor(self._architecture)
         parameters, architecture = self._state.parameters, self._architecture
-        ready = arrays.is_ready(X, architecture.sizes[0], architecture.dtype)
+        ready = is_ready(X, architecture.sizes[0], architecture.dtype)
         inputs = X if ready else self._inputs.features(X)
         try:
             outputs = self._predictor(parameters, inputs)
