@@ -36,13 +36,7 @@ class BadInputError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        By default those of the process.
-    """
+    """Run a command line, by default that of the process, and return its exit code."""
     _print_any_character()
     options = _parser().parse_args(arguments)
     command: Command = options.run

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import platform
+from pathlib import Path
 
 from fastnn import machine
 from fastnn.kernels import cache
@@ -36,9 +38,16 @@ def _cache() -> str:
     if not found:
         return f"empty; {next(cache.directories())} is the first place to keep kernels"
     return "; ".join(
-        f"{directory}: {len(files)} kernels, {sum(f.stat().st_size for f in files) / 1e6:.1f} MB"
+        f"{directory}: {len(files)} kernels, {sum(map(_size, files)) / 1e6:.1f} MB"
         for directory, files in found.items()
     )
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file; none if another process has just removed it."""
+    with contextlib.suppress(FileNotFoundError):
+        return file.stat().st_size
+    return 0
 
 
 def _blas() -> str:

@@ -67,15 +67,7 @@ def find(
     argument: str,
     aliases: Mapping[str, str] | None = None,
 ) -> Item:
-    """Return ``table[name]``.
-
-    Raises
-    ------
-    TypeError
-        If *name* is not a string.
-    ValueError
-        If it is not in the table; the message lists the known names and the one that is meant.
-    """
+    """``table[name]``, or an error that lists the known names and the one that is meant."""
     aliases = aliases or {}
     if not isinstance(name, str):
         raise TypeError(f"{argument} must be a string, got {describe(name)}")

@@ -34,10 +34,7 @@ _ARRAYS: dict[tuple[str, str], tuple[int, type[np.unsignedinteger[Any]]]] = {
 def to_plain(rng: np.random.Generator) -> dict[str, Any]:
     """The state of *rng* in what JSON knows: arrays become lists, numbers have up to 128 bits.
 
-    Raises
-    ------
-    ValueError
-        If its bit generator is not one of NumPy's own.
+    ValueError if its bit generator is not one of NumPy's own.
     """
     kind = type(rng.bit_generator)
     if _KINDS.get(kind.__name__) is not kind:

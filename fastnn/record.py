@@ -40,13 +40,7 @@ class Record:
     history: History | None
 
     def parts(self) -> tuple[Texts, Tensors]:
-        """The texts and tensors of its file.
-
-        Raises
-        ------
-        ValueError
-            If the generator, optimiser or schedule is not of a kind that can be saved.
-        """
+        """The texts and tensors of its file; ValueError if it is of parts that cannot be saved."""
         fields, tensors = _history_parts(self.history)
         tensors |= {f"state.{name}": array for name, array in _arrays(self.state).items()}
         texts = {

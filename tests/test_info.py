@@ -24,6 +24,12 @@ def test_it_counts_the_kernels_in_each_folder(monkeypatch, tmp_path):
     assert info()["kernel cache"] == f"{tmp_path}: 2 kernels, 0.1 MB"
 
 
+def test_a_kernel_that_was_just_removed_counts_no_bytes(monkeypatch, tmp_path):
+    entries = {tmp_path: [tmp_path / "removed.kernel"]}
+    monkeypatch.setattr("fastnn.kernels.cache.entries", lambda: entries)
+    assert info()["kernel cache"] == f"{tmp_path}: 1 kernels, 0.0 MB"
+
+
 def test_a_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr("fastnn.info._PACKAGES", ("no-such-package",))
     assert info()["no-such-package"] == "not installed"

@@ -14,13 +14,7 @@ def refuse_what_is_no_number(given: Any, name: str) -> None:
     """Refuse what scikit-learn converts to numbers without a word: dates, what is masked.
 
     Sparse matrices, objects that are numbers and texts of digits are converted rightly, and
-    complex numbers are refused by scikit-learn.
-
-    Parameters
-    ----------
-    given : object
-        As the user gave it; scikit-learn has accepted it.
-    name : str
+    complex numbers are refused by scikit-learn: it has accepted what is *given*.
     """
     try:
         arrays.numeric(given, name)
@@ -44,19 +38,9 @@ def refuse_masked_labels(given: Any, name: str) -> None:
 def weights_of_classes(class_weight: Any, classes: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The weight of each of the *classes*, as in scikit-learn's other classifiers.
 
-    Parameters
-    ----------
-    class_weight : dict or "balanced"
-        A class that is not in the dict has weight 1.
-    classes : ndarray, shape (n_classes,)
-    places : ndarray, shape (n,)
-        For each sample, where its class is among them.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a weight is negative or no number, or if the dict has what is no class while a class
-        is missing in it, which is most likely a slip.
+    *places* says for each sample where its class is among them. A class that is not in the dict has
+    weight 1. What is refused: a weight that is negative or no number, and a dict with what is no
+    class while a class is missing in it, which is most likely a slip.
     """
     if not isinstance(class_weight, Mapping):
         counts = np.bincount(places, minlength=len(classes))

@@ -13,12 +13,6 @@ class LossAndGradient:
     """Loss and gradient on all samples, with the penalty, as a function of one vector.
 
     In that vector, as scikit-learn packs it, all weights come before all biases.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    samples : Samples
-    objective : Objective
     """
 
     def __init__(self, architecture: Architecture, samples: Samples, objective: Objective):

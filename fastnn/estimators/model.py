@@ -99,10 +99,7 @@ class Model:
     def of(cls, estimator: Any) -> "Model":
         """A copy of an estimator's parameters.
 
-        Raises
-        ------
-        ValueError
-            If ``coefs_`` and ``intercepts_`` do not fit together, or are not of a floating type.
+        ValueError if ``coefs_`` and ``intercepts_`` do not fit together, or are no floats.
         """
         arrays = (*estimator.coefs_, *estimator.intercepts_)
         sizes = _layer_sizes(estimator.coefs_, estimator.intercepts_)

@@ -332,14 +332,7 @@ def _dense(X: Any) -> Any:
 
 @quiet
 def _samples(model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None) -> Samples:
-    """Training data as engines take them; a sparse X is made dense as a whole.
-
-    Raises
-    ------
-    ValueError
-        If y has not as many columns as the network has outputs, or if something is too large for
-        the network's dtype.
-    """
+    """Training data as engines take them; a sparse X is made dense as a whole."""
     dtype, n_outputs = model.architecture.dtype, model.architecture.sizes[-1]
     if y.shape[1] != n_outputs:
         raise ValueError(f"y must have {n_outputs} outputs as before, got {y.shape[1]}")

@@ -102,7 +102,7 @@ class Comparison:
                 found[kernel] = compile_seconds(kernel, timeout=self.budget.seconds * COMPILING)
             seconds = found[kernel]
             if seconds is None:
-                self._note(f"{name}: no time was left to measure its compile time.")
+                self._note(f"{name}: its compile time could not be measured in the time left.")
             else:
                 self._profile.compile_seconds[name] = seconds
 

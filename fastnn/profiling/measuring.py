@@ -110,15 +110,8 @@ def measure(
 
     On a shared machine everything may take twice as long for a second, and some work more than
     other work. So each contestant's turns are spread over all of the time, and turns in
-    which the machine was slow are left out: see `undisturbed`.
-
-    Parameters
-    ----------
-    contestants : list of Contestant
-    seconds : float
-        For all together; the fewest turns are taken even if they need longer.
-    report : callable
-        Called after each time round.
+    which the machine was slow are left out: see `undisturbed`. *seconds* are for all together, but
+    the fewest turns are taken even if they need longer. *report* is called after each time round.
     """
     if not contestants:
         return []
