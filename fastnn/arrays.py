@@ -31,7 +31,8 @@ def is_ready(X: Any, n_in: int, dtype: np.dtype[np.floating]) -> bool:
     if type(X) is not np.ndarray or X.ndim != 2:
         return False
     n, width = X.shape
-    return n > 0 and width == n_in and X.dtype == dtype and X.flags.carray
+    same_type = X.dtype is dtype or X.dtype == dtype  # mostly it is the same object
+    return n > 0 and width == n_in and same_type and X.flags.carray
 
 
 def numeric(
