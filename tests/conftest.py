@@ -7,7 +7,10 @@ import signal
 
 import numpy as np
 import pytest
-from helpers import ENGINES
+from budget import KernelBudget
+from helpers import ENGINES, slow_but
+
+from fastnn.engines import _MODULES
 
 
 def pytest_configure(config):
@@ -17,11 +20,28 @@ def pytest_configure(config):
     """
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    config.pluginmanager.register(KernelBudget())
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request):
     """Each engine in turn."""
+    return request.param
+
+
+@pytest.fixture(params=slow_but(["scripted"], ["scripted", *ENGINES]))
+def loop_engine(request, monkeypatch):
+    """For what concerns the training loop alone: losses as data, and more slowly each engine."""
+    monkeypatch.setitem(_MODULES, "scripted", "scripted")
+    return request.param
+
+
+@pytest.fixture(params=slow_but(["numpy"], ["numpy", "numba"]))
+def engine_of_estimators(request, monkeypatch):
+    """The engine that follows scikit-learn's arithmetic most closely, and the one of users."""
+    from fastnn.estimators import model  # needs scikit-learn
+
+    monkeypatch.setattr(model, "ENGINE", request.param)
     return request.param
 
 

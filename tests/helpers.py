@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,8 +14,22 @@ import fastnn
 from fastnn.training import cuts
 
 ENGINES = ("python", "numpy", "numba")
+
+
+def slow_but(fast: Iterable, values: Iterable) -> list:
+    """*values* to parametrize with: all but those in *fast* are left to the slower pass."""
+    slow = pytest.mark.slow
+    return [
+        value if value in fast
+        else pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=slow)
+        for value in values
+    ]  # fmt: skip
+
+
 #: For tests whose kernels no other test needs: each takes seconds to compile.
-NUMBA_SLOW = ("python", "numpy", pytest.param("numba", marks=pytest.mark.slow))
+NUMBA_SLOW = slow_but(["python", "numpy"], ENGINES)
+#: For tests of many epochs with kernels that others need too: lists and floats take the longest.
+PYTHON_SLOW = slow_but(["numpy", "numba"], ENGINES)
 LOSSES = ("half_squared_error", "squared_error", "binary_cross_entropy", "cross_entropy",
           "absolute_error", "huber", "poisson", "hinge")  # fmt: skip
 ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus",
@@ -106,15 +120,19 @@ def some_pairs() -> list[tuple[int, int]]:
 
 
 #: What the numba engine is tested with by default. Every distinct hidden activation, loss, bias and
-#: dtype is seconds of compilation on an empty cache, so most of the others are marked slow there.
+#: dtype is seconds of compilation on an empty cache, so the others are marked slow there. Tests of
+#: anything else take these too: the first, the defaults of `fastnn.Network`, costs nothing more.
 CORE = [
     Case("half_squared_error", "sigmoid", 2, 2, True, "float64"),
     Case("half_squared_error", "sigmoid", 3, 1, True, "float32"),
     Case("half_squared_error", "sigmoid", 2, 0, True, "float64"),
+    Case("cross_entropy", "relu", 3, 1, True, "float64"),
+]
+#: Like these, but for the slower pass.
+MORE = [
     Case("half_squared_error", "identity", 2, 1, True, "float64"),
     Case("squared_error", "tanh", 2, 3, False, "float64"),
     Case("binary_cross_entropy", "tanh", 2, 1, True, "float64"),
-    Case("cross_entropy", "relu", 3, 1, True, "float64"),
 ]
 
 
@@ -135,7 +153,7 @@ def telling_slice(dtypes: tuple[str, ...] = DTYPES) -> list[Case]:
         Case(loss, "sigmoid", OUTPUTS[2 - i % 3], 0, i % 2 == 0, dtypes[i // 2 % len(dtypes)])
         for i, loss in enumerate(LOSSES)
     ]
-    core = [case for case in CORE if case.dtype in dtypes]
+    core = [case for case in CORE + MORE if case.dtype in dtypes]
     return core + [case for case in hidden + flat if case not in core]
 
 
@@ -162,8 +180,8 @@ def has_its_turn(case: Case) -> bool:
 
 
 def in_core(case: Case) -> bool:
-    """Whether numba is tested with it by default."""
-    return case in CORE
+    """Whether it is one of the few with which numba is tested more than others."""
+    return case in CORE + MORE
 
 
 def on_engines(

@@ -6,6 +6,7 @@ What is looked up by name while the program runs (`fastnn.engines.get_engine`) d
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def module_of(name: str, modules: Iterable[str]) -> str | None:
     return name
 
 
+@functools.cache
 def names_in_package() -> dict[str, set[str]]:
     """Every module of the package and what it imports."""
     found = {}
@@ -47,8 +49,7 @@ def names_in_package() -> dict[str, set[str]]:
 
 def modules_in_package() -> dict[str, set[str]]:
     """Every module of the package but its front door, and which of the others it imports."""
-    names = names_in_package()
-    del names["fastnn"]
+    names = {name: of for name, of in names_in_package().items() if name != "fastnn"}
     found = {}
     for module, imported in names.items():
         others = {module_of(name, names) for name in imported}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -305,24 +304,21 @@ GOLDEN = [
     *OPTIONS,
 ]
 
-#: What is compiled for in every run of the tests; for other recipes numba's turn is marked slow.
-NUMBA_FEW = frozenset(str(recipe) for recipe in (GOLDEN[1], OPTIONS[-1]))
-
 
 def on_engines(
     recipes: list[Recipe],
     engines: tuple[str, ...] = ("numpy", "numba"),
-    few: Collection[str] = NUMBA_FEW,
 ):
-    """Run a test with each engine and recipe; slow with numba for all but those named in *few*."""
-
-    def marks(engine: str, recipe: Recipe) -> list[pytest.MarkDecorator]:
-        return [pytest.mark.slow] if engine == "numba" and str(recipe) not in few else []
-
+    """Run a test with each engine and recipe; slow with numba, which compiles for every recipe."""
     return pytest.mark.parametrize(
         ("engine", "recipe"),
         [
-            pytest.param(engine, recipe, id=f"{engine}-{recipe}", marks=marks(engine, recipe))
+            pytest.param(
+                engine,
+                recipe,
+                id=f"{engine}-{recipe}",
+                marks=[pytest.mark.slow] if engine == "numba" else [],
+            )
             for engine in engines
             for recipe in recipes
         ],

@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import ENGINES, SLICINGS
+from helpers import ENGINES, NUMBA_SLOW, SLICINGS, slow_but
 from runs import (
     RATE_TOO_HIGH,
     N,
@@ -49,20 +49,24 @@ def test_a_divergence_error_is_an_arithmetic_error_and_can_be_pickled():
     assert (type(twin), str(twin), twin.epoch) == (type(error), str(error), 7)
 
 
+RATES = [
+    (1, "float64", 2.0), (7, "float64", 8.0), (None, "float64", 1e9),
+    (1, "float32", 1.4), (7, "float32", 3.0), (None, "float32", 1e4),
+]  # fmt: skip
+DIVERGING = [(engine, *rate) for engine in ENGINES for rate in RATES]
+
+
 @pytest.mark.parametrize(
     ("engine", "batch_size", "dtype", "rate"),
-    [
-        pytest.param(
-            engine, batch_size, dtype, rate,
-            marks=[pytest.mark.slow] if (engine, dtype) == ("numba", "float32") else [],
-        )
-        for engine in ENGINES
-        for batch_size, dtype, rate in [
-            (1, "float64", 2.0), (7, "float64", 8.0), (None, "float64", 1e9),
-            (1, "float32", 1.4), (7, "float32", 3.0), (None, "float32", 1e4),
-        ]
-    ],
-)  # fmt: skip
+    slow_but(
+        [
+            point
+            for point in DIVERGING
+            if point[0] == "numpy" or point[0:3:2] == ("numba", "float64")
+        ],
+        DIVERGING,
+    ),
+)
 def test_divergence_leaves_the_same_bits_however_training_is_cut(engine, batch_size, dtype, rate):
     """n = 150: with 64 rows a piece the loss overflows inside an epoch."""
 
@@ -144,6 +148,7 @@ def test_going_back_before_a_divergence_takes_few_runs(engine, monkeypatch):
     assert len(runs) <= 20
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_a_rate_too_large_for_float32_is_a_divergence(engine):
     net, _ = make(engine, (1, 1), dtype="float32")
     before = net.parameters.tobytes()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import ENGINES
+from helpers import ENGINES, slow_but
 
 import fastnn
 import fastnn.kernels
@@ -43,7 +43,11 @@ def test_there_are_examples():
     assert "fastnn.network" in WITH_EXAMPLES
 
 
-@pytest.mark.parametrize("name", WITH_EXAMPLES)
+#: Examples with kernels of their own; the README's are of the same kind.
+COMPILES = ["fastnn.estimators.mlp", "fastnn.warming"]
+
+
+@pytest.mark.parametrize("name", slow_but(set(WITH_EXAMPLES).difference(COMPILES), WITH_EXAMPLES))
 def test_examples_give_what_they_say(name):
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     for test in examples(name):

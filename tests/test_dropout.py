@@ -120,7 +120,7 @@ RECIPES = [
 ]
 
 
-@on_engines(RECIPES, ("python", "numba"), few=[str(BASE)])
+@on_engines(RECIPES, ("python", "numba"))
 def test_engines_agree(engine, recipe):
     got, expected = recipe.train(engine), recipe.train("numpy")
     np.testing.assert_allclose(got.parameters, expected.parameters, rtol=1e-9, atol=1e-12)
@@ -147,7 +147,7 @@ UNDER_A_MASK = [
 ]  # fmt: skip
 
 
-@on_engines(UNDER_A_MASK, ENGINES, few=[str(SUMMED)])
+@on_engines(UNDER_A_MASK, ENGINES)
 def test_the_gradient_under_a_mask_is_the_slope_of_the_loss_under_it(engine, recipe):
     """The change of an update with rate 1 is the gradient; with rate 0 it gives the loss alone."""
     parameters = recipe.start

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
-from helpers import CORE, Case, full_grid, on_engines, telling_slice
+from helpers import CORE, Case, full_grid, on_engines, slow_but, telling_slice
 
 import fastnn
 
@@ -66,7 +67,7 @@ def test_engines_agree_on_batches_reductions_and_orders(other, batch_size, reduc
     check(other, CORE[0], batch_size, reduction, shuffle)
 
 
-@pytest.mark.parametrize("batch_size", [1, pytest.param(7, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("batch_size", slow_but([1], [1, 7]))
 @pytest.mark.parametrize("other", ["python", "numba"])
 def test_engines_agree_in_float32(other, batch_size):
     check(other, CORE[1], batch_size, tolerance=2e-4)
@@ -76,11 +77,14 @@ def test_engines_agree_in_float32(other, batch_size):
 @pytest.mark.parametrize("other", ["python", "numba"])
 @pytest.mark.parametrize(
     "activations",
-    [["tanh", "relu"], pytest.param(["sigmoid", "identity"], marks=pytest.mark.slow)],
+    slow_but(
+        [["tanh", "relu", "sigmoid"]],
+        [["tanh", "relu", "sigmoid"], ["tanh", "relu"], ["sigmoid", "identity"]],
+    ),
     ids="-".join,
 )
 def test_engines_agree_with_activations_that_differ_by_layer(other, activations, batch_size):
-    case = Case("squared_error", activations, 2, 2, True, "float64")
+    case = Case("squared_error", activations, 2, len(activations), True, "float64")
     X, Y = case.data(SAMPLES)
 
     def outcome(engine):
@@ -111,8 +115,15 @@ def test_engines_agree_with_other_output_activations(other, output, batch_size):
 SIZES = [[1, 1], [1, 128, 1], [3, 4, 1], [17, 9, 5], [40, 33, 3], [1, 2, 3, 2, 1], [70, 10]]
 
 
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
-@pytest.mark.parametrize("batch_size", [1, 9, None])
+#: One hidden layer and several outputs have kernels of their own, sample by sample.
+POINTS = [*itertools.product(SIZES, [1, 9, None])]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch_size"),
+    slow_but([(s, b) for s, b in POINTS if b != 1 or len(s) != 3 or s[-1] == 1], POINTS),
+    ids=str,
+)
 def test_numba_agrees_for_narrow_and_wide_layers(sizes, batch_size):
     """Widths below, at and above what a vector register or a block of a kernel holds."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 
 import numpy as np
 import pytest
-from helpers import DTYPES, ENGINES
+from helpers import DTYPES, ENGINES, slow_but
 
 import fastnn
 
@@ -123,8 +124,17 @@ def test_every_method_is_a_door():
     assert {name for name in methods if not name.startswith("_")} <= words
 
 
-#: Its kernels are not compiled for any other test.
-SLOW = [pytest.mark.slow]
+#: Behind these doors numba has kernels for this test alone, each seconds of compilation.
+COMPILES = [
+    "fit", "fit sample by sample", "fit by adam", "fit by lbfgs", "fit_stream", "partial_fit",
+    "evaluate", "loss_and_gradient", "reset_optimizer", "what overflows", "warmup",
+]  # fmt: skip
+EVERY = [*itertools.product(ENGINES, DTYPES, DOORS)]
+
+
+def is_fast(point):
+    engine, dtype, door = point
+    return engine != "numba" or (dtype == "float64" and door not in COMPILES)
 
 
 def outcome(engine, dtype, door, tmp_path):
@@ -136,17 +146,7 @@ def outcome(engine, dtype, door, tmp_path):
     return repr(DOORS[door](net, tmp_path)), net.parameters.tobytes()
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize(
-    ("engine", "dtype"),
-    [
-        pytest.param(
-            engine, dtype, marks=SLOW if (engine, dtype) == ("numba", "float32") else []
-        )
-        for engine in ENGINES
-        for dtype in DTYPES
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("engine", "dtype", "door"), slow_but([*filter(is_fast, EVERY)], EVERY))
 def test_no_door_minds_the_error_state(engine, dtype, door, tmp_path):
     expected = outcome(engine, dtype, door, tmp_path)
     with np.errstate(all="raise"):
@@ -194,7 +194,8 @@ ESTIMATORS = {
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("engine_of_estimators")
+@pytest.mark.parametrize("dtype", slow_but(["float64"], DTYPES))
 @pytest.mark.parametrize("door", ESTIMATORS)
 def test_no_estimator_minds_the_error_state(door, dtype):
     expected = repr(ESTIMATORS[door](dtype))

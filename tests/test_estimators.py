@@ -30,11 +30,9 @@ from fastnn.estimators import MLPClassifier, MLPRegressor, model
 THEIR_ENGINE = model.ENGINE
 
 
-@pytest.fixture(autouse=True, params=["numpy", pytest.param("numba", marks=pytest.mark.slow)])
-def engine(request, monkeypatch):
-    """The engine that follows scikit-learn's arithmetic most closely, and the one of users."""
-    monkeypatch.setattr(model, "ENGINE", request.param)
-    return request.param
+@pytest.fixture(autouse=True)
+def engine(engine_of_estimators):
+    return engine_of_estimators
 
 
 # Training

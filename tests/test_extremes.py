@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
-from helpers import ENGINES, NUMBA_SLOW
+from helpers import ENGINES, NUMBA_SLOW, slow_but
 from sklearn.exceptions import ConvergenceWarning
 
 import fastnn
@@ -36,6 +37,10 @@ VANISHING = {
 }
 
 
+#: Of these, what lets nothing through.
+LIMITS = ["clip_value", "clip_norm", "learning_rate"]
+
+
 def after_training(engine: str, option: str, batch_size: int) -> np.ndarray:
     options, optimizer = VANISHING[option]
     X = np.array([[0.0, 1.0], [0.0, -2.0], [0.0, 0.5], [0.0, 3.0]])  # some gradients are 0
@@ -54,8 +59,13 @@ def test_an_option_that_float32_rounds_to_0_is_not_off_in_one_engine_only(
     np.testing.assert_allclose(after_training(engine, option, batch_size), wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("option", ["clip_value", "clip_norm", "learning_rate"])
+@pytest.mark.parametrize(
+    ("engine", "option"),
+    slow_but(
+        [*itertools.product(["python", "numpy"], LIMITS), ("numba", "learning_rate")],
+        itertools.product(ENGINES, LIMITS),
+    ),
+)
 def test_a_limit_that_float32_rounds_to_0_lets_nothing_through(option, engine):
     start = fastnn.Network([2, 3, 1], seed=0, dtype="float32", engine=engine).parameters
     np.testing.assert_array_equal(after_training(engine, option, 2), start)
@@ -140,19 +150,21 @@ def test_what_is_not_a_number_is_an_error_at_every_door(door, engine, loss):
 
 @pytest.mark.parametrize(
     "loss",
-    [
-        "half_squared_error",
-        *(pytest.param(loss, marks=pytest.mark.slow) for loss in ("cross_entropy", "poisson")),
-    ],
+    slow_but(["half_squared_error"], ["half_squared_error", "cross_entropy", "poisson"]),
 )
 @pytest.mark.parametrize("door", DOORS)
 def test_what_is_not_a_number_is_an_error_of_the_kernels_too(door, loss):
     refuses(door, *overflowing(loss, "numba"))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("activation", ["identity", "relu"])
-@pytest.mark.parametrize("dtype", HUGE)
+PREDICTED = [*itertools.product(ENGINES, ["identity", "relu"], HUGE)]
+PREDICTED_FAST = [
+    *itertools.product(["python", "numpy"], ["identity", "relu"], HUGE),
+    ("numba", "identity", "float64"),
+]
+
+
+@pytest.mark.parametrize(("engine", "activation", "dtype"), slow_but(PREDICTED_FAST, PREDICTED))
 @pytest.mark.parametrize("n", [1, 90])
 def test_no_engine_predicts_what_is_not_a_number(n, dtype, activation, engine):
     if (dtype, engine) == ("float32", "python"):
@@ -162,7 +174,7 @@ def test_no_engine_predicts_what_is_not_a_number(n, dtype, activation, engine):
         net.predict(np.repeat(X[:1], n, axis=0).astype(dtype))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 @pytest.mark.parametrize("n", [1, 90])
 def test_no_activation_makes_a_number_of_what_is_none(n, engine):
     net = fastnn.Network([1, 1, 1, 1], activation=["identity", "relu"], seed=0, engine=engine)
@@ -173,7 +185,7 @@ def test_no_activation_makes_a_number_of_what_is_none(n, engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_is_truly_too_large_is_infinite(engine):
-    net = fastnn.Network([1, 1], bias=False, engine=engine).set_parameters([2.0])
+    net = fastnn.Network([1, 1], engine=engine).set_parameters([2.0, 0.0])
     assert net.predict([[1.7e308], [-1.7e308]]).ravel().tolist() == [np.inf, -np.inf]
     assert net.evaluate([[1e200]], [0.0], metrics=["mean_squared_error"]) == {
         "loss": np.inf, "mean_squared_error": np.inf,
@@ -197,6 +209,7 @@ def test_r2_does_not_depend_on_the_scale(scale):
         ("MLPRegressor", "score"),
     ],
 )
+@pytest.mark.usefixtures("engine_of_estimators")
 def test_estimators_say_so_too(kind, method):
     X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 2, 1])
     estimator = getattr(fastnn, kind)(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def imports_of(name):
                 yield inner if inner in MODULES else node.module
 
 
+@functools.cache
 def graph():
     return {
         name: {other for other in imports_of(name) if other in MODULES} - {name, "fastnn"}

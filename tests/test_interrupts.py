@@ -5,6 +5,7 @@ It is pressed when training has come so far, not after some time: a busy machine
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import ENGINES, PYTHON_SLOW, slow_but
 from runs import N, diverge, fit_noisily, make, regression, state, use
 
 import fastnn
@@ -64,6 +66,7 @@ def ctrl_c_in_piece(number: int):
     assert len(presses) == 1, "fit has not answered"
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 @pytest.mark.parametrize("progress", [False, True])
 @pytest.mark.parametrize(("n", "batch_size"), [(20, 1), (3000, 7), (20, None)])
 def test_ctrl_c_ends_training_at_once_and_keeps_what_was_reached(
@@ -97,6 +100,7 @@ def test_an_interrupted_training_is_that_many_whole_epochs(engine):
     assert state(net, rng) == state(twin, twin_rng)
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 def test_an_interrupted_training_restores_the_best_if_asked_to(engine):
     net, _ = make(engine)
     rule = fastnn.EarlyStopping(patience=10**9, restore_best=True)
@@ -127,6 +131,7 @@ def begin_seconds_of_work(monkeypatch, engine):
     return net, rng, lambda: net.fit(*regression(20), epochs=epochs, batch_size=None)
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 def test_ctrl_c_gives_up_work_that_takes_seconds(engine, monkeypatch):
     net, rng, fit = begin_seconds_of_work(monkeypatch, engine)
     before = state(net, rng)
@@ -141,6 +146,7 @@ def test_ctrl_c_gives_up_work_that_takes_seconds(engine, monkeypatch):
     assert net.fit(*regression(20), epochs=2).stop_reason == "completed"
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 def test_a_second_ctrl_c_at_once_raises_keyboard_interrupt(engine, monkeypatch):
     monkeypatch.setattr(Interrupts, "_remind", lambda self: press())  # when the first was heard
     net, rng, fit = begin_seconds_of_work(monkeypatch, engine)
@@ -154,14 +160,23 @@ def test_a_second_ctrl_c_at_once_raises_keyboard_interrupt(engine, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_long_updates_and_orders_give_the_same_bits_in_another_thread(engine, default_ctrl_c):
+@pytest.mark.parametrize(
+    ("engine", "optimizer"),
+    slow_but(
+        [("python", "adam"), ("numpy", "adam"), ("numba", "sgd")],
+        itertools.product(ENGINES, ["sgd", "adam"]),
+    ),
+)
+def test_long_updates_and_orders_give_the_same_bits_in_another_thread(
+    engine, optimizer, default_ctrl_c
+):
     """What may be given up is done on copies; nothing shows of that if it is not given up."""
 
     def trained():
         net, rng = make(engine)
         history = net.fit(
             *regression(N), epochs=3, batch_size=7, validation_data=regression(9),
-            optimizer="adam",
+            optimizer=optimizer,
         )  # fmt: skip
         return *state(net, rng), history.loss, history.val_loss
 

@@ -16,7 +16,7 @@ X, Y = data_for("half_squared_error", 20, 3, 1)
 
 
 def network(engine="numpy", **options):
-    return fastnn.Network([3, 5, 1], activation="tanh", seed=2, engine=engine, **options)
+    return fastnn.Network([3, 5, 1], seed=2, engine=engine, **options)
 
 
 def test_it_is_scipys_minimum_of_the_loss(engine):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from helpers import slow_but
 
 import fastnn
 from fastnn import memory, validation
@@ -44,9 +46,14 @@ for rows in (1, 20):
 LINUX = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
 
 
+WIDE = [[2, 300_000, 2], [2, 3, 300_000], [300_000, 3, 2]]
+
+
 @LINUX
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
-@pytest.mark.parametrize("sizes", [[2, 300_000, 2], [2, 3, 300_000], [300_000, 3, 2]])
+@pytest.mark.parametrize(
+    ("engine", "sizes"),
+    slow_but([("numba", WIDE[0]), ("numpy", WIDE[1])], itertools.product(["numpy", "numba"], WIDE)),
+)
 def test_wide_networks_work_in_little_memory(engine, sizes):
     """A layer of them is 2.4 MB a row; 256 rows of all that kernels write were up to 3 GB."""
     command = [sys.executable, "-c", PROGRAM, str(sizes), engine, "700"]

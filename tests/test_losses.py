@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import oracles
 import pytest
-from helpers import ENGINES, LOSSES
+from helpers import ENGINES, LOSSES, NUMBA_SLOW, slow_but
 
 import fastnn
 from fastnn import losses
 
 BCE, CE = "binary_cross_entropy", "cross_entropy"
-LATER = ("absolute_error", "huber", "poisson", "hinge")
+#: What numba meets in the slower pass only.
+LATER = ("squared_error", CE, "absolute_error", "huber", "poisson", "hinge")
 
 
 def loss_at(engine: str, loss: str, outputs, targets, dtype="float64", **options):
@@ -58,7 +60,7 @@ BY_HAND = [
 
 
 def on_engines(cases: list[tuple], engines=ENGINES):
-    """Cases begin with a loss; the later ones are further compilations for numba."""
+    """Cases begin with a loss; each of the later ones is two more compilations for numba."""
     return [
         pytest.param(
             engine, *case,
@@ -85,21 +87,15 @@ EXTREMES = [0.0, 1e-300, 1.0, 20.0, 36.8, 40.0, 87.0, 89.0, 104.0, 708.0, 710.0,
 SIGNED = [sign * z for z in EXTREMES for sign in (1, -1)]
 
 
-def engine_dtypes():
-    """float32 is another compilation for a loss that numba meets in float64 elsewhere."""
-    return [
-        pytest.param(
-            engine,
-            dtype,
-            marks=[pytest.mark.slow] if (engine, dtype) == ("numba", "float32") else [],
-        )
-        for engine in ENGINES
-        for dtype in ("float64", "float32")
-    ]
+ENGINE_DTYPES = [*itertools.product(ENGINES, ("float64", "float32"))]
+#: numba compiles for each loss and dtype.
+WITHOUT_NUMBA = [point for point in ENGINE_DTYPES if point[0] != "numba"]
 
 
 @pytest.mark.parametrize("y", [0.0, 1.0, 0.5])
-@pytest.mark.parametrize(("engine", "dtype"), engine_dtypes())
+@pytest.mark.parametrize(
+    ("engine", "dtype"), slow_but([*WITHOUT_NUMBA, ("numba", "float64")], ENGINE_DTYPES)
+)
 def test_binary_cross_entropy_of_extreme_logits(engine, dtype, y):
     rounding = 4 * float(np.finfo(dtype).eps)
     for z in SIGNED:
@@ -118,7 +114,7 @@ def test_a_small_binary_cross_entropy_is_not_rounded_to_zero(engine):
         assert loss_at(engine, BCE, [z], [y])[0] == pytest.approx(math.exp(-40), rel=1e-9, abs=0)
 
 
-@pytest.mark.parametrize(("engine", "dtype"), engine_dtypes())
+@pytest.mark.parametrize(("engine", "dtype"), slow_but(WITHOUT_NUMBA, ENGINE_DTYPES))
 def test_cross_entropy_of_extreme_logits(engine, dtype):
     tolerance = 1e-12 if dtype == "float64" else 1e-5
     for z in SIGNED:
@@ -133,6 +129,7 @@ def test_cross_entropy_of_extreme_logits(engine, dtype):
             assert gradient == pytest.approx(softmax - y, rel=1e-4, abs=tolerance), z
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_adding_a_number_to_all_logits_changes_no_cross_entropy(engine):
     for shift in (-1e4, 0.0, 1e4):
         value, gradient = loss_at(engine, CE, [1.0 + shift, shift, -1.0 + shift], [0, 1, 0])
@@ -140,6 +137,7 @@ def test_adding_a_number_to_all_logits_changes_no_cross_entropy(engine):
         assert gradient.sum() == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 @pytest.mark.parametrize("loss", [BCE, CE])
 def test_training_from_saturated_outputs_stays_finite(engine, loss):
     """The wrong class with all certainty: the gradient is 1 and not 0, and no logarithm is of 0."""

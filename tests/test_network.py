@@ -12,13 +12,13 @@ import numpy as np
 import oracles
 import pytest
 from helpers import (
-    CORE,
     ENGINES,
     NUMBA_SLOW,
     data_for,
     in_core,
     on_engines,
     random_state,
+    slow_but,
     telling_slice,
 )
 
@@ -244,7 +244,7 @@ def test_a_network_without_hidden_layers_needs_no_activations():
 # Outputs.
 
 
-@pytest.mark.parametrize(("depth", "dtype"), [(0, "float64"), (1, "float64"), (3, "float32")])
+@pytest.mark.parametrize(("depth", "dtype"), [(0, "float64"), (3, "float64"), (1, "float32")])
 @pytest.mark.parametrize("n", [1, 5])
 def test_shapes_and_types_of_what_comes_out(engine, depth, n, dtype):
     sizes = (2, *(4, 3, 5)[:depth], 3)
@@ -273,7 +273,7 @@ ACTIVATION_PAIRS = list(
             engine, *pair,
             marks=[pytest.mark.slow] if engine == "numba" and pair not in few else [],
         )
-        for few in [[("identity", "tanh"), ("tanh", "sigmoid"), ("relu", "softmax")]]
+        for few in [[("sigmoid", "identity"), ("relu", "softmax")]]
         for engine in ENGINES
         for pair in ACTIVATION_PAIRS
     ],
@@ -340,10 +340,8 @@ def test_looking_changes_nothing(engine):
 
 @on_engines(telling_slice(("float64",)), with_numba=in_core)
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("n", [1, 7, 1100])
+@pytest.mark.parametrize("n", slow_but([1, 7, 65], [1, 7, 65, 1100]))
 def test_evaluate_gives_the_loss_of_the_definition(engine, case, reduction, n):
-    if n > 1000 and case not in CORE:
-        n = 65
     net = case.network(engine, reduction=reduction)
     X, Y = case.data(n)
     Zs, outputs = oracles.forward(net.weights, net.biases, activations_of(net), X)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
+import itertools
 import json
 import os
 import pickle
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import data_for, random_state
+from helpers import data_for, random_state, slow_but
 
 import fastnn
 from fastnn.errors import LoadError
@@ -83,8 +84,12 @@ net.save({path!r})
 """
 
 
-@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize(
+    ("optimizer", "dropout"),
+    slow_but(
+        [("momentum", 0.0), ("adam", 0.3)], itertools.product(["momentum", "adam"], [0.0, 0.3])
+    ),
+)
 def test_training_goes_on_in_a_new_process_with_the_same_bits(path, optimizer, dropout):
     trained(5, optimizer, dropout=dropout).save(path)
     script = GO_ON.format(
@@ -375,7 +380,7 @@ for k in itertools.count():
 """
 
 
-@pytest.mark.parametrize("times", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", slow_but([3], [3, 200]))
 def test_killed_while_saving_the_file_stays_whole(path, times):
     rng = np.random.default_rng(times)
     expected = {fastnn.Network([40, 60, 40], seed=s).parameters.tobytes() for s in range(3)}

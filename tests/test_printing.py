@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers import slow_but
 
 from fastnn.printing import PLAINLY
 
@@ -47,10 +48,21 @@ COMMANDS = {
 }  # fmt: skip
 
 
+#: Each what and each terminal once, in a process of a second.
+FAST = [
+    ("summary", "ascii"), ("repr", "cp437"), ("bar", "the locale C"), ("profile", "latin-1"),
+    ("demo", "ascii"), ("command profile", "cp1252"), ("summary", "utf-8"),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("what", "terminal"),
-    [*itertools.product(PROGRAMS, TERMINALS), *itertools.product(COMMANDS, ("ascii", "cp1252"))],
-)
+    slow_but(
+        FAST,
+        [*itertools.product(PROGRAMS, TERMINALS),
+         *itertools.product(COMMANDS, ("ascii", "cp1252"))],
+    ),
+)  # fmt: skip
 def test_what_is_printed_can_be_shown(what, terminal):
     program = ["-c", PROGRAMS[what]] if what in PROGRAMS else ["-m", "fastnn", *COMMANDS[what]]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import slow_but
 
 import fastnn
 from fastnn import machine as machines
@@ -378,7 +379,7 @@ def test_bad_requests(arguments, error, message):
         fastnn.profile(**arguments)
 
 
-@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("batch_size", slow_but([1], [1, 4]))
 def test_a_network_of_ones_own(batch_size, monkeypatch, tmp_path):
     tried = []
 
@@ -412,6 +413,7 @@ def test_a_network_of_ones_own(batch_size, monkeypatch, tmp_path):
     result.plot().savefig(tmp_path / "n.png")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not jit_is_on(), reason="NUMBA_DISABLE_JIT is set")
 def test_a_change_is_measured():
     from dataclasses import replace

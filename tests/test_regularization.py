@@ -14,7 +14,7 @@ BITS = (np.arange(20).reshape(10, 2) % 3 == 0).astype(float)
 
 
 def network(engine="numpy", **options):
-    net = fastnn.Network([3, 4, 2], activation="tanh", seed=7, engine=engine, **options)
+    net = fastnn.Network([3, 4, 2], seed=7, engine=engine, **options)
     for b in net.biases:
         b[:] = 0.5
     return net

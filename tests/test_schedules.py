@@ -9,7 +9,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import SLICINGS, random_state
+from helpers import PYTHON_SLOW, SLICINGS, random_state
 
 import fastnn
 from fastnn.schedules import SCHEDULES
@@ -213,9 +213,9 @@ def test_an_epoch_trains_with_its_rates(engine, schedule, batch_size):
 
 
 @pytest.mark.parametrize("schedule", ALL, ids=ids)
-def test_no_bit_depends_on_the_pieces(schedule):
+def test_no_bit_depends_on_the_pieces(loop_engine, schedule):
     def trained(slicing):
-        net, rng = make()
+        net, rng = make(loop_engine)
         with pytest.MonkeyPatch.context() as patch:
             for name, value in SLICINGS[slicing].items():
                 patch.setattr(cuts, name, value)
@@ -312,9 +312,9 @@ def test_plateaus_by_hand(settings, values, expected):
 
 
 @pytest.mark.parametrize("monitor", ["loss", "val_loss", "r2", "val_r2", "mean_absolute_error"])
-def test_the_rate_follows_the_value_that_it_looks_at(engine, monitor):
+def test_the_rate_follows_the_value_that_it_looks_at(loop_engine, monitor):
     rate = dataclasses.replace(PLATEAU, monitor=monitor)
-    net, _ = make(engine)
+    net, _ = make(loop_engine)
     history = net.fit(
         *data(20), epochs=30, batch_size=3, learning_rate=rate, validation_data=data(9),
         metrics=["r2", "mean_absolute_error"],
@@ -328,19 +328,19 @@ def test_the_rate_follows_the_value_that_it_looks_at(engine, monitor):
 @pytest.mark.parametrize("slicing", ["all in one piece", "64 rows a piece", "growing pieces"])
 @pytest.mark.parametrize("restore_best", [False, True])
 def test_stopping_early_and_going_back_use_the_rates_of_that_time(
-    engine, monkeypatch, slicing, restore_best
+    loop_engine, monkeypatch, slicing, restore_best
 ):
     def fit(net, epochs, **options):
         return net.fit(*data(20), epochs=epochs, batch_size=3, learning_rate=PLATEAU, **options)
 
     for name, value in SLICINGS[slicing].items():
         monkeypatch.setattr(cuts, name, value)
-    net, rng = make(engine)
+    net, rng = make(loop_engine)
     rule = fastnn.EarlyStopping(patience=6, restore_best=restore_best)
     history = fit(net, 60, early_stopping=rule)
     assert history.stop_reason == "early stopping"
     assert len(set(history.learning_rate)) > 2
-    twin, twin_rng = make(engine)
+    twin, twin_rng = make(loop_engine)
     monkeypatch.setattr(cuts, "GRAIN", 64)
     monkeypatch.setattr(cuts, "PIECE_SECONDS", 1e-12)  # other pieces than those of *net*
     fit(twin, history.best_epoch if restore_best else history.epochs)
@@ -361,6 +361,7 @@ def test_a_reduced_rate_does_not_hide_a_divergence(engine):
     assert "by ReduceOnPlateau(initial_learning_rate=1000000.0" in str(error.value)
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 def test_a_reduction_in_time_is_no_divergence(engine, monkeypatch):
     """In one piece the epochs after the reduction have overflowed; that is taken back."""
     X, y = np.array([[1.0], [2.0], [3.0]]), np.array([1.0, -2.0, 3.0])

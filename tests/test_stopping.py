@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import oracles
 import pytest
-from helpers import random_state
+from helpers import PYTHON_SLOW, random_state
 from runs import EPOCHS, N, fit_noisily, full_course, make, regression, state, use
 
 import fastnn
@@ -177,18 +177,18 @@ RULES = [
 @pytest.mark.parametrize("monitor", ["loss", "val_loss"])
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_training_stops_by_the_rule_in_the_state_of_that_epoch(
-    engine, monkeypatch, rule, monitor, slicing
+    loop_engine, monkeypatch, rule, monitor, slicing
 ):
-    full = full_course(engine)
+    full = full_course(loop_engine)
     use(monkeypatch, slicing)
     values = getattr(full, monitor)
     stop = oracles.stop_epoch(values, **{"min_delta": 0, "start_from_epoch": 1} | rule)
     assert stop is not None
     assert 1 < stop < EPOCHS, "the data must make the rule fire"
 
-    net, rng = make(engine)
+    net, rng = make(loop_engine)
     history = fit_noisily(net, early_stopping=fastnn.EarlyStopping(monitor, **rule))
-    twin, twin_rng = make(engine)
+    twin, twin_rng = make(loop_engine)
     fit_noisily(twin, epochs=stop)
     assert history.epochs == stop
     assert history.stop_reason == "early stopping"
@@ -206,19 +206,19 @@ def test_training_stops_by_the_rule_in_the_state_of_that_epoch(
 @pytest.mark.parametrize("monitor", ["loss", "val_loss"])
 @pytest.mark.parametrize("epochs", [EPOCHS, 3])
 def test_restore_best_goes_back_to_the_parameters_of_the_best_epoch(
-    engine, monkeypatch, monitor, slicing, epochs
+    loop_engine, monkeypatch, monitor, slicing, epochs
 ):
     """Whether the rule fires or not (3 epochs); n = 150: epochs run in parts too."""
     use(monkeypatch, slicing)
     n = N if slicing == "64 rows a piece" else 20
-    net, rng = make(engine)
+    net, rng = make(loop_engine)
     rule = fastnn.EarlyStopping(monitor, patience=4, restore_best=True)
     history = fit_noisily(net, epochs=epochs, n=n, early_stopping=rule)
     assert (history.stop_reason == "early stopping") == (epochs == EPOCHS)
     best = oracles.best_epoch(getattr(history, monitor))
     assert history.best_epoch == best
 
-    twin, twin_rng = make(engine)
+    twin, twin_rng = make(loop_engine)
     fit_noisily(twin, epochs=best, n=n)
     assert net.parameters.tobytes() == twin.parameters.tobytes()
     if best < history.epochs:
@@ -278,6 +278,7 @@ def test_training_stops_with_the_epoch_that_reaches_the_target(engine, monkeypat
     assert state(net, rng) == state(twin, twin_rng)
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 def test_training_stops_when_the_time_is_up(engine):
     net, rng = make(engine)
     rule = fastnn.EarlyStopping(patience=None, max_seconds=0.2)

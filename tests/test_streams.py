@@ -9,7 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from helpers import data_for, random_state, unchanged
+from helpers import ENGINES, NUMBA_SLOW, data_for, random_state, slow_but, unchanged
 
 import fastnn
 
@@ -20,10 +20,18 @@ RULES = {
     "momentum": fastnn.SGD(0.1, momentum=0.9),
     "adam": fastnn.Adam(0.02),
 }
+#: Numba compiles for each rule, and for single samples and batches.
+on_engines = pytest.mark.parametrize(
+    ("engine", "rule"),
+    slow_but(
+        [*itertools.product(["python", "numpy"], RULES), ("numba", "sgd")],
+        itertools.product(ENGINES, RULES),
+    ),
+)
 
 
 def network(engine="numpy", **options):
-    return fastnn.Network([3, 4, 2], activation="tanh", seed=4, engine=engine, **options)
+    return fastnn.Network([3, 4, 2], seed=4, engine=engine, **options)
 
 
 def chunks(size=8):
@@ -41,7 +49,7 @@ def bits(net):
 # --- fit_stream ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", RULES)
+@on_engines
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_chunks_of_whole_batches_are_one_epoch(engine, rule, batch_size):
     options = {"batch_size": batch_size, "optimizer": RULES[rule], "shuffle": False}
@@ -182,7 +190,11 @@ def test_progress_is_shown(capsys):
 def test_wide_first_layers_take_chunks_of_whole_blocks_to_the_bit():
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(160, 784)), rng.normal(size=(160, 10))
-    streamed, whole = (fastnn.Network([784, 32, 10], seed=1) for _ in range(2))
+    Y = np.eye(10)[Y.argmax(axis=1)]  # loss and activation are those of the tests of this kernel
+    streamed, whole = (
+        fastnn.Network([784, 32, 10], activation="relu", loss="cross_entropy", seed=1)
+        for _ in range(2)
+    )
     parts = [slice(0, 64), slice(64, 128), slice(128, 160)]
     streamed.fit_stream([(X[k], Y[k]) for k in parts], batch_size=1, shuffle=False)
     whole.fit(X, Y, batch_size=1, shuffle=False)
@@ -218,7 +230,7 @@ def test_a_diverging_update_with_another_rate_leaves_the_schedule_where_it_was()
     assert bits(net) == bits(twin)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@on_engines
 def test_updates_from_single_samples_are_an_epoch_of_fit(engine, rule):
     single, whole = network(engine), network(engine)
     losses = [
@@ -230,6 +242,7 @@ def test_updates_from_single_samples_are_an_epoch_of_fit(engine, rule):
     assert np.mean(losses) == pytest.approx(history.loss[0], rel=1e-12)
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_updates_from_several_samples_are_batches_of_fit(engine, reduction):
     single = network(engine, reduction=reduction, l2=0.01, dropout=0.3)
@@ -309,7 +322,7 @@ def test_a_copy_goes_on():
     assert net._state.updates == 1
 
 
-@pytest.mark.parametrize("rule", RULES)
+@on_engines
 def test_an_update_that_diverges_is_taken_back(engine, rule):
     net = network(engine)
     net.partial_fit(X[:2], Y[:2], optimizer=RULES[rule])

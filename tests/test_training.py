@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import oracles
 import pytest
-from helpers import DTYPES, SLICINGS, data_for, random_state
+from helpers import DTYPES, PYTHON_SLOW, SLICINGS, data_for, random_state
 from runs import N, counted_pieces, make, regression, state, use
 
 import fastnn
@@ -58,6 +58,7 @@ def test_epochs_in_one_call_or_one_by_one_give_the_same_bits(engine, batch_size,
     assert trained(6, 1) == trained(1, 6) == trained(2, 3)
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 @pytest.mark.parametrize(("dtype", "shuffle"), [("float64", True), ("float64", False),
                                                 ("float32", True)])  # fmt: skip
 @pytest.mark.parametrize("batch_size", [*BATCHES, 100])
@@ -401,6 +402,7 @@ def test_fit_works_outside_the_main_thread(engine):
     assert state(twin, twin_rng) == state(net, rng)
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 def test_two_threads_get_what_each_would_get_alone(engine):
     epochs = {"python": 15, "numpy": 60, "numba": 5000}[engine]
 

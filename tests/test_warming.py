@@ -42,7 +42,7 @@ def made_ready(monkeypatch):
     ("optimizer", "settings"),
     [
         ("sgd", {}),
-        ("adam", {}),
+        pytest.param("adam", {}, marks=pytest.mark.slow),
         pytest.param(fastnn.SGD(momentum=0.9, clip_norm=1.0), {}, marks=pytest.mark.slow),
         pytest.param("sgd", {"l2": 0.01, "dropout": 0.5}, marks=pytest.mark.slow),
     ],

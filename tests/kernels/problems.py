@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pytest
+from helpers import slow_but
 
 import fastnn
 from fastnn.architecture import Architecture
@@ -12,6 +15,20 @@ from fastnn.engines import Piece, Plan, Samples, State
 from fastnn.kernels import engine
 from fastnn.optimizers import Optimizer
 from fastnn.reference import vectors
+
+#: With the JIT off, kernels are plain Python: a few sizes must do, and none is slow to compile.
+SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100)
+
+
+def slow_to_compile(test):
+    """Decorate a test that belongs to the slower pass for its kernels alone."""
+    return test if SMALL else pytest.mark.slow(test)
+
+
+def few_to_compile(fast, values):
+    """*values* to parametrize with: only those in *fast* where kernels are compiled."""
+    return list(values) if SMALL else slow_but(fast, values)
 
 
 @dataclass

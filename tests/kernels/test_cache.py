@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numba
 import pytest
+from helpers import slow_but
 
 import fastnn
 from fastnn.kernels import cache, jit
@@ -65,6 +66,7 @@ def run_in_new_process(folder: Path, code: str = TRAIN, cwd: Path | None = None,
     return done.stdout.strip()
 
 
+@pytest.mark.slow  # the next test has it too
 def test_second_process_compiles_nothing(tmp_path):
     assert run_in_new_process(tmp_path) == "0 1"
     assert run_in_new_process(tmp_path) == "1 0"
@@ -75,6 +77,7 @@ def test_second_process_does_not_load_what_only_compiling_needs(tmp_path):
     assert run_in_new_process(tmp_path, TRAIN + LOOK_FOR_COMPILER) == "1 0\nFalse"
 
 
+@pytest.mark.slow
 def test_what_is_not_cached_compiles_after_what_is(tmp_path):
     run_in_new_process(tmp_path)
     first = run_in_new_process(tmp_path, TRAIN + PREDICT)
@@ -353,6 +356,7 @@ def test_cache_can_be_switched_off(monkeypatch, folder):
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_numbas_own_choice_of_places_is_not_followed(tmp_path):
     chosen = {"NUMBA_CACHE_LOCATOR_CLASSES": "IPythonCacheLocator"}
     assert run_in_new_process(tmp_path, SMALL, **chosen) == "0"
@@ -451,7 +455,7 @@ def zipped(tmp_path):
     return shutil.make_archive(str(tmp_path / "package"), "zip", tmp_path / "content")
 
 
-@pytest.mark.parametrize("kind", ["without_sources", "zipped"])
+@pytest.mark.parametrize("kind", slow_but(["zipped"], ["without_sources", "zipped"]))
 def test_a_package_without_source_files_has_a_cache(kind, request, tmp_path):
     place = request.getfixturevalue(kind)
     code = f"import fastnn; assert fastnn.__file__.startswith({str(place)!r})\n{SMALL}"

@@ -1,31 +1,27 @@
 """Predictions, losses and gradients of the engine against the NumPy engine."""
 
-import os
-
 import numpy as np
 import pytest
-from problems import make_problem
+from helpers import slow_but
+from problems import SMALL, make_problem
 from recipes import summed
 
 from fastnn.kernels import engine
 from fastnn.reference import vectors
 
-SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 COUNTS = (1, 3, 6) if SMALL else (*range(1, 41), 255, 256, 257, 600)
 
 NETWORKS = {
     "cross-entropy": ([3, 9, 4], "cross_entropy", "relu"),
     "binary": ([2, 4, 3], "binary_cross_entropy", "tanh"),
-    "deep": ([3, 5, 4, 6, 2], "squared_error", ["tanh", "relu", "sigmoid"]),
+    "deep": ([3, 5, 4, 6, 2], "squared_error", "tanh"),
+    "mixed activations": ([3, 5, 4, 6, 2], "squared_error", ["tanh", "relu", "sigmoid"]),
     "no hidden layer": ([3, 2], "half_squared_error", "tanh"),
     "wide input": ([100, 6, 3], "cross_entropy", "relu"),
 }
 
 
-@pytest.mark.parametrize(
-    "network",
-    [pytest.param(name, marks=[] if name == "deep" else [pytest.mark.slow]) for name in NETWORKS],
-)
+@pytest.mark.parametrize("network", slow_but(["mixed activations"], NETWORKS))
 def test_every_number_of_samples(network):
     for n in COUNTS:
         problem = make_problem(*NETWORKS[network], n=n)

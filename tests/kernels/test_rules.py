@@ -1,26 +1,25 @@
 """Kernels of the optimisers' rules against the NumPy engine: paths, widths, remainders, cuts."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from problems import check_training, make_problem, orders, with_rule
+from problems import (
+    SMALL,
+    WIDTHS,
+    check_training,
+    few_to_compile,
+    make_problem,
+    orders,
+    slow_to_compile,
+    with_rule,
+)
 
 import fastnn
 from fastnn.activations import ACTIVATIONS
 from fastnn.engines import Samples
 from fastnn.kernels import engine
 from fastnn.losses import LOSSES
-
-SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100)
-
-
-def unless_small(mark):
-    """The mark, or none in plain Python, where nothing is compiled."""
-    return (lambda function: function) if SMALL else mark
-
 
 MOMENTUM, ADAM = fastnn.SGD(momentum=0.9), fastnn.Adam()
 
@@ -32,6 +31,7 @@ def test_every_width_with_one_output(width):
         check_training(with_rule(problem, MOMENTUM), 1, shuffled=True)
 
 
+@slow_to_compile
 @pytest.mark.parametrize("optimizer", [ADAM, fastnn.RMSprop(), fastnn.Adagrad()])
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_squares_that_overflow_stop_a_parameter_and_no_more(optimizer, batch_size):
@@ -79,7 +79,7 @@ def test_every_function_as_plain_python(activation, loss, batch_size):
     check_training(with_rule(problem, MOMENTUM, everything=True), batch_size, shuffled=True)
 
 
-@unless_small(pytest.mark.slow)
+@slow_to_compile
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -109,7 +109,7 @@ def test_cuts_change_no_bit(batch_size):
     np.testing.assert_allclose(whole[1], cut[1], rtol=1e-14)
 
 
-@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize("everything", few_to_compile([True], [False, True]))
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_what_is_in_scratch_memory_changes_no_bit(batch_size, everything, monkeypatch):
     sizes = [3, 9, 4] if everything else [3, 9, 1]

@@ -1,17 +1,21 @@
 """The training kernels against the NumPy engine: every path and width, remainders, cuts."""
 
-import os
-
 import numpy as np
 import pytest
-from problems import check_training, make_problem, orders
+from helpers import slow_but
+from problems import (
+    SMALL,
+    WIDTHS,
+    check_training,
+    few_to_compile,
+    make_problem,
+    orders,
+    slow_to_compile,
+)
 from recipes import summed
 
 from fastnn import engines
 from fastnn.kernels import blocks, engine, samples, wide_input
-
-SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"  # plain Python: a few sizes must do
-WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100)
 
 #: One network for each way through the kernels.
 PATHS = {
@@ -49,10 +53,7 @@ def test_each_path_takes_its_kernel(path):
 
 def some_paths(*paths, fast):
     """Parametrize with paths; all but the *fast* ones are slow, for they compile more kernels."""
-    return pytest.mark.parametrize(
-        "path",
-        [pytest.param(p, marks=[] if p in fast else [pytest.mark.slow]) for p in paths],
-    )
+    return pytest.mark.parametrize("path", slow_but(fast, paths))
 
 
 WIDE_FIRST_LAYER = ("wide first layer", "deep with a wide first layer")
@@ -60,7 +61,7 @@ WIDE_FIRST_LAYER = ("wide first layer", "deep with a wide first layer")
 
 @pytest.mark.parametrize("batch_size", [1, 7, 23])
 @some_paths(
-    *PATHS, fast=["fused, one input", "transposed", "deep", "mixed activations", "wide first layer"]
+    *PATHS, fast=["fused, one input", "transposed", "mixed activations", "wide first layer"]
 )
 def test_each_path_agrees_with_numpy(path, batch_size):
     sizes, loss, activation = PATHS[path]
@@ -69,7 +70,7 @@ def test_each_path_agrees_with_numpy(path, batch_size):
     check_training(problem, batch_size, shuffled=True)
 
 
-@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("batch_size", few_to_compile([1], [1, 7]))
 @some_paths("fused, one input", "transposed", "deep", *WIDE_FIRST_LAYER, fast=["transposed"])
 def test_without_biases_and_in_single_precision(path, batch_size):
     sizes, loss, activation = PATHS[path]
@@ -106,6 +107,7 @@ def test_one_output_with_several_inputs(n_in, units):
     check_training(make_problem([n_in, units, 1], "half_squared_error", "sigmoid"), 1, True)
 
 
+@slow_to_compile
 def test_one_output_in_single_precision_with_wide_vectors():
     problem = make_problem([1, 33, 1], "half_squared_error", "sigmoid", dtype="float32")
     check_training(problem, 1, True)
@@ -113,7 +115,8 @@ def test_one_output_in_single_precision_with_wide_vectors():
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_width_in_a_deep_network(width):
-    problem = make_problem([3, width, width, 6, 2], "squared_error", "tanh")
+    _, loss, activations = PATHS["mixed activations"]
+    problem = make_problem([3, width, width, 6, 2], loss, activations)
     check_training(problem, 1, False)
     check_training(problem, 7, False)
 
@@ -165,7 +168,7 @@ def check_against_plain_loop(problem, monkeypatch, shuffled):
         np.testing.assert_allclose(values, wanted, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("path", WIDE_FIRST_LAYER)
+@pytest.mark.parametrize("path", few_to_compile(["wide first layer"], WIDE_FIRST_LAYER))
 @pytest.mark.parametrize("n", WIDTHS if SMALL else (*range(1, 67), 127, 128, 129, 200))
 def test_blocks_of_samples_equal_the_plain_loop(path, n, monkeypatch):
     sizes, loss, activation = PATHS[path]
@@ -198,7 +201,9 @@ def test_blocks_without_biases(monkeypatch):
         check_against_plain_loop(problem, monkeypatch, shuffled=True)
 
 
-@some_paths(*PATHS, fast=["fused, one input", "transposed", "deep", "wide first layer"])
+@some_paths(
+    *PATHS, fast=["fused, one input", "transposed", "mixed activations", "wide first layer"]
+)
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_cuts_change_no_bit(path, batch_size):
     sizes, loss, activation = PATHS[path]
