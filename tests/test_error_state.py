@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
-import itertools
 
 import numpy as np
 import pytest
-from helpers import DTYPES, ENGINES, slow_but
+from helpers import DTYPES, NUMBA_SLOW, slow_but
 
 import fastnn
 
@@ -124,19 +123,6 @@ def test_every_method_is_a_door():
     assert {name for name in methods if not name.startswith("_")} <= words
 
 
-#: Behind these doors numba has kernels for this test alone, each seconds of compilation.
-COMPILES = [
-    "fit", "fit sample by sample", "fit by adam", "fit by lbfgs", "fit_stream", "partial_fit",
-    "evaluate", "loss_and_gradient", "reset_optimizer", "what overflows", "warmup",
-]  # fmt: skip
-EVERY = [*itertools.product(ENGINES, DTYPES, DOORS)]
-
-
-def is_fast(point):
-    engine, dtype, door = point
-    return engine != "numba" or (dtype == "float64" and door not in COMPILES)
-
-
 def outcome(engine, dtype, door, tmp_path):
     net = fastnn.Network(
         [2, 4, 1], activation="tanh", loss="binary_cross_entropy", seed=2, dtype=dtype,
@@ -146,7 +132,9 @@ def outcome(engine, dtype, door, tmp_path):
     return repr(DOORS[door](net, tmp_path)), net.parameters.tobytes()
 
 
-@pytest.mark.parametrize(("engine", "dtype", "door"), slow_but([*filter(is_fast, EVERY)], EVERY))
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_no_door_minds_the_error_state(engine, dtype, door, tmp_path):
     expected = outcome(engine, dtype, door, tmp_path)
     with np.errstate(all="raise"):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import sklearn
+from helpers import slow_but
 from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.datasets import make_classification
@@ -720,7 +721,7 @@ def new_parameters():
 
 
 @pytest.mark.parametrize(("kind", "name"), sorted(new_parameters()))
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", slow_but(["adam"], ["adam", "lbfgs"]))
 @pytest.mark.parametrize("fitted", [False, True])
 def test_a_state_without_a_newer_parameter_has_its_default(kind, name, solver, fitted):
     X, y = DATA["binary" if kind == "classifier" else "real"][1:3]

@@ -112,8 +112,9 @@ def test_an_interrupted_training_restores_the_best_if_asked_to(engine):
     assert net.parameters.tobytes() == twin.parameters.tobytes()
 
 
-#: Epochs of 20 samples in one full batch that take an engine some seconds.
-SECONDS_OF_EPOCHS = {"numpy": 100_000, "numba": 10_000_000}
+#: Epochs of 20 samples in one full batch that take an engine a second or two: what is given up goes
+#: on by itself, beside the next tests.
+SECONDS_OF_EPOCHS = {"numpy": 40_000, "numba": 2_000_000}
 
 
 def begin_seconds_of_work(monkeypatch, engine):

@@ -12,6 +12,7 @@ import numpy as np
 import oracles
 import pytest
 from helpers import (
+    DTYPES,
     ENGINES,
     NUMBA_SLOW,
     data_for,
@@ -244,7 +245,11 @@ def test_a_network_without_hidden_layers_needs_no_activations():
 # Outputs.
 
 
-@pytest.mark.parametrize(("depth", "dtype"), [(0, "float64"), (3, "float64"), (1, "float32")])
+SHAPES = [*itertools.product(ENGINES, [0, 1, 3], DTYPES)]
+SHAPES_FAST = [each for each in SHAPES if each[0] != "numba" or each[2] == "float64"]
+
+
+@pytest.mark.parametrize(("engine", "depth", "dtype"), slow_but(SHAPES_FAST, SHAPES))
 @pytest.mark.parametrize("n", [1, 5])
 def test_shapes_and_types_of_what_comes_out(engine, depth, n, dtype):
     sizes = (2, *(4, 3, 5)[:depth], 3)

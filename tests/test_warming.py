@@ -71,6 +71,7 @@ def test_afterwards_lbfgs_compiles_nothing(made_ready):
     assert made_ready == []
 
 
+@pytest.mark.slow
 def test_another_optimiser_is_compiled_later(made_ready):
     net = fastnn.Network([2, 3, 1], seed=0)
     fastnn.warmup(net, batch_sizes=[2])
