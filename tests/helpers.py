@@ -17,13 +17,16 @@ ENGINES = ("python", "numpy", "numba")
 
 
 def slow_but(fast: Iterable, values: Iterable) -> list:
-    """*values* to parametrize with: all but those in *fast* are left to the slower pass."""
-    slow = pytest.mark.slow
-    return [
-        value if value in fast
-        else pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=slow)
-        for value in values
-    ]  # fmt: skip
+    """*values* to parametrize with: all but those in *fast* are left to the slower pass.
+
+    A tuple is one value for each of several arguments.
+    """
+
+    def marked(value):
+        arguments = value if isinstance(value, tuple) else (value,)
+        return value if value in fast else pytest.param(*arguments, marks=pytest.mark.slow)
+
+    return [marked(value) for value in values]
 
 
 #: For tests whose kernels no other test needs: each takes seconds to compile.

@@ -12,6 +12,7 @@ from helpers import (
     CORE,
     ENGINES,
     NUMBA_SLOW,
+    PYTHON_SLOW,
     Case,
     full_grid,
     has_its_turn,
@@ -159,6 +160,7 @@ def test_the_slope_of_relu_at_zero_is_zero(engine):
     assert gradient == pytest.approx([0, 2 * p, 0, 2 * p, 0, 0, 2 * p, -2 * p, p, -p])
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 @pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 1023, 1024, 1025, 2500])
 def test_the_gradient_of_many_samples_is_the_sum_of_theirs(engine, n):
     case = CORE[0]

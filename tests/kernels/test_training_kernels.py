@@ -78,6 +78,12 @@ def test_without_biases_and_in_single_precision(path, batch_size):
     check_training(make_problem(sizes, loss, activation, dtype="float32"), batch_size, True)
 
 
+@pytest.mark.parametrize("units", [4, 9, 33])
+def test_batches_in_single_precision(units):
+    problem = make_problem([3, units, 4], "half_squared_error", "sigmoid", dtype="float32")
+    check_training(problem, 7, True)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_width_of_the_hidden_layer(width):
     check_training(make_problem([1, width, 1], "half_squared_error", "sigmoid"), 1, False)
