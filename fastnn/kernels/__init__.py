@@ -21,7 +21,8 @@ the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
 What they are made of: `rows`, a sample through a layer; `blocks`, a block of samples through all
 layers, with the products of `products`; `activations` and `losses`, of one number, by code;
 `elementary`, exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `layout`,
-the table of layers. `jit` compiles (with private parts of numba in `inlined`), `cache` keeps.
+the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`.
+`jit` compiles (with private parts of numba in `inlined`), `cache` keeps.
 
 Names in kernels, capital where they are a matrix:
 

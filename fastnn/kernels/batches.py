@@ -15,7 +15,8 @@ from fastnn.kernels.blocks import (
     places_of,
     training_block_of,
 )
-from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
+from fastnn.kernels.jit import inner, kernel
+from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.layout import N_IN, UNITS
 from fastnn.kernels.updates import add_penalty, make_step, scale_and_limit
 from fastnn.optimizers import RULES

@@ -8,7 +8,8 @@ import functools
 from typing import Any
 
 from fastnn.kernels.activations import VALUES
-from fastnn.kernels.jit import kernel, prefer_wide_vectors
+from fastnn.kernels.jit import kernel
+from fastnn.kernels.lanes import prefer_wide_vectors
 
 #: Multiplications, and as many additions, that `multiply_add` does per number and round.
 CHAIN = 8

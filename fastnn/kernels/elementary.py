@@ -1,14 +1,14 @@
-"""exp, sigmoid, tanh, log, softplus and erf of one number, and a/b, so that loops vectorise.
+"""exp, sigmoid, tanh, log, softplus and erf, and a/b, of one number or of many in lanes.
 
 ``np.exp`` and its like are calls into libm, one number at a time, and a loop with a call in it is
 not vectorised. (Intel's vector library, which numba once used, is gone since numba 0.62.) The
-functions here are plain arithmetic without branches: a conditional expression becomes a blend.
+functions here are plain arithmetic without branches: `lanes.select` becomes a blend.
 
-Each takes a float32 or a float64 and returns the same type; each has a polynomial or a ratio of
-polynomials for either type, only as long as the accuracy asks. "Within" in a docstring is the
-largest relative error found over the whole range of arguments, wherever the true value is a
-normal number. Results smaller than the smallest normal number become 0 or one of about that size:
-an exact one would cost every call, and computing with them is slow.
+Each takes a float32, a float64 or `lanes.Lanes` of them, and returns the same type; each has a
+polynomial or a ratio of polynomials for either type, only as long as the accuracy asks. "Within" in
+a docstring is the largest relative error found over the whole range of arguments, wherever the true
+value is a normal number. Results smaller than the smallest normal number become 0 or one of about
+that size: an exact one would cost every call, and computing with them is slow.
 
 How the exponential is reduced: x = n·ln2 + r with a whole n and |r| ≤ ln2/2, so eˣ = 2ⁿ·eʳ.
 Adding 1.5·2⁵² (float32: 1.5·2²³) to x/ln2 rounds it, and leaves n in the lowest bits, from where
@@ -26,9 +26,11 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import lower_builtin, overload, type_callable
+from numba.extending import overload
 
 from fastnn.kernels.jit import ORDERED_OVERLOAD_OPTIONS
+from fastnn.kernels.lanes import bits, constant, convert, from_bits, select
+from fastnn.kernels.llvm import Lanes
 
 # A literal is a float64 to numba, and would make the result one: float32 has its own constants.
 _f = np.float32
@@ -40,30 +42,10 @@ _LN2_HIGH_F, _LN2_LOW_F = _f(0.693359375), _f(-2.12194440e-4)
 _ROUND, _ROUND_F = 1.5 * 2.0**52, _f(1.5 * 2.0**23)
 # With the exponent's bias in it, the shifted bits are those of 2ⁿ itself.
 _ROUND_BIASED, _ROUND_BIASED_F = _ROUND + 1023, _ROUND_F + _f(127)
-_SHIFT_F = np.int32(23)
-_0, _1, _2, _INF = _f(0), _f(1), _f(2), _f(np.inf)
-
-
-def _bits(x: Any) -> Any:
-    return x.view(np.int32 if isinstance(x, np.float32) else np.int64)
-
-
-def _from_bits(i: Any) -> Any:
-    return i.view(np.float32 if isinstance(i, np.int32) else np.float64)
-
-
-def _reinterpret(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    return builder.bitcast(values[0], context.get_value_type(signature.return_type))
-
-
-# numba knows `view`, but compiles a function for each use of it: 40 ms. This is one instruction.
-_BITS_TYPE = {types.float64: types.int64, types.float32: types.int32}
-_FLOAT_TYPE = {bits: floating for floating, bits in _BITS_TYPE.items()}
-type_callable(_bits)(lambda _context: lambda x: _BITS_TYPE.get(x))
-type_callable(_from_bits)(lambda _context: lambda i: _FLOAT_TYPE.get(i))
-for _floating, _integer in _BITS_TYPE.items():
-    lower_builtin(_bits, _floating)(_reinterpret)
-    lower_builtin(_from_bits, _integer)(_reinterpret)
+# numba makes an int64 of what is computed from two int32: `convert` takes it back.
+_i = np.int32
+_SHIFT_F, _ROOT_BITS_F = _i(23), _i(0x3F3504F3)
+_0, _1, _2, _INF, _NAN = _f(0), _f(1), _f(2), _f(np.inf), _f(np.nan)
 
 
 def _computed_by(for_float64: Any, for_float32: Any) -> Callable[[Any], Any]:
@@ -72,12 +54,13 @@ def _computed_by(for_float64: Any, for_float32: Any) -> Callable[[Any], Any]:
     def define(documented: Any) -> Any:
         @functools.wraps(documented)
         def function(x: Any) -> Any:
+            x = np.float64(x) if isinstance(x, int | float) else x
             with np.errstate(all="ignore"):  # as compiled code does
-                if isinstance(x, np.float32):
-                    return for_float32(x)
-                return np.float64(for_float64(np.float64(x)))
+                y = (for_float32 if x.dtype == np.float32 else for_float64)(x)
+            return y if np.ndim(y) else x.dtype.type(y)
 
         def choose(x: Any) -> Any:
+            x = x.dtype if isinstance(x, Lanes) else x
             return {types.float64: for_float64, types.float32: for_float32}.get(x)
 
         overload(function, **ORDERED_OVERLOAD_OPTIONS)(choose)
@@ -97,9 +80,9 @@ def _exp_float64(x: Any) -> Any:
     p = (p + (r * 0.008333333007726958 + 0.041666666985229264)) * u
     p = (p + (r * 0.16666666667745955 + 0.4999999999961026)) * u + (r * 0.9999999999999132 + 1.0)
     # n + exponent(p), not p * 2ⁿ: 2¹⁰²⁴ would be infinite where the result is not yet.
-    y = _from_bits(_bits(p) + (_bits(t) << 52))
-    y = y if x <= 709.782712893384 else x + np.inf  # the sum keeps NaN
-    return 0.0 if x < -708.3964185322641 else y
+    y = from_bits(bits(p) + (bits(t) << 52))
+    y = select(x <= 709.782712893384, y, x + np.inf)  # the sum keeps NaN
+    return select(x < -708.3964185322641, 0.0, y)
 
 
 def _exp_float32(x: Any) -> Any:
@@ -109,9 +92,9 @@ def _exp_float32(x: Any) -> Any:
     u = r * r
     q = u * _f(0.008290314829469686) + (r * _f(0.04189792981526494) + _f(0.16667636198185234))
     p = (q * u + (r * _f(0.49999149526902686) + _f(0.9999997071857485))) * r + _1
-    y = _from_bits(np.int32(_bits(p) + (_bits(t) << _SHIFT_F)))
-    y = y if x <= _f(88.72283) else x + _INF
-    return _0 if x < _f(-87.33654) else y
+    y = from_bits(convert(bits(p) + (bits(t) << _SHIFT_F), _i))
+    y = select(x <= _f(88.72283), y, x + _INF)
+    return select(x < _f(-87.33654), _0, y)
 
 
 @_computed_by(_exp_float64, _exp_float32)
@@ -130,10 +113,10 @@ def _sigmoid_float64(x: Any) -> Any:
     u = r * r
     p = (u * 0.0005945999498811558 + 0.1071351878686653) * u + 1.0
     q = (u * 0.011900927283656305 + 0.499999999999856) * r
-    two_to_n = _from_bits(_bits(t) << 52)
+    two_to_n = from_bits(bits(t) << 52)
     y = (p + q) / ((p + q) + two_to_n * (p - q))
-    y = 0.0 if x < -709.4 else y
-    return 1.0 if x > 40.0 else y
+    y = select(x < -709.4, 0.0, y)
+    return select(x > 40.0, 1.0, y)
 
 
 def _sigmoid_float32(x: Any) -> Any:
@@ -143,10 +126,10 @@ def _sigmoid_float32(x: Any) -> Any:
     u = r * r
     p = u * _f(0.09997485943108438) + _1
     q = (u * _f(0.008320825677581392) + _f(0.5)) * r
-    two_to_n = _from_bits(np.int32(_bits(t) << _SHIFT_F))
+    two_to_n = from_bits(convert(bits(t) << _SHIFT_F, _i))
     y = (p + q) / ((p + q) + two_to_n * (p - q))
-    y = _0 if x < _f(-88.3) else y
-    return _1 if x > _f(20.0) else y
+    y = select(x < _f(-88.3), _0, y)
+    return select(x > _f(20.0), _1, y)
 
 
 @_computed_by(_sigmoid_float64, _sigmoid_float32)
@@ -171,11 +154,11 @@ def _tanh_float64(x: Any) -> Any:
     u = r * r
     p = (u * (16 * 0.0009917627775056928) + 4 * 0.11110810358840054) * u + 1.0
     q = (u * (32 * 3.304373916906341e-05) + 8 * 0.013887385127534605) * u + 1.0
-    two_to_n = _from_bits(_bits(t) << 52)
+    two_to_n = from_bits(bits(t) << 52)
     less, more = 1.0 - two_to_n, 1.0 + two_to_n
     y = (p * less + q * (r * more)) / (p * more + q * (r * less))
-    y = -1.0 if x < -20.0 else y
-    return 1.0 if x > 20.0 else y
+    y = select(x < -20.0, -1.0, y)
+    return select(x > 20.0, 1.0, y)
 
 
 def _tanh_float32(x: Any) -> Any:
@@ -186,11 +169,11 @@ def _tanh_float32(x: Any) -> Any:
     # Scaled so that P and Q stay below 1, where rounding errors are half as large.
     p = u * _f(0.37880812568679345) + _f(0.947223830992491)
     q = u * _f(0.06306715231232292) + _f(0.947223830992491)
-    two_to_n = _from_bits(np.int32(_bits(t) << _SHIFT_F))
+    two_to_n = from_bits(convert(bits(t) << _SHIFT_F, _i))
     less, more = _1 - two_to_n, _1 + two_to_n
     y = (p * less + q * (r * more)) / (p * more + q * (r * less))
-    y = -_1 if x < _f(-10.0) else y
-    return _1 if x > _f(10.0) else y
+    y = select(x < _f(-10.0), -_1, y)
+    return select(x > _f(10.0), _1, y)
 
 
 @_computed_by(_tanh_float64, _tanh_float32)
@@ -204,11 +187,11 @@ def tanh(x: Any) -> Any:
 
 def _log_float64(x: Any) -> Any:
     tiny = x < 2.2250738585072014e-308
-    bits = _bits(x * 2.0**54 if tiny else x)
-    k = (bits - 0x3FE6A09E667F3BCD) >> 52  # those are the bits of √½
+    i = bits(select(tiny, x * 2.0**54, x))
+    k = (i - 0x3FE6A09E667F3BCD) >> 52  # those are the bits of √½
     # AVX2 cannot convert an int64: its bits become the last ones of a large float.
-    n = _from_bits(k + 0x4338000000000000) - (_ROUND + 54.0 if tiny else _ROUND)
-    m = _from_bits(bits - (k << 52))
+    n = from_bits(k + 0x4338000000000000) - select(tiny, _ROUND + 54.0, _ROUND)
+    m = from_bits(i - (k << 52))
     z = (m - 1.0) / (m + 1.0)
     v = z * z
     w = v * v
@@ -216,22 +199,22 @@ def _log_float64(x: Any) -> Any:
     p = (p + (v * 0.22223371703389358 + 0.2857141712951286)) * w
     p = p + (v * 0.4000000005227535 + 0.666666666665872)
     y = n * _LN2_HIGH + (n * _LN2_LOW + (z * v * p + (z + z)))
-    y = y if x < np.inf else x
-    return y if x > 0.0 else (-np.inf if x == 0.0 else np.nan)
+    y = select(x < np.inf, y, x)
+    return select(x > 0.0, y, select(x == 0.0, -np.inf, np.nan))
 
 
 def _log_float32(x: Any) -> Any:
     tiny = x < _f(1.1754944e-38)
-    bits = _bits(x * _f(2.0**25) if tiny else x)
-    k = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> _SHIFT_F)  # those are the bits of √½
-    n = _f(k) - (_f(25.0) if tiny else _0)
-    m = _from_bits(np.int32(bits - np.int32(k << _SHIFT_F)))
+    i = bits(select(tiny, x * _f(2.0**25), x))
+    k = convert(convert(i - _ROOT_BITS_F, _i) >> _SHIFT_F, _i)  # those are the bits of √½
+    n = convert(k, _f) - select(tiny, _f(25.0), _0)
+    m = from_bits(convert(i - convert(k << _SHIFT_F, _i), _i))
     z = (m - _1) / (m + _1)
     v = z * z
     p = (v * _f(0.298717290754351) + _f(0.39977541534467587)) * v + _f(0.666667763818524)
     y = n * _LN2_HIGH_F + (n * _LN2_LOW_F + (z * v * p + (z + z)))
-    y = y if x < _INF else x
-    return y if x > _0 else (-_INF if x == _0 else _f(np.nan))
+    y = select(x < _INF, y, x)
+    return select(x > _0, y, select(x == _0, -_INF, _NAN))
 
 
 @_computed_by(_log_float64, _log_float32)
@@ -244,12 +227,12 @@ def log(x: Any) -> Any:
 
 
 def _quotient_float64(a: Any, b: Any) -> Any:
-    y = _from_bits(0x7FD6A00000000000 - _bits(b))
+    y = from_bits(0x7FD6A00000000000 - bits(b))
     q = b * y  # from 0.7070 to 0.7285
     y = y * ((2.704798211208594 * q - 5.824188591907976) * q + 4.180136598149337)
     e = 1.0 - b * y
     y = y + y * (e + e * e)
-    return a * (0.0 if b > 1e300 else y)
+    return a * select(b > 1e300, 0.0, y)
 
 
 def _quotient_float32(a: Any, b: Any) -> Any:
@@ -264,13 +247,13 @@ def quotient(a: Any, b: Any) -> Any:
     to 8e-7, and a cubic step to the end. From b = 1e300 on it is 0. In float32 a division is as
     fast.
     """
+    b = np.float64(b) if isinstance(b, int | float) else b
     with np.errstate(all="ignore"):
-        if isinstance(b, np.float32):
-            return _quotient_float32(a, b)
-        return np.float64(_quotient_float64(a, np.float64(b)))
+        return (_quotient_float32 if b.dtype == np.float32 else _quotient_float64)(a, b)
 
 
 def _choose_quotient(a: Any, b: Any) -> Any:
+    b = b.dtype if isinstance(b, Lanes) else b
     return {types.float64: _quotient_float64, types.float32: _quotient_float32}.get(b)
 
 
@@ -283,14 +266,14 @@ def _softplus_float64(x: Any) -> Any:
     p = (p * e + 0.9133570299133653) * e + 0.4999999999992526
     q = (0.006025428793613393 * e + 0.13451160002672397) * e + 0.8612985624025402
     q = ((q * e + 2.23103471062746) * e + 2.4933807263915404) * e + 1.0
-    return (0.0 if x < 0.0 else x) + (e - e * (e * p / q))
+    return select(x < 0.0, 0.0, x) + (e - e * (e * p / q))
 
 
 def _softplus_float32(x: Any) -> Any:
     e = exp(-abs(x))
     p = (_f(0.00242449721798959) * e + _f(0.28090883385311827)) * e + _f(0.4999975869105338)
     q = (_f(0.32439958529604973) * e + _f(1.2283905506442565)) * e + _1
-    return (_0 if x < _0 else x) + (e - e * (e * p / q))
+    return select(x < _0, _0, x) + (e - e * (e * p / q))
 
 
 @_computed_by(_softplus_float64, _softplus_float32)
@@ -304,7 +287,7 @@ def softplus(x: Any) -> Any:
 
 def _erf_float64(x: Any) -> Any:
     u = x * x
-    p = 3.5180670231750295e-14
+    p = constant(3.5180670231750295e-14, x)
     for c in (
         3.52106832307912e-11,
         3.4118003771313717e-09,
@@ -318,7 +301,7 @@ def _erf_float64(x: Any) -> Any:
         1.1283791670955177,
     ):
         p = p * u + c
-    q = 1.6774570569951035e-12
+    q = constant(1.6774570569951035e-12, x)
     for c in (
         4.2848310498535366e-10,
         2.012041994675329e-08,
@@ -333,8 +316,8 @@ def _erf_float64(x: Any) -> Any:
     ):
         q = q * u + c
     y = x * p / q
-    y = -1.0 if x < -5.5 else y
-    return 1.0 if x > 5.5 else y
+    y = select(x < -5.5, -1.0, y)
+    return select(x > 5.5, 1.0, y)
 
 
 def _erf_float32(x: Any) -> Any:
@@ -345,8 +328,8 @@ def _erf_float32(x: Any) -> Any:
     p = p * v + (_f(0.28239506) * u + _f(1.7106365))
     q = q * v + (_f(0.7556029) * u + _f(1.5160121))
     y = x * p / q
-    y = -_1 if x < _f(-3.8) else y
-    return _1 if x > _f(3.8) else y
+    y = select(x < _f(-3.8), -_1, y)
+    return select(x > _f(3.8), _1, y)
 
 
 @_computed_by(_erf_float64, _erf_float32)

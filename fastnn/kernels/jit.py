@@ -4,15 +4,18 @@ Kernels are made by functions that take codes (of an activation, a loss), and ho
 closure the codes and the jitted functions chosen by them. So a kernel contains only what its
 network uses, and needs no trick to choose at compile time.
 
-Two decorators:
+Three decorators:
 
 ``kernel``
     What Python calls. Releases the GIL and is cached on disk.
 ``inner``
     What kernels call, and nothing else may: it has no entry point for Python. LLVM inlines it.
+``ordered``
+    The same, and operations stay in the order written.
 
-In both, sums may be reordered, so that loops vectorise. Only the elementary functions keep the
-order written: their range reduction needs it, ``(x + big) - big`` must not be folded to ``x``.
+In the first two sums may be reordered, so that loops vectorise. Where numbers are computed with in
+`lanes`, there is no need to, and the elementary functions must not: their range reduction needs the
+order, ``(x + big) - big`` must not be folded to ``x``.
 
 None of them uses ``fastmath=True``: it would let LLVM assume that NaN and infinity
 never occur and delete the checks for them.
@@ -22,8 +25,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-from numba import types
-from numba.extending import intrinsic, overload
 
 from fastnn.kernels import cache
 
@@ -42,6 +43,7 @@ _OPTIONS: dict[str, Any] = {
 _INLINED = {**_OPTIONS, **INLINED, "forceinline": True}
 
 inner = numba.njit(**_INLINED)
+ordered = numba.njit(**{**_INLINED, "fastmath": _ORDERED})
 #: For ``numba.extending.overload``, where a function depends on its arguments' types.
 OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_OPTIONS, **INLINED}}
 #: The same for functions whose operations must stay in the order written, inlined in users' loops
@@ -55,26 +57,3 @@ def kernel(function: Callable[..., Any]) -> Any:
     if hasattr(compiled, "py_func") and cache.is_on():  # no dispatcher with NUMBA_DISABLE_JIT=1
         compiled._cache = cache.KernelCache(function)
     return compiled
-
-
-def prefer_wide_vectors():
-    """Called in a kernel: use the widest vectors there are, which LLVM shuns on many CPUs.
-
-    Worth it in long loops: 20 % on an AVX-512 machine for 128 units. Without such vectors, or
-    with the JIT off, it does nothing.
-    """
-
-
-@intrinsic
-def _prefer_wide_vectors(_typing_context):
-    def generate(context, builder, _signature, _arguments):
-        # llvmlite's own `add` knows only attributes without a value; it prints what is there.
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        return context.get_dummy_value()
-
-    return types.none(), generate
-
-
-@overload(prefer_wide_vectors, inline="always")  # so that it lands on the calling kernel
-def _():
-    return lambda: _prefer_wide_vectors()

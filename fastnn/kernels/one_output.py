@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
-from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
+from fastnn.kernels.jit import inner, kernel
+from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
 from fastnn.kernels.rows import make_finish, make_finish_one
 

@@ -16,7 +16,8 @@ from fastnn.kernels.blocks import (
     places_of,
     softmax,
 )
-from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
+from fastnn.kernels.jit import inner, kernel
+from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.rows import make_activate, make_weighted_sums
 from fastnn.kernels.rows import softmax as softmax_row

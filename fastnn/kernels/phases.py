@@ -11,7 +11,8 @@ import functools
 from typing import Any
 
 from fastnn.kernels.activations import SLOPES, VALUES
-from fastnn.kernels.jit import kernel, prefer_wide_vectors
+from fastnn.kernels.jit import kernel
+from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.products import Matrix, multiply
 
 #: The steps: a of the layer; d of its inputs; the gradient, added to the weights.

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
+from fastnn.kernels.jit import inner, kernel
+from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.one_output import make_one_output_gradient
 from fastnn.kernels.rows import (

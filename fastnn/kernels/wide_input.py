@@ -45,7 +45,8 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.jit import inner, kernel, prefer_wide_vectors
+from fastnn.kernels.jit import inner, kernel
+from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.products import Matrix, multiply
 from fastnn.kernels.rows import make_activate, make_finish, make_times_slope, transpose

@@ -55,6 +55,21 @@ def add_one(x):
 assert add_one(1.5) == 2.5
 print(sum(add_one.stats.cache_hits.values()))
 """
+LANES = """
+import numpy as np
+from fastnn.kernels import jit
+from fastnn.kernels.elementary import exp
+from fastnn.kernels.lanes import load, store
+
+@jit.kernel
+def exp_of_eight(x):
+    store(x, 0, exp(load(x, 0, 8)))
+
+x = np.zeros(8)
+exp_of_eight(x)
+assert (x == 1).all()
+print(sum(exp_of_eight.stats.cache_hits.values()))
+"""
 
 
 def run_in_new_process(folder: Path, code: str = TRAIN, cwd: Path | None = None, **env) -> str:
@@ -75,6 +90,12 @@ def test_second_process_compiles_nothing(tmp_path):
 def test_second_process_does_not_load_what_only_compiling_needs(tmp_path):
     assert run_in_new_process(tmp_path, TRAIN + LOOK_FOR_COMPILER) == "0 1\nTrue"
     assert run_in_new_process(tmp_path, TRAIN + LOOK_FOR_COMPILER) == "1 0\nFalse"
+
+
+@pytest.mark.slow
+def test_kernels_on_lanes_are_loaded_without_the_compiler_too(tmp_path):
+    assert run_in_new_process(tmp_path, LANES + LOOK_FOR_COMPILER) == "0\nTrue"
+    assert run_in_new_process(tmp_path, LANES + LOOK_FOR_COMPILER) == "1\nFalse"
 
 
 @pytest.mark.slow

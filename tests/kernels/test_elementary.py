@@ -12,6 +12,7 @@ import pytest
 
 from fastnn.kernels import elementary
 from fastnn.kernels.jit import _OPTIONS
+from fastnn.kernels.lanes import load, store
 
 JIT = not numba.config.DISABLE_JIT
 #: With a kernel's flags: there sums may be reordered, and in these functions must not be.
@@ -222,6 +223,38 @@ def test_the_type_is_kept(name, dtype):
         assert kept == [numba.from_dtype(dtype)]
     else:
         assert type(result) is dtype
+
+
+@every_function
+@every_dtype
+def test_of_lanes_it_gives_the_same(name, dtype):
+    """To the bit: what is known of numbers is then known of lanes."""
+    function = getattr(elementary, name)
+
+    @compiled
+    def on_lanes(x, y):
+        for k in range(0, len(x), 16):
+            store(y, k, function(load(x, k, 16)))
+
+    x = np.concatenate([grid(dtype), np.array([np.nan, np.inf, -np.inf, -0.0], dtype)])
+    x = np.resize(x, len(x) // 16 * 16 + 16)
+    y = np.empty_like(x)
+    on_lanes(x, y)
+    np.testing.assert_array_equal(y, values(name, x))
+
+
+@every_dtype
+def test_quotients_of_lanes_are_the_same(dtype):
+    @compiled
+    def on_lanes(a, b, y):
+        store(y, 0, elementary.quotient(load(a, 0, 16), load(b, 0, 16)))
+
+    rng = np.random.default_rng(8)
+    a, b = rng.normal(size=(2, 16)).astype(dtype)
+    y, z = np.empty_like(a), np.empty_like(a)
+    on_lanes(a, b, y)
+    quotients(a, b, z)
+    np.testing.assert_array_equal(y, z)
 
 
 @every_function

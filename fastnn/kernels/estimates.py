@@ -1,0 +1,117 @@
+"""1/x and 1/√x without the divider, from estimates of the processor.
+
+A processor divides and takes roots in one unit, and slowly: AVX-512 needs 16 to 32 cycles for eight
+float64. It also has instructions that estimate 1/x and 1/√x to some bits, as fast as a
+multiplication. Each of Newton's steps doubles the number of correct bits, and takes two or three
+multiplications, that other units do at the same time.
+
+AVX-512 estimates float32 and float64, to 14 bits; SSE and AVX float32, to 11 bits. Elsewhere, and
+of plain numbers, `inverse` and `inverse_root` divide, and `newton_steps` is 0: by this, known when
+a kernel is compiled, it can go another way.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+
+from fastnn.kernels.jit import ordered
+from fastnn.kernels.lanes import constant
+from fastnn.kernels.llvm import (
+    Lanes,
+    call,
+    element,
+    literal,
+    operation,
+    register_bits,
+    shuffle,
+    spread,
+    square_root,
+    target_machine,
+)
+
+
+def newton_steps(x):
+    """How many steps make the estimates for x exact to rounding: a constant."""
+    return 0
+
+
+def estimated_inverse(x):
+    """About 1/x, of normal numbers."""
+    return 1 / x
+
+
+def estimated_inverse_root(x):
+    """About 1/√x, of normal numbers."""
+    return 1 / np.sqrt(x)
+
+
+@ordered
+def inverse(x):
+    """1/x, of numbers that are normal and whose inverse is."""
+    y = estimated_inverse(x)
+    for _ in range(newton_steps(x)):
+        y = y + y * (constant(1, x) - x * y)
+    return y
+
+
+@ordered
+def inverse_root(x):
+    """1/√x, of normal numbers."""
+    y = estimated_inverse_root(x)
+    half = x * constant(0.5, x)
+    for _ in range(newton_steps(x)):
+        y = y * (constant(1.5, x) - half * y * y)
+    return y
+
+
+def _estimate(x: Any, which: str = "rcp") -> tuple[str, int, int] | None:
+    """LLVM's name of an estimate, how many lanes it takes, and `newton_steps`; None without one."""
+    size = min(register_bits(), x.n * x.dtype.bitwidth) if isinstance(x, Lanes) else 0
+    if size < 128:
+        return None
+    double, n = x.dtype == types.float64, size // x.dtype.bitwidth
+    if register_bits() == 512:
+        return f"llvm.x86.avx512.{which}14.{'pd' if double else 'ps'}.{size}", n, 1 + double
+    if target_machine()[0].startswith("x86_64") and not double:
+        return f"llvm.x86.avx.{which}.ps.256" if n == 8 else f"llvm.x86.sse.{which}.ps", n, 1
+    return None
+
+
+def _type_steps(x: Any) -> Any:
+    _, _, steps = _estimate(x) or ("", 0, 0)
+    return types.literal(steps)
+
+
+@operation(newton_steps, _type_steps)
+def _emit_steps(context, builder, signature, values):
+    return literal(signature)
+
+
+@operation(estimated_inverse, types.unliteral)
+def _emit_inverse(context, builder, signature, values):
+    kind = signature.return_type
+    if found := _estimate(kind):
+        return _estimated(builder, *found[:2], *values)
+    one = context.get_constant(element(kind), 1)
+    return builder.fdiv(spread(context, builder, one, element(kind), kind), *values)
+
+
+@operation(estimated_inverse_root, types.unliteral)
+def _emit_inverse_root(context, builder, signature, values):
+    if found := _estimate(signature.return_type, "rsqrt"):
+        return _estimated(builder, *found[:2], *values)
+    return _emit_inverse(context, builder, signature, [square_root(builder, *values)])
+
+
+def _estimated(builder: Any, name: str, n: int, value: Any) -> Any:
+    """The estimates of all lanes, by calls for n lanes each."""
+    half = value.type.count // 2
+    if half >= n:
+        low = _estimated(builder, name, n, shuffle(builder, value, range(half)))
+        high = _estimated(builder, name, n, shuffle(builder, value, range(half, 2 * half)))
+        return shuffle(builder, low, range(2 * half), high)
+    if "avx512" not in name:
+        return call(builder, name, value.type, value)
+    return call(builder, name, value.type, value, value, ir.IntType(max(8, n))(-1))

@@ -1,0 +1,434 @@
+"""SIMD values: n numbers that are computed with at once. The one place that speaks LLVM.
+
+A processor has registers of 128 to 512 bits and instructions that add, multiply or compare all the
+numbers in them at once: 16 float32 in AVX-512, 8 in AVX2, 4 in SSE2 and NEON; of float64 half as
+many. Each place for a number is called a lane. A compiler can find such instructions for a loop by
+itself, if it can prove that rounds of the loop do not depend on one another, and it tells nobody
+why it did not. With a value for n numbers there is nothing to prove: what is written is done.
+
+numba has no such type, but can be taught one, in three steps that this file shows.
+
+1. A type, `Lanes`, and its model: how LLVM represents it. LLVM has vectors: ``<8 x double>``.
+2. For each function and operator its typing: the type of the result, from those of the arguments.
+3. For each its lowering: the LLVM instructions, made by calls of a builder.
+
+So a kernel reads as for single numbers, but goes on by n of them:
+
+>>> import numpy as np
+>>> from fastnn.kernels.jit import inner, kernel
+>>> from fastnn.kernels.lanes import load, store, width
+>>> @inner
+... def axpy(a, x, y, k, n, count):
+...     store(y, k, a * load(x, k, n, count) + load(y, k, n, count), count)
+>>> @kernel
+... def add_times(a, x, y):
+...     n = width(x)  # of the machine, known when this is compiled
+...     whole = len(x) - len(x) % n
+...     for k in range(0, whole, n):
+...         axpy(a, x, y, k, n, n)
+...     axpy(a, x, y, whole, n, len(x) - whole)
+>>> x, y = np.arange(11.0), np.ones(11)
+>>> add_times(2.0, x, y)
+>>> y
+array([ 1.,  3.,  5.,  7.,  9., 11., 13., 15., 17., 19., 21.])
+
+The end. The last numbers rarely fill all lanes. `load` and `store` take a *count* of lanes that are
+there; memory of the others is not touched, and they are 0. Where the count is a constant, as in the
+loop above, LLVM leaves the mask out: one source serves both.
+
+The number of lanes belongs to the type, so it must be known when a kernel is compiled: a constant
+in the kernel or in its closure, or `width`. It may be more than a register has: LLVM then takes
+several, whose instructions need not wait for one another. It is a power of two.
+
+Numbers and lanes. A number beside lanes of its own type stands for all of them. Other types are
+refused, since a float64 would quietly double the work; `constant` makes 0.5 of the type that is
+needed. Comparisons give a mask, a lane of bits. There are no branches for single lanes: both sides
+are computed, and `select` chooses. It, `minimum` and all functions of one argument take plain
+numbers too, so that one source can serve both.
+
+Order. Nothing is added up across lanes but by `total`, always in the same order. The compiler's
+freedoms are those of the function that an operation is written in (`fastnn.kernels.jit`).
+
+With the JIT off the functions are what their Python says, on NumPy arrays of n numbers. There is no
+``+=``, which would change an array under all names that it has.
+With ``NUMBA_BOUNDSCHECK=1`` places are checked, always without the JIT: IndexError.
+"""
+
+import operator
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from fastnn.kernels.llvm import (
+    Lanes,
+    call,
+    compare,
+    element,
+    is_float,
+    joint,
+    like,
+    literal,
+    mangled,
+    operation,
+    register_bits,
+    shuffle,
+    spread,
+    spread_pair,
+    square_root,
+)
+
+
+def width(array):
+    """How many numbers of the array's type are in a register of the machine: a constant."""
+    return 64 // array.itemsize
+
+
+@operation(width, lambda array: types.literal(register_bits() // array.dtype.bitwidth))
+def _emit_width(context, builder, signature, values):
+    return literal(signature)
+
+
+def prefer_wide_vectors():
+    """Called in a kernel: LLVM's own vectors be the widest there are, which it shuns on many CPUs.
+
+    Worth it in long loops: 20 % on an AVX-512 machine for 128 units. Without such vectors, or
+    with the JIT off, it does nothing.
+    """
+
+
+@operation(prefer_wide_vectors, lambda: types.none)
+def _emit_attribute(context, builder, signature, values):
+    # llvmlite's own `add` knows only attributes without a value; it prints what is there.
+    set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+    return context.get_dummy_value()
+
+
+# Memory
+
+
+def load(array, at, n, count=None):
+    """n numbers from a place in an array on; with a *count* so many of them, and zeros.
+
+    The array is C-contiguous. If it has several dimensions, *at* is a tuple, and lanes run along
+    the last one.
+    """
+    there = n if count is None else max(0, min(count, n))
+    value = np.zeros(n, array.dtype)
+    value[:there] = _row(array, at, there)
+    return value
+
+
+def store(array, at, value, count=None):
+    """Write all lanes of a value, or the first *count* of them, from a place in an array on."""
+    there = len(value) if count is None else max(0, min(count, len(value)))
+    _row(array, at, there)[...] = value[:there]
+
+
+def _row(array, at, n):
+    *rows, first = at if isinstance(at, tuple) else (at,)
+    row = array[tuple(rows)]
+    if n > 0 and (min(first, *rows, 0) < 0 or first + n > len(row)):
+        raise IndexError("lanes outside the array")
+    return row[first : first + n]
+
+
+def _is_place(array: Any, at: Any) -> bool:
+    """Whether these are a contiguous array and a place in it."""
+    places = [types.unliteral(place) for place in getattr(at, "types", (at,))]
+    contiguous = isinstance(array, types.Array) and array.layout == "C"
+    whole = all(isinstance(place, types.Integer) for place in places)
+    return contiguous and array.ndim == len(places) and whole
+
+
+def _type_load(array, at, n, count=None):
+    known = isinstance(n, types.IntegerLiteral) and _is_place(array, at)
+    return Lanes(array.dtype, n.literal_value) if known else None
+
+
+def _type_store(array, at, value, count=None):
+    known = isinstance(value, Lanes) and _is_place(array, at) and array.mutable
+    return types.none if known and array.dtype == value.dtype else None
+
+
+@operation(load, _type_load)
+def _emit_load(context, builder, signature, values):
+    lanes = signature.return_type
+    pointer, size, mask = _place(context, builder, lanes, signature.args, values)
+    if mask is None:
+        return builder.load(pointer, align=size)
+    vector = context.get_value_type(lanes)
+    name = f"llvm.masked.load.{mangled(vector)}.p0"
+    return call(builder, name, vector, pointer, cgutils.int32_t(size), mask, vector(None))
+
+
+@operation(store, _type_store)
+def _emit_store(context, builder, signature, values):
+    lanes, value = signature.args[2], values[2]
+    pointer, size, mask = _place(context, builder, lanes, signature.args, values)
+    if mask is None:
+        builder.store(value, pointer, align=size)
+    else:
+        name = f"llvm.masked.store.{mangled(value.type)}.p0"
+        call(builder, name, ir.VoidType(), value, pointer, cgutils.int32_t(size), mask)
+    return context.get_dummy_value()
+
+
+def _place(context, builder, lanes, kinds, values):
+    """From the arguments of both: where the lanes begin, a number's bytes, and the count's mask."""
+    array = context.make_array(kinds[0])(context, builder, values[0])
+    several = isinstance(kinds[1], types.BaseTuple)
+    places = cgutils.unpack_tuple(builder, values[1]) if several else [values[1]]
+    places = [
+        context.cast(builder, place, types.unliteral(kind), types.intp)
+        for place, kind in zip(places, getattr(kinds[1], "types", kinds[1:2]), strict=True)
+    ]
+    count, mask = cgutils.intp_t(lanes.n), None
+    if len(values) == 4:
+        wanted = context.cast(builder, values[3], types.unliteral(kinds[3]), types.intp)
+        count = builder.select(builder.icmp_signed("<", wanted, count), wanted, count)
+        number = types.Integer.from_bitwidth(lanes.dtype.bitwidth)
+        limit = spread(context, builder, count, types.intp, Lanes(number, lanes.n))
+        mask = builder.icmp_signed("<", limit.type(list(range(lanes.n))), limit)
+    if context.enable_boundscheck:
+        counts = [cgutils.intp_t(1)] * (len(places) - 1) + [count]
+        _check(context, builder, places, counts, cgutils.unpack_tuple(builder, array.shape))
+    pointer = cgutils.get_item_pointer(context, builder, kinds[0], array, places)
+    pointer = builder.bitcast(pointer, context.get_value_type(lanes).as_pointer())
+    return pointer, lanes.dtype.bitwidth // 8, mask
+
+
+def _check(context, builder, places, counts, lengths):
+    zero = cgutils.intp_t(0)
+    used = builder.icmp_signed(">", counts[-1], zero)
+    for place, count, length in zip(places, counts, lengths, strict=True):
+        below = builder.icmp_signed("<", place, zero)
+        beyond = builder.icmp_signed(">", builder.add(place, count), length)
+        outside = builder.and_(used, builder.or_(below, beyond))
+        with builder.if_then(outside, likely=False):
+            context.call_conv.return_user_exc(builder, IndexError, ("lanes outside the array",))
+
+
+# Numbers in all lanes
+
+
+def splat(x, n):
+    """n lanes of the number x."""
+    return np.full(n, x)
+
+
+def constant(value, like):
+    """A number as the type of another value, lanes or not."""
+    return np.full(len(like), value, like.dtype) if np.ndim(like) else type(like)(value)
+
+
+def _type_splat(x, n):
+    return Lanes(types.unliteral(x), n.literal_value) if isinstance(n, types.Literal) else None
+
+
+@operation(splat, _type_splat)
+@operation(constant, lambda value, like: types.unliteral(like))
+def _emit_spread(context, builder, signature, values):
+    return spread(context, builder, values[0], signature.args[0], signature.return_type)
+
+
+# Arithmetic
+
+_PAIRS = ((Lanes, Lanes), (Lanes, types.Number), (types.Number, Lanes))
+
+
+def _type_pair(a: Any, b: Any) -> Any:
+    """For operators, whose plain numbers are numba's own."""
+    return joint(a, b) if isinstance(a, Lanes) or isinstance(b, Lanes) else None
+
+
+def _type_one(a: Any) -> Any:
+    return a if isinstance(a, Lanes) else None
+
+
+def _define_arithmetic(function: Any, of_floats: str, of_integers: str) -> None:
+    """An operator by LLVM's instructions, of floats, and of integers and masks; "" for none."""
+
+    def typed(a: Any, b: Any) -> Any:
+        lanes = _type_pair(a, b)
+        floats = lanes is not None and isinstance(lanes.dtype, types.Float)
+        return lanes if (of_floats if floats else of_integers) else None
+
+    @operation(function, typed, *_PAIRS)
+    def emit(context, builder, signature, values):
+        a, b = spread_pair(context, builder, signature, values, signature.return_type)
+        return getattr(builder, of_floats if is_float(a) else of_integers)(a, b)
+
+
+def _define_comparison(function: Any, sign: str) -> None:
+    def typed(a: Any, b: Any) -> Any:
+        lanes = _type_pair(a, b)
+        return lanes and like(lanes, types.boolean)
+
+    @operation(function, typed, *_PAIRS)
+    def emit(context, builder, signature, values):
+        lanes = _type_pair(*signature.args)
+        return compare(builder, sign, *spread_pair(context, builder, signature, values, lanes))
+
+
+for _names in (
+    ("add", "fadd", "add"),
+    ("sub", "fsub", "sub"),
+    ("mul", "fmul", "mul"),
+    ("truediv", "fdiv", ""),
+    ("lshift", "", "shl"),
+    ("rshift", "", "ashr"),
+    ("and_", "", "and_"),
+    ("or_", "", "or_"),
+):
+    _define_arithmetic(getattr(operator, _names[0]), *_names[1:])
+for _name, _sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
+    _define_comparison(getattr(operator, _name), _sign)
+
+
+@operation(operator.neg, _type_one, (Lanes,))
+def _emit_negative(context, builder, signature, values):
+    return builder.fneg(*values) if is_float(*values) else builder.neg(*values)
+
+
+@operation(abs, _type_one, (Lanes,))
+def _emit_absolute(context, builder, signature, values):
+    return call(builder, f"llvm.fabs.{mangled(values[0].type)}", values[0].type, *values)
+
+
+def sqrt(x):
+    """The square root."""
+    return np.sqrt(x)
+
+
+@operation(sqrt, types.unliteral)
+def _emit_root(context, builder, signature, values):
+    return square_root(builder, *values)
+
+
+def select(mask, a, b):
+    """a where the mask is true, b elsewhere."""
+    return np.where(mask, a, b) if np.ndim(mask) else a if mask else b
+
+
+def _type_select(mask, a, b):
+    result = joint(a, b)
+    return result and Lanes(element(result), mask.n) if isinstance(mask, Lanes) else result
+
+
+@operation(select, _type_select)
+def _emit_select(context, builder, signature, values):
+    pair = spread_pair(context, builder, signature, values, signature.return_type)
+    return builder.select(values[0], *pair)
+
+
+def minimum(a, b):
+    """The smaller of a and b; a if either is NaN, as with Python's ``min``."""
+    return select(b < a, b, a)
+
+
+def maximum(a, b):
+    """The larger of a and b; a if either is NaN, as with Python's ``max``."""
+    return select(b > a, b, a)
+
+
+def _choose(builder: Any, sign: str, a: Any, b: Any) -> Any:
+    return builder.select(compare(builder, sign, b, a), b, a)
+
+
+def _define_choice(function: Any, sign: str) -> None:
+    @operation(function, joint)
+    def emit(context, builder, signature, values):
+        pair = spread_pair(context, builder, signature, values, signature.return_type)
+        return _choose(builder, sign, *pair)
+
+
+_define_choice(minimum, "<")
+_define_choice(maximum, ">")
+
+
+# Other types, and bits
+
+BITS_TYPE = {types.float64: types.int64, types.float32: types.int32}
+_FLOAT_TYPE = {bits: floating for floating, bits in BITS_TYPE.items()}
+
+
+def bits(x):
+    """The integer of the same bits as a float."""
+    return x.view(np.int32 if x.dtype == np.float32 else np.int64)
+
+
+def from_bits(i):
+    """The float of the same bits as an integer."""
+    return i.view(np.float32 if i.dtype == np.int32 else np.float64)
+
+
+def _by_table(table: Any) -> Any:
+    return lambda x: like(x, table[element(x)]) if element(x) in table else None
+
+
+@operation(bits, _by_table(BITS_TYPE))
+@operation(from_bits, _by_table(_FLOAT_TYPE))
+def _emit_same_bits(context, builder, signature, values):
+    return builder.bitcast(values[0], context.get_value_type(signature.return_type))
+
+
+def convert(x, dtype):
+    """x as numbers of another type; what is behind the point is cut off."""
+    return x.astype(dtype)
+
+
+@operation(convert, lambda x, dtype: like(x, dtype.dtype))
+def _emit_convert(context, builder, signature, values):
+    source, target = signature.args[0], signature.return_type
+    if not isinstance(target, Lanes):
+        return context.cast(builder, values[0], source, target)
+    if source == target:
+        return values[0]
+    shorter = target.dtype.bitwidth < source.dtype.bitwidth
+    if isinstance(source.dtype, types.Float):
+        of_floats = "fptrunc" if shorter else "fpext"
+        name = of_floats if isinstance(target.dtype, types.Float) else "fptosi"
+    else:
+        of_integers = "trunc" if shorter else "sext"
+        name = "sitofp" if isinstance(target.dtype, types.Float) else of_integers
+    return getattr(builder, name)(values[0], context.get_value_type(target))
+
+
+# Across lanes
+
+
+def total(x):
+    """The sum of all lanes: the upper half is added to the lower one until one is left."""
+    return _halved(x, operator.add)
+
+
+def largest(x):
+    """The largest of all lanes."""
+    return _halved(x, maximum)
+
+
+def _halved(x, combined):
+    while len(x) > 1:
+        x = combined(x[: len(x) // 2], x[len(x) // 2 :])
+    return x[0]
+
+
+def _define_fold(function: Any, combined: Any) -> None:
+    @operation(function, lambda x: x.dtype)
+    def emit(context, builder, signature, values):
+        [value] = values
+        while value.type.count > 1:
+            half = value.type.count // 2
+            value = combined(
+                builder,
+                shuffle(builder, value, range(half)),
+                shuffle(builder, value, range(half, 2 * half)),
+            )
+        return builder.extract_element(value, cgutils.int32_t(0))
+
+
+_define_fold(total, lambda builder, a, b: builder.fadd(a, b))
+_define_fold(largest, lambda builder, a, b: _choose(builder, ">", a, b))

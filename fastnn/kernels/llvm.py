@@ -1,0 +1,135 @@
+"""What `lanes` is made of: the type, the machine, and the ways to teach numba an operation.
+
+An operation needs a typing and a lowering, see `operation`. Lowerings get numba's context, which
+knows how types are represented, a builder, to which each instruction is a method, the signature,
+and the arguments' values.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, errors
+from numba.core.registry import cpu_target
+from numba.extending import lower_builtin, models, register_model, type_callable
+
+
+class Lanes(types.Type):
+    """The type of n numbers of the type *dtype*; with booleans, of a mask."""
+
+    def __init__(self, dtype: Any, n: int):
+        if n < 1 or n & (n - 1):
+            raise errors.TypingError(f"lanes: their number must be a power of two, got {n}")
+        self.dtype, self.n = dtype, n
+        super().__init__(f"Lanes({dtype}, {n})")
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, lanes: Lanes):
+        element = manager.lookup(lanes.dtype).get_value_type()
+        super().__init__(manager, lanes, ir.VectorType(element, lanes.n))
+
+
+def operation(function: Any, typed: Any, *kinds: Any) -> Any:
+    """Give *function* its typing, and by decoration its lowering for arguments of these kinds."""
+    type_callable(function)(lambda _context: typed)
+
+    def lowered_by(emit: Any) -> Any:
+        for kind in kinds or [[types.VarArg(types.Any)]]:
+            lower_builtin(function, *kind)(emit)
+        return emit
+
+    return lowered_by
+
+
+def element(x: Any) -> Any:
+    """The type of a lane, or of a number."""
+    return x.dtype if isinstance(x, Lanes) else types.unliteral(x)
+
+
+def like(x: Any, dtype: Any) -> Any:
+    """The type of x with other elements."""
+    return Lanes(dtype, x.n) if isinstance(x, Lanes) else dtype
+
+
+def joint(a: Any, b: Any) -> Any:
+    """The type of what is computed from a and b, or None."""
+    if isinstance(b, Lanes):
+        a, b = b, a
+    fits = element(a) == element(b) or isinstance(b, types.IntegerLiteral)
+    if isinstance(a, Lanes):
+        return a if fits and getattr(b, "n", a.n) == a.n else None
+    return types.unliteral(a) if fits else None
+
+
+def shuffle(builder: Any, value: Any, lanes: Any, other: Any = None) -> Any:
+    """Those lanes, by number, of a value and another one."""
+    numbers = ir.VectorType(cgutils.int32_t, len(lanes))(list(lanes))
+    return builder.shuffle_vector(value, other or value.type(ir.Undefined), numbers)
+
+
+def spread(context: Any, builder: Any, value: Any, kind: Any, target: Any) -> Any:
+    """*value* as *target*: a number goes into every lane."""
+    if kind == target:
+        return value
+    value = context.cast(builder, value, types.unliteral(kind), element(target))
+    if not isinstance(target, Lanes):
+        return value
+    nothing = context.get_value_type(target)(ir.Undefined)
+    first = builder.insert_element(nothing, value, cgutils.int32_t(0))
+    return shuffle(builder, first, [0] * target.n)
+
+
+def spread_pair(context: Any, builder: Any, signature: Any, values: Any, target: Any) -> Any:
+    """The last two arguments as *target*."""
+    pair = zip(values[-2:], signature.args[-2:], strict=True)
+    return [spread(context, builder, value, kind, target) for value, kind in pair]
+
+
+def call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
+    """Call one of LLVM's own functions."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def mangled(kind: Any) -> str:
+    """A type in the names of LLVM's functions: v8f64."""
+    if isinstance(kind, ir.VectorType):
+        return f"v{kind.count}{kind.element.intrinsic_name}"
+    return str(kind.intrinsic_name)
+
+
+def is_float(value: Any) -> bool:
+    """Whether an LLVM value is of floats, rather than of integers or a mask."""
+    return not isinstance(getattr(value.type, "element", value.type), ir.IntType)
+
+
+def compare(builder: Any, sign: str, a: Any, b: Any) -> Any:
+    """A comparison, false if an operand is NaN, except for !=."""
+    if not is_float(a):
+        return builder.icmp_signed(sign, a, b)
+    return (builder.fcmp_unordered if sign == "!=" else builder.fcmp_ordered)(sign, a, b)
+
+
+def square_root(builder: Any, value: Any) -> Any:
+    """The square root of numbers or lanes."""
+    return call(builder, f"llvm.sqrt.{mangled(value.type)}", value.type, value)
+
+
+def literal(signature: Any) -> Any:
+    """The value of an operation whose type says it."""
+    return cgutils.intp_t(signature.return_type.literal_value)
+
+
+def target_machine() -> Any:
+    """What is compiled for: LLVM's name of the machine, the processor's, and its features."""
+    return cpu_target.target_context.codegen().magic_tuple()
+
+
+def register_bits() -> int:
+    """How wide the registers are that are compiled for."""
+    features = set(target_machine()[2].split(","))
+    if {"+avx512f", "+avx512dq", "+avx512vl"} <= features:
+        return 512
+    return 256 if "+avx2" in features else 128
