@@ -1,4 +1,4 @@
-"""1/x and 1/√x without the divider, from estimates of the processor.
+"""1/x, 1/√x and √x without the divider, from estimates of the processor.
 
 A processor divides and takes roots in one unit, and slowly: AVX-512 needs 16 to 32 cycles for eight
 float64. It also has instructions that estimate 1/x and 1/√x to some bits, as fast as a
@@ -6,7 +6,7 @@ multiplication. Each of Newton's steps doubles the number of correct bits, and t
 multiplications, that other units do at the same time.
 
 AVX-512 estimates float32 and float64, to 14 bits; SSE and AVX float32, to 11 bits. Elsewhere, and
-of plain numbers, `inverse` and `inverse_root` divide, and `newton_steps` is 0: by this, known when
+of plain numbers, they divide, and `newton_steps` is 0: by this, known when
 a kernel is compiled, it can go another way.
 """
 
@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba import types
 
 from fastnn.kernels.jit import ordered
-from fastnn.kernels.lanes import constant
+from fastnn.kernels.lanes import constant, select, sqrt
 from fastnn.kernels.llvm import (
     Lanes,
     call,
@@ -64,6 +64,20 @@ def inverse_root(x):
     for _ in range(newton_steps(x)):
         y = y * (constant(1.5, x) - half * y * y)
     return y
+
+
+@ordered
+def root(x):
+    """√x, from an estimate of 1/√x: of normal numbers up to max/4, of 0 and infinity."""
+    if newton_steps(x) == 0:
+        return sqrt(x)
+    estimate = estimated_inverse_root(x)
+    y, half = x * estimate, constant(0.5, x) * estimate  # towards √x and 1/(2√x)
+    for _ in range(newton_steps(x) - 1):
+        missing = constant(0.5, x) - y * half
+        y, half = y + y * missing, half + half * missing
+    y = y + (x - y * y) * half
+    return select((x > constant(0, x)) & (x < constant(np.inf, x)), y, x)
 
 
 def _estimate(x: Any, which: str = "rcp") -> tuple[str, int, int] | None:

@@ -14,7 +14,9 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.engines import Plan
 from fastnn.kernels.elementary import quotient
-from fastnn.kernels.jit import inner
+from fastnn.kernels.estimates import newton_steps, root
+from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.lanes import load, sqrt, store, width
 from fastnn.kernels.layout import N_IN, N_OUT, WEIGHTS
 from fastnn.optimizers import RULES
 
@@ -201,23 +203,46 @@ def _adagrad(p, g, moments, scale, rate, t, options):
 def _adam(p, g, moments, scale, rate, t, options):
     number, settings = p.dtype.type, options.settings
     left_1, left_2 = _powers(settings[0], settings[1], t)
-    root = math.sqrt(1.0 - left_2)
-    step = number(rate * root / (1.0 - left_1))
-    epsilon = number(settings[2] if settings[4] > 0.0 else settings[2] * root)
-    kept, factor = number(1.0 - rate * settings[3]), number(scale)
-    rest_1, beta_2, rest_2 = (
+    whole_root = math.sqrt(1.0 - left_2)
+    step = number(rate * whole_root / (1.0 - left_1))
+    epsilon = number(settings[2] if settings[4] > 0.0 else settings[2] * whole_root)
+    numbers = (
+        number(scale),
         number(options.rests[0]),
         number(settings[1]),
         number(options.rests[1]),
+        number(1.0 - rate * settings[3]),
+        step,
+        epsilon,
     )
-    means, squares = moments[: len(p)], moments[len(p) :]
-    for k in range(len(p)):
-        g_k = g[k] * factor
-        m = means[k] + (g_k - means[k]) * rest_1
-        v = beta_2 * squares[k] + rest_2 * (g_k * g_k)
-        means[k] = m
-        squares[k] = v
-        p[k] = kept * p[k] - quotient(step * m, math.sqrt(v) + epsilon)
+    n = width(p)
+    whole = len(p) - len(p) % n
+    for k in range(0, whole, n):
+        _adam_some(p, g, moments, k, n, n, numbers)
+    _adam_some(p, g, moments, whole, n, len(p) - whole, numbers)
+
+
+@ordered
+def _adam_some(p, g, moments, k, n, count, numbers):
+    """Adam for *count* of n parameters from the place k on."""
+    scale, rest_1, beta_2, rest_2, kept, step, epsilon = numbers
+    squares = len(p) + k
+    g_k = load(g, k, n, count) * scale
+    m = load(moments, k, n, count)
+    m = m + (g_k - m) * rest_1
+    v = beta_2 * load(moments, squares, n, count) + rest_2 * (g_k * g_k)
+    store(moments, k, m, count)
+    store(moments, squares, v, count)
+    change = _over_root(step * m, v, epsilon)
+    store(p, k, kept * load(p, k, n, count) - change, count)
+
+
+@ordered
+def _over_root(a, square, epsilon):
+    """a/(√square + epsilon), of which the divider does one part and multiplications the other."""
+    if newton_steps(square) > 1:  # a root takes the divider longer than a quotient
+        return a / (root(square) + epsilon)
+    return quotient(a, sqrt(square) + epsilon)
 
 
 @inner

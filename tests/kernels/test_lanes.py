@@ -185,6 +185,25 @@ def test_estimates_are_near(n, dtype):
 
 
 @every_dtype
+def test_roots_from_estimates(dtype):
+    """Of all that may come, but numbers so small that they are not normal."""
+
+    @compiled
+    def roots(x, y):
+        for k in range(0, len(x), 16):
+            store(y, k, estimates.root(load(x, k, 16)))
+
+    limits = np.finfo(dtype)
+    powers = np.random.default_rng(9).uniform(limits.minexp, limits.maxexp - 2, 3194)
+    ends = [0, limits.tiny, limits.max / 4, 1, np.inf, np.nan]
+    x = np.concatenate([np.exp2(powers), ends]).astype(dtype)
+    y = np.empty_like(x)
+    with np.errstate(all="ignore"):
+        roots(x, y)
+    np.testing.assert_allclose(y, np.sqrt(x), rtol=1.5 * limits.eps)
+
+
+@every_dtype
 def test_of_plain_numbers_inverses_are_divisions(dtype):
     @compiled
     def both(x):
