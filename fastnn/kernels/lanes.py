@@ -1,4 +1,4 @@
-"""SIMD values: n numbers that are computed with at once. The one place that speaks LLVM.
+"""SIMD values: n numbers that are computed with at once.
 
 A processor has registers of 128 to 512 bits and instructions that add, multiply or compare all the
 numbers in them at once: 16 float32 in AVX-512, 8 in AVX2, 4 in SSE2 and NEON; of float64 half as
@@ -6,7 +6,8 @@ many. Each place for a number is called a lane. A compiler can find such instruc
 itself, if it can prove that rounds of the loop do not depend on one another, and it tells nobody
 why it did not. With a value for n numbers there is nothing to prove: what is written is done.
 
-numba has no such type, but can be taught one, in three steps that this file shows.
+numba has no such type, but can be taught one, in three steps, of which the first is in
+`fastnn.kernels.llvm`. Beside these two files only `estimates` speaks LLVM.
 
 1. A type, `Lanes`, and its model: how LLVM represents it. LLVM has vectors: ``<8 x double>``.
 2. For each function and operator its typing: the type of the result, from those of the arguments.
@@ -38,7 +39,9 @@ loop above, LLVM leaves the mask out: one source serves both.
 
 The number of lanes belongs to the type, so it must be known when a kernel is compiled: a constant
 in the kernel or in its closure, or `width`. It may be more than a register has: LLVM then takes
-several, whose instructions need not wait for one another. It is a power of two.
+several, whose instructions need not wait for one another. It is a power of two. The machine is the
+one that numba compiles for, NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included; a name without
+features is taken for one without AVX.
 
 Numbers and lanes. A number beside lanes of its own type stands for all of them. Other types are
 refused, since a float64 would quietly double the work; `constant` makes 0.5 of the type that is
