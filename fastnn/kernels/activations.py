@@ -86,7 +86,7 @@ def _selu_slope(z, a):
 
 @inner
 def _softplus_slope(z, a):
-    return type(a)(1) - elementary.exp(-a)
+    return -_exp_minus_one(-a)
 
 
 @inner
@@ -101,19 +101,14 @@ def _silu_slope(z, a):
 
 
 @inner
-def _normal_cdf(z):
-    return type(z)(0.5) + type(z)(0.5) * elementary.erf(z * type(z)(0.7071067811865476))
-
-
-@inner
 def _gelu(z):
-    return z * _normal_cdf(z)
+    return z * elementary.normal_cdf(z)
 
 
 @inner
 def _gelu_slope(z, a):
-    density = elementary.exp(z * z * type(z)(-0.5)) * type(z)(0.3989422804014327)
-    return _normal_cdf(z) + z * density
+    cdf, e = elementary.normal(z)
+    return cdf + z * (e * type(z)(0.3989422804014327))
 
 
 @inner
