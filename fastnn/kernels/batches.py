@@ -12,8 +12,6 @@ from fastnn.kernels.blocks import (
     make_backward,
     make_finish,
     make_forward,
-    places_of,
-    training_block_of,
 )
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import prefer_wide_vectors
@@ -37,18 +35,16 @@ def make_batch_gradient(
     finish = make_finish(output, loss, weighted=extras)
 
     @inner
-    def batch_gradient(layers, p, data, epoch, first, after, options, counter, workspace,
+    def batch_gradient(layers, places, p, data, epoch, first, after, options, counter, workspace,
                        kept, there, into, scale, fresh):  # fmt: skip
         X, Y, order = data.X, data.Y, data.order
-        block = training_block_of(layers, p)
-        places = places_of(layers, block, len(X) if kept else 0)
         n_in, n_out = layers[0, N_IN], Y.shape[1]
         n_hidden = layers[len(layers) - 1, UNITS] - n_in
-        z = places.units + n_hidden * block
+        z = places.units + n_hidden * places.block
         one = p.dtype.type(1)
         total = 0.0
-        for position in range(first, after, block):
-            n = min(block, after - position)
+        for position in range(first, after, places.block):
+            n = min(places.block, after - position)
             x, y = places.x, places.y
             if kept:
                 x, y = x + position * n_in, y + position * n_out
@@ -59,7 +55,7 @@ def make_batch_gradient(
             if extras:
                 _gather_weights(data, epoch, position, options.scale, weights)
             at = counter + np.uint64((position - first) * n_hidden)
-            forward(layers, p, workspace, places, x, n, block, options, at)
+            forward(layers, p, workspace, places, x, n, options, at)
             total += finish(
                 workspace[z : z + n_out * n],
                 workspace[y : y + n_out * n],
@@ -70,7 +66,7 @@ def make_batch_gradient(
                 weights,
             )
             keep = one - one if fresh and position == first else one
-            backward(layers, p, workspace, places, x, n, block, into, scale, keep)
+            backward(layers, p, workspace, places, x, n, into, scale, keep)
         return total
 
     return batch_gradient
@@ -113,7 +109,7 @@ def make_train_batches(
     plain = rule == RULES["sgd"] and not extras
 
     @kernel
-    def train_batches(layers, p, moments, t, data, span, options, workspace, g, keep):
+    def train_batches(layers, places, p, moments, t, data, span, options, workspace, g, keep):
         prefer_wide_vectors()
         n_hidden = layers[len(layers) - 1, UNITS] - layers[0, N_IN]
         per_update = 1 if span.rates.shape[1] > 1 else 0
@@ -125,11 +121,11 @@ def make_train_batches(
                 rate = span.rates[epoch, (first - span.start) // options.batch_size * per_update]
                 counter = np.uint64(t) * np.uint64(options.batch_size) * np.uint64(n_hidden)
                 t += 1
-                direct = plain and n <= training_block_of(layers, p)
+                direct = plain and n <= places.block
                 into = p if direct else g
                 scale = p.dtype.type((-rate / n if options.mean else -rate) if direct else 1.0)
                 loss_of_batch = batch_gradient(
-                    layers, p, data, epoch, first, after, options, counter, workspace,
+                    layers, places, p, data, epoch, first, after, options, counter, workspace,
                     keep, there, into, scale, not direct)  # fmt: skip
                 if direct:
                     span.loss_sums[epoch] += loss_of_batch
@@ -156,10 +152,10 @@ def make_gradient(
     batch_gradient = make_batch_gradient(hidden, output, loss, bias, extras, keeps, False)
 
     @kernel
-    def gradient(layers, p, data, options, workspace, g):
+    def gradient(layers, places, p, data, options, workspace, g):
         prefer_wide_vectors()
         n = len(data.X)
-        total = batch_gradient(layers, p, data, 0, 0, n, options, np.uint64(0), workspace,
+        total = batch_gradient(layers, places, p, data, 0, 0, n, options, np.uint64(0), workspace,
                                False, False, g, p.dtype.type(1), True)  # fmt: skip
         penalty, scale, share = 0.0, 1.0 / n if options.mean else 1.0, 1.0
         if extras:

@@ -13,11 +13,13 @@ The layer table is used here as signed numbers.
 """
 
 import functools
+import itertools
 from collections import namedtuple
 from typing import Any
 
 import numpy as np
 
+from fastnn.architecture import Architecture
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner
@@ -29,10 +31,8 @@ from fastnn.kernels.rows import make_activate, make_activate_and_keep, make_time
 from fastnn.memory import MOST_BYTES
 
 #: Samples in a block: larger batches are worked through block by block, in constant memory. The
-#: smaller ones are for `find_training_block`. (numba would take a plain 256 for a type of its own,
-#: and compile once more what gets it.)
-BLOCK: Any = np.int64(256)
-SMALL_BLOCK: Any = np.int64(64)
+#: smaller ones are for training, see `find_places`.
+BLOCK, SMALL_BLOCK = 256, 64
 #: Bytes of the units' values of a block from which they leave the cache nothing for the rest, and
 #: weights per unit from which products with long blocks make up for that (measured).
 FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70
@@ -42,72 +42,48 @@ WIDE_INPUT = 96
 #: for calls so large that BLAS packs it anyway.
 TURN_FROM = 100_000
 
-#: Places in the workspace: BLAS scalars, inputs X, targets Y, sample weights, units of all layers
-#: and their slopes, gradients D of two neighbouring layers, and scratch.
-Places = namedtuple("Places", "scalars x y weights units slopes d d_below scratch end")
+#: How many samples make a block, and the places in the workspace: BLAS scalars, inputs X, targets
+#: Y, sample weights, units of all layers and their slopes, gradients D of two neighbouring layers,
+#: and scratch.
+Places = namedtuple("Places", "block scalars x y weights units slopes d d_below scratch end")
 
 
-def find_places(layers, block, kept):
-    """The places for blocks of *block* samples, with room for *kept* samples of X and Y."""
-    n_in, last = layers[0, N_IN], len(layers) - 1
-    n_out = layers[last, N_OUT]
-    widest = 2
-    for l in range(len(layers)):
-        widest = max(widest, layers[l, N_OUT])
-    room = max(block, kept)
+def find_places(architecture: Architecture, training: bool, kept: int = 0) -> Places:
+    """The places for a network, with room for *kept* samples of X and Y."""
+    n_in, *hidden, n_out = architecture.sizes
+    block = _find_block(architecture, training)
+    room, widest = max(block, kept), max(2, *hidden, n_out)
     x = 16  # the scalars are two numbers; X begins on a cache line of its own
     y = x + n_in * room
     weights = y + n_out * room
     units = weights + room
-    slopes = units + (layers[last, UNITS] + n_out - n_in) * block
-    d = slopes + (layers[last, UNITS] - n_in) * block
+    slopes = units + (sum(hidden) + n_out) * block
+    d = slopes + sum(hidden) * block
     d_below = d + widest * block
     scratch = d_below + widest * block
     end = scratch + widest * block
-    return Places(0, x, y, weights, units, slopes, d, d_below, scratch, end)
+    return Places(block, 0, x, y, weights, units, slopes, d, d_below, scratch, end)
 
 
-places_of = inner(find_places)
+def _find_block(architecture: Architecture, training: bool) -> int:
+    """How many samples make a block: `BLOCK`, or as many as `MOST_BYTES` have places for.
 
-
-def find_block(layers, itemsize):
-    """How many samples make a block: `BLOCK`, or as many as `MOST_BYTES` have places for."""
-    last, widest = len(layers) - 1, 2
-    for l in range(len(layers)):
-        widest = max(widest, layers[l, N_OUT])
-    n_in, n_out = layers[0, N_IN], layers[last, N_OUT]
-    units = layers[last, UNITS] + n_out - n_in
-    fitting = MOST_BYTES // ((n_in + n_out + 1 + 2 * units + 3 * widest) * itemsize)
-    if fitting >= BLOCK:
-        return BLOCK
-    return max(fitting - fitting % 8, 1)
-
-
-block_of = inner(find_block)
-
-
-def find_training_block(layers, p):
-    """How many samples suit training best, where values, slopes and gradients are held.
-
-    The small ones serve where the others would fill the cache for nothing, or where only they leave
-    the largest layer's products so small that BLAS packs nothing.
+    In training, where values, slopes and gradients are held, small ones serve best where the others
+    would fill the cache for nothing, or where only they leave the largest layer's products so small
+    that BLAS packs nothing.
     """
-    last, largest = len(layers) - 1, 0
-    for l in range(len(layers)):
-        largest = max(largest, layers[l, N_IN] * layers[l, N_OUT])
-    units = layers[last, UNITS] + layers[last, N_OUT] - layers[0, N_IN]
-    full = units * BLOCK * p.itemsize > FULL_CACHE and len(p) < MANY_WEIGHTS * units
+    sizes, itemsize = architecture.sizes, architecture.dtype.itemsize
+    n_in, n_out, units = sizes[0], sizes[-1], sum(sizes[1:])
+    fitting = MOST_BYTES // ((n_in + n_out + 1 + 2 * units + 3 * max(2, *sizes[1:])) * itemsize)
+    if fitting < BLOCK:
+        fitting = max(fitting - fitting % 8, 1)
+    if not training:
+        return min(fitting, BLOCK)
+    few_weights = architecture.n_parameters < MANY_WEIGHTS * units
+    full = units * BLOCK * itemsize > FULL_CACHE and few_weights
+    largest = max(a * b for a, b in itertools.pairwise(sizes))
     unpacked = largest * SMALL_BLOCK <= AT_ONCE < largest * BLOCK
-    return SMALL_BLOCK if full or unpacked else BLOCK
-
-
-_best_training_block_of = inner(find_training_block)
-
-
-@inner
-def training_block_of(layers, p):
-    """How many samples make a block in training."""
-    return min(_best_training_block_of(layers, p), block_of(layers, p.itemsize))
+    return min(fitting, SMALL_BLOCK if full or unpacked else BLOCK)
 
 
 @inner
@@ -180,14 +156,14 @@ def make_forward(hidden: Codes, bias: bool, keeps: bool = False, drops: bool = F
     activate = make_activate_and_keep(hidden) if keeps else make_activate(hidden)
 
     @inner
-    def forward(layers, p, workspace, places, x, n, block, options, counter):
+    def forward(layers, p, workspace, places, x, n, options, counter):
         n_hidden = layers[len(layers) - 1, UNITS] - layers[0, N_IN]
         at, turned = x, layers[0, N_IN] < WIDE_INPUT
         one = p.dtype.type(1)
         scalars = workspace[:2]
         for l in range(len(layers)):
             n_in, n_out = layers[l, N_IN], layers[l, N_OUT]
-            z = places.units + (layers[l, UNITS] - layers[0, N_IN]) * block
+            z = places.units + (layers[l, UNITS] - layers[0, N_IN]) * places.block
             for j in range(n_out):
                 sums = workspace[z + j * n : z + (j + 1) * n]
                 start = p[layers[l, BIAS] + j] if bias else one - one
@@ -226,7 +202,7 @@ def make_backward(hidden: Codes, bias: bool, keeps: bool = False) -> Any:
     times_slope = make_times_slope(hidden)
 
     @inner
-    def backward(layers, p, workspace, places, x, n, block, into, scale, keep):
+    def backward(layers, p, workspace, places, x, n, into, scale, keep):
         one = p.dtype.type(1)
         scalars = workspace[:2]
         d, d_below = places.d, places.d_below
@@ -235,7 +211,10 @@ def make_backward(hidden: Codes, bias: bool, keeps: bool = False) -> Any:
             at, turned = x, layers[0, N_IN] < WIDE_INPUT
             D = Matrix(workspace, d, n, False)
             if l > 0:  # before W changes
-                at, turned = places.units + (layers[l - 1, UNITS] - layers[0, N_IN]) * block, True
+                at, turned = (
+                    places.units + (layers[l - 1, UNITS] - layers[0, N_IN]) * places.block,
+                    True,
+                )
                 weights = Matrix(p, W, n_out, False)
                 below = Matrix(workspace, d_below, n, False)
                 multiply(one, weights, D, one - one, below, (n_in, n_out, n), scalars)

@@ -28,6 +28,7 @@ MOST_BY_UNIT = 8
 FEW_ROWS = 8
 
 _layer_table = functools.lru_cache(maxsize=256)(layer_table)
+_places = functools.lru_cache(maxsize=256)(blocks.find_places)
 
 
 def _codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
@@ -44,18 +45,6 @@ def _codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
 def _signed_table(architecture: Architecture) -> np.ndarray:
     """The layer table for the kernels that work on blocks of samples."""
     return _layer_table(architecture).view(np.int64)
-
-
-@functools.lru_cache(maxsize=256)
-def _block_size(architecture: Architecture, kept: int = 0) -> int:
-    """How many numbers a workspace for blocks of samples holds."""
-    layers = _signed_table(architecture)
-    block = blocks.find_block(layers, architecture.dtype.itemsize)
-    return int(blocks.find_places(layers, block, kept).end)
-
-
-def _block_workspace(architecture: Architecture, kept: int = 0) -> np.ndarray:
-    return new_scratch(_block_size(architecture, kept), architecture)
 
 
 def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
@@ -185,16 +174,21 @@ class _BatchTrainer(_RuleTrainer):
 
     def _make_ready(self, *codes: Any) -> None:
         self._layers = _signed_table(self._architecture)
-        self._workspace = _block_workspace(self._architecture)
-        self._kept = 0  # samples that the workspace has places for, beside a block
+        self._kept = -1  # samples that the workspace has places for; there is none yet
         self.kernel = batches.make_train_batches(*codes)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         keep = len(piece.order) == 0 and samples.X.size + samples.Y.size <= MOST_KEPT
-        if keep and len(samples) > self._kept:
-            self._kept = len(samples)
-            self._workspace = _block_workspace(self._architecture, self._kept)
-        return (*super()._arguments(state, samples, piece), keep)
+        self._make_room(len(samples) if keep else 0)
+        layers, *rest = super()._arguments(state, samples, piece)
+        return (layers, self._places, *rest, keep)
+
+    def _make_room(self, kept: int) -> None:
+        """Have a workspace with places for so many samples, beside a block."""
+        if kept > self._kept:
+            self._kept = kept
+            self._places = _places(self._architecture, True, kept)
+            self._workspace = new_scratch(self._places.end, self._architecture)
 
 
 def _weights(samples: Samples, architecture: Architecture) -> np.ndarray:
@@ -289,7 +283,7 @@ class _Predictor:
         self._layers = _signed_table(architecture)
         self._few_layers = _layer_table(architecture)
         self._n_units = n_units
-        self._few_size, self._block_size = sum(sizes), _block_size(architecture)
+        self._few_size, self._places = sum(sizes), _places(architecture, training=False)
         # Idle ones; a call takes one and puts it back.
         self._few_workspaces: list[np.ndarray] = []
         self._workspaces: list[np.ndarray] = []
@@ -301,7 +295,7 @@ class _Predictor:
         try:
             workspace = idle.pop()
         except IndexError:
-            size = self._few_size if few else self._block_size
+            size = self._few_size if few else self._places.end
             workspace = new_scratch(size, self._architecture)
         values = np.empty((len(X), self._n_units), parameters.dtype)
         if few:
@@ -311,7 +305,7 @@ class _Predictor:
         else:
             X = X.view()
             X.flags.writeable = False  # as it is in training
-            well = self._kernel(self._layers, parameters, X, values, workspace)
+            well = self._kernel(self._layers, self._places, parameters, X, values, workspace)
         idle.append(workspace)
         return values if well else None
 
@@ -344,11 +338,12 @@ def layer_outputs(
 def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     run = outputs.make_loss(*_codes(architecture), weighted)
-    layers, workspace = _signed_table(architecture), _block_workspace(architecture)
+    layers, places = _signed_table(architecture), _places(architecture, training=False)
+    workspace = new_scratch(places.end, architecture)
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         weights = _weights(samples, architecture)
-        return float(run(layers, parameters, samples.X, samples.Y, weights, workspace))
+        return float(run(layers, places, parameters, samples.X, samples.Y, weights, workspace))
 
     nothing = _blank_samples(architecture, weighted)
     _compile_once(run, architecture, lambda parameters: evaluate(parameters, nothing))
@@ -359,13 +354,14 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     extras, keeps = _has_extras(architecture, plan), _keeps_slopes(architecture)
     run = batches.make_gradient(*_codes(architecture), extras, keeps)
-    layers, workspace = _signed_table(architecture), _block_workspace(architecture)
+    layers, places = _signed_table(architecture), _places(architecture, training=True)
+    workspace = new_scratch(places.end, architecture)
     options, no_order = options_of(architecture, plan), np.empty((0, 0), np.int64)
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = new_scratch(architecture.n_parameters, architecture)
         data = _Data(samples.X, samples.Y, _weights(samples, architecture), no_order)
-        sums = run(layers, parameters, data, options, workspace, gradient)
+        sums = run(layers, places, parameters, data, options, workspace, gradient)
         return float(sums[0]), float(sums[1]), gradient
 
     one = _blank_samples(architecture, plan.weighted, 1)

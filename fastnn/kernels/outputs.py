@@ -9,11 +9,9 @@ from fastnn.activations import ACTIVATIONS
 from fastnn.kernels.activations import VALUES, Codes
 from fastnn.kernels.blocks import (
     WIDE_INPUT,
-    block_of,
     gather,
     make_finish,
     make_forward,
-    places_of,
     softmax,
 )
 from fastnn.kernels.jit import inner, kernel
@@ -70,10 +68,10 @@ def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
     value = VALUES[hidden[0]]
 
     @inner
-    def forward_by_unit(layers, p, workspace, places, x, n, block, options, counter):
+    def forward_by_unit(layers, p, workspace, places, x, n, options, counter):
         n_in, n_hidden, n_out = layers[0, N_IN], layers[0, N_OUT], layers[1, N_OUT]
         W, V = layers[0, WEIGHTS], layers[1, WEIGHTS]
-        out = places.units + n_hidden * block
+        out = places.units + n_hidden * places.block
         zero = p.dtype.type(0)
         h = workspace[places.scratch : places.scratch + n]
         for o in range(n_out):
@@ -110,12 +108,11 @@ def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
     activate_outputs = _make_activate_outputs(output)
 
     @kernel
-    def outputs(layers, p, X, values, workspace):
+    def outputs(layers, places, p, X, values, workspace):
         prefer_wide_vectors()
         in_order = layers[:0]  # the row order of no epochs
         no = len(in_order)  # 0 of the type that training has: what is shared is compiled once
-        block = block_of(layers, p.itemsize)
-        places = places_of(layers, block, no)
+        block = places.block
         last, n_in = len(layers) - 1, layers[0, N_IN]
         n_out = layers[last, N_OUT]
         z = places.units + (layers[last, UNITS] - n_in) * block
@@ -124,7 +121,7 @@ def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
             gather(X, in_order, no, position, n, n_in < WIDE_INPUT, workspace, places.x)
             if not _all_finite(workspace[places.x : places.x + n_in * n]):
                 return False
-            forward(layers, p, workspace, places, places.x, n, block, None, 0)
+            forward(layers, p, workspace, places, places.x, n, None, 0)
             activate_outputs(workspace[z : z + n_out * n], n_out, n, workspace[places.scratch :])
             column = values.shape[1]
             for l in range(last, -1, -1):
@@ -191,12 +188,11 @@ def make_loss(hidden: Codes, output: int, loss: int, bias: bool, weighted: bool)
     finish = make_finish(output, loss, weighted)
 
     @kernel
-    def total_loss(layers, p, X, Y, weights, workspace):
+    def total_loss(layers, places, p, X, Y, weights, workspace):
         prefer_wide_vectors()
         in_order = layers[:0]  # the row order of no epochs
         no = len(in_order)  # 0 of the type that training has: what is shared is compiled once
-        block = block_of(layers, p.itemsize)
-        places = places_of(layers, block, no)
+        block = places.block
         n_in, n_out = layers[0, N_IN], Y.shape[1]
         z = places.units + (layers[len(layers) - 1, UNITS] - n_in) * block
         total = 0.0
@@ -204,7 +200,7 @@ def make_loss(hidden: Codes, output: int, loss: int, bias: bool, weighted: bool)
             n = min(block, len(X) - position)
             gather(X, in_order, no, position, n, n_in < WIDE_INPUT, workspace, places.x)
             gather(Y, in_order, no, position, n, n > 0, workspace, places.y)
-            forward(layers, p, workspace, places, places.x, n, block, None, 0)
+            forward(layers, p, workspace, places, places.x, n, None, 0)
             total += finish(
                 workspace[z : z + n_out * n],
                 workspace[places.y : places.y + n_out * n],

@@ -148,8 +148,7 @@ def test_batches_larger_than_a_block(inputs, n):
 @pytest.mark.parametrize("sizes", [[2, 300, 2], [60, 80, 2]])
 def test_batches_in_smaller_blocks(sizes, n):
     problem = make_problem(sizes, "cross_entropy", "relu", n=n)
-    layers = engine._signed_table(problem.architecture)
-    assert blocks.find_training_block(layers, problem.parameters) == blocks.SMALL_BLOCK
+    assert engine._places(problem.architecture, training=True).block == blocks.SMALL_BLOCK
     for batch_size in (n, 64):
         check_training(problem, min(batch_size, n), shuffled=False)
         check_training(problem, min(batch_size, n), shuffled=True)
