@@ -409,7 +409,9 @@ print(add_times(1.0, x, x.copy()), add_times(np.float32(1), y, y.copy()))
 
 
 @on_x86
-@pytest.mark.parametrize(("machine", "widths"), [(AVX2, "4 8"), (BASELINE, "2 4")])
+@pytest.mark.parametrize(
+    ("machine", "widths"), [(AVX2, "4 8"), pytest.param(BASELINE, "2 4", marks=pytest.mark.slow)]
+)
 def test_the_width_is_that_of_the_machine(machine, widths):
     assert run("-c", ADD_TIMES + COMPILE, **machine).split() == widths.split()
 
@@ -428,6 +430,7 @@ def test_the_width_here_is_of_the_widest_registers():
 
 
 @on_x86
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "machine", [AVX2, BASELINE, {"NUMBA_DISABLE_JIT": "1"}], ids=["AVX2", "SSE2", "without JIT"]
 )
@@ -450,7 +453,9 @@ except IndexError as error:
 
 @only_compiled
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages by Linux' own means")
-@pytest.mark.parametrize("machine", [{}, BASELINE], ids=["here", "SSE2"])
+@pytest.mark.parametrize(
+    "machine", [{}, pytest.param(BASELINE, marks=pytest.mark.slow)], ids=["here", "SSE2"]
+)
 def test_nothing_behind_an_end_is_read_or_written(machine):
     """The page behind the arrays may not be touched: the process would die."""
     code = """
