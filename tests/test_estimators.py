@@ -194,7 +194,7 @@ def test_a_shared_random_state_is_left_as_scikit_learn_leaves_it(early_stopping)
     assert after[0] == after[1]
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", slow_but(["adam"], ["adam", "lbfgs"]))
 def test_users_get_the_jitted_engine_and_the_same_numbers(solver, monkeypatch):
     monkeypatch.setattr(model, "ENGINE", THEIR_ENGINE)
     assert THEIR_ENGINE == "numba"

@@ -15,7 +15,7 @@ from fastnn import losses
 
 BCE, CE = "binary_cross_entropy", "cross_entropy"
 #: What numba meets in the slower pass only.
-LATER = ("squared_error", CE, "absolute_error", "huber", "poisson", "hinge")
+LATER = ("squared_error", BCE, CE, "absolute_error", "huber", "poisson", "hinge")
 
 
 def loss_at(engine: str, loss: str, outputs, targets, dtype="float64", **options):

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numba
 import pytest
-from helpers import slow_but
 
 import fastnn
 from fastnn.kernels import cache, jit
@@ -408,6 +407,7 @@ os.setuid({NOBODY})
 
 
 @only_root
+@pytest.mark.slow
 def test_another_user_takes_what_root_has_kept():
     with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to others
         folder = Path(name)
@@ -476,7 +476,8 @@ def zipped(tmp_path):
     return shutil.make_archive(str(tmp_path / "package"), "zip", tmp_path / "content")
 
 
-@pytest.mark.parametrize("kind", slow_but(["zipped"], ["without_sources", "zipped"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["without_sources", "zipped"])
 def test_a_package_without_source_files_has_a_cache(kind, request, tmp_path):
     place = request.getfixturevalue(kind)
     code = f"import fastnn; assert fastnn.__file__.startswith({str(place)!r})\n{SMALL}"

@@ -119,6 +119,7 @@ assert abs(twice_exp(1.0) - 2 * np.e) < 1e-12
 """
 
 
+@pytest.mark.slow
 def test_without_private_parts_of_numba_its_plain_compiler_is_used():
     environment = {**os.environ, "FASTNN_CACHE": "0"}
     command = [sys.executable, "-c", WITHOUT_INLINED]
