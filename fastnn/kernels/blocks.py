@@ -211,10 +211,8 @@ def make_backward(hidden: Codes, bias: bool, keeps: bool = False) -> Any:
             at, turned = x, layers[0, N_IN] < WIDE_INPUT
             D = Matrix(workspace, d, n, False)
             if l > 0:  # before W changes
-                at, turned = (
-                    places.units + (layers[l - 1, UNITS] - layers[0, N_IN]) * places.block,
-                    True,
-                )
+                first = layers[l - 1, UNITS] - layers[0, N_IN]
+                at, turned = places.units + first * places.block, True
                 weights = Matrix(p, W, n_out, False)
                 below = Matrix(workspace, d_below, n, False)
                 multiply(one, weights, D, one - one, below, (n_in, n_out, n), scalars)

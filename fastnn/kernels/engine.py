@@ -227,12 +227,12 @@ _COMPILED: set[tuple[Any, np.dtype[Any]]] = set()
 
 
 def _compile_once(
-    kernel: Any, architecture: Architecture, run_on_nothing: Callable[[np.ndarray], Any]
+    kernel: Any, architecture: Architecture, run: Callable[[np.ndarray], Any]
 ) -> None:
-    """Compile *kernel*, unless it is, by running it on no samples, with parameters of zero."""
+    """Compile *kernel*, unless it is, by a *run* on a blank sample or none, parameters zero."""
     compiled_for = (kernel, architecture.dtype)
     if compiled_for not in _COMPILED:
-        run_on_nothing(np.zeros(architecture.n_parameters, architecture.dtype))
+        run(np.zeros(architecture.n_parameters, architecture.dtype))
         _COMPILED.add(compiled_for)
 
 
