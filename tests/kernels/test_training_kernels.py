@@ -14,8 +14,10 @@ from problems import (
 )
 from recipes import summed
 
+import fastnn
 from fastnn import engines
 from fastnn.kernels import blocks, engine, samples, wide_input
+from fastnn.reference import vectors
 
 #: One network for each way through the kernels.
 PATHS = {
@@ -152,6 +154,33 @@ def test_batches_in_smaller_blocks(sizes, n):
     for batch_size in (n, 64):
         check_training(problem, min(batch_size, n), shuffled=False)
         check_training(problem, min(batch_size, n), shuffled=True)
+
+
+def test_a_trainer_takes_more_samples_than_before(monkeypatch):
+    """Those taken in order stay in its workspace, which has to grow: nothing is written behind."""
+    guards = []
+
+    def guarded(size, architecture):
+        room = np.full(size + 5000, -7, architecture.dtype)
+        guards.append(room[size:])
+        return room[:size]
+
+    monkeypatch.setattr(engine, "new_scratch", guarded)
+    plan = engines.Plan(7, fastnn.SGD())
+    problems = [
+        make_problem([3, 9, 4], "cross_entropy", "relu", n=n)
+        for n in ((5, 9) if SMALL else (5, 300, 40, 1000))
+    ]
+    trainer = engine.trainer(problems[0].architecture, plan)
+    for problem in problems:
+        n = len(problem.samples)
+        piece = engines.Piece.of_epochs(np.full((2, 1), 0.1), orders(n, 2, False), n)
+        state = engines.State.new(problem.parameters.copy(), plan.optimizer)
+        trainer.run(state, problem.samples, piece)
+        expected, sums = problem.train(vectors, 7, piece.order, np.full(2, 0.1))
+        np.testing.assert_allclose(state.parameters, expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(piece.loss_sums, sums, rtol=1e-9)
+    assert all((guard == -7).all() for guard in guards)
 
 
 def plain_loop(architecture):
