@@ -10,17 +10,19 @@ import numpy as np
 from fastnn import arrays, validation
 
 
-def refuse_what_is_no_number(given: Any, name: str) -> None:
+def refuse_what_is_no_number(given: Any, name: str, sparse: bool = False) -> None:
     """Refuse what scikit-learn converts to numbers without a word: dates, what is masked.
 
-    Sparse matrices, objects that are numbers and texts of digits are converted rightly, and
-    complex numbers are refused by scikit-learn: it has accepted what is *given*.
+    Objects that are numbers and texts of digits are converted rightly, and complex numbers are
+    refused by scikit-learn: it has accepted what is *given*. With *sparse* that may be sparse.
     """
     try:
         arrays.numeric(given, name)
     except TypeError:
         if hasattr(type(given), "toarray"):
-            return
+            if sparse:
+                return
+            raise
         array = np.asarray(given)
         if array.dtype.kind not in "cOUS" or any(
             isinstance(entry, arrays.DATES) for entry in array.flat
