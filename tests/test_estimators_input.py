@@ -464,17 +464,3 @@ def test_folds_of_a_single_class_can_be_cross_validated():
         warnings.simplefilter("ignore")
         found = cross_val_predict(MLPClassifier(**SMALL), X, y, cv=folds, method="predict_proba")
     assert np.array_equal(found, np.eye(2)[1 - y])
-
-
-@pytest.mark.parametrize("door", ["fit", "partial_fit"])
-@pytest.mark.parametrize("columns", [1, 2])
-@pytest.mark.parametrize(
-    "kind", ["csr_array", "csc_array", "coo_array", "csr_matrix", "csc_matrix", "coo_matrix"]
-)
-def test_sparse_targets_of_a_regression_are_refused(kind, columns, door):
-    y = getattr(scipy.sparse, kind)(np.ones((N, columns)))
-    estimator = MLPRegressor(**SMALL)
-    before = dict(vars(estimator))
-    with pytest.raises(TypeError, match=r"(?i)\by\b.*toarray\(\)"):
-        getattr(estimator, door)(DATA["real"][1], y)
-    assert vars(estimator) == before

@@ -10,19 +10,17 @@ import numpy as np
 from fastnn import arrays, validation
 
 
-def refuse_what_is_no_number(given: Any, name: str, sparse: bool = False) -> None:
+def refuse_what_is_no_number(given: Any, name: str) -> None:
     """Refuse what scikit-learn converts to numbers without a word: dates, what is masked.
 
-    Objects that are numbers and texts of digits are converted rightly, and complex numbers are
-    refused by scikit-learn: it has accepted what is *given*. With *sparse* that may be sparse.
+    Sparse matrices, objects that are numbers and texts of digits are converted rightly, and
+    complex numbers are refused by scikit-learn: it has accepted what is *given*.
     """
     try:
         arrays.numeric(given, name)
     except TypeError:
         if hasattr(type(given), "toarray"):
-            if sparse:
-                return
-            raise
+            return
         array = np.asarray(given)
         if array.dtype.kind not in "cOUS" or any(
             isinstance(entry, arrays.DATES) for entry in array.flat

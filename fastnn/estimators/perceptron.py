@@ -166,7 +166,7 @@ class FastPerceptron(BaseEstimator):
         """The outputs (n, n_outputs), overriding scikit-learn's method."""
         if check_input:
             given, X = X, validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-            refuse_what_is_no_number(given, "X", sparse=True)
+            refuse_what_is_no_number(given, "X")
         outputs = None
         with contextlib.suppress(ValueError):
             outputs = self._current_model().outputs_of_any(X)
@@ -233,7 +233,7 @@ class FastPerceptron(BaseEstimator):
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         """scikit-learn's checks of X and y and then ours, overriding its method."""
         checked_X, checked_y = super()._validate_input(X, y, incremental, reset)
-        refuse_what_is_no_number(X, "X", sparse=True)
+        refuse_what_is_no_number(X, "X")
         self._check_targets(y, checked_y, checked_X.dtype, incremental)
         return checked_X, checked_y
 
