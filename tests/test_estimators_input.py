@@ -464,3 +464,34 @@ def test_folds_of_a_single_class_can_be_cross_validated():
         warnings.simplefilter("ignore")
         found = cross_val_predict(MLPClassifier(**SMALL), X, y, cv=folds, method="predict_proba")
     assert np.array_equal(found, np.eye(2)[1 - y])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("convert", ["csr_array", "csc_array", "coo_array", "csr_matrix"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_sparse_targets_of_several_columns_are_as_dense_ones(convert, method):
+    X, y = DATA["real"][1], DATA["real"][1][:, :2]
+    sparse = getattr(scipy.sparse, convert)(y)
+    ours = [getattr(MLPRegressor(**SMALL), method)(X, targets) for targets in (y, sparse)]
+    assert np.array_equal(*(np.concatenate([w.ravel() for w in o.coefs_]) for o in ours))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("value", ["text", [None], {"a": 1}, object()])
+def test_a_dropout_that_is_none_is_refused_by_name_whatever_the_solver(value):
+    _, X, y, _ = DATA["real"]
+    for solver in ("lbfgs", "sgd"):
+        with pytest.raises((ValueError, TypeError), match="dropout"):
+            MLPRegressor(**SMALL, solver=solver, dropout=value).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_without_a_penalty_only_ratios_of_weights_count_however_large_they_are(solver, dtype):
+    _, X, y, _ = DATA["real"]
+    X, weights = X.astype(dtype), np.linspace(0.5, 1, N, dtype=dtype)
+    huge = np.ldexp(weights, np.finfo(dtype).maxexp - 1)
+    small = MLPRegressor(**SMALL, solver=solver, alpha=0).fit(X, y, weights)
+    large = MLPRegressor(**SMALL, solver=solver, alpha=0).fit(X, y, huge)
+    np.testing.assert_allclose(large.predict(X), small.predict(X), rtol=1e-4)
