@@ -48,6 +48,20 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Together:
+    """The samples of a block of networks: all share X (n, n_in) and Y (n, n_out).
+
+    Network l learns from the rows ``rows[l]``, shape (lanes, m); (lanes, 0): from all as they lie.
+    With *weights*, shape (lanes, m), or (lanes, 0) without, each of those has its weight.
+    """
+
+    X: np.ndarray
+    Y: np.ndarray
+    rows: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
 class Plan:
     """How to train: what stays the same from the first update to the last.
 
