@@ -8,9 +8,11 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Plan, State, Together
+from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
 from fastnn.kernels.llvm import register_bits
 from fastnn.kernels.many import ROWS, Data, Scratch, Span, make_train_many
+from fastnn.kernels.many_outputs import make_losses_of_many, make_outputs_of_many
 from fastnn.kernels.many_updates import Options
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES
@@ -38,6 +40,42 @@ def _places(architecture: Architecture, widest: Architecture) -> np.ndarray:
         for layer, wide in zip(architecture.layers, widest.layers, strict=True)
     ]
     return np.concatenate([p.ravel() for pair in zip(places, biases, strict=True) for p in pair])
+
+
+def _codes(widest: Architecture) -> tuple[Codes, int]:
+    """The codes of the hidden layers' activations, each once, and that of the outputs."""
+    hidden = tuple(sorted({a.code for a in widest.activations[:-1]})) or (0,)
+    return hidden, widest.activations[-1].code
+
+
+def _data(samples: Together, order: np.ndarray) -> Data:
+    arrays = samples.X, samples.Y, samples.rows, order, samples.weights
+    return Data(*(_read_only(array) for array in arrays))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view that may not be written to: kernels are compiled for such."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _all(widest: Architecture, lanes: int) -> np.ndarray:
+    """For kernels that need not know which units are present: those that are not add 0."""
+    return np.ones(sum(widest.sizes[1:-1]) * lanes, widest.dtype)
+
+
+def outputs_of_blocks(
+    widest: Architecture, blocks: np.ndarray, lanes: int, X: np.ndarray, values: np.ndarray
+) -> None:
+    """Fill values (K, n, n_out) with the outputs of the first K networks.
+
+    A row of *blocks* has the parameters of *lanes* networks, number by number.
+    """
+    hidden, output = _codes(widest)
+    run = make_outputs_of_many(hidden, output, widest.bias, lanes)
+    layers = layer_table(widest).view(np.int64)
+    run(layers, blocks, _read_only(X), values, _scratch(widest, lanes, len(X), _all(widest, lanes)))
 
 
 class Block:
@@ -82,6 +120,25 @@ class Block:
             its[:] = mine[places, lane]
         state.updates[0] = self.updates[lane]
 
+    def outputs(self, X: np.ndarray) -> np.ndarray:
+        """The outputs of each lane's network for X (n, n_in): shape (lanes, n, n_out)."""
+        values = np.empty((self.lanes, len(X), self.widest.sizes[-1]), self.widest.dtype)
+        outputs_of_blocks(self.widest, self.parameters[None], self.lanes, X, values)
+        return values
+
+    def losses(self, samples: Together, weighted: bool) -> np.ndarray:
+        """The sums of each lane's losses, times the samples' weights if *weighted*: (lanes,)."""
+        widest, lanes = self.widest, self.lanes
+        hidden, output = _codes(widest)
+        no_order = np.empty((lanes, 0, 0), np.int64)
+        data = _data(samples, no_order)
+        n = samples.rows.shape[1] or len(samples.X)
+        sums = np.zeros(lanes)
+        run = make_losses_of_many(hidden, output, widest.loss.code, widest.bias, weighted, lanes)
+        layers = layer_table(widest).view(np.int64)
+        run(layers, self.parameters, data, n, sums, _scratch(widest, lanes, n, _all(widest, lanes)))
+        return sums
+
     def _by_lane(self, vector: np.ndarray) -> np.ndarray:
         return vector.reshape(-1, self.lanes)
 
@@ -96,17 +153,18 @@ class BlockTrainer:
     def __init__(self, block: Block, members: Sequence[tuple[Architecture, Plan]], extras: bool):
         widest, lanes = block.widest, block.lanes
         plan = members[0][1]
-        hidden = tuple(sorted({a.code for a in widest.activations[:-1]})) or (0,)
+        hidden, output = _codes(widest)
         keeps = any(a.slope_needs_z for a in widest.activations[:-1])
         drops = any(any(architecture.dropout) for architecture, _ in members)
         self._block = block
         self._layers = layer_table(widest).view(np.int64)
         self._options = _options(members, widest, lanes)
-        self._scratch = _scratch(members, widest, lanes)
+        present = _present([architecture for architecture, _ in members], widest, lanes)
+        self._scratch = _scratch(widest, lanes, plan.batch_size, present)
         self._gradient = aligned(widest.n_parameters * lanes, widest.dtype)
         self._kernel = make_train_many(
             hidden,
-            widest.activations[-1].code,
+            output,
             widest.loss.code,
             widest.bias,
             RULES[plan.optimizer.rule],
@@ -120,7 +178,7 @@ class BlockTrainer:
         """Run a piece: the sums of losses and penalties, shape (epochs, lanes)."""
         block = self._block
         sums = np.zeros((2, len(rates), block.lanes))
-        data = Data(samples.X, samples.Y, samples.rows, order, samples.weights)
+        data = _data(samples, order)
         span = Span(rates, start, stop, sums[0], sums[1])
         self._kernel(
             self._layers,
@@ -177,18 +235,22 @@ def _options(
     )
 
 
-def _scratch(
-    members: Sequence[tuple[Architecture, Plan]], widest: Architecture, lanes: int
-) -> Scratch:
-    rows = min(ROWS, members[0][1].batch_size)
-    n_out, hidden = widest.sizes[-1], widest.sizes[1:-1]
-    present = [
+def _present(architectures: Sequence[Architecture], widest: Architecture, lanes: int) -> np.ndarray:
+    """1 for each hidden unit that a network has, by lanes; 0 for the others."""
+    hidden = widest.sizes[1:-1]
+    units = [
         np.concatenate(
             [np.arange(wide) < own for wide, own in zip(hidden, a.sizes[1:-1], strict=True)]
             + [np.zeros(0, bool)]
         )
-        for a, _ in members
+        for a in architectures
     ]
+    return _by_lanes(units, lanes, widest.dtype)
+
+
+def _scratch(widest: Architecture, lanes: int, n_rows: int, present: np.ndarray) -> Scratch:
+    """Room for so many rows at once, or for ROWS."""
+    rows = min(ROWS, n_rows)
 
     def room(size: int) -> np.ndarray:
         vector = aligned(size * lanes, widest.dtype)
@@ -200,8 +262,8 @@ def _scratch(
         values=room(size),
         slopes=room(size),
         deltas=room(size),
-        targets=room(rows * n_out),
+        targets=room(rows * widest.sizes[-1]),
         weights=room(rows),
-        present=_by_lanes(present, lanes, widest.dtype),
+        present=present,
         zero=room(1),
     )
