@@ -4,8 +4,8 @@
 Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
 `StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
 While training: `EarlyStopping`, `Checkpoint`, `History`. In place of scikit-learn's:
-`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed. And `profile`, `warmup`. Errors:
-`TrainingDivergedError`, `LoadError`.
+`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed. Of many networks: `predict_many`.
+And `profile`, `warmup`. Errors: `TrainingDivergedError`, `LoadError`.
 
 For contributors
 ----------------
@@ -23,8 +23,8 @@ grows, and ``stopping.py``, ``callbacks.py``, ``metrics.py`` and ``progress.py``
 where a schedule stands. ``kernels/`` is the engine "numba", with a map of its own;
 ``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
 ``persistence.py``, ``record.py``, ``files.py`` and ``random_state.py`` save networks; ``memory.py``
-and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``estimators/`` is
-scikit-learn's MLP. The rest is ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``,
+and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``ensembles.py`` predicts with
+many networks. ``estimators/`` is scikit-learn's MLP. The rest is ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``,
 ``summary.py``, ``plotting.py``, ``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
 ``tests/`` mirrors this; ``bench/`` measures.
 
@@ -75,6 +75,7 @@ from fastnn.schedules import (
 from fastnn.stopping import EarlyStopping
 
 if TYPE_CHECKING:
+    from fastnn.ensembles import predict_many
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
     from fastnn.persistence import load
@@ -103,6 +104,7 @@ __all__ = [
     "TrainingDivergedError",
     "__version__",
     "load",
+    "predict_many",
     "profile",
     "warmup",
 ]
@@ -112,6 +114,7 @@ _IMPORTED_ON_USE = {
     "MLPClassifier": "fastnn.estimators",
     "MLPRegressor": "fastnn.estimators",
     "load": "fastnn.persistence",
+    "predict_many": "fastnn.ensembles",
     "profile": "fastnn.profiling",
     "warmup": "fastnn.warming",
 }
