@@ -24,8 +24,9 @@ where a schedule stands. ``kernels/`` is the engine "numba", with a map of its o
 ``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
 ``persistence.py``, ``record.py``, ``files.py`` and ``random_state.py`` save networks; ``memory.py``
 and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``ensembles.py`` predicts with
-many networks. ``estimators/`` is scikit-learn's MLP. The rest is ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``,
-``summary.py``, ``plotting.py``, ``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
+many networks. ``estimators/`` is scikit-learn's MLP. The rest is ``profiling/``, ``demos/``,
+``machine.py``, ``warming.py``, ``summary.py``, ``plotting.py``, ``printing.py``, ``errors.py``,
+``info.py`` and ``cli.py``.
 ``tests/`` mirrors this; ``bench/`` measures.
 
 **To add something**, go through its files in this order; tests that fail say which is next.

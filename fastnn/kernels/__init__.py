@@ -27,7 +27,8 @@ layers, with the products of `products`; `activations` and `losses`, of one numb
 `elementary`, exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `layout`,
 the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`.
 `many_products` and `many_updates` are of many networks, `many_engine` and `many_predictions` give
-their kernels what they need. `jit` compiles (with private parts of numba in `inlined`), `cache` keeps.
+their kernels what they need. `jit` compiles (with private parts of numba in `inlined`), `cache`
+keeps.
 
 Names in kernels, capital where they are a matrix:
 
