@@ -58,9 +58,9 @@ def make_spread_row(lanes: int) -> Any:
 
 @functools.cache
 def make_take(lanes: int) -> Any:
-    """Make the gathering of the samples at some positions of an epoch; *n_in*, *n_out*: how many.
+    """Make the gathering of n samples from the position *first* of an epoch on.
 
-    With *weighted* their weights too.
+    Inputs go to *at* and every *width* places from there. With *weighted* their weights too.
     """
     spread_row = make_spread_row(lanes)
 
@@ -72,12 +72,12 @@ def make_take(lanes: int) -> Any:
         return at, data.rows[l, at] if data.rows.shape[1] > 0 else at
 
     @inner
-    def take(data, epoch, first, n, width, scratch, weighted):
+    def take(data, epoch, first, n, at, width, scratch, weighted):
         X, Y = data.X, data.Y
         n_in, n_out = X.shape[1], Y.shape[1]
         alike = data.order.shape[1] == 0 and data.rows.shape[1] == 0
         for s in range(n):
-            x, y = s * width, s * n_out
+            x, y = at + s * width, s * n_out
             if alike:
                 spread_row(X, first + s, scratch.values, x)
                 spread_row(Y, first + s, scratch.targets, y)
@@ -90,8 +90,8 @@ def make_take(lanes: int) -> Any:
                         scratch.targets[(y + o) * lanes + l] = Y[row, o]
             if weighted:
                 for l in range(lanes):
-                    at, _ = row_of(data, l, epoch, first + s)
-                    weight = data.weights[l, at] if data.weights.shape[1] > 0 else 1.0
+                    number, _ = row_of(data, l, epoch, first + s)
+                    weight = data.weights[l, number] if data.weights.shape[1] > 0 else 1.0
                     scratch.weights[s * lanes + l] = weight
 
     return take
@@ -395,7 +395,7 @@ def make_train_many(
                 )  # fmt: skip
                 for position in range(first, after, ROWS):
                     n = min(ROWS, after - position)
-                    take(data, epoch, position, n, width, scratch, extras)
+                    take(data, epoch, position, n, 0, width, scratch, extras)
                     done = np.uint64(position - first) * load(options.n_hidden, 0, lanes)
                     forward(layers, p, scratch, n, options, counter + done)
                     add_sum(span.loss_sums, epoch, finish_rows(layers, scratch, n, n_out))
