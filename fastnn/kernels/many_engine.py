@@ -277,4 +277,6 @@ def _scratch(widest: Architecture, lanes: int, n_rows: int, present: np.ndarray)
         weights=room(rows),
         present=present,
         zero=room(1),
+        numbers=np.zeros(lanes, np.uint64),
+        rows=np.zeros(lanes, np.uint64),
     )
