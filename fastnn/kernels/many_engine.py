@@ -64,8 +64,8 @@ def _data(samples: Together, order: np.ndarray) -> Data:
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    """A view that may not be written to: kernels are compiled for such."""
-    view = array.view()
+    """A view that may not be written to, and has no gaps: kernels are compiled for such."""
+    view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
 
