@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Plan, State, Together
+from fastnn.engines import Plan, State, Together, quiet
 from fastnn.kernels import many_one_output
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
@@ -133,12 +133,14 @@ class Block:
             its[:] = mine[places, lane]
         state.updates[0] = self.updates[lane]
 
+    @quiet
     def outputs(self, X: np.ndarray) -> np.ndarray:
         """The outputs of each lane's network for X (n, n_in): shape (lanes, n, n_out)."""
         values = np.empty((self.lanes, len(X), self.widest.sizes[-1]), self.widest.dtype)
         Outputs(self.widest, self.lanes, len(X)).fill(self.parameters[None], X, values)
         return values
 
+    @quiet
     def losses(self, samples: Together, weighted: bool) -> np.ndarray:
         """The sums of each lane's losses, times the samples' weights if *weighted*: (lanes,)."""
         widest, lanes = self.widest, self.lanes
@@ -185,6 +187,7 @@ class BlockTrainer:
             rule = RULES[plan.optimizer.rule]
             self._kernel = make_train_many(*codes, rule, extras, keeps or drops, drops, lanes)
 
+    @quiet
     def run(self, samples: Together, rates: np.ndarray, order: np.ndarray, start: int, stop: int):
         """Run a piece: the sums of losses and penalties, shape (epochs, lanes)."""
         block = self._block

@@ -50,7 +50,8 @@ class Case:
         X = rng.normal(size=(N, self.sizes[0])).astype(self.dtype)
         if "entropy" in self.loss:
             return X, np.eye(self.sizes[-1], dtype=self.dtype)[rng.integers(self.sizes[-1], size=N)]
-        return X, rng.normal(size=(N, self.sizes[-1])).astype(self.dtype)
+        Y = rng.normal(size=(N, self.sizes[-1])).astype(self.dtype)
+        return X, {"poisson": np.abs, "hinge": np.sign}.get(self.loss, np.asarray)(Y)
 
 
 EVERYTHING = (("l1", 0.01), ("l2", 0.02), ("max_norm", 1.0), ("dropout", 0.3))
