@@ -19,23 +19,24 @@ from fastnn.kernels.many_updates import Options
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES
 
-#: Bytes of a block's parameters up to which a number has several registers.
-MOST_FOR_SEVERAL_REGISTERS = 1 << 17
+#: Bytes of a block's parameters up to which a number has 4 registers, and 2.
+MOST_FOR_FOUR, MOST_FOR_TWO = 1 << 14, 1 << 16
 
 
 def lanes_for(architecture: Architecture, n_networks: int) -> int:
     """How many networks of this kind are best trained together: 1, 2 or 4 registers of them.
 
-    Their instructions need not wait for one another. Nanoseconds a sample and network, sample by
-    sample on AVX-512, with 1, 2 and 4: 3-4-1 in float64 11, 5.6, 5.2, in float32 3.6, 2.7, 2.6;
-    1-128-1 in float64 130, 117, 111, in float32 65, 56, 51; 10-32-3 the same with all.
+    Their instructions need not wait for one another, but a block is larger, and its sums take more
+    registers. Nanoseconds a sample and network on Zen 4 with 1, 2 and 4, sample by sample: 3-4-1 in
+    float64 11, 5.6, 5.2, in float32 3.6, 2.7, 2.6; 1-128-1 in float64 130, 117, 111, in float32 65,
+    56, 51; 10-32-3 in float64 93, 87, -, in float32 43, 42, 58. In batches: 10-50-2 in float32 43,
+    48, -; 10-10-2 the same with 1 and 2.
     """
     one = register_bits() // 8 // architecture.dtype.itemsize
     size = one * architecture.n_parameters * architecture.dtype.itemsize
-    registers = 4 if n_networks > 2 * one else 2 if n_networks > one else 1
-    while registers > 1 and registers * size > MOST_FOR_SEVERAL_REGISTERS:
-        registers //= 2
-    return registers * one
+    if n_networks > 2 * one and (4 * size <= MOST_FOR_FOUR or many_one_output.pays(architecture)):
+        return 4 * one
+    return 2 * one if n_networks > one and 2 * size <= MOST_FOR_TWO else one
 
 
 @functools.lru_cache(maxsize=1024)
