@@ -77,6 +77,7 @@ from fastnn.stopping import EarlyStopping
 if TYPE_CHECKING:
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
+    from fastnn.many import fit_many
     from fastnn.persistence import load
     from fastnn.profiling import profile
     from fastnn.warming import warmup
@@ -102,6 +103,7 @@ __all__ = [
     "StepDecay",
     "TrainingDivergedError",
     "__version__",
+    "fit_many",
     "load",
     "profile",
     "warmup",
@@ -111,6 +113,7 @@ __all__ = [
 _IMPORTED_ON_USE = {
     "MLPClassifier": "fastnn.estimators",
     "MLPRegressor": "fastnn.estimators",
+    "fit_many": "fastnn.many",
     "load": "fastnn.persistence",
     "profile": "fastnn.profiling",
     "warmup": "fastnn.warming",

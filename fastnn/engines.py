@@ -8,7 +8,7 @@ and read-only, except for the `State`, which `Trainer.run` changes in place.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Protocol, cast
@@ -189,9 +189,9 @@ class Piece:
 
     @classmethod
     def of_epochs(cls, rates: np.ndarray, order: np.ndarray, n: int) -> "Piece":
-        """Whole epochs over n samples."""
-        epochs = len(rates)
-        return cls(rates, order, 0, n, np.zeros(epochs), np.zeros(epochs))
+        """Whole epochs over n samples; rates (epochs, updates, lanes) are of many networks."""
+        sums = np.zeros((2, len(rates), *rates.shape[2:]))
+        return cls(rates, order, 0, n, sums[0], sums[1])
 
     def epoch(self, number: int) -> "Piece":
         """One of its epochs, counted from 0, which adds to the same sums."""
@@ -227,9 +227,63 @@ Differentiator = Callable[[np.ndarray, Samples], tuple[float, float, np.ndarray]
 Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 
 
+class BlockTrainer(Protocol):
+    """Networks that are trained together, one in each lane, all by equal plans.
+
+    What may differ: the widths of hidden layers, factors of penalties and dropout, and the numbers
+    of plans and pieces: rates, settings, limits, keys.
+
+    Attributes
+    ----------
+    lanes : int
+        At least as many as there are networks.
+    """
+
+    lanes: int
+
+    def put(self, lane: int, state: State) -> None:
+        """Have a network's state, of the architecture that this lane was made for, in a lane."""
+
+    def get(self, lane: int, state: State) -> None:
+        """Write a lane into a state."""
+
+    def copy(self) -> Any:
+        """A copy of all lanes to come back to."""
+
+    def restore(self, copy: Any) -> None:
+        """Go back to it."""
+
+    def finite(self) -> np.ndarray:
+        """Whether all parameters are, of each lane."""
+
+    def run(self, samples: Together, piece: Piece) -> None:
+        """Run *piece*: its rates and sums have a last axis of lanes, its order a second one."""
+
+    def outputs(self, X: np.ndarray) -> np.ndarray:
+        """The outputs, shape (lanes, n, n_out)."""
+
+    def losses(self, samples: Samples) -> np.ndarray:
+        """The sums of losses, shape (lanes,)."""
+
+
+class Blocks(Protocol):
+    """What an engine offers that trains many networks at once."""
+
+    def pays(self, architecture: Architecture, batch_size: int) -> bool:
+        """Whether such networks are better trained together than each alone."""
+
+    def lanes_for(self, architecture: Architecture, n_networks: int) -> int:
+        """How many such networks to train together, where there are *n_networks*."""
+
+    def block(self, members: Sequence[tuple[Architecture, Plan]]) -> BlockTrainer:
+        """Get ready to train networks together: at most as many as `lanes_for` says."""
+
+
 class Engine(Protocol):
     """What every engine module offers."""
 
+    #: None: it trains networks one after another.
+    blocks: Blocks | None
     #: Whether an exception may end its work anywhere, as Ctrl-C raises one, and do no harm.
     may_be_left: bool
 

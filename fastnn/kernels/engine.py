@@ -11,12 +11,13 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Differentiator, Evaluator, Piece, Plan, Samples, State, Trainer
-from fastnn.kernels import batches, blocks, one_hidden, one_output, outputs, wide_input
+from fastnn.kernels import batches, many_engine, one_hidden, one_output, outputs, wide_input
+from fastnn.kernels import blocks as sample_blocks
 from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import N_OUT, layer_table
 from fastnn.kernels.losses import OF_CLASSES
-from fastnn.kernels.updates import options_of
+from fastnn.kernels.updates import has_extras, options_of
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES
 
@@ -28,7 +29,7 @@ MOST_BY_UNIT = 8
 FEW_ROWS = 8
 
 _layer_table = functools.lru_cache(maxsize=256)(layer_table)
-_places = functools.lru_cache(maxsize=256)(blocks.find_places)
+_places = functools.lru_cache(maxsize=256)(sample_blocks.find_places)
 
 
 def _codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
@@ -58,20 +59,6 @@ def _keeps_slopes(architecture: Architecture) -> bool:
     return needs_z or any(architecture.dropout)
 
 
-def _has_extras(architecture: Architecture, plan: Plan) -> bool:
-    """Whether there is anything to do beside the optimiser's rule and dropout."""
-    optimizer = plan.optimizer
-    return bool(
-        architecture.l1
-        or architecture.l2
-        or architecture.max_norm
-        or optimizer.clip_value
-        or optimizer.clip_norm
-        or plan.scale != 1.0
-        or plan.weighted
-    )
-
-
 @functools.lru_cache(maxsize=256)
 def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     """The kernel for per-sample plain SGD, and how large a workspace it needs."""
@@ -91,6 +78,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
 
 #: Its work changes arrays in place.
 may_be_left = False
+blocks = many_engine
 
 
 class _PlainSampleTrainer:
@@ -133,7 +121,7 @@ class _RuleTrainer:
         codes = (
             *_codes(architecture),
             RULES[plan.optimizer.rule],
-            _has_extras(architecture, plan),
+            has_extras(architecture, plan),
             _keeps_slopes(architecture),
             any(architecture.dropout),
         )
@@ -244,7 +232,7 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     elif (
         plan.optimizer.rule == "sgd"
         and not _keeps_slopes(architecture)
-        and not _has_extras(architecture, plan)
+        and not has_extras(architecture, plan)
     ):
         made = _PlainSampleTrainer(architecture)
     else:
@@ -352,7 +340,7 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
 
 def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
-    extras, keeps = _has_extras(architecture, plan), _keeps_slopes(architecture)
+    extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
     run = batches.make_gradient(*_codes(architecture), extras, keeps)
     layers, places = _signed_table(architecture), _places(architecture, training=True)
     workspace = new_scratch(places.end, architecture)

@@ -32,7 +32,7 @@ from fastnn.kernels.rows import make_finish_one
 #: A matrix whose entry (m, n) is at the place ``at + m * row + n * column`` of a vector.
 Matrix = namedtuple("Matrix", "vector at row column")
 #: The samples X (n, n_in) and Y (n, n_out). Network l takes of them those of *rows*, (lanes, its
-#: n), by default all; in *order*, (lanes, epochs, its n), by default as they lie; with *weights*,
+#: n), by default all; in *order*, (epochs, lanes, its n), by default as they lie; with *weights*,
 #: (lanes, its n). What is not given has length 0.
 Data = namedtuple("Data", "X Y rows order weights")
 #: *values*, *slopes* and *deltas* are (rows, inputs and all units), *targets* (rows, outputs),
@@ -144,15 +144,15 @@ def make_take(lanes: int) -> Any:
     @inner
     def row_of(data, l, epoch, position):
         at = position
-        if data.order.shape[1] > 0:
-            at = data.order[l, epoch, position]
+        if len(data.order) > 0:
+            at = data.order[epoch, l, position]
         return at, data.rows[l, at] if data.rows.shape[1] > 0 else at
 
     @inner
     def take(data, epoch, first, n, width, scratch, weighted):
         X, Y = data.X, data.Y
         n_in, n_out = X.shape[1], Y.shape[1]
-        alike = data.order.shape[1] == 0 and data.rows.shape[1] == 0
+        alike = len(data.order) == 0 and data.rows.shape[1] == 0
         for s in range(n):
             x, y = s * width, s * n_out
             if alike:

@@ -2,16 +2,18 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Plan, State, Together
+from fastnn.engines import Piece, Plan, State, Together
 from fastnn.kernels.layout import layer_table
 from fastnn.kernels.llvm import register_bits
 from fastnn.kernels.many import ROWS, Data, Scratch, Span, make_train_many
 from fastnn.kernels.many_updates import Options
+from fastnn.kernels.updates import has_extras
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES
 
@@ -45,37 +47,39 @@ class Block:
 
     Parameters
     ----------
-    widest : Architecture
-        Of the block: each hidden layer is the widest of the networks'.
+    architectures : sequence of Architecture
+        Of each lane.
     lanes : int
     n_moments : int
         That the rule keeps per parameter.
     """
 
-    def __init__(self, widest: Architecture, lanes: int, n_moments: int):
-        self.widest, self.lanes = widest, lanes
+    def __init__(self, architectures: Sequence[Architecture], n_moments: int):
+        self.widest = widest = _widest(architectures)
+        self.lanes = lanes_for(widest, len(architectures))
+        self._architectures = architectures
         size = widest.n_parameters
         self.parameters = self._zeros(size)
         self.moments = self._zeros(n_moments * size)
-        self.updates = np.zeros(lanes, np.uint64)
+        self.updates = np.zeros(self.lanes, np.uint64)
 
     def _zeros(self, size: int) -> np.ndarray:
         vector = aligned(size * self.lanes, self.widest.dtype)
         vector[:] = 0
         return vector
 
-    def put(self, lane: int, architecture: Architecture, state: State) -> None:
+    def put(self, lane: int, state: State) -> None:
         """Have a network's state in a lane."""
-        places = self._places_of(architecture)
+        places = self._places_of(lane)
         self._by_lane(self.parameters)[places, lane] = state.parameters
         moments = self.moments.reshape(len(state.moments), self.widest.n_parameters, self.lanes)
         for mine, its in zip(moments, state.moments, strict=True):
             mine[places, lane] = its
         self.updates[lane] = state.updates[0]
 
-    def get(self, lane: int, architecture: Architecture, state: State) -> None:
+    def get(self, lane: int, state: State) -> None:
         """Write a lane back into a network's state."""
-        places = self._places_of(architecture)
+        places = self._places_of(lane)
         state.parameters[:] = self._by_lane(self.parameters)[places, lane]
         moments = self.moments.reshape(len(state.moments), self.widest.n_parameters, self.lanes)
         for mine, its in zip(moments, state.moments, strict=True):
@@ -85,25 +89,42 @@ class Block:
     def _by_lane(self, vector: np.ndarray) -> np.ndarray:
         return vector.reshape(-1, self.lanes)
 
-    def _places_of(self, architecture: Architecture) -> Any:
+    def copy(self) -> tuple[np.ndarray, ...]:
+        """A copy of all lanes to come back to."""
+        return self.parameters.copy(), self.moments.copy(), self.updates.copy()
+
+    def restore(self, copy: tuple[np.ndarray, ...]) -> None:
+        """Go back to it."""
+        self.parameters[:], self.moments[:], self.updates[:] = copy
+
+    def finite(self) -> np.ndarray:
+        """Whether all parameters are, of each lane."""
+        by_lane = self._by_lane(self.parameters)
+        finite: np.ndarray = np.isfinite(np.einsum("kl,kl->l", by_lane, by_lane))
+        return finite if finite.all() else np.isfinite(by_lane).all(axis=0)
+
+    def _places_of(self, lane: int) -> Any:
+        architecture = self._architectures[lane]
         same = architecture.sizes == self.widest.sizes
         return slice(None) if same else _places(architecture, self.widest)
 
 
-class BlockTrainer:
-    """The kernel for a block, with what it needs; see `fastnn.engines.BlockTrainer`."""
+class BlockTrainer(Block):
+    """A block with the kernels for it; see `fastnn.engines.BlockTrainer`."""
 
-    def __init__(self, block: Block, members: Sequence[tuple[Architecture, Plan]], extras: bool):
-        widest, lanes = block.widest, block.lanes
+    def __init__(self, members: Sequence[tuple[Architecture, Plan]]):
+        architectures = [architecture for architecture, _ in members]
         plan = members[0][1]
+        super().__init__(architectures, plan.optimizer.n_moments)
+        widest = self.widest
         hidden = tuple(sorted({a.code for a in widest.activations[:-1]})) or (0,)
         keeps = any(a.slope_needs_z for a in widest.activations[:-1])
-        drops = any(any(architecture.dropout) for architecture, _ in members)
-        self._block = block
+        drops = any(any(architecture.dropout) for architecture in architectures)
+        extras = any(has_extras(*member) for member in members)
         self._layers = layer_table(widest).view(np.int64)
-        self._options = _options(members, widest, lanes)
-        self._scratch = _scratch(members, widest, lanes)
-        self._gradient = aligned(widest.n_parameters * lanes, widest.dtype)
+        self._options = _options(members, widest, self.lanes)
+        self._scratch = _scratch(members, widest, self.lanes)
+        self._gradient = aligned(widest.n_parameters * self.lanes, widest.dtype)
         self._kernel = make_train_many(
             hidden,
             widest.activations[-1].code,
@@ -113,27 +134,42 @@ class BlockTrainer:
             extras,
             keeps or drops,
             drops,
-            lanes,
+            self.lanes,
         )
 
-    def run(self, samples: Together, rates: np.ndarray, order: np.ndarray, start: int, stop: int):
-        """Run a piece: the sums of losses and penalties, shape (epochs, lanes)."""
-        block = self._block
-        sums = np.zeros((2, len(rates), block.lanes))
-        data = Data(samples.X, samples.Y, samples.rows, order, samples.weights)
-        span = Span(rates, start, stop, sums[0], sums[1])
+    def run(self, samples: Together, piece: Piece) -> None:
+        """See `fastnn.engines.BlockTrainer`."""
+        data = Data(samples.X, samples.Y, samples.rows, piece.order, samples.weights)
+        span = Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums)
         self._kernel(
             self._layers,
-            block.parameters,
-            block.moments,
-            block.updates,
+            self.parameters,
+            self.moments,
+            self.updates,
             data,
             span,
             self._options,
             self._scratch,
             self._gradient,
         )
-        return sums
+
+
+def block(members: Sequence[tuple[Architecture, Plan]]) -> BlockTrainer:
+    """See `fastnn.engines.Blocks`."""
+    return BlockTrainer(members)
+
+
+def pays(architecture: Architecture, batch_size: int) -> bool:
+    """See `fastnn.engines.Blocks`."""
+    return architecture.n_parameters <= 20_000
+
+
+def _widest(architectures: Sequence[Architecture]) -> Architecture:
+    """The first of them, with each layer as wide as the widest of all."""
+    sizes = {architecture.sizes for architecture in architectures}
+    if len(sizes) == 1:
+        return architectures[0]
+    return replace(architectures[0], sizes=tuple(map(max, *sizes)))
 
 
 def _by_lanes(values: Any, lanes: int, dtype: Any = np.float64) -> np.ndarray:

@@ -155,6 +155,8 @@ def _weights(samples: Samples) -> Vector:
 
 #: Its work is on lists of its own; an exception leaves the state as it was.
 may_be_left = True
+#: Networks are trained one after another.
+blocks = None
 
 
 def _at(samples: Samples, rows: slice | np.ndarray) -> Samples:

@@ -109,6 +109,8 @@ def _weighted_sum(losses: np.ndarray, weights: np.ndarray | None) -> float:
 
 #: Its work changes nothing but arrays, which Ctrl-C must not find half changed.
 may_be_left = False
+#: Networks are trained one after another.
+blocks = None
 
 
 class _Trainer:
