@@ -275,8 +275,8 @@ class Blocks(Protocol):
     def lanes_for(self, architecture: Architecture, n_networks: int) -> int:
         """How many such networks to train together, where there are *n_networks*."""
 
-    def block(self, members: Sequence[tuple[Architecture, Plan]]) -> BlockTrainer:
-        """Get ready to train networks together: at most as many as `lanes_for` says."""
+    def block(self, members: Sequence[tuple[Architecture, Plan]], lanes: int) -> BlockTrainer:
+        """Get ready to train networks together, at most one a lane."""
 
 
 class Engine(Protocol):

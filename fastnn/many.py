@@ -313,7 +313,7 @@ def _works(members: list[Member], networks: list[Network], door: _Door) -> list[
         network = networks[member.number]
         key = _company(member)
         if key is None:
-            works.append(Work((member,), door.data(network), together=False))
+            works.append(Work((member,), door.data(network)))
         else:
             groups.setdefault((*key, id(door.data(network))), []).append(member)
     for group in groups.values():
@@ -321,10 +321,9 @@ def _works(members: list[Member], networks: list[Network], door: _Door) -> list[
         job = group[0].job
         assert job.engine.blocks is not None
         data = door.data(networks[group[0].number])
+        lanes = job.engine.blocks.lanes_for(group[-1].job.architecture, len(group))
         while group:
-            widest = group[-1].job.architecture
-            lanes = job.engine.blocks.lanes_for(widest, len(group))
-            works.append(Work(tuple(group[-lanes:]), data, together=True))
+            works.append(Work(tuple(group[-lanes:]), data, lanes))
             del group[-lanes:]
     return works
 

@@ -25,12 +25,11 @@ from fastnn.kernels.jit import inner, kernel, ordered
 from fastnn.kernels.lanes import constant, convert, load, maximum, select, splat, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.losses import OF_CLASSES
+from fastnn.kernels.many_products import Matrix, make_multiply
 from fastnn.kernels.many_updates import make_step_of_many, number
 from fastnn.kernels.random import uniforms
 from fastnn.kernels.rows import make_finish_one
 
-#: A matrix whose entry (m, n) is at the place ``at + m * row + n * column`` of a vector.
-Matrix = namedtuple("Matrix", "vector at row column")
 #: The samples X (n, n_in) and Y (n, n_out). Network l takes of them those of *rows*, (lanes, its
 #: n), by default all; in *order*, (epochs, lanes, its n), by default as they lie; with *weights*,
 #: (lanes, its n). What is not given has length 0.
@@ -45,93 +44,15 @@ ROWS = 32
 
 
 @functools.cache
-def make_multiply(lanes: int) -> Any:
-    """Make C = S + A B, where A is (rows, depth) and B (depth, columns).
-
-    In tiles: what is loaded of A and B serves several sums, which stay in registers. Every sum goes
-    through its products in the same order, whatever the tile.
-    """
+def make_spread_row(lanes: int) -> Any:
+    """Make the copying of a row into all lanes."""
 
     @inner
-    def get(matrix, m, n):
-        return load(matrix.vector, (matrix.at + m * matrix.row + n * matrix.column) * lanes, lanes)
+    def spread_row(rows, row, into, at):
+        for k in range(rows.shape[1]):
+            store(into, (at + k) * lanes, splat(rows[row, k], lanes))
 
-    @inner
-    def put(matrix, m, n, value):
-        store(matrix.vector, (matrix.at + m * matrix.row + n * matrix.column) * lanes, value)
-
-    @ordered
-    def tile_4_by_2(A, B, S, C, m, n, depth):
-        c00, c01 = get(S, m, n), get(S, m, n + 1)
-        c10, c11 = get(S, m + 1, n), get(S, m + 1, n + 1)
-        c20, c21 = get(S, m + 2, n), get(S, m + 2, n + 1)
-        c30, c31 = get(S, m + 3, n), get(S, m + 3, n + 1)
-        for k in range(depth):
-            b0, b1 = get(B, k, n), get(B, k, n + 1)
-            a0, a1, a2, a3 = get(A, m, k), get(A, m + 1, k), get(A, m + 2, k), get(A, m + 3, k)
-            c00, c01 = c00 + a0 * b0, c01 + a0 * b1
-            c10, c11 = c10 + a1 * b0, c11 + a1 * b1
-            c20, c21 = c20 + a2 * b0, c21 + a2 * b1
-            c30, c31 = c30 + a3 * b0, c31 + a3 * b1
-        put(C, m, n, c00)
-        put(C, m, n + 1, c01)
-        put(C, m + 1, n, c10)
-        put(C, m + 1, n + 1, c11)
-        put(C, m + 2, n, c20)
-        put(C, m + 2, n + 1, c21)
-        put(C, m + 3, n, c30)
-        put(C, m + 3, n + 1, c31)
-
-    @ordered
-    def tile_4_by_1(A, B, S, C, m, n, depth):
-        c0, c1, c2, c3 = get(S, m, n), get(S, m + 1, n), get(S, m + 2, n), get(S, m + 3, n)
-        for k in range(depth):
-            b = get(B, k, n)
-            c0 = c0 + get(A, m, k) * b
-            c1 = c1 + get(A, m + 1, k) * b
-            c2 = c2 + get(A, m + 2, k) * b
-            c3 = c3 + get(A, m + 3, k) * b
-        put(C, m, n, c0)
-        put(C, m + 1, n, c1)
-        put(C, m + 2, n, c2)
-        put(C, m + 3, n, c3)
-
-    @ordered
-    def tile_1_by_4(A, B, S, C, m, n, depth):
-        c0, c1, c2, c3 = get(S, m, n), get(S, m, n + 1), get(S, m, n + 2), get(S, m, n + 3)
-        for k in range(depth):
-            a = get(A, m, k)
-            c0 = c0 + a * get(B, k, n)
-            c1 = c1 + a * get(B, k, n + 1)
-            c2 = c2 + a * get(B, k, n + 2)
-            c3 = c3 + a * get(B, k, n + 3)
-        put(C, m, n, c0)
-        put(C, m, n + 1, c1)
-        put(C, m, n + 2, c2)
-        put(C, m, n + 3, c3)
-
-    @ordered
-    def tile_1_by_1(A, B, S, C, m, n, depth):
-        c = get(S, m, n)
-        for k in range(depth):
-            c = c + get(A, m, k) * get(B, k, n)
-        put(C, m, n, c)
-
-    @inner
-    def multiply(A, B, S, C, rows, columns, depth):
-        for n in range(0, columns - 1, 2):
-            for m in range(0, rows - 3, 4):
-                tile_4_by_2(A, B, S, C, m, n, depth)
-        if columns % 2 == 1:
-            for m in range(0, rows - 3, 4):
-                tile_4_by_1(A, B, S, C, m, columns - 1, depth)
-        for m in range(rows - rows % 4, rows):
-            for n in range(0, columns - 3, 4):
-                tile_1_by_4(A, B, S, C, m, n, depth)
-            for n in range(columns - columns % 4, columns):
-                tile_1_by_1(A, B, S, C, m, n, depth)
-
-    return multiply
+    return spread_row
 
 
 @functools.cache
@@ -140,6 +61,7 @@ def make_take(lanes: int) -> Any:
 
     With *weighted* their weights too.
     """
+    spread_row = make_spread_row(lanes)
 
     @inner
     def row_of(data, l, epoch, position):
@@ -156,10 +78,8 @@ def make_take(lanes: int) -> Any:
         for s in range(n):
             x, y = s * width, s * n_out
             if alike:
-                for i in range(n_in):
-                    store(scratch.values, (x + i) * lanes, splat(X[first + s, i], lanes))
-                for o in range(n_out):
-                    store(scratch.targets, (y + o) * lanes, splat(Y[first + s, o], lanes))
+                spread_row(X, first + s, scratch.values, x)
+                spread_row(Y, first + s, scratch.targets, y)
             else:
                 for l in range(lanes):
                     _, row = row_of(data, l, epoch, first + s)
@@ -339,6 +259,32 @@ def _make_finish_classes(output: int, loss: int, lanes: int) -> Any:
 
 
 @functools.cache
+def make_finish_rows(output: int, loss: int, weighted: bool, lanes: int) -> Any:
+    """Make the end of n rows, whose sum of losses it returns, each times its weight if asked."""
+    finish = make_finish_many(output, loss, lanes)
+
+    @ordered
+    def finish_rows(layers, scratch, n, n_out):
+        last = len(layers) - 1
+        units = layers[last, UNITS]
+        width = units + n_out
+        total = load(scratch.zero, 0, lanes)
+        for s in range(n):
+            at = s * width + units
+            lost = finish(scratch, at, s * n_out, n_out)
+            if weighted:
+                weight = load(scratch.weights, s * lanes, lanes)
+                lost = lost * weight
+                for j in range(n_out):
+                    place = (at + j) * lanes
+                    store(scratch.deltas, place, load(scratch.deltas, place, lanes) * weight)
+            total = total + lost
+        return total
+
+    return finish_rows
+
+
+@functools.cache
 def make_softmax_of_many(lanes: int) -> Any:
     """Make a_j = e^z_j / Σ e^z_k of n units at a place, to the same place of *into*.
 
@@ -411,28 +357,10 @@ def make_train_many(
 
     *t* (lanes,) counts updates; g is scratch like p; *options* are those of `many_updates`.
     """
-    take, finish = make_take(lanes), make_finish_many(output, loss, lanes)
+    take, finish_rows = make_take(lanes), make_finish_rows(output, loss, extras, lanes)
     forward = make_forward_of_many(hidden, bias, keeps, drops, lanes)
     backward = make_backward_of_many(hidden, bias, keeps, lanes)
     step = make_step_of_many(rule, extras, lanes)
-
-    @ordered
-    def finish_rows(layers, scratch, n, n_out):
-        last = len(layers) - 1
-        units = layers[last, UNITS]
-        width = units + n_out
-        total = load(scratch.zero, 0, lanes)
-        for s in range(n):
-            at = s * width + units
-            lost = finish(scratch, at, s * n_out, n_out)
-            if extras:
-                weight = load(scratch.weights, s * lanes, lanes)
-                lost = lost * weight
-                for j in range(n_out):
-                    place = (at + j) * lanes
-                    store(scratch.deltas, place, load(scratch.deltas, place, lanes) * weight)
-            total = total + lost
-        return total
 
     @ordered
     def add_sum(sums, epoch, value):

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Plan, State, Together
+from fastnn.engines import Piece, Plan, Samples, State, Together
+from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
 from fastnn.kernels.llvm import register_bits
 from fastnn.kernels.many import ROWS, Data, Scratch, Span, make_train_many
+from fastnn.kernels.many_outputs import make_losses_of_many, make_outputs_of_many
 from fastnn.kernels.many_updates import Options
 from fastnn.kernels.updates import has_extras
 from fastnn.memory import aligned
@@ -42,6 +44,46 @@ def _places(architecture: Architecture, widest: Architecture) -> np.ndarray:
     return np.concatenate([p.ravel() for pair in zip(places, biases, strict=True) for p in pair])
 
 
+def _codes(widest: Architecture) -> tuple[Codes, int]:
+    """The codes of the hidden layers' activations, each once, and that of the outputs."""
+    hidden = tuple(sorted({a.code for a in widest.activations[:-1]})) or (0,)
+    return hidden, widest.activations[-1].code
+
+
+def _data(samples: Together, order: np.ndarray) -> Data:
+    arrays = samples.X, samples.Y, samples.rows, order, samples.weights
+    return Data(*(_read_only(array) for array in arrays))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view that may not be written to: kernels are compiled for such."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _no_order(lanes: int) -> np.ndarray:
+    return np.empty((0, lanes, 0), np.int64)
+
+
+def _all(widest: Architecture, lanes: int) -> np.ndarray:
+    """For kernels that need not know which units are present: those that are not add 0."""
+    return np.ones(sum(widest.sizes[1:-1]) * lanes, widest.dtype)
+
+
+def outputs_of_blocks(
+    widest: Architecture, blocks: np.ndarray, lanes: int, X: np.ndarray, values: np.ndarray
+) -> None:
+    """Fill values (K, n, n_out) with the outputs of the first K networks.
+
+    A row of *blocks* has the parameters of *lanes* networks, number by number.
+    """
+    hidden, output = _codes(widest)
+    run = make_outputs_of_many(hidden, output, widest.bias, lanes)
+    layers = layer_table(widest).view(np.int64)
+    run(layers, blocks, _read_only(X), values, _scratch(widest, lanes, len(X), _all(widest, lanes)))
+
+
 class Block:
     """Networks that are trained together: parameters and all that training changes, by lanes.
 
@@ -54,9 +96,9 @@ class Block:
         That the rule keeps per parameter.
     """
 
-    def __init__(self, architectures: Sequence[Architecture], n_moments: int):
+    def __init__(self, architectures: Sequence[Architecture], lanes: int, n_moments: int):
         self.widest = widest = _widest(architectures)
-        self.lanes = lanes_for(widest, len(architectures))
+        self.lanes = lanes
         self._architectures = architectures
         size = widest.n_parameters
         self.parameters = self._zeros(size)
@@ -86,6 +128,28 @@ class Block:
             its[:] = mine[places, lane]
         state.updates[0] = self.updates[lane]
 
+    def outputs(self, X: np.ndarray) -> np.ndarray:
+        """The outputs of each lane's network for X (n, n_in): shape (lanes, n, n_out)."""
+        values = np.empty((self.lanes, len(X), self.widest.sizes[-1]), self.widest.dtype)
+        outputs_of_blocks(self.widest, self.parameters[None], self.lanes, X, values)
+        return values
+
+    def losses(self, samples: Samples) -> np.ndarray:
+        """The sums of each lane's losses, times the samples' weights if there are: (lanes,)."""
+        widest, lanes, n = self.widest, self.lanes, len(samples)
+        hidden, output = _codes(widest)
+        weighted = samples.weights is not None
+        weights = np.empty((lanes, 0), widest.dtype)
+        if samples.weights is not None:
+            weights = np.tile(samples.weights, (lanes, 1))
+        together = Together(samples.X, samples.Y, np.empty((lanes, 0), np.int64), weights)
+        sums = np.zeros(lanes)
+        run = make_losses_of_many(hidden, output, widest.loss.code, widest.bias, weighted, lanes)
+        layers = layer_table(widest).view(np.int64)
+        scratch = _scratch(widest, lanes, n, _all(widest, lanes))
+        run(layers, self.parameters, _data(together, _no_order(lanes)), n, sums, scratch)
+        return sums
+
     def _by_lane(self, vector: np.ndarray) -> np.ndarray:
         return vector.reshape(-1, self.lanes)
 
@@ -112,34 +176,35 @@ class Block:
 class BlockTrainer(Block):
     """A block with the kernels for it; see `fastnn.engines.BlockTrainer`."""
 
-    def __init__(self, members: Sequence[tuple[Architecture, Plan]]):
+    def __init__(self, members: Sequence[tuple[Architecture, Plan]], lanes: int):
         architectures = [architecture for architecture, _ in members]
         plan = members[0][1]
-        super().__init__(architectures, plan.optimizer.n_moments)
+        super().__init__(architectures, lanes, plan.optimizer.n_moments)
         widest = self.widest
-        hidden = tuple(sorted({a.code for a in widest.activations[:-1]})) or (0,)
+        hidden, output = _codes(widest)
         keeps = any(a.slope_needs_z for a in widest.activations[:-1])
         drops = any(any(architecture.dropout) for architecture in architectures)
         extras = any(has_extras(*member) for member in members)
         self._layers = layer_table(widest).view(np.int64)
-        self._options = _options(members, widest, self.lanes)
-        self._scratch = _scratch(members, widest, self.lanes)
-        self._gradient = aligned(widest.n_parameters * self.lanes, widest.dtype)
+        self._options = _options(members, widest, lanes)
+        present = _present(architectures, widest, lanes)
+        self._scratch = _scratch(widest, lanes, plan.batch_size, present)
+        self._gradient = aligned(widest.n_parameters * lanes, widest.dtype)
         self._kernel = make_train_many(
             hidden,
-            widest.activations[-1].code,
+            output,
             widest.loss.code,
             widest.bias,
             RULES[plan.optimizer.rule],
             extras,
             keeps or drops,
             drops,
-            self.lanes,
+            lanes,
         )
 
     def run(self, samples: Together, piece: Piece) -> None:
         """See `fastnn.engines.BlockTrainer`."""
-        data = Data(samples.X, samples.Y, samples.rows, piece.order, samples.weights)
+        data = _data(samples, piece.order)
         span = Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums)
         self._kernel(
             self._layers,
@@ -154,9 +219,9 @@ class BlockTrainer(Block):
         )
 
 
-def block(members: Sequence[tuple[Architecture, Plan]]) -> BlockTrainer:
+def block(members: Sequence[tuple[Architecture, Plan]], lanes: int) -> BlockTrainer:
     """See `fastnn.engines.Blocks`."""
-    return BlockTrainer(members)
+    return BlockTrainer(members, lanes)
 
 
 def pays(architecture: Architecture, batch_size: int) -> bool:
@@ -213,18 +278,22 @@ def _options(
     )
 
 
-def _scratch(
-    members: Sequence[tuple[Architecture, Plan]], widest: Architecture, lanes: int
-) -> Scratch:
-    rows = min(ROWS, members[0][1].batch_size)
-    n_out, hidden = widest.sizes[-1], widest.sizes[1:-1]
-    present = [
+def _present(architectures: Sequence[Architecture], widest: Architecture, lanes: int) -> np.ndarray:
+    """1 for each hidden unit that a network has, by lanes; 0 for the others."""
+    hidden = widest.sizes[1:-1]
+    units = [
         np.concatenate(
             [np.arange(wide) < own for wide, own in zip(hidden, a.sizes[1:-1], strict=True)]
             + [np.zeros(0, bool)]
         )
-        for a, _ in members
+        for a in architectures
     ]
+    return _by_lanes(units, lanes, widest.dtype)
+
+
+def _scratch(widest: Architecture, lanes: int, n_rows: int, present: np.ndarray) -> Scratch:
+    """Room for so many rows at once, or for ROWS."""
+    rows = min(ROWS, n_rows)
 
     def room(size: int) -> np.ndarray:
         vector = aligned(size * lanes, widest.dtype)
@@ -236,8 +305,8 @@ def _scratch(
         values=room(size),
         slopes=room(size),
         deltas=room(size),
-        targets=room(rows * n_out),
+        targets=room(rows * widest.sizes[-1]),
         weights=room(rows),
-        present=_by_lanes(present, lanes, widest.dtype),
+        present=present,
         zero=room(1),
     )

@@ -66,11 +66,11 @@ class Member:
 
 @dataclass(frozen=True)
 class Work:
-    """Networks to train together, or a single one by its own kernel, and the data they share."""
+    """Networks to train together, in so many lanes, and the data they share; or each alone: 0."""
 
     members: Sequence[Member]
     data: Samples
-    together: bool
+    lanes: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def do(work: Work, report: Report | None = None) -> list[Outcome]:
             return interrupted() or (report is not None and report(epochs))
 
         try:
-            if work.together:
+            if work.lanes:
                 return _Block(work, told).train()
             return [_train_alone(member, work.data, told) for member in work.members]
         except BaseException:
@@ -174,7 +174,8 @@ class _Block:
         blocks = first.job.engine.blocks
         assert blocks is not None
         self._trainer = blocks.block(
-            [(member.job.architecture, plan) for member, plan in zip(members, plans, strict=True)]
+            [(member.job.architecture, plan) for member, plan in zip(members, plans, strict=True)],
+            work.lanes,
         )
         self._lanes = [_Lane(k, member) for k, member in enumerate(members)]
         for lane in self._lanes:
