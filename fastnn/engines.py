@@ -227,6 +227,10 @@ Differentiator = Callable[[np.ndarray, Samples], tuple[float, float, np.ndarray]
 Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 
 
+#: Of one of many networks: parameters (P,), moments (n_moments, P), the number of updates.
+Numbers = tuple[np.ndarray, np.ndarray, int]
+
+
 class BlockTrainer(Protocol):
     """Networks that are trained together, one in each lane, all by equal plans.
 
@@ -241,11 +245,11 @@ class BlockTrainer(Protocol):
 
     lanes: int
 
-    def put(self, lane: int, state: State) -> None:
-        """Have a network's state, of the architecture that this lane was made for, in a lane."""
+    def put(self, numbers: Sequence[Numbers]) -> None:
+        """Have the networks' numbers in the lanes, from the first on."""
 
-    def get(self, lane: int, state: State) -> None:
-        """Write a lane into a state."""
+    def get(self, lane: int) -> Numbers:
+        """Copies of a lane's numbers."""
 
     def copy(self) -> Any:
         """A copy of all lanes to come back to."""

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -197,7 +198,8 @@ class _Door:
     def member(self, k: int, network: Network, given: dict[str, Any]) -> Member:
         """Network number k, with its arguments; errors say which network it is."""
         try:
-            validation.finite_parameters(network.parameters)
+            if not isfinite(network.parameters.dot(network.parameters)):
+                validation.finite_parameters(network.parameters)
             data = self.data(network)
         except (ValueError, TypeError) as error:
             raise _of_network(error, k) from None
@@ -250,12 +252,15 @@ class _Door:
         elif rows is not None and weights is not None:
             weights = inputs._weights(weights[rows], len(rows), "sample_weight of its subset")
         job = self._job(network, held_out, rest)
-        return Member(k, job, network._next_state(job), network._rng, rows, weights)
+        state = network._next_state(job)
+        architecture, _, key = network._blueprint
+        return Member(k, job, architecture, key, state, network._rng, rows, weights)
 
     def _job(self, network: Network, held_out: Samples | None, rest: dict[str, Any]) -> Job:
-        if rest.get("callbacks") or any(network._architecture.dropout):
+        if rest.get("callbacks"):
             return Job.asked(network, held_out, **rest)  # of this network alone
-        key = (network._architecture, network._engine_name, id(held_out), *map(id, rest.values()))
+        loss, engine = network._architecture.loss.name, network._engine_name
+        key = (loss, engine, id(held_out), *map(id, rest.values()))
         if key not in self._known:
             self._known[key] = Job.asked(network, held_out, **rest)
             self._kept += [held_out, *rest.values()]
@@ -309,63 +314,71 @@ def _works(members: list[Member], networks: list[Network], door: _Door) -> list[
     """The networks in blocks that are trained together, and single ones."""
     groups: dict[Any, list[Member]] = {}
     works = []
+    asked = {id(member.job): _asked(member.job) for member in members}
     for member in members:
         network = networks[member.number]
-        key = _company(member)
+        key = _company(member, asked[id(member.job)])
         if key is None:
             works.append(Work((member,), door.data(network)))
         else:
             groups.setdefault((*key, id(door.data(network))), []).append(member)
     for group in groups.values():
-        group.sort(key=lambda member: (member.job.architecture.sizes, member.job.epochs or 0))
+        group.sort(key=lambda member: (member.architecture.sizes, member.job.epochs or 0))
         job = group[0].job
         assert job.engine.blocks is not None
         data = door.data(networks[group[0].number])
-        lanes = job.engine.blocks.lanes_for(group[-1].job.architecture, len(group))
+        lanes = job.engine.blocks.lanes_for(group[-1].architecture, len(group))
         while group:
             works.append(Work(tuple(group[-lanes:]), data, lanes))
             del group[-lanes:]
     return works
 
 
-def _company(member: Member) -> tuple[Any, ...] | None:
-    """What networks have in common that are trained together; None: it is trained alone.
+def _company(member: Member, asked: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    """What networks have in common that are trained together, part of it what is *asked*.
 
-    It depends on nothing but the network and what is asked of it.
+    None: it is trained alone. It depends on nothing but the network and what is asked of it.
     """
-    job, architecture = member.job, member.job.architecture
-    n = None if member.rows is None else len(member.rows)
-    n_batch = job.batch_size or n or 1 << 30
+    job, architecture = member.job, member.architecture
     blocks = job.engine.blocks
-    functions = any(metric.of_user for metric in job.metrics)
-    if job.lbfgs is not None or functions or blocks is None:
+    n = None if member.rows is None else len(member.rows)
+    if blocks is None or asked is None:
         return None
-    if not blocks.pays(architecture, n_batch):
+    if not blocks.pays(architecture, job.batch_size or n or 1 << 30):
         return None
-    optimizer = job.optimizer
     penalised = bool(architecture.l1 or architecture.l2 or architecture.max_norm)
-    limited = bool(optimizer.clip_value or optimizer.clip_norm)
     # A unit that is not there has a gradient of 0: without an epsilon its step is 0/0.
-    sizes = architecture.sizes if getattr(optimizer, "epsilon", 1.0) == 0 else ()
+    sizes = architecture.sizes if getattr(job.optimizer, "epsilon", 1.0) == 0 else ()
     return (
         len(architecture.sizes),
         sizes,
-        architecture.activations,
-        architecture.loss.name,
+        tuple([activation.code for activation in architecture.activations]),
+        architecture.loss.code,
         architecture.reduction,
         architecture.bias,
-        architecture.dtype,
+        architecture.dtype.char,
         architecture.label_smoothing,
-        bool(any(architecture.dropout)),
-        penalised or limited or member.weights is not None,
+        any(architecture.dropout),
+        penalised,
         member.weights is None,
+        n,
+        asked,
+    )
+
+
+def _asked(job: Job) -> tuple[Any, ...] | None:
+    """The same, of what is asked."""
+    if job.lbfgs is not None or any(metric.of_user for metric in job.metrics):
+        return None
+    optimizer = job.optimizer
+    return (
+        bool(optimizer.clip_value or optimizer.clip_norm),
         optimizer.rule,
         job.batch_size,
         job.shuffle,
         looks_at_epochs(job),
         id(job.validation),
         tuple(metric.name for metric in job.metrics),
-        n,
     )
 
 
@@ -396,8 +409,9 @@ class _Books:
     def take(self, outcome: Outcome) -> None:
         """Give a network what has become of it."""
         k = outcome.number
-        self._networks[k]._take_over(self._members[k].job, outcome.state, outcome.random)
-        self._networks[k].history = self._histories[k] = outcome.history
+        network = self._networks[k]
+        network._take_over(self._members[k].job, outcome.numbers, outcome.clock, outcome.random)
+        network.history = self._histories[k] = outcome.history
         if outcome.divergence is not None:
             self._divergences[k] = outcome.divergence
 
@@ -410,7 +424,7 @@ class _Books:
         network = self._networks[member.number]
         network._in_training = False
         try:
-            network._train(member.job, member.samples(data))
+            network._train(member.own_job(), member.samples(data))
         except TrainingDivergedError as error:
             self._divergences[member.number] = error
         finally:

@@ -13,7 +13,9 @@ from fastnn.activations import get_hidden_activations, get_output_activation
 from fastnn.architecture import Architecture
 from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
+from fastnn.clock import Clock
 from fastnn.engines import (
+    Numbers,
     Plan,
     Predictor,
     Samples,
@@ -785,10 +787,11 @@ class Network:
             return mine
         return State(mine.parameters, mine.moments, mine.updates)
 
-    def _take_over(self, job: Job, state: State, random: Any) -> None:
+    def _take_over(self, job: Job, numbers: Numbers, clock: Clock, random: Any) -> None:
         """Be as a copy that was trained for *job* is now."""
         mine = self._state if job.lbfgs is not None else self._state_for(job.optimizer)
-        mine.restore(state)
+        mine.parameters[:], mine.moments[:], mine.updates[0] = numbers
+        mine.clock.restore(clock)
         self._rng.bit_generator.state = random
 
 

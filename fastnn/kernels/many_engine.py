@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Plan, Samples, State, Together
+from fastnn.engines import Numbers, Piece, Plan, Samples, Together
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
 from fastnn.kernels.llvm import register_bits
@@ -100,6 +100,7 @@ class Block:
         self.widest = widest = _widest(architectures)
         self.lanes = lanes
         self._architectures = architectures
+        self._alike = len({architecture.sizes for architecture in architectures}) == 1
         size = widest.n_parameters
         self.parameters = self._zeros(size)
         self.moments = self._zeros(n_moments * size)
@@ -110,23 +111,43 @@ class Block:
         vector[:] = 0
         return vector
 
-    def put(self, lane: int, state: State) -> None:
-        """Have a network's state in a lane."""
-        places = self._places_of(lane)
-        self._by_lane(self.parameters)[places, lane] = state.parameters
-        moments = self.moments.reshape(len(state.moments), self.widest.n_parameters, self.lanes)
-        for mine, its in zip(moments, state.moments, strict=True):
-            mine[places, lane] = its
-        self.updates[lane] = state.updates[0]
+    def put(self, numbers: Sequence[Numbers]) -> None:
+        """Have the networks' numbers in the lanes, from the first on."""
+        n = len(numbers)
+        parameters, moments = self._by_lane()
+        if self._alike:
+            parameters[:, :n] = np.array([own for own, _, _ in numbers]).T
+            if len(moments):
+                moments[..., :n] = np.moveaxis(np.array([own for _, own, _ in numbers]), 0, -1)
+        else:
+            for lane, (own, own_moments, _) in enumerate(numbers):
+                places = _places(self._architectures[lane], self.widest)
+                parameters[places, lane] = own
+                moments[:, places, lane] = own_moments
+        self.updates[:n] = [updates for _, _, updates in numbers]
 
-    def get(self, lane: int, state: State) -> None:
-        """Write a lane back into a network's state."""
-        places = self._places_of(lane)
-        state.parameters[:] = self._by_lane(self.parameters)[places, lane]
-        moments = self.moments.reshape(len(state.moments), self.widest.n_parameters, self.lanes)
-        for mine, its in zip(moments, state.moments, strict=True):
-            its[:] = mine[places, lane]
-        state.updates[0] = self.updates[lane]
+    def get(self, lane: int) -> Numbers:
+        """Copies of a lane's numbers."""
+        parameters, moments = self._by_lane()
+        updates = int(self.updates[lane])
+        if self._alike:
+            return parameters[:, lane].copy(), moments[..., lane].copy(), updates
+        places = _places(self._architectures[lane], self.widest)
+        return parameters[places, lane], moments[:, places, lane], updates
+
+    def copy(self) -> tuple[np.ndarray, ...]:
+        """A copy of all lanes to come back to."""
+        return self.parameters.copy(), self.moments.copy(), self.updates.copy()
+
+    def restore(self, copy: tuple[np.ndarray, ...]) -> None:
+        """Go back to it."""
+        self.parameters[:], self.moments[:], self.updates[:] = copy
+
+    def finite(self) -> np.ndarray:
+        """Whether all parameters are, of each lane."""
+        parameters, _ = self._by_lane()
+        finite: np.ndarray = np.isfinite(np.einsum("kl,kl->l", parameters, parameters))
+        return finite if finite.all() else np.isfinite(parameters).all(axis=0)
 
     def outputs(self, X: np.ndarray) -> np.ndarray:
         """The outputs of each lane's network for X (n, n_in): shape (lanes, n, n_out)."""
@@ -150,27 +171,11 @@ class Block:
         run(layers, self.parameters, _data(together, _no_order(lanes)), n, sums, scratch)
         return sums
 
-    def _by_lane(self, vector: np.ndarray) -> np.ndarray:
-        return vector.reshape(-1, self.lanes)
-
-    def copy(self) -> tuple[np.ndarray, ...]:
-        """A copy of all lanes to come back to."""
-        return self.parameters.copy(), self.moments.copy(), self.updates.copy()
-
-    def restore(self, copy: tuple[np.ndarray, ...]) -> None:
-        """Go back to it."""
-        self.parameters[:], self.moments[:], self.updates[:] = copy
-
-    def finite(self) -> np.ndarray:
-        """Whether all parameters are, of each lane."""
-        by_lane = self._by_lane(self.parameters)
-        finite: np.ndarray = np.isfinite(np.einsum("kl,kl->l", by_lane, by_lane))
-        return finite if finite.all() else np.isfinite(by_lane).all(axis=0)
-
-    def _places_of(self, lane: int) -> Any:
-        architecture = self._architectures[lane]
-        same = architecture.sizes == self.widest.sizes
-        return slice(None) if same else _places(architecture, self.widest)
+    def _by_lane(self) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters (P, lanes) and moments (n_moments, P, lanes)."""
+        shape = self.widest.n_parameters, self.lanes
+        n_moments = self.moments.size // self.parameters.size
+        return self.parameters.reshape(shape), self.moments.reshape(n_moments, *shape)
 
 
 class BlockTrainer(Block):

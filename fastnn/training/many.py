@@ -9,13 +9,14 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from fastnn.clock import rates_of_piece
-from fastnn.engines import Piece, Samples, State, Together, quiet
+from fastnn.architecture import Architecture
+from fastnn.clock import Clock, rates_of_piece
+from fastnn.engines import Numbers, Piece, Plan, Samples, State, Together, quiet
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.schedules import ReduceOnPlateau, Schedule
@@ -40,6 +41,9 @@ class Member:
     number : int
         Among all networks.
     job : Job
+        May be one for several networks: its architecture and key of dropout are not to be used.
+    architecture : Architecture
+    dropout_key : int
     state : State
         Read, and never changed.
     rng : numpy.random.Generator
@@ -52,10 +56,16 @@ class Member:
 
     number: int
     job: Job
+    architecture: Architecture
+    dropout_key: int
     state: State
     rng: np.random.Generator
     rows: np.ndarray | None = None
     weights: np.ndarray | None = None
+
+    def own_job(self) -> Job:
+        """What is asked, of this network."""
+        return replace(self.job, architecture=self.architecture, dropout_key=self.dropout_key)
 
     def samples(self, data: Samples) -> Samples:
         """Its own, for training alone."""
@@ -75,10 +85,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What has become of a network."""
+    """What has become of a network: its state, the generator's, and the course of its training."""
 
     number: int
-    state: State
+    numbers: Numbers
+    clock: Clock
     random: Any
     history: History
     divergence: TrainingDivergedError | None = None
@@ -105,10 +116,10 @@ def do(work: Work, report: Report | None = None) -> list[Outcome]:
 
 def _train_alone(member: Member, data: Samples, report: Report) -> Outcome:
     state, history, divergence = copy.deepcopy(member.state), History(), None
-    job = member.job
+    job = member.own_job()
     if report(0):
         history.stop_reason = "interrupted"
-        return Outcome(member.number, state, member.rng.bit_generator.state, history)
+        return unchanged(member, history)
     samples = member.samples(data)
     try:
         if job.lbfgs is not None:
@@ -119,35 +130,35 @@ def _train_alone(member: Member, data: Samples, report: Report) -> Outcome:
     except TrainingDivergedError as error:
         divergence = error
     report(job.epochs or 0)
-    return Outcome(member.number, state, member.rng.bit_generator.state, history, divergence)
+    random = member.rng.bit_generator.state
+    return Outcome(member.number, _numbers(state), state.clock, random, history, divergence)
+
+
+def unchanged(member: Member, history: History) -> Outcome:
+    """What becomes of a network that is not trained."""
+    state, random = member.state, member.rng.bit_generator.state
+    return Outcome(member.number, _numbers(state), state.clock, random, history)
+
+
+def _numbers(state: State) -> Numbers:
+    return state.parameters, state.moments, int(state.updates[0])
 
 
 class _Lane:
-    """A network in training, and its number in the block."""
+    """A network in training, and its number in the block; *clock* is the block's of this lane."""
 
-    def __init__(self, number: int, member: Member):
+    def __init__(self, number: int, member: Member, clock: Clock):
         job = member.job
-        self.number, self.member = number, member
+        self.number, self.member, self.clock = number, member, clock
         self.rows = slice(None) if member.rows is None else member.rows
-        self.clock = member.state.clock.copy()
+        clock.restore(member.state.clock)
         self.history = History()
-        self.watch = Watch(job.early_stopping, job.learning_rate, job.scores.names)
-        self.best: State | None = None
+        self.watch = None
+        if looks_at_epochs(job):
+            self.watch = Watch(job.early_stopping, job.learning_rate, job.scores.names)
+        self.best: Numbers | None = None
+        self.clock_of_best: Clock | None = None
         self.divergence: TrainingDivergedError | None = None
-        self._clock = self.clock
-        self._random: Any = None
-
-    def remember(self, random: bool) -> None:
-        """Take note of what `go_back` goes back to."""
-        self._clock = self.clock.copy()
-        self._random = self.member.rng.bit_generator.state if random else None
-
-    def go_back(self) -> None:
-        """Be as when it was remembered; nothing is the best any more."""
-        self.clock.restore(self._clock)
-        if self._random is not None:
-            self.member.rng.bit_generator.state = self._random
-        self.best = None
 
     def permute(self, orders: np.ndarray) -> None:
         """Draw orders of its rows, shape (epochs, n)."""
@@ -165,33 +176,31 @@ class _Block:
     def __init__(self, work: Work, report: Report):
         self._report = report
         members, first = work.members, work.members[0]
-        self._job, self._data = first.job, work.data
+        self._job, self._data, self._architecture = first.job, work.data, first.architecture
         self._n = n = len(work.data) if first.rows is None else len(first.rows)
-        architecture = first.job.architecture
-        alike = Samples(np.empty((n, 0)), np.empty((n, 0)), first.weights)
-        plans = [member.job.plan(alike) for member in members]
+        plans = _plans(members, n)
         self._batch_size = plans[0].batch_size
         blocks = first.job.engine.blocks
         assert blocks is not None
-        self._trainer = blocks.block(
-            [(member.job.architecture, plan) for member, plan in zip(members, plans, strict=True)],
-            work.lanes,
-        )
-        self._lanes = [_Lane(k, member) for k, member in enumerate(members)]
-        for lane in self._lanes:
-            self._trainer.put(lane.number, lane.member.state)
-        samples = work.data.for_loss(architecture)
+        architectures = [member.architecture for member in members]
+        self._trainer = blocks.block(list(zip(architectures, plans, strict=True)), work.lanes)
+        self._trainer.put([_numbers(member.state) for member in members])
+        self._steps, self._plateaus = np.zeros((work.lanes, 2), np.int64), np.zeros((work.lanes, 3))
+        clocks = map(Clock, self._steps, self._plateaus)
+        self._lanes = [_Lane(k, *pair) for k, pair in enumerate(zip(members, clocks, strict=False))]
+        samples = work.data.for_loss(first.architecture)
         self._samples = Together(
             samples.X,
             samples.Y,
             self._stacked([member.rows for member in members], np.dtype(np.int64)),
-            self._stacked([member.weights for member in members], architecture.dtype),
+            self._stacked([member.weights for member in members], first.architecture.dtype),
         )
-        pace = cuts.Pace(first.job.engine.row_seconds(architecture, plans[0]) * len(members))
+        pace = cuts.Pace(first.job.engine.row_seconds(architectures[0], plans[0]) * len(members))
         if first.job.shuffle:
-            pace.limit(MOST_ORDERED // self._trainer.lanes)
+            pace.limit(MOST_ORDERED // work.lanes)
         self._pieces = cuts.Pieces(pace, n, self._batch_size, self._rates, self._draw_order)
         self._epochs = self._epochs_gone = 0
+        self._seconds = 0.0
         self._outcomes: list[Outcome] = []
 
     def _stacked(self, rows: list[Any], dtype: Any) -> np.ndarray:
@@ -215,16 +224,18 @@ class _Block:
             self._trainer.run(self._samples, piece)
             now = time.perf_counter()
             self._pieces.took(piece, now - piece_started)
-            for lane in self._lanes:
-                lane.history.seconds = now - started
+            self._seconds = now - started
             self._take_in(piece)
         return self._outcomes
 
     def _remember(self) -> None:
         """Take note of where the piece begins, or its epoch: enough to come back to it."""
         self._before = self._trainer.copy()
-        for lane in self._lanes:
-            lane.remember(self._job.shuffle)
+        self._clocks = self._steps.copy(), self._plateaus.copy()
+        if self._job.shuffle:
+            self._randoms = {
+                lane.number: lane.member.rng.bit_generator.state for lane in self._lanes
+            }
 
     def _most_epochs(self) -> int:
         if looks_at_epochs(self._job):
@@ -233,6 +244,11 @@ class _Block:
 
     def _rates(self, epochs: int, updates: int) -> np.ndarray:
         """The rates of the next piece by lanes; 0 in those that are empty."""
+        constant: list[Any] = [lane.member.job.learning_rate for lane in self._lanes]
+        if not any(isinstance(rate, Schedule) for rate in constant):
+            rates = np.zeros((epochs, 1, self._trainer.lanes))
+            rates[..., [lane.number for lane in self._lanes]] = constant
+            return rates
         by_lane = [
             rates_of_piece(lane.member.job.learning_rate, lane.clock, epochs, updates)
             for lane in self._lanes
@@ -250,16 +266,14 @@ class _Block:
         orders = np.empty((epochs, lanes, n), np.int64)
         for lane in self._lanes:
             lane.permute(orders[:, lane.number])
-        orders[:, [k for k in range(lanes) if k not in self._lanes_taken()]] = 0
+        if len(self._lanes) < lanes:
+            orders[:, [k for k in range(lanes) if k not in {l.number for l in self._lanes}]] = 0
         return orders
-
-    def _lanes_taken(self) -> set[int]:
-        return {lane.number for lane in self._lanes}
 
     def _take_in(self, piece: Piece) -> None:
         """Write the epochs that *piece* completed into the histories; let go whose time is over."""
         n_batches = -(-self._n // self._batch_size)
-        divisor = self._n if self._job.architecture.reduction == "mean" else n_batches
+        divisor = self._n if self._architecture.reduction == "mean" else n_batches
         losses = (piece.loss_sums + piece.penalty_sums) / divisor
         whole = self._pieces.part is None
         scores = self._scores() if whole else {}
@@ -270,50 +284,49 @@ class _Block:
         diverged = [lane for lane in self._lanes if not well[:, lane.number].all()]
         if diverged:
             self._diverge(diverged, piece, losses)
-        self._epochs += len(piece.rates) if whole else 0
-        for lane in list(self._lanes):
-            self._advance(lane, piece, len(piece.rates))
-            if whole:
+        self._steps += self._steps_of(piece, len(piece.rates))
+        if whole:
+            self._epochs += len(piece.rates)
+            for lane in list(self._lanes):
                 self._look(lane, _course(lane, piece, losses, scores), len(piece.rates))
 
-    def _advance(self, lane: _Lane, piece: Piece, epochs: int) -> None:
-        """Count the steps of so many epochs of *piece*."""
-        lane.clock.steps[0] += epochs * -(-(piece.stop - piece.start) // self._batch_size)
-        lane.clock.steps[1] += epochs if piece.stop == self._n else 0
+    def _steps_of(self, piece: Piece, epochs: int) -> tuple[int, int]:
+        """Updates and epochs in so many epochs of *piece*."""
+        updates = -(-(piece.stop - piece.start) // self._batch_size)
+        return epochs * updates, epochs if piece.stop == self._n else 0
 
     def _look(self, lane: _Lane, course: Course, epochs: int) -> None:
         """Show the rules a lane's epochs, and let it go if they say so."""
-        rule, history, watch = lane.member.job.early_stopping, lane.history, lane.watch
-        reason = watch.look(course, epochs, lane.clock.plateau).reason
+        job, history, watch, reason = lane.member.job, lane.history, lane.watch, None
         history.append(course, epochs)
-        if rule is not None and watch.best_epoch == self._epochs:
+        rule = job.early_stopping
+        if watch is not None:
+            reason = watch.look(course, epochs, lane.clock.plateau).reason
+        if rule is not None and watch is not None and watch.best_epoch == self._epochs:
             history.best_epoch = watch.best_epoch
-            lane.best = self._state(lane) if rule.restore_best else None
-        if reason is None and self._epochs == lane.member.job.epochs:
+            if rule.restore_best:
+                lane.best = self._trainer.get(lane.number)
+                lane.clock_of_best = lane.clock.copy()
+        if reason is None and self._epochs == job.epochs:
             reason = "completed"
         if reason is None and rule is not None and rule.max_seconds is not None:
-            reason = "time limit" if history.seconds >= rule.max_seconds else None
+            reason = "time limit" if self._seconds >= rule.max_seconds else None
         if reason is not None:
             self._leave([lane], reason)
 
-    def _state(self, lane: _Lane) -> State:
-        """What there is in a lane."""
-        state = lane.member.state.copy()
-        self._trainer.get(lane.number, state)
-        state.clock = lane.clock.copy()
-        return state
-
     def _leave(self, lanes: Sequence[_Lane], reason: str) -> None:
         for lane in lanes:
-            lane.history.stop_reason = reason
-            state = self._state(lane) if lane.best is None else lane.best
-            member = lane.member
+            member, history = lane.member, lane.history
+            history.stop_reason, history.seconds = reason, self._seconds
+            numbers, clock = lane.best, lane.clock_of_best
+            if numbers is None or clock is None:
+                numbers, clock = self._trainer.get(lane.number), lane.clock.copy()
             random = member.rng.bit_generator.state
-            self._outcomes.append(
-                Outcome(member.number, state, random, lane.history, lane.divergence)
-            )
+            outcome = Outcome(member.number, numbers, clock, random, history, lane.divergence)
+            self._outcomes.append(outcome)
             self._epochs_gone += member.job.epochs or 0
-        self._lanes = [lane for lane in self._lanes if lane not in lanes]
+        gone = set(lanes)
+        self._lanes = [lane for lane in self._lanes if lane not in gone]
 
     def _diverge(self, lanes: list[_Lane], piece: Piece, losses: np.ndarray) -> None:
         """Have lanes leave with what they were before the epoch of *piece* that spoiled them.
@@ -345,11 +358,14 @@ class _Block:
                 float(piece.rates[epochs, :, lane.number].max()),
                 rate if isinstance(rate, Schedule) else None,
             )
-            lane.go_back()
+            lane.clock.restore(Clock(*(before[lane.number] for before in self._clocks)))
+            lane.best = None
+            if self._job.shuffle:
+                lane.member.rng.bit_generator.state = self._randoms[lane.number]
             if epochs:
                 if piece.order.size:
                     lane.permute(np.empty((epochs, self._n), np.int64))
-                self._advance(lane, piece, epochs)
+                lane.clock.steps += self._steps_of(piece, epochs)
                 lane.history.append(_course(lane, piece, losses, {}), epochs)
         self._leave(lanes, "diverged")
 
@@ -358,7 +374,7 @@ class _Block:
         job, held_out = self._job, self._job.validation
         scores = {name: np.zeros(self._trainer.lanes) for name in job.scores.names}
         if held_out is not None:
-            sums = self._trainer.losses(held_out.for_loss(job.architecture))
+            sums = self._trainer.losses(held_out.for_loss(self._architecture))
             for lane in self._lanes:
                 scores["val_loss"][lane.number] = self._mean_loss(lane, sums, len(held_out))
         if job.metrics:
@@ -375,10 +391,22 @@ class _Block:
         return scores
 
     def _mean_loss(self, lane: _Lane, sums: np.ndarray, n: int) -> float:
-        architecture = lane.member.job.architecture
+        architecture = lane.member.architecture
         penalised = architecture.l1 or architecture.l2
-        state = self._state(lane) if penalised else lane.member.state
-        return architecture.mean_loss(float(sums[lane.number]), n, state.parameters)
+        parameters = self._trainer.get(lane.number)[0] if penalised else np.empty(0)
+        return architecture.mean_loss(float(sums[lane.number]), n, parameters)
+
+
+def _plans(members: Sequence[Member], n: int) -> list[Plan]:
+    """How to train each of them with n samples."""
+    alike = Samples(np.empty((n, 0)), np.empty((n, 0)), members[0].weights)
+    plans: dict[int, Plan] = {}
+    for member in members:
+        if id(member.job) not in plans:
+            plans[id(member.job)] = member.job.plan(alike)
+    if not members[0].architecture.dropout:
+        return [plans[id(member.job)] for member in members]
+    return [replace(plans[id(m.job)], dropout_key=m.dropout_key) for m in members]
 
 
 def _course(lane: _Lane, piece: Piece, losses: np.ndarray, scores: dict[str, np.ndarray]) -> Course:

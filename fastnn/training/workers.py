@@ -14,7 +14,7 @@ from fastnn.history import History
 from fastnn.names import describe
 from fastnn.progress import NetworksBar
 from fastnn.training.interrupts import remember_interrupt
-from fastnn.training.many import Outcome, Report, Work, do
+from fastnn.training.many import Outcome, Report, Work, do, unchanged
 
 #: Seconds between two looks at what is done, at Ctrl-C, and at the bar.
 LOOK_SECONDS = 0.1
@@ -90,15 +90,7 @@ class Workers:
 def _result(future: Future[list[Outcome]], work: Work) -> list[Outcome]:
     if not future.cancelled():
         return future.result()
-    return [
-        Outcome(
-            member.number,
-            member.state,
-            member.rng.bit_generator.state,
-            History(stop_reason="interrupted"),
-        )
-        for member in work.members
-    ]
+    return [unchanged(member, History(stop_reason="interrupted")) for member in work.members]
 
 
 def _settle(work: Work, books: Books, outcomes: Callable[[], list[Outcome]]) -> None:
