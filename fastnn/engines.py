@@ -300,6 +300,18 @@ class Engine(Protocol):
     def predictor(self, architecture: Architecture) -> Predictor:
         """Get ready to predict."""
 
+    def fill_outputs(
+        self,
+        architectures: Sequence[Architecture],
+        vectors: Sequence[np.ndarray] | np.ndarray,
+        X: np.ndarray,
+        values: np.ndarray,
+    ) -> bool:
+        """Fill values (K, n, n_out) from K networks and vectors; return whether none is NaN.
+
+        All networks have the same numbers of inputs and outputs, and the same dtype.
+        """
+
     def layer_outputs(
         self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
     ) -> list[np.ndarray] | None:
@@ -310,6 +322,22 @@ class Engine(Protocol):
 
     def differentiator(self, architecture: Architecture, plan: Plan) -> Differentiator:
         """Get ready for the first three steps of *plan*, all samples as one batch, no dropout."""
+
+
+def fill_one_by_one(
+    predictor: Callable[[Architecture], Predictor],
+    architectures: Sequence[Architecture],
+    vectors: Sequence[np.ndarray] | np.ndarray,
+    X: np.ndarray,
+    values: np.ndarray,
+) -> bool:
+    """`Engine.fill_outputs` by an engine's *predictor*."""
+    for architecture, vector, outputs in zip(architectures, vectors, values, strict=True):
+        predicted = predictor(architecture)(vector, X)
+        if predicted is None:
+            return False
+        outputs[:] = predicted
+    return True
 
 
 #: How many rows a cut within an epoch comes after, or the next whole number of batches: engines may

@@ -575,6 +575,52 @@ class Network:
         return outputs
 
     @quiet
+    def predict_with(self, parameters: Any, X: Any) -> np.ndarray:
+        """Outputs for each row of *X* with each of many vectors in place of the parameters.
+
+        For populations and samples of parameters: about 10 times as fast as a loop of
+        `set_parameters` and `predict` for small networks. The network is not changed.
+
+        Parameters
+        ----------
+        parameters : array-like, shape (n_vectors, n_parameters)
+            Each row as in `Network.parameters`.
+        X : array-like, shape (n, n_inputs)
+
+        Returns
+        -------
+        ndarray, shape (n_vectors, n, n_outputs)
+            As `predict` with each vector, to rounding.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If one is not a finite numeric array of that shape, or an output is not a number (NaN).
+        MemoryError
+            If the outputs do not fit into memory.
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> import numpy as np
+        >>> net = fastnn.Network([4, 16, 2], seed=1)
+        >>> noise = np.random.default_rng(1).normal(size=(100, len(net.parameters)))
+        >>> net.predict_with(net.parameters + 0.1 * noise, [[0, 1, 2, 3]]).shape
+        (100, 1, 2)
+        """
+        architecture = self._architecture
+        size, dtype = architecture.n_parameters, architecture.dtype
+        vectors = validation.parameter_vectors(parameters, size, dtype)
+        inputs = self._inputs.features(X)
+        shape = (len(vectors), len(inputs), architecture.sizes[-1])
+        with memory_for("the outputs, of shape {}, do not fit into memory", shape):
+            values = np.empty(shape, dtype)
+        engine = get_engine(self._engine_name)
+        if not engine.fill_outputs([architecture] * len(vectors), vectors, inputs, values):
+            raise validation.too_large("parameters and X")
+        return values
+
+    @quiet
     def layer_outputs(self, X: Any) -> list[np.ndarray]:
         """Outputs of every layer, from the first hidden one on: shapes (n, n_l).
 

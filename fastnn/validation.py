@@ -402,6 +402,18 @@ def parameter_vector(value: object, n_parameters: int, dtype: np.dtype[np.floati
     return arrays.finite_and_frozen(array, dtype, "vector")
 
 
+def parameter_vectors(value: object, n_parameters: int, dtype: np.dtype[np.floating]) -> np.ndarray:
+    """Finite vectors of parameters, the rows of a matrix, of the right length and dtype."""
+    array = arrays.numeric(value, "parameters")
+    if array.ndim != 2 or array.shape[1] != n_parameters:
+        one = array.shape == (n_parameters,)
+        hint = "; for one vector pass parameters.reshape(1, -1)" if one else ""
+        raise ValueError(
+            f"parameters must have shape (n_vectors, {n_parameters}), got shape {array.shape}{hint}"
+        )
+    return arrays.finite_and_frozen(array, dtype, "parameters")
+
+
 def _one_hot(
     classes: np.ndarray, n_out: int, dtype: np.dtype[np.floating], name: str
 ) -> np.ndarray:
@@ -428,6 +440,6 @@ def too_large(names: str) -> ValueError:
     )
 
 
-def finite_parameters(parameters: np.ndarray) -> None:
-    """Refuse to train from parameters that somebody set to NaN or infinity."""
-    arrays.check_finite(parameters, parameters, "parameters")
+def finite_parameters(parameters: np.ndarray, name: str = "parameters") -> None:
+    """Refuse parameters that somebody set to NaN or infinity."""
+    arrays.check_finite(parameters, parameters, name)

@@ -3,15 +3,32 @@
 import contextlib
 import functools
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numba
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Differentiator, Evaluator, Piece, Plan, Samples, State, Trainer
-from fastnn.kernels import batches, many_engine, one_hidden, one_output, outputs, wide_input
+from fastnn.engines import (
+    Differentiator,
+    Evaluator,
+    Piece,
+    Plan,
+    Samples,
+    State,
+    Trainer,
+    fill_one_by_one,
+)
+from fastnn.kernels import (
+    batches,
+    many_engine,
+    many_predictions,
+    one_hidden,
+    one_output,
+    outputs,
+    wide_input,
+)
 from fastnn.kernels import blocks as sample_blocks
 from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.activations import Codes
@@ -312,6 +329,17 @@ def _as_writable(X: np.ndarray) -> np.ndarray:
 def predictor(architecture: Architecture) -> _Predictor:
     """See `fastnn.engines.Engine`."""
     return _Predictor(architecture, architecture.sizes[-1])
+
+
+def fill_outputs(
+    architectures: Sequence[Architecture],
+    vectors: Sequence[np.ndarray] | np.ndarray,
+    X: np.ndarray,
+    values: np.ndarray,
+) -> bool:
+    """See `fastnn.engines.Engine`."""
+    alone = functools.partial(fill_one_by_one, predictor)
+    return many_predictions.fill_outputs(architectures, vectors, X, values, alone)
 
 
 def layer_outputs(

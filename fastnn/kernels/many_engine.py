@@ -31,7 +31,7 @@ def lanes_for(architecture: Architecture, n_networks: int) -> int:
 
 
 @functools.lru_cache(maxsize=1024)
-def _places(architecture: Architecture, widest: Architecture) -> np.ndarray:
+def places_in(architecture: Architecture, widest: Architecture) -> np.ndarray:
     """Where the parameters of a network are in the vector of the block's widest network."""
     places = [
         np.arange(layer.n_in)[:, None] * wide.n_out + np.arange(layer.n_out) + wide.weights.start
@@ -71,17 +71,20 @@ def _all(widest: Architecture, lanes: int) -> np.ndarray:
     return np.ones(sum(widest.sizes[1:-1]) * lanes, widest.dtype)
 
 
-def outputs_of_blocks(
-    widest: Architecture, blocks: np.ndarray, lanes: int, X: np.ndarray, values: np.ndarray
-) -> None:
-    """Fill values (K, n, n_out) with the outputs of the first K networks.
+class Outputs:
+    """Predicts with networks of one architecture, *lanes* at once."""
 
-    A row of *blocks* has the parameters of *lanes* networks, number by number.
-    """
-    hidden, output = _codes(widest)
-    run = make_outputs_of_many(hidden, output, widest.bias, lanes)
-    layers = layer_table(widest).view(np.int64)
-    run(layers, blocks, _read_only(X), values, _scratch(widest, lanes, len(X), _all(widest, lanes)))
+    def __init__(self, architecture: Architecture, lanes: int, n_rows: int):
+        self._kernel = make_outputs_of_many(*_codes(architecture), architecture.bias, lanes)
+        self._layers = layer_table(architecture).view(np.int64)
+        self._scratch = _scratch(architecture, lanes, n_rows, _all(architecture, lanes))
+
+    def fill(self, blocks: np.ndarray, X: np.ndarray, values: np.ndarray) -> bool:
+        """Fill values (K, n, n_out) with the outputs of the first K; return whether none is NaN.
+
+        A row of *blocks* has the parameters of as many networks as there are lanes, by lanes.
+        """
+        return bool(self._kernel(self._layers, blocks, _read_only(X), values, self._scratch))
 
 
 class Block:
@@ -121,7 +124,7 @@ class Block:
                 moments[..., :n] = np.moveaxis(np.array([own for _, own, _ in numbers]), 0, -1)
         else:
             for lane, (own, own_moments, _) in enumerate(numbers):
-                places = _places(self._architectures[lane], self.widest)
+                places = places_in(self._architectures[lane], self.widest)
                 parameters[places, lane] = own
                 moments[:, places, lane] = own_moments
         self.updates[:n] = [updates for _, _, updates in numbers]
@@ -132,7 +135,7 @@ class Block:
         updates = int(self.updates[lane])
         if self._alike:
             return parameters[:, lane].copy(), moments[..., lane].copy(), updates
-        places = _places(self._architectures[lane], self.widest)
+        places = places_in(self._architectures[lane], self.widest)
         return parameters[places, lane], moments[:, places, lane], updates
 
     def copy(self) -> tuple[np.ndarray, ...]:
@@ -152,7 +155,7 @@ class Block:
     def outputs(self, X: np.ndarray) -> np.ndarray:
         """The outputs of each lane's network for X (n, n_in): shape (lanes, n, n_out)."""
         values = np.empty((self.lanes, len(X), self.widest.sizes[-1]), self.widest.dtype)
-        outputs_of_blocks(self.widest, self.parameters[None], self.lanes, X, values)
+        Outputs(self.widest, self.lanes, len(X)).fill(self.parameters[None], X, values)
         return values
 
     def losses(self, samples: Samples) -> np.ndarray:

@@ -48,6 +48,7 @@ def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> 
     """Make the kernel that fills *values*, (K, n, n_out), from *blocks*, (blocks, numbers).
 
     A row of *blocks* is the parameters of *lanes* networks; the last may have more than are wanted.
+    It returns whether all values are numbers.
     """
     forward = make_forward_of_many(hidden, bias, False, False, lanes)
     activate, spread_row = _make_activate_outputs(output, lanes), make_spread_row(lanes)
@@ -57,6 +58,7 @@ def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> 
         last = len(layers) - 1
         units, n_out = layers[last, UNITS], layers[last, N_OUT]
         width = units + n_out
+        numbers = True
         for block in range(len(blocks)):
             first = block * lanes
             there = min(lanes, len(values) - first)
@@ -72,6 +74,8 @@ def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> 
                         for o in range(n_out):
                             number = scratch.values[(at + o) * lanes + l]
                             values[first + l, position + s, o] = number
+                            numbers &= number == number
+        return numbers
 
     return outputs_of_many
 
