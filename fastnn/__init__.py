@@ -3,9 +3,9 @@
 `Network` is the model: ``fit``, ``predict``, ``evaluate``, ``save``; `load` reads it back.
 Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
 `StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
-While training: `EarlyStopping`, `Checkpoint`, `History`. Many networks at once: `fit_many`,
+While training: `EarlyStopping`, `Checkpoint`, `History`. Many networks: `fit_many`,
 `predict_many`. In place of scikit-learn's:
-`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed. Of many networks: `predict_many`.
+`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed.
 And `profile`, `warmup`. Errors: `TrainingDivergedError`, `LoadError`.
 
 For contributors
@@ -27,7 +27,8 @@ where a schedule stands. ``kernels/`` is the engine "numba", with a map of its o
 and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``many.py`` trains many networks
 in one call, ``ensembles.py`` predicts with them. ``estimators/`` is scikit-learn's MLP. The rest is
 ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``, ``summary.py``, ``plotting.py``,
-``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``. ``tests/`` mirrors this; ``bench/`` measures.
+``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
+``tests/`` mirrors this; ``bench/`` measures.
 
 **To add something**, go through its files in this order; tests that fail say which is next.
 

@@ -437,9 +437,10 @@ class _Books:
         if self._failures:
             numbers = sorted(self._failures)
             error = self._failures[numbers[0]]
+            others = "; the others are trained" if len(numbers) < len(self._networks) else ""
             raise RuntimeError(
                 f"{len(numbers)} of {len(self._networks)} networks are not trained, and unchanged: "
-                f"numbers {_listed(numbers)}; the others are. {type(error).__name__}: {error}"
+                f"numbers {_listed(numbers)}{others}. {type(error).__name__}: {error}"
             ) from error
         if self._divergences:
             raise TrainingDivergedError.of_many(self._divergences, len(self._networks))

@@ -51,6 +51,8 @@ class Workers:
             if self._executor is None and self._n_jobs == 1:
                 for k, work in enumerate(works):
                     _settle(work, books, partial(do, work, look.of(k)))
+                    look.finished(k, work)
+                    look()
                 return
             with self._threads() as executor:
                 self._hand_out(works, books, executor, look)
