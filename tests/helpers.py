@@ -14,6 +14,8 @@ import fastnn
 from fastnn.training import cuts
 
 ENGINES = ("python", "numpy", "numba")
+#: Whether this is the pass without slow tests, which are not even made then; see `conftest`.
+without_slow = False
 
 
 def slow_but(fast: Iterable, values: Iterable) -> list:
@@ -26,7 +28,7 @@ def slow_but(fast: Iterable, values: Iterable) -> list:
         arguments = value if isinstance(value, tuple) else (value,)
         return value if value in fast else pytest.param(*arguments, marks=pytest.mark.slow)
 
-    return [marked(value) for value in values]
+    return [marked(value) for value in values if value in fast or not without_slow]
 
 
 #: For tests whose kernels no other test needs: each takes seconds to compile.
@@ -208,7 +210,7 @@ def on_engines(
         pytest.param(engine, case, id=f"{engine}-{case}", marks=marks(engine, case))
         for engine in engines
         for case in cases
-        if engine != "numba" or case in CORE or with_numba(case)
+        if engine != "numba" or case in CORE or (with_numba(case) and not without_slow)
     ]
     return pytest.mark.parametrize(("engine", "case"), points)
 
