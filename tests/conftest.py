@@ -6,10 +6,10 @@ import gc
 import os
 import signal
 
+import helpers
 import numpy as np
 import pytest
 from budget import KernelBudget
-import helpers
 from helpers import ENGINES, slow_but
 
 from fastnn.engines import _MODULES

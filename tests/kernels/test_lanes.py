@@ -11,6 +11,7 @@ import llvmlite.binding
 import numba
 import numpy as np
 import pytest
+from helpers import in_turn
 
 from fastnn.kernels import estimates, lanes
 from fastnn.kernels.jit import _OPTIONS, inner
@@ -92,7 +93,7 @@ def results(dtype, n):
     return dict(zip(FLOATS, out, strict=True))
 
 
-@pytest.mark.parametrize("expression", FLOATS)
+@in_turn("expression", FLOATS)
 @every_dtype
 @every_width
 def test_an_operation_is_numpys(expression, dtype, n):
@@ -318,7 +319,7 @@ def add_times(a, x, y):
 
 
 @every_dtype
-@pytest.mark.parametrize("n", [*range(40), 70])
+@in_turn("n", [*range(40), 70])
 def test_a_loop_with_its_end(dtype, n):
     x, y = numbers(dtype, n), numbers(dtype, n + 1, 1)
     expected = np.append(y[:n] + 2 * x, y[n])
