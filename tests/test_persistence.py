@@ -273,7 +273,9 @@ else:
     ("door", "room", "answer"),
     [
         ("save", 0.2, "done"),
-        ("load", 3.5, "done"),  # the network's own start parameters are made too
+        pytest.param(  # the network's own start parameters are made too
+            "load", 3.5, "done", marks=pytest.mark.slow
+        ),
         ("load", 0.2, "cannot load a network from '{path}': Unable to allocate"),
     ],
 )
