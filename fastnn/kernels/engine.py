@@ -27,6 +27,9 @@ MOST_BY_UNIT = 8
 #: Up to this many samples less one, prediction goes sample by sample.
 FEW_ROWS = 8
 
+#: Rows as they come.
+_NO_ORDER = np.empty((0, 0), np.int64)
+
 _layer_table = functools.lru_cache(maxsize=256)(layer_table)
 _places = functools.lru_cache(maxsize=256)(blocks.find_places)
 
@@ -40,11 +43,6 @@ def _codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
         architecture.loss.code,
         architecture.bias,
     )
-
-
-def _signed_table(architecture: Architecture) -> np.ndarray:
-    """The layer table for the kernels that work on blocks of samples."""
-    return _layer_table(architecture).view(np.int64)
 
 
 def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
@@ -173,7 +171,7 @@ class _BatchTrainer(_RuleTrainer):
     """The same in batches."""
 
     def _make_ready(self, *codes: Any) -> None:
-        self._layers = _signed_table(self._architecture)
+        self._layers = _layer_table(self._architecture)
         self._kept = -1  # samples that the workspace has places for; there is none yet
         self.kernel = batches.make_train_batches(*codes)
 
@@ -251,7 +249,7 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
         made = _RuleTrainer(architecture, plan)
 
     def run_on_nothing(parameters: np.ndarray) -> None:
-        nothing = Piece.of_epochs(np.ones((1, 1)), np.empty((0, 0), np.int64), 0)
+        nothing = Piece.of_epochs(np.ones((1, 1)), _NO_ORDER, 0)
         samples = _blank_samples(architecture, plan.weighted)
         made.run(State.new(parameters, plan.optimizer), samples, nothing)
 
@@ -280,8 +278,7 @@ class _Predictor:
         self._few_kernel = outputs.make_outputs_by_row(hidden, output, bias)
         self._few = FEW_ROWS if n_units == sizes[-1] else 0
         self._architecture = architecture
-        self._layers = _signed_table(architecture)
-        self._few_layers = _layer_table(architecture)
+        self._layers = _layer_table(architecture)
         self._n_units = n_units
         self._few_size, self._places = sum(sizes), _places(architecture, training=False)
         # Idle ones; a call takes one and puts it back.
@@ -301,11 +298,13 @@ class _Predictor:
         if few:
             if not X.flags.writeable:
                 X = _as_writable(X)
-            well = self._few_kernel(self._few_layers, parameters, X, values, workspace)
+            well = self._few_kernel(self._layers, parameters, X, values, workspace)
         else:
             X = X.view()
             X.flags.writeable = False  # as it is in training
-            well = self._kernel(self._layers, self._places, parameters, X, values, workspace)
+            well = self._kernel(
+                self._layers, self._places, parameters, X, _NO_ORDER, values, workspace
+            )
         idle.append(workspace)
         return values if well else None
 
@@ -338,12 +337,13 @@ def layer_outputs(
 def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     run = outputs.make_loss(*_codes(architecture), weighted)
-    layers, places = _signed_table(architecture), _places(architecture, training=False)
+    layers, places = _layer_table(architecture), _places(architecture, training=False)
     workspace = new_scratch(places.end, architecture)
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         weights = _weights(samples, architecture)
-        return float(run(layers, places, parameters, samples.X, samples.Y, weights, workspace))
+        X, Y = samples.X, samples.Y
+        return float(run(layers, places, parameters, X, Y, weights, _NO_ORDER, workspace))
 
     nothing = _blank_samples(architecture, weighted)
     _compile_once(run, architecture, lambda parameters: evaluate(parameters, nothing))
@@ -354,13 +354,13 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     extras, keeps = _has_extras(architecture, plan), _keeps_slopes(architecture)
     run = batches.make_gradient(*_codes(architecture), extras, keeps)
-    layers, places = _signed_table(architecture), _places(architecture, training=True)
+    layers, places = _layer_table(architecture), _places(architecture, training=True)
     workspace = new_scratch(places.end, architecture)
-    options, no_order = options_of(architecture, plan), np.empty((0, 0), np.int64)
+    options = options_of(architecture, plan)
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = new_scratch(architecture.n_parameters, architecture)
-        data = _Data(samples.X, samples.Y, _weights(samples, architecture), no_order)
+        data = _Data(samples.X, samples.Y, _weights(samples, architecture), _NO_ORDER)
         sums = run(layers, places, parameters, data, options, workspace, gradient)
         return float(sums[0]), float(sums[1]), gradient
 

@@ -4,7 +4,7 @@ Kernels are made by functions that take codes (of an activation, a loss), and ho
 closure the codes and the jitted functions chosen by them. So a kernel contains only what its
 network uses, and needs no trick to choose at compile time.
 
-Three decorators:
+Four decorators:
 
 ``kernel``
     What Python calls. Releases the GIL and is cached on disk.
@@ -12,6 +12,8 @@ Three decorators:
     What kernels call, and nothing else may: it has no entry point for Python. LLVM inlines it.
 ``ordered``
     The same, and operations stay in the order written.
+``shared``
+    The same as ``inner``, but one function in its kernel: for what is long and called twice.
 
 In the first two sums may be reordered, so that loops vectorise. Where numbers are computed with in
 `lanes`, there is no need to, and the elementary functions must not: their range reduction needs the
@@ -43,6 +45,7 @@ _OPTIONS: dict[str, Any] = {
 _INLINED = {**_OPTIONS, **INLINED, "forceinline": True}
 
 inner = numba.njit(**_INLINED)
+shared = numba.njit(**{**_INLINED, "forceinline": False})
 ordered = numba.njit(**{**_INLINED, "fastmath": _ORDERED})
 #: For ``numba.extending.overload``, where a function depends on its arguments' types.
 OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_OPTIONS, **INLINED}}
