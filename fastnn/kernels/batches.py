@@ -51,7 +51,7 @@ def make_batch_gradient(
                 x, y = x + before * n_in, y + before * n_out
             if not there:
                 gather(data.X, data.order, epoch, position, n, turned, w, x)
-                gather(data.Y, data.order, epoch, position, n, True, w, y)
+                gather(data.Y, data.order, epoch, position, n, n > 0, w, y)
             if extras:
                 _gather_weights(data, epoch, position, n, options.scale, w, places.weights)
             if drops:

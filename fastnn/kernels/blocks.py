@@ -200,7 +200,7 @@ def make_gradient(bias: bool) -> Any:
 
 
 @functools.cache
-def make_forward(hidden: Codes, bias: bool, keeps: bool = False, drops: bool = False) -> Any:
+def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool) -> Any:
     """Make the forward pass: hidden layers' values, and the output layer's weighted sums.
 
     With *keeps* hidden units' slopes are kept as well; with *drops* (which needs it) units are
@@ -231,7 +231,7 @@ def make_forward(hidden: Codes, bias: bool, keeps: bool = False, drops: bool = F
 
 
 @functools.cache
-def make_backward(hidden: Codes, bias: bool, keeps: bool = False) -> Any:
+def make_backward(hidden: Codes, bias: bool, keeps: bool) -> Any:
     """Make the backward pass: ``into = scale * gradient + keep * into``; *into* may be p.
 
     *keeps* as in `make_forward`.

@@ -31,9 +31,9 @@ import numba
 from fastnn.kernels import cache
 
 try:
-    from fastnn.kernels.inlined import INLINED, WITHOUT_RUNTIME
+    from fastnn.kernels.inlined import INLINED, KERNEL, WITHOUT_RUNTIME
 except ImportError:  # a numba with other insides: its plain compiler will do
-    INLINED, WITHOUT_RUNTIME = {}, {}
+    INLINED, KERNEL, WITHOUT_RUNTIME = {}, {}, {}
 
 _ORDERED = {"nsz", "arcp", "contract", "afn"}
 _OPTIONS: dict[str, Any] = {
@@ -56,7 +56,7 @@ ORDERED_OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_INLINED, "fastmat
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile *function* on its first call, without the GIL, and keep it on disk."""
-    compiled = numba.njit(nogil=True, **_OPTIONS)(function)
+    compiled = numba.njit(nogil=True, **_OPTIONS, **KERNEL)(function)
     if hasattr(compiled, "py_func") and cache.is_on():  # no dispatcher with NUMBA_DISABLE_JIT=1
         compiled._cache = cache.KernelCache(function)
     return compiled

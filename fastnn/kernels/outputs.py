@@ -22,7 +22,7 @@ SOFTMAX = ACTIVATIONS["softmax"].code
 def _make_activate_outputs(output: int) -> Any:
     """Make a function that activates an output block (n_out, n) in place."""
     code = np.uint64(0 if output == SOFTMAX else output)
-    activate = make_activate((int(code),))
+    activate = make_activate((int(code),), False)
 
     @inner
     def activate_outputs(w, z, n_out, n, scratch):
@@ -94,7 +94,9 @@ def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
     It returns False, having stopped, if it meets an input that is not finite or a value that is not
     a number. *by_unit* chooses `_make_forward_by_unit`, which leaves nothing of the hidden layer.
     """
-    forward = _make_forward_by_unit(hidden, bias) if by_unit else make_forward(hidden, bias)
+    forward = (
+        _make_forward_by_unit(hidden, bias) if by_unit else make_forward(hidden, bias, False, False)
+    )
     activate_outputs = _make_activate_outputs(output)
 
     @kernel
@@ -103,7 +105,7 @@ def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
         last, n_in, block = len(layers) - 1, layers[0, N_IN], np.int64(places.block)
         for position in range(0, len(X), block):
             n = np.uint64(minimum(block, len(X) - position))
-            gather(X, order, 0, position, n, n_in < WIDE_INPUT, w, places.x)
+            gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
             if not _all_finite(w[places.x : places.x + n_in * n]):
                 return False
             forward(layers, p, w, places, places.x, n, None, None)
@@ -132,9 +134,9 @@ def make_outputs_by_row(hidden: Codes, output: int, bias: bool) -> Any:
 
     The workspace holds the inputs and all units.
     """
-    forward = make_forward_row(hidden, bias)
+    forward = make_forward_row(hidden, bias, False, False)
     code = np.uint64(0 if output == SOFTMAX else output)
-    activate = make_activate((int(code),))
+    activate = make_activate((int(code),), False)
 
     @kernel
     def outputs_by_row(layers, p, X, values, w):
@@ -165,7 +167,7 @@ def make_loss(hidden: Codes, output: int, loss: int, bias: bool, weighted: bool)
 
     *weighted*: times the samples' *weights*, which otherwise are not looked at.
     """
-    forward, finish = make_forward(hidden, bias), make_finish(output, loss, weighted)
+    forward, finish = make_forward(hidden, bias, False, False), make_finish(output, loss, weighted)
 
     @kernel
     def total_loss(layers, places, p, X, Y, weights, order, w):
@@ -176,8 +178,8 @@ def make_loss(hidden: Codes, output: int, loss: int, bias: bool, weighted: bool)
         total = 0.0
         for position in range(0, len(X), block):
             n = np.uint64(minimum(block, len(X) - position))
-            gather(X, order, 0, position, n, n_in < WIDE_INPUT, w, places.x)
-            gather(Y, order, 0, position, n, True, w, places.y)
+            gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
+            gather(Y, order, len(order), position, n, n > 0, w, places.y)
             if weighted:
                 for s in range(n):
                     w[places.weights + s] = weights[position + np.int64(s)]

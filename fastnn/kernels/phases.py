@@ -24,7 +24,10 @@ def make_sample_step(activation: int, below: int, bias: bool) -> Any:
     *sizes* are the inputs, the units and the samples: unsigned, as in `fastnn.kernels.layout`.
     """
     weighted_sums, add_outer = rows.make_weighted_sums(bias), rows.make_add_outer(bias)
-    activate, times_slope = rows.make_activate((activation,)), rows.make_times_slope((below,))
+    activate, times_slope = (
+        rows.make_activate((activation,), False),
+        rows.make_times_slope((below,), False),
+    )
 
     @kernel
     def sample_step(sizes, p, w, step, rate, rounds):
@@ -48,7 +51,10 @@ def make_sample_step(activation: int, below: int, bias: bool) -> Any:
 def make_block_step(activation: int, below: int, bias: bool) -> Any:
     """Make the same for a block of n samples, whose matrices are (width, n)."""
     sums, gradient = blocks.make_sums(bias), blocks.make_gradient(bias)
-    activate, times_slope = rows.make_activate((activation,)), rows.make_times_slope((below,))
+    activate, times_slope = (
+        rows.make_activate((activation,), False),
+        rows.make_times_slope((below,), False),
+    )
     find_blas()
 
     @kernel

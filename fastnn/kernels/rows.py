@@ -118,7 +118,7 @@ def transpose(source, at, target, to, rows, columns):
 
 
 @functools.cache
-def make_activate(hidden: Codes, keeps: bool = False) -> Any:
+def make_activate(hidden: Codes, keeps: bool) -> Any:
     """Make the activation of n numbers in place; of several, *code* says at run time which.
 
     In place, because for two vectors that may be one and the same LLVM does not vectorise. With
@@ -143,7 +143,7 @@ def make_activate(hidden: Codes, keeps: bool = False) -> Any:
 
 
 @functools.cache
-def make_times_slope(hidden: Codes, keeps: bool = False) -> Any:
+def make_times_slope(hidden: Codes, keeps: bool) -> Any:
     """Make d *= activation'(z), from ∂loss/∂a to ∂loss/∂z. The arguments are as in `make_activate`.
 
     *keeps* says that the slopes are in *slopes*: it takes those of activations whose slope needs z,

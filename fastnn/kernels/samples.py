@@ -40,7 +40,7 @@ def workspace_size(layers: np.ndarray) -> int:
 
 
 @functools.cache
-def make_forward(hidden: Codes, bias: bool, keeps: bool = False, drops: bool = False) -> Any:
+def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool) -> Any:
     """Make the forward pass of the inputs at *a*: hidden units' values, the outputs' sums at *z*.
 
     a and z are where the vectors over all units begin. With *keeps* the slopes of hidden units go
@@ -127,7 +127,7 @@ def _nothing_to_do(*arguments):
 @functools.cache
 def make_train_samples(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel of plain SGD, see `plain.make_train`."""
-    forward, finish = make_forward(hidden, bias), make_finish(output, loss)
+    forward, finish = make_forward(hidden, bias, False, False), make_finish(output, loss)
     backward = make_backward(hidden, bias, keeps=False, fresh=False)
 
     @inner

@@ -230,7 +230,7 @@ def _back_and_update(workspace, V, n_in, n_out, d, a, below):
 @functools.cache
 def _make_forward(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make a sample's way up from its first sums, at z, which become values; returns the loss."""
-    activate = make_activate(hidden)
+    activate = make_activate(hidden, False)
     finish = make_finish(output, loss)
 
     @inner
@@ -261,7 +261,7 @@ def _make_forward(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
 @functools.cache
 def _make_backward(hidden: Codes, bias: bool) -> Any:
     """Make a sample's way down, updating the upper layers; the first layer's part goes to d."""
-    times_slope = make_times_slope(hidden)
+    times_slope = make_times_slope(hidden, False)
 
     @inner
     def backward(layers, p, workspace, places, z, d, rate):
