@@ -81,8 +81,10 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
         return sample_kernels.make_train_samples(*codes), sample_kernels.workspace_size(layers)
     wide = int(layers[0, N_OUT]) >= one_hidden.WIDE_FROM
     if one_output.pays(layers) and architecture.loss.code not in OF_CLASSES:
-        n_in = architecture.sizes[0]
-        train = one_output.make_train_one_output(*codes, n_in=n_in, wide=wide)
+        n_in, units, _ = architecture.sizes
+        train = one_output.make_train_one_output(
+            *codes, n_in=n_in, units=units if n_in > 1 else 0, wide=wide
+        )
         return train, one_output.workspace_size(layers)
     return one_hidden.make_train_one_hidden(*codes, wide), one_hidden.workspace_size(layers)
 
