@@ -10,7 +10,16 @@ import numba
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Differentiator, Evaluator, Piece, Plan, Samples, State, Trainer
+from fastnn.engines import (
+    Differentiator,
+    Evaluator,
+    Piece,
+    Plan,
+    Predictor,
+    Samples,
+    State,
+    Trainer,
+)
 from fastnn.kernels import batches, blocks, one_hidden, one_output, outputs, wide_input
 from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.activations import Codes
@@ -267,48 +276,54 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     return 1e-6 + per_parameter * architecture.n_parameters
 
 
-class _Predictor:
-    """The outputs of a network, with as little around the kernel as can be."""
+def predictor(architecture: Architecture) -> Predictor:
+    """See `fastnn.engines.Engine`. Of few rows it takes hardly longer than the kernel."""
+    hidden, output, _, bias = _codes(architecture)
+    kernel, layers = outputs.make_outputs_by_row(hidden, output, bias), _layer_table(architecture)
+    n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
+    of_many = _predictor_of_many(architecture, n_out)
+    idle: list[np.ndarray] = []  # workspaces: a call takes one and puts it back
+    take, put_back = idle.pop, idle.append
 
-    def __init__(self, architecture: Architecture, n_units: int):
-        sizes = architecture.sizes
-        hidden, output, _, bias = _codes(architecture)
-        by_unit = (
-            len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
-        )
-        self._kernel = outputs.make_outputs(hidden, output, bias, by_unit)
-        self._few_kernel = outputs.make_outputs_by_row(hidden, output, bias)
-        self._few = FEW_ROWS if n_units == sizes[-1] else 0
-        self._architecture = architecture
-        self._layers = _layer_table(architecture)
-        self._n_units = n_units
-        self._few_size, self._places = sum(sizes), _places(architecture, training=False)
-        # Idle ones; a call takes one and puts it back.
-        self._few_workspaces: list[np.ndarray] = []
-        self._workspaces: list[np.ndarray] = []
+    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
+        n = len(X)
+        if n >= FEW_ROWS:
+            return of_many(parameters, X)
+        try:
+            workspace = take()
+        except IndexError:
+            workspace = new_scratch(sum(architecture.sizes), architecture)
+        if not X.flags.writeable:
+            X = _as_writable(X)
+        values = empty((n, n_out), dtype)
+        well = kernel(layers, parameters, X, values, workspace)
+        put_back(workspace)
+        return values if well else None
 
-    def __call__(self, parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        """See `fastnn.engines.Predictor`."""
-        few = len(X) < self._few
-        idle = self._few_workspaces if few else self._workspaces
+    return predict
+
+
+def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
+    """The outputs of the last so many units, block by block."""
+    sizes, (hidden, output, _, bias) = architecture.sizes, _codes(architecture)
+    by_unit = len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
+    kernel, layers = outputs.make_outputs(hidden, output, bias, by_unit), _layer_table(architecture)
+    places = _places(architecture, training=False)
+    idle: list[np.ndarray] = []
+
+    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         try:
             workspace = idle.pop()
         except IndexError:
-            size = self._few_size if few else self._places.end
-            workspace = new_scratch(size, self._architecture)
-        values = np.empty((len(X), self._n_units), parameters.dtype)
-        if few:
-            if not X.flags.writeable:
-                X = _as_writable(X)
-            well = self._few_kernel(self._layers, parameters, X, values, workspace)
-        else:
-            X = X.view()
-            X.flags.writeable = False  # as it is in training
-            well = self._kernel(
-                self._layers, self._places, parameters, X, _NO_ORDER, values, workspace
-            )
+            workspace = new_scratch(places.end, architecture)
+        X = X.view()
+        X.flags.writeable = False  # as it is in training
+        values = np.empty((len(X), n_units), architecture.dtype)
+        well = kernel(layers, places, parameters, X, _NO_ORDER, values, workspace)
         idle.append(workspace)
         return values if well else None
+
+    return predict
 
 
 def _as_writable(X: np.ndarray) -> np.ndarray:
@@ -322,17 +337,12 @@ def _as_writable(X: np.ndarray) -> np.ndarray:
     return view
 
 
-def predictor(architecture: Architecture) -> _Predictor:
-    """See `fastnn.engines.Engine`."""
-    return _Predictor(architecture, architecture.sizes[-1])
-
-
 def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
 ) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
     sizes = architecture.sizes[1:]
-    values = _Predictor(architecture, sum(sizes))(parameters, X)
+    values = _predictor_of_many(architecture, sum(sizes))(parameters, X)
     return None if values is None else np.split(values, np.cumsum(sizes)[:-1], axis=1)
 
 
