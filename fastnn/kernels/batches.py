@@ -33,7 +33,7 @@ def make_batch_gradient(
     """
     forward = make_forward(hidden, bias, keeps, drops)
     backward = make_backward(hidden, bias, keeps)
-    finish = make_finish(output, loss, weighted=extras)
+    finish = make_finish(output, loss, extras)
 
     @inner
     def batch_gradient(layers, places, p, data, epoch, first, after, options, counter, w,

@@ -301,7 +301,7 @@ def softmax(w, z, a, n_classes, n, top, total):
 
 
 @functools.cache
-def make_finish(output: int, loss: int, weighted: bool = False) -> Any:
+def make_finish(output: int, loss: int, weighted: bool) -> Any:
     """Make the end of the forward pass: D of the output layer from its Z; the sum of losses.
 
     Z, Y and D are (n_out, n), *scratch* has room for 2 n numbers. With *weighted* D and losses are

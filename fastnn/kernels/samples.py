@@ -39,6 +39,15 @@ def workspace_size(layers: np.ndarray) -> int:
     return 3 * int(layers[-1, UNITS] + layers[-1, N_OUT])
 
 
+@inner
+def _places(layers):
+    """Where z, a and d begin; where the outputs are in each of them, and how many there are."""
+    last = len(layers) - 1
+    units, n_out = layers[last, UNITS], layers[last, N_OUT]
+    n = units + n_out
+    return n - n, n, n + n, units, n_out
+
+
 @functools.cache
 def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool) -> Any:
     """Make the forward pass of the inputs at *a*: hidden units' values, the outputs' sums at *z*.
@@ -104,10 +113,7 @@ def make_sample_gradient(
 
     @inner
     def sample_gradient(layers, p, X, Y, row, w, g, scale, options, counter):
-        last = len(layers) - 1
-        units, n_out = layers[last, UNITS], layers[last, N_OUT]
-        z, a = layers[0, INPUTS], units + n_out
-        d = a + a
+        z, a, d, units, n_out = _places(layers)
         load_row(X, row, w, a)
         forward(layers, p, w, z, a, options, counter)
         total = scale * finish(w, z + units, d + units, n_out, Y, row)
@@ -132,10 +138,7 @@ def make_train_samples(hidden: Codes, output: int, loss: int, bias: bool) -> Any
 
     @inner
     def learn(layers, p, X, Y, last, row, rate, w, carried):
-        last = len(layers) - 1
-        units, n_out = layers[last, UNITS], layers[last, N_OUT]
-        z, a = layers[0, INPUTS], units + n_out
-        d = a + a
+        z, a, d, units, n_out = _places(layers)
         load_row(X, row, w, a)
         forward(layers, p, w, z, a, None, None)
         loss = finish(w, z + units, d + units, n_out, Y, row)
