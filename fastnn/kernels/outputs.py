@@ -71,6 +71,11 @@ def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
                 w[out + o * n + s] = start
         for j in range(n_hidden):
             start, w_j = p[b + j] if bias else zero, p[W + j]
+            if n_in == 1 and n_out == 1:  # at once, nothing stored: 0.85 of the time
+                v = p[V + j]
+                for s in range(n):
+                    w[out + s] += v * value(start + w_j * w[x + s])
+                continue
             for s in range(n):
                 w[h + s] = start + w_j * w[x + s]
             for i in range(np.uint64(1), n_in):

@@ -65,7 +65,7 @@ def back_through_weights(p, W, n_in, n_out, w, d, below):
 
 @functools.cache
 def make_outer(bias: bool) -> Any:
-    """Make W_ij = x_i d_j, b_j = d_j in *into*, a sample's gradient; *scale* is for nothing there."""
+    """Make W_ij = x_i d_j, b_j = d_j in *into*, a sample's gradient; *scale* does nothing."""
 
     @inner
     def outer(into, W, b, n_in, n_out, w, x, d, scale):
