@@ -35,6 +35,11 @@ RATES, MOST_KEPT = 512, 256
 LEAST_ROOM = 8
 
 
+#: Of a row's features: their places in the store, sorted; in which order the row's values belong to
+#: these; and whether all are known.
+Places = tuple[np.ndarray, np.ndarray, bool]
+
+
 @dataclass(frozen=True)
 class Stop:
     """What stopped learning before the last row: with so many *left*, the one at fault first."""
@@ -166,9 +171,10 @@ class FeatureNetwork:
 
         What stopped it before the last, if anything. NaN stands for a missing value.
         """
-        if not self.index.keys() >= set(names):
+        made, (places, order, known) = self._ready(names)
+        if not known:
             self.add_features(names)
-        made, (places, order) = self._ready(names)
+            made, (places, order, known) = self._ready(names)
         while True:
             why = made.learn(rows, places, order, targets, made.address)
             if why != kernels.NO_RATE:
@@ -180,23 +186,28 @@ class FeatureNetwork:
             return None
         return Stop(why == kernels.DIVERGED, len(targets) - made.done)
 
-    def predict(self, names: tuple[Any, ...], rows: np.ndarray, n_rows: int) -> np.ndarray:
-        """The outputs for rows, shape (n_rows * n_out,); NaN where a value is infinite."""
-        made, (places, order) = self._ready(names)
+    def predict(
+        self, names: tuple[Any, ...], rows: np.ndarray, n_rows: int
+    ) -> tuple[np.ndarray, bool]:
+        """The outputs for rows, shape (n_rows * n_out,), and whether all of them are numbers."""
+        made, (places, order, _) = self._ready(names)
         outputs = np.empty(n_rows * self.n_out)
-        made.predict(rows, places, order, outputs, n_rows, made.address)
-        return outputs
+        well = made.predict(rows, places, order, outputs, n_rows, made.address)
+        return outputs, well
 
-    def _ready(self, names: tuple[Any, ...]) -> tuple[_Made, tuple[np.ndarray, np.ndarray]]:
+    def _ready(self, names: tuple[Any, ...]) -> tuple[_Made, Places]:
+        """What is made ready, with room for these features, and their places."""
         made = self._made
         if made is None or len(names) > self._widest:
             self._widest = max(self._widest, 1 << max(0, len(names) - 1).bit_length())
             made = self._made = _Made(self)
         found = made.places.get(names)
         if found is None:
-            places = np.array([self.index.get(name, -1) for name in names], np.int64)
-            order = np.argsort(places, kind="stable")
-            found = (places[order], order)
+            where = self.index.get
+            listed = [where(name, -1) for name in names]
+            places = np.array(listed, np.int64)
+            order = places.argsort(kind="stable")
+            found = (places[order], order, -1 not in listed)
             if len(made.places) >= MOST_KEPT:
                 made.places.clear()
             made.places[names] = found
@@ -211,8 +222,7 @@ class _Made:
     """What a `FeatureNetwork` has made ready for rows, until something must be larger."""
 
     def __init__(self, network: FeatureNetwork):
-        #: By the names of a row's features: their places, and the order by place.
-        self.places: dict[tuple[Any, ...], tuple[np.ndarray, np.ndarray]] = {}
+        self.places: dict[tuple[Any, ...], Places] = {}  # by the names of a row's features
         optimizer = network._optimizer
         sizes = (network._widest, *network._architecture.sizes[1:])
         architecture = replace(network._architecture, sizes=sizes)

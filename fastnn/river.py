@@ -24,8 +24,8 @@ except ImportError:
     ) from None
 
 from fastnn import validation
-from fastnn.arrays import DATES
-from fastnn.features import FeatureNetwork, Stop
+from fastnn.features import FeatureNetwork
+from fastnn.kernels.feature_rows import MOST_SCALED
 from fastnn.names import describe, short
 from fastnn.network import Network
 from fastnn.optimizers import get_optimizer
@@ -43,6 +43,7 @@ class _Perceptron:
     """What the two have in common."""
 
     _loss: str
+    _n_out: int
 
     def __init__(
         self,
@@ -98,13 +99,13 @@ class _Perceptron:
             rows, targets = rows[(at + 1) * len(names) :], targets[at + 1 :]
 
     def _not_finite(self, names: tuple[Any, ...], values: np.ndarray, target: Any) -> ValueError:
-        where = f"in row {self._rows + 1}"
-        for name, value in zip(names, values.tolist(), strict=True):
-            if np.isinf(value):
-                return ValueError(f"x[{name!r}] must be finite, got {value} {where}")
-        if not np.isfinite(target):
-            return ValueError(f"y must be finite, got {target} {where}")
-        return ValueError(f"x and y must be smaller: they cannot be scaled {where}")
+        scaled = " and at most 1e150 to be scaled" if self.scale else ""
+        most = MOST_SCALED if self.scale else np.finfo(float).max
+        named = [(f"x[{name!r}]", value) for name, value in zip(names, values, strict=True)]
+        for name, value in (*named, ("y", target)):
+            if abs(value) > most or (name == "y" and value != value):
+                break
+        return ValueError(f"{name} must be finite{scaled}, got {value} in row {self._rows + 1}")
 
     def _values(self, x: Any) -> tuple[tuple[Any, ...], np.ndarray]:
         """The names of a row's features, and their values; NaN for one that is missing."""
@@ -125,10 +126,9 @@ class _Perceptron:
             ) from None
 
     def _number(self, name: Any, value: Any) -> float:
-        if value is None:
+        if value is None or type(value).__name__ == "NAType":  # pandas.NA
             return np.nan
-        real = isinstance(value, numbers.Real | np.bool_) and not isinstance(value, DATES)
-        if not real:
+        if not _is_number(value):
             text = " (text; encode it first, for example with river.preprocessing.OneHotEncoder)"
             raise TypeError(
                 f"x[{name!r}] must be a number, got {describe(value)} in row {self._rows + 1}"
@@ -150,10 +150,11 @@ class _Perceptron:
         return frame, names, np.ascontiguousarray(values).reshape(-1)
 
     def _outputs(self, names: tuple[Any, ...], rows: np.ndarray, n_rows: int) -> np.ndarray:
-        outputs = self._net.predict(names, rows, n_rows)
-        if np.isnan(outputs).any():
+        """The outputs for rows, (n_rows * n_out,)."""
+        outputs, well = self._net.predict(names, rows, n_rows)
+        if not well:
             for row in rows.reshape(n_rows, len(names)):
-                if np.isinf(row).any():
+                if np.isinf(row).any() or (self.scale and (abs(row) > MOST_SCALED).any()):
                     raise self._not_finite(names, row, 0.0)
             raise validation.too_large("x")
         return outputs
@@ -257,14 +258,14 @@ class MLPClassifier(_Perceptron, base.MiniBatchClassifier):
         n = _check_lengths(rows, names, targets, X)
         start = 0
         while start < n:  # up to the next new class
-            stop, known = start + 1, dict(self._classes)
-            first = self._class(targets[start])
-            numbers_ = [first]
-            while stop < n and isinstance(targets[stop], Hashable) and targets[stop] in self._classes:
-                numbers_.append(self._classes[targets[stop]])
-                stop += 1
+            classes = [self._class(targets[start])]
+            for label in targets[start + 1 :]:
+                if not isinstance(label, Hashable) or label not in self._classes:
+                    break
+                classes.append(self._classes[label])
+            stop = start + len(classes)
             part = rows[start * len(names) : stop * len(names)]
-            self._learn(names, part, np.array(numbers_, np.float64))
+            self._learn(names, part, np.array(classes, np.float64))
             start = stop
 
     def predict_proba_many(self, X: Any) -> Any:
@@ -328,9 +329,7 @@ class MLPRegressor(_Perceptron, base.MiniBatchRegressor):
         self._learn(names, row, np.array([self._target(y)], np.float64))
 
     def _target(self, y: Any) -> float:
-        if type(y) not in _PLAIN and not (
-            isinstance(y, numbers.Real) and not isinstance(y, DATES)
-        ):
+        if type(y) not in _PLAIN and not _is_number(y):
             raise TypeError(f"y must be a number, got {describe(y)} in row {self._rows + 1}")
         return float(y)
 
@@ -351,6 +350,10 @@ class MLPRegressor(_Perceptron, base.MiniBatchRegressor):
         frame, names, rows = self._frame(X)
         outputs = self._outputs(names, rows, len(frame))
         return dataframe.to_native_series(outputs, name=None, like=frame)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real | np.bool_) and not isinstance(value, np.timedelta64)
 
 
 def _listed(y: Any) -> list[Any]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from fastnn.kernels.held import held
 from fastnn.kernels.jit import inner, quick
-from fastnn.kernels.layout import INPUTS, N_IN, UNITS, WEIGHTS
+from fastnn.kernels.layout import INPUTS, N_IN, UNITS
 
 #: What there is to rows of features. *weights* and *moments* are the store, by feature; *rest* and
 #: *rest_moments* are those of the other parameters. *layers*, p, m, x, Y, *workspace* and g are the
@@ -36,6 +36,8 @@ Store = namedtuple(
 #: The small network's data, as the trainer's kernel gets it.
 Data = namedtuple("Data", "X Y weights order")
 Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")
+#: The largest number that is scaled: the squares of many such have a finite sum.
+MOST_SCALED = 1e150
 #: Why a call stopped before the last row: nothing; a value or a target that is infinite, or too
 #: large to be scaled; a divergence; no more rates.
 WELL, NOT_FINITE, DIVERGED, NO_RATE = range(4)
@@ -140,11 +142,17 @@ def _finite(values):
 
 
 @inner
-def _fits(rows, first, n):
-    """Whether a row's values are numbers or missing, not infinite."""
+def _fits(value, scales):
+    """Whether a value is finite, and not so large that its square overflows, if it is scaled."""
+    return abs(value) <= MOST_SCALED if scales else np.isfinite(value)
+
+
+@inner
+def _row_fits(rows, first, n, scales):
+    """The same of a row's values, of which some may be missing."""
     fits = True
     for i in range(first, first + n):
-        fits &= not np.isinf(rows[i])
+        fits &= np.isnan(rows[i]) or _fits(rows[i], scales)
     return fits
 
 
@@ -176,7 +184,7 @@ def make_learn_rows(train: Any, of_class: bool, n_moments: int) -> Any:
     @quick
     def learn_rows(rows, places, order, targets, address):
         store = held(address, "Store", rows)
-        n_rest, span = len(store.rest), store.span
+        n_rest, span, scales = len(store.rest), store.span, store.scales[0] != 0
         width = len(store.weights) // (len(store.counts) - 1)
         for row in range(len(targets)):
             store.done[0] = row
@@ -185,7 +193,8 @@ def make_learn_rows(train: Any, of_class: bool, n_moments: int) -> Any:
             if step < 0 or step >= len(store.rates):
                 return NO_RATE
             span.rates[0, 0] = store.rates[step]
-            if not (_fits(rows, first, len(places)) and np.isfinite(targets[row])):
+            well = _row_fits(rows, first, len(places), scales)
+            if not (well and (of_class or _fits(targets[row], scales))):
                 return NOT_FINITE
             k = _gather(store, places, order, rows, first, True)
             if k < 0 or not _take_target(store, targets[row], of_class):
@@ -212,7 +221,8 @@ def make_learn_rows(train: Any, of_class: bool, n_moments: int) -> Any:
 def make_predict_rows(outputs_by_row: Any, of_class: bool) -> Any:
     """Make predictions of *n_rows* rows, written to *outputs*; the rest is as in `make_learn_rows`.
 
-    The target's statistics are taken back. NaN where an input is infinite.
+    The target's statistics are taken back. NaN where an input is infinite or too large; it returns
+    whether there is none.
     """
 
     @quick
@@ -220,7 +230,7 @@ def make_predict_rows(outputs_by_row: Any, of_class: bool) -> Any:
         store = held(address, "Store", rows)
         n_out = store.values.shape[1]
         width = len(store.weights) // (len(store.counts) - 1)
-        at = len(store.counts) - 1
+        at, all_well = len(store.counts) - 1, True
         for row in range(n_rows):
             k = _gather(store, places, order, rows, row * len(places), False)
             well = k >= 0
@@ -234,5 +244,7 @@ def make_predict_rows(outputs_by_row: Any, of_class: bool) -> Any:
                 if not of_class and store.scales[0] != 0:
                     value = value * _deviation(store, at) + store.means[at]
                 outputs[row * n_out + j] = value
+                all_well &= not np.isnan(value)
+        return all_well
 
     return predict_rows
