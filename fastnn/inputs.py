@@ -97,12 +97,33 @@ class Inputs:
             Samples(samples.X[n:], samples.Y[n:]),
         )
 
-    def chunks(self, chunks: Iterable[tuple[Any, ...]]) -> Iterator[Samples]:
+    def chunks(
+        self, chunks: Iterable[tuple[Any, ...]], class_weight: Any = None
+    ) -> Iterator[Samples]:
         """The samples of each chunk, (X, y) or (X, y, sample_weight)."""
+        seen = 0
         for k, (X, y, *weights) in enumerate(chunks, 1):
             names = (f"X of chunk {k}", f"y of chunk {k}")
-            yield self.samples(X, y, weights[0] if weights else None, names)
-            del X, y, weights  # not kept while the next ones are made
+            try:
+                samples = self.samples(X, y, weights[0] if weights else None, names)
+                samples = self.weigh_classes(samples, class_weight)
+            except (TypeError, ValueError) as error:
+                error.add_note(f"Chunk {k} begins with row {seen + 1} of the stream.")
+                raise
+            seen += len(samples)
+            yield samples
+            del X, y, weights, samples  # not kept while the next ones are made
+
+    def class_weight_for_chunks(self, class_weight: Any) -> Any:
+        """``class_weight`` for samples that are not there yet."""
+        if isinstance(class_weight, str) and class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all samples at once: give a dict of weights"
+            )
+        n_out = self._architecture.sizes[-1]
+        any_class = np.full((1, n_out), 1.0 / max(n_out, 2), self._architecture.dtype)
+        validation.class_weight(class_weight, any_class, self._architecture.loss)
+        return class_weight
 
     def _weights(self, weights: Any, n_samples: int, name: str) -> np.ndarray | None:
         return validation.sample_weight(weights, n_samples, self._architecture.dtype, name)

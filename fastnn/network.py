@@ -393,6 +393,11 @@ class Network:
         learning_rate: float | Schedule | None = None,
         optimizer: str | Optimizer = "sgd",
         shuffle: bool = True,
+        validation_data: tuple[Any, Any] | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        metrics: Iterable[str | Function] = (),
+        early_stopping: EarlyStopping | None = None,
+        callbacks: Iterable[Callback] = (),
         progress: bool = False,
     ) -> History:
         """Train on chunks of samples as they come, in the memory of one chunk.
@@ -415,8 +420,14 @@ class Network:
             As in `fit`, except for L-BFGS.
         shuffle : bool
             Take the samples of each chunk in a random order.
+        validation_data, early_stopping, callbacks
+            As in `fit`, after each chunk.
+        class_weight : dict, optional
+            As in `fit`; "balanced" would need all samples.
+        metrics : list of str or function
+            As in `fit`: on the validation data, or without them on each chunk.
         progress : bool
-            Show a progress bar.
+            Show a progress bar, with samples per second.
 
         Returns
         -------
@@ -437,6 +448,7 @@ class Network:
         epochs = validation.integer(epochs, "epochs", 1)
         rule = get_optimizer(optimizer, learning_rate)
         n_chunks = streams.count(chunks)
+        class_weight = self._inputs.class_weight_for_chunks(class_weight)
         job = Job(
             architecture=self._architecture,
             engine=get_engine(self._engine_name),
@@ -445,6 +457,10 @@ class Network:
             batch_size=_batch_size(batch_size),
             shuffle=validation.boolean(shuffle, "shuffle"),
             dropout_key=self._dropout_key,
+            validation=self._inputs.held_out(validation_data),
+            metrics=get_metrics(metrics, self._architecture.loss),
+            early_stopping=early_stopping,
+            callbacks=bind(callbacks, self),
             progress=validation.boolean(progress, "progress"),
         )
         every_chunk = streams.passes(chunks, epochs)
@@ -453,7 +469,7 @@ class Network:
             self.history = History()
             return streams.train(
                 job,
-                self._inputs.chunks(every_chunk),
+                self._inputs.chunks(every_chunk, class_weight),
                 self._state_for(rule),
                 self._rng,
                 self.history,
