@@ -443,6 +443,7 @@ def test_operations_and_ends_on_other_machines(machine):
     assert re.search(r"^10 passed", output, re.MULTILINE)
 
 
+@pytest.mark.slow  # a process for what `checked_copier` is asked for in this one
 @only_compiled
 def test_places_are_checked_where_numba_is_asked_to():
     code = """
