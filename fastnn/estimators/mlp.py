@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn import arrays, validation
+from fastnn.estimators import short
 from fastnn.estimators.inputs import (
     refuse_masked_labels,
     refuse_what_is_no_number,
@@ -155,6 +156,9 @@ class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
         if len(classes) != 2:
             return self._label_binarizer.inverse_transform(positive)
         return classes.take(positive > 0.5)
+
+    def _short_targets(self, y: Any, n: int, incremental: bool) -> np.ndarray | None:
+        return short.binarised(self, y, n, incremental)
 
     def _check_targets(self, given: Any, y: Any, dtype: Any, incremental: bool) -> None:
         """Refuse masked labels, and a ``class_weight`` that does not go with the classes."""
@@ -306,6 +310,9 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
         if not np.isfinite(outputs).all() or np.any(spread == 0):
             return super()._score(X, y, sample_weight=sample_weight)
         return float(np.mean(1 - np.sum(weights * (y - outputs) ** 2, axis=0) / spread))
+
+    def _short_targets(self, y: Any, n: int, _incremental: bool) -> np.ndarray | None:
+        return y if short.numbers(y, n) else None
 
     def _check_targets(self, given: Any, y: Any, dtype: Any, incremental: bool) -> None:
         """Refuse targets that `Network` refuses."""

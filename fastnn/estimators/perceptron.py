@@ -28,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastnn import arrays, validation
 from fastnn.activations import ACTIVATIONS, ALIASES
 from fastnn.engines import Samples, quiet
-from fastnn.estimators import solvers
+from fastnn.estimators import short, solvers
 from fastnn.estimators.epochs import Epochs, Held
 from fastnn.estimators.inputs import refuse_what_is_no_number
 from fastnn.estimators.lbfgs import LossAndGradient
@@ -217,6 +217,8 @@ class FastPerceptron(BaseEstimator):
 
     def _validate_params(self) -> None:
         """scikit-learn's checks of the parameters, overriding its method, which takes durations."""
+        if short.checked_before(self, self._parameter_constraints):
+            return
         for name in self._parameter_constraints:  # get_params reads the signature anew
             value = getattr(self, name)
             if isinstance(value, np.ndarray):
@@ -228,10 +230,16 @@ class FastPerceptron(BaseEstimator):
                     f"Got {value!r} instead."
                 )
         super()._validate_params()
+        short.remember_checked(self, self._parameter_constraints)
 
     @quiet
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         """scikit-learn's checks of X and y and then ours, overriding its method."""
+        if short.inputs(self, X, reset):
+            targets = self._short_targets(y, len(X), incremental)
+            if targets is not None:
+                self._check_targets(y, targets, X.dtype, incremental)
+                return X, targets
         checked_X, checked_y = super()._validate_input(X, y, incremental, reset)
         refuse_what_is_no_number(X, "X")
         self._check_targets(y, checked_y, checked_X.dtype, incremental)
@@ -316,6 +324,10 @@ class FastPerceptron(BaseEstimator):
     ) -> tuple[float, np.ndarray]:
         """Loss and gradient for SciPy, overriding scikit-learn's method."""
         return loss_and_gradient(packed)
+
+    def _short_targets(self, y: Any, n: int, incremental: bool) -> np.ndarray | None:
+        """What scikit-learn's checks make of y, if it is plain; None: they have to look at it."""
+        raise NotImplementedError
 
     def _check_targets(self, given: Any, y: Any, dtype: Any, incremental: bool) -> None:
         """Refuse targets that scikit-learn's checks let through: as *given*, and as checked."""
