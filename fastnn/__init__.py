@@ -4,8 +4,8 @@
 Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
 `StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
 While training: `EarlyStopping`, `Checkpoint`, `History`. In place of scikit-learn's:
-`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed. And `profile`, `warmup`. Errors:
-`TrainingDivergedError`, `LoadError`.
+`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed; for river `fastnn.river`. And
+`profile`, `warmup`. Errors: `TrainingDivergedError`, `LoadError`.
 
 For contributors
 ----------------
@@ -24,7 +24,8 @@ where a schedule stands. ``kernels/`` is the engine "numba", with a map of its o
 ``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
 ``persistence.py``, ``record.py``, ``files.py`` and ``random_state.py`` save networks; ``memory.py``
 and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``estimators/`` is
-scikit-learn's MLP. The rest is ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``,
+scikit-learn's MLP, ``river.py`` river's, of the networks over features with names in
+``features.py``. The rest is ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``,
 ``summary.py``, ``plotting.py``, ``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
 ``tests/`` mirrors this; ``bench/`` measures.
 

@@ -15,6 +15,7 @@ Beyond scikit-learn's public names they rely on these private ones, in scikit-le
 import contextlib
 import copy
 import inspect
+import warnings
 from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -241,6 +242,8 @@ class FastPerceptron(BaseEstimator):
             targets = self._short_targets(y, len(X), incremental)
             if targets is not None:
                 self._check_targets(y, targets, X.dtype, incremental)
+                with warnings.catch_warnings():
+                    pass  # as in scikit-learn's checks, after which warnings are shown once more
                 return X, targets
         checked_X, checked_y = super()._validate_input(X, y, incremental, reset)
         refuse_what_is_no_number(X, "X")
