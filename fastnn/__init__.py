@@ -3,10 +3,11 @@
 `Network` is the model: ``fit``, ``predict``, ``evaluate``, ``save``; `load` reads it back.
 Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
 `StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
-While training: `EarlyStopping`, `Checkpoint`, `History`. Many networks: `fit_many`,
-`predict_many`. In place of scikit-learn's:
-`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed.
-And `profile`, `warmup`. Errors: `TrainingDivergedError`, `LoadError`.
+While training: `EarlyStopping`, `Checkpoint`, `History`. Many networks: `fit_many`, `predict_many`,
+`Ensemble`. From other systems: `from_onnx`, `from_torch`, `from_keras`. In place of
+scikit-learn's: `MLPClassifier`, `MLPRegressor`, where scikit-learn is installed; for river
+`fastnn.river`. And `profile`, `warmup`. Errors: `TrainingDivergedError`,
+`LoadError`.
 
 For contributors
 ----------------
@@ -25,7 +26,9 @@ where a schedule stands. ``kernels/`` is the engine "numba", with a map of its o
 ``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
 ``persistence.py``, ``record.py``, ``files.py`` and ``random_state.py`` save networks; ``memory.py``
 and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``many.py`` trains many networks
-in one call, ``ensembles.py`` predicts with them. ``estimators/`` is scikit-learn's MLP. The rest is
+in one call, ``predictions.py`` predicts with them, ``ensembles.py`` does both. ``exchange/`` is for
+ONNX, PyTorch, Keras and C, with a map of its own. ``estimators/`` is scikit-learn's MLP,
+``river.py`` river's, of the networks over features with names in ``features.py``. The rest is
 ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``, ``summary.py``, ``plotting.py``,
 ``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
 ``tests/`` mirrors this; ``bench/`` measures.

@@ -427,12 +427,14 @@ class Network:
             As in `fit`, except for L-BFGS.
         shuffle : bool
             Take the samples of each chunk in a random order.
-        validation_data, early_stopping, callbacks
-            As in `fit`, after each chunk.
+        validation_data : tuple (X, y), optional
+            As in `fit`; its loss is computed after each chunk.
         class_weight : dict, optional
             As in `fit`; "balanced" would need all samples.
         metrics : list of str or function
             As in `fit`: on the validation data, or without them on each chunk.
+        early_stopping, callbacks
+            As in `fit`, after each chunk.
         progress : bool
             Show a progress bar, with samples per second.
 

@@ -13,6 +13,7 @@ penalty, a limit, weights, dropout, silu or gelu
 training in batches                                    `batches.make_train_batches`
 the gradient alone                                     `batches.make_gradient`
 one row at a time, around one of the above or below    `one_row`, which `learner` prepares
+rows of features with names, by their places           `feature_rows`
 the outputs, of up to 7 samples                        `outputs.make_outputs_by_row`
 the outputs, of more; those of every layer             `outputs.make_outputs`
 the loss                                               `outputs.make_loss`
