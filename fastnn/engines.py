@@ -8,7 +8,7 @@ and read-only, except for the `State`, which `Trainer.run` changes in place.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Protocol, cast
@@ -45,6 +45,20 @@ class Samples:
         """What engines compute the loss from: with label smoothing, other targets."""
         targets = architecture.smoothed(self.Y)
         return self if targets is self.Y else Samples(self.X, targets, self.weights)
+
+
+@dataclass(frozen=True)
+class Together:
+    """The samples of a block of networks: all share X (n, n_in) and Y (n, n_out).
+
+    Network l learns from the rows ``rows[l]``, shape (lanes, m); (lanes, 0): from all as they lie.
+    With *weights*, shape (lanes, m), or (lanes, 0) without, each of those has its weight.
+    """
+
+    X: np.ndarray
+    Y: np.ndarray
+    rows: np.ndarray
+    weights: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -175,9 +189,9 @@ class Piece:
 
     @classmethod
     def of_epochs(cls, rates: np.ndarray, order: np.ndarray, n: int) -> "Piece":
-        """Whole epochs over n samples."""
-        epochs = len(rates)
-        return cls(rates, order, 0, n, np.zeros(epochs), np.zeros(epochs))
+        """Whole epochs over n samples; rates (epochs, updates, lanes) are of many networks."""
+        sums = np.zeros((2, len(rates), *rates.shape[2:]))
+        return cls(rates, order, 0, n, sums[0], sums[1])
 
     def epoch(self, number: int) -> "Piece":
         """One of its epochs, counted from 0, which adds to the same sums."""
@@ -213,9 +227,67 @@ Differentiator = Callable[[np.ndarray, Samples], tuple[float, float, np.ndarray]
 Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 
 
+#: Of one of many networks: parameters (P,), moments (n_moments, P), the number of updates.
+Numbers = tuple[np.ndarray, np.ndarray, int]
+
+
+class BlockTrainer(Protocol):
+    """Networks that are trained together, one in each lane, all by equal plans.
+
+    What may differ: the widths of hidden layers, factors of penalties and dropout, and the numbers
+    of plans and pieces: rates, settings, limits, keys.
+
+    Attributes
+    ----------
+    lanes : int
+        At least as many as there are networks.
+    """
+
+    lanes: int
+
+    def put(self, numbers: Sequence[Numbers]) -> None:
+        """Have the networks' numbers in the lanes, from the first on."""
+
+    def get(self, lane: int) -> Numbers:
+        """Copies of a lane's numbers."""
+
+    def copy(self) -> Any:
+        """A copy of all lanes to come back to."""
+
+    def restore(self, copy: Any) -> None:
+        """Go back to it."""
+
+    def finite(self) -> np.ndarray:
+        """Whether all parameters are, of each lane."""
+
+    def run(self, samples: Together, piece: Piece) -> None:
+        """Run *piece*: its rates and sums have a last axis of lanes, its order a second one."""
+
+    def outputs(self, X: np.ndarray) -> np.ndarray:
+        """The outputs, shape (lanes, n, n_out)."""
+
+    def losses(self, samples: Samples) -> np.ndarray:
+        """The sums of losses, shape (lanes,)."""
+
+
+class Blocks(Protocol):
+    """What an engine offers that trains many networks at once."""
+
+    def pays(self, architecture: Architecture, batch_size: int) -> bool:
+        """Whether such networks are better trained together than each alone."""
+
+    def lanes_for(self, architecture: Architecture, n_networks: int) -> int:
+        """How many such networks to train together, where there are *n_networks*."""
+
+    def block(self, members: Sequence[tuple[Architecture, Plan]], lanes: int) -> BlockTrainer:
+        """Get ready to train networks together, at most one a lane."""
+
+
 class Engine(Protocol):
     """What every engine module offers."""
 
+    #: None: it trains networks one after another.
+    blocks: Blocks | None
     #: Whether an exception may end its work anywhere, as Ctrl-C raises one, and do no harm.
     may_be_left: bool
 
@@ -228,6 +300,18 @@ class Engine(Protocol):
     def predictor(self, architecture: Architecture) -> Predictor:
         """Get ready to predict."""
 
+    def fill_outputs(
+        self,
+        architectures: Sequence[Architecture],
+        vectors: Sequence[np.ndarray] | np.ndarray,
+        X: np.ndarray,
+        values: np.ndarray,
+    ) -> bool:
+        """Fill values (K, n, n_out) from K networks and vectors; return whether none is NaN.
+
+        All networks have the same numbers of inputs and outputs, and the same dtype.
+        """
+
     def layer_outputs(
         self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
     ) -> list[np.ndarray] | None:
@@ -238,6 +322,22 @@ class Engine(Protocol):
 
     def differentiator(self, architecture: Architecture, plan: Plan) -> Differentiator:
         """Get ready for the first three steps of *plan*, all samples as one batch, no dropout."""
+
+
+def fill_one_by_one(
+    predictor: Callable[[Architecture], Predictor],
+    architectures: Sequence[Architecture],
+    vectors: Sequence[np.ndarray] | np.ndarray,
+    X: np.ndarray,
+    values: np.ndarray,
+) -> bool:
+    """`Engine.fill_outputs` by an engine's *predictor*."""
+    for architecture, vector, outputs in zip(architectures, vectors, values, strict=True):
+        predicted = predictor(architecture)(vector, X)
+        if predicted is None:
+            return False
+        outputs[:] = predicted
+    return True
 
 
 #: How many rows a cut within an epoch comes after, or the next whole number of batches: engines may

@@ -1,6 +1,5 @@
 """The network that a user holds: checks input, keeps the parameters, hands work to an engine."""
 
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,8 +12,10 @@ from fastnn import validation
 from fastnn.activations import get_hidden_activations, get_output_activation
 from fastnn.architecture import Architecture
 from fastnn.arrays import is_ready
-from fastnn.callbacks import Callback, bind
+from fastnn.callbacks import Callback
+from fastnn.clock import Clock
 from fastnn.engines import (
+    Numbers,
     Plan,
     Predictor,
     Samples,
@@ -32,13 +33,13 @@ from fastnn.losses import get_loss
 from fastnn.memory import memory_for
 from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import find
-from fastnn.optimizers import LBFGS, SGD, Optimizer, get_lbfgs, get_optimizer
+from fastnn.optimizers import LBFGS, SGD, Optimizer, get_optimizer
 from fastnn.random_state import dropout_key
 from fastnn.record import Record
 from fastnn.schedules import Schedule, same
 from fastnn.stopping import EarlyStopping
 from fastnn.training import lbfgs, run, streams
-from fastnn.training.job import Job
+from fastnn.training.job import Job, checked_batch_size
 from fastnn.training.scoring import Scorer, Scores
 from fastnn.training.streams import Chunks
 from fastnn.training.updates import Updater
@@ -207,6 +208,11 @@ class Network:
         return self._engine_name
 
     @property
+    def _blueprint(self) -> tuple[Architecture, str, int]:
+        """The architecture, the engine's name, and the key of dropout's random numbers."""
+        return self._architecture, self._engine_name, self._dropout_key
+
+    @property
     def parameters(self) -> np.ndarray:
         """The flat parameter vector itself: writing to it changes the network."""
         return self._state.parameters
@@ -346,28 +352,29 @@ class Network:
             validation_split,
         )
         samples = self._inputs.weigh_classes(samples, class_weight)
-        minimiser = get_lbfgs(optimizer, learning_rate)
-        rule = get_optimizer(optimizer, learning_rate) if minimiser is None else SGD(1.0)
-        job = Job(
-            architecture=self._architecture,
-            engine=get_engine(self._engine_name),
-            optimizer=rule,
-            epochs=validation.integer(epochs, "epochs", 1),
-            batch_size=_batch_size(batch_size),
-            shuffle=validation.boolean(shuffle, "shuffle"),
-            dropout_key=self._dropout_key,
-            validation=held_out,
-            metrics=get_metrics(metrics, self._architecture.loss),
+        job = Job.asked(
+            self,
+            held_out,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            optimizer=optimizer,
+            shuffle=shuffle,
+            metrics=metrics,
             early_stopping=early_stopping,
-            callbacks=bind(callbacks, self),
-            progress=validation.boolean(progress, "progress"),
+            callbacks=callbacks,
+            progress=progress,
         )
         validation.finite_parameters(self.parameters)
+        return self._train(job, samples)
+
+    def _train(self, job: Job, samples: Samples) -> History:
         with self._training():
-            if minimiser is not None:
-                return self._minimise(job, minimiser, samples)
+            if job.lbfgs is not None:
+                return self._minimise(job, job.lbfgs, samples)
             self.history = History()
-            return run.train(job, samples, self._state_for(rule), self._rng, self.history)
+            state = self._state_for(job.optimizer)
+            return run.train(job, samples, state, self._rng, self.history)
 
     @quiet
     def fit_stream(
@@ -428,7 +435,7 @@ class Network:
             engine=get_engine(self._engine_name),
             optimizer=rule,
             epochs=None if n_chunks is None else epochs * n_chunks,
-            batch_size=_batch_size(batch_size),
+            batch_size=checked_batch_size(batch_size),
             shuffle=validation.boolean(shuffle, "shuffle"),
             dropout_key=self._dropout_key,
             progress=validation.boolean(progress, "progress"),
@@ -566,6 +573,52 @@ class Network:
         if outputs is None:
             raise self._overflow("X")
         return outputs
+
+    @quiet
+    def predict_with(self, parameters: Any, X: Any) -> np.ndarray:
+        """Outputs for each row of *X* with each of many vectors in place of the parameters.
+
+        For populations and samples of parameters: about 10 times as fast as a loop of
+        `set_parameters` and `predict` for small networks. The network is not changed.
+
+        Parameters
+        ----------
+        parameters : array-like, shape (n_vectors, n_parameters)
+            Each row as in `Network.parameters`.
+        X : array-like, shape (n, n_inputs)
+
+        Returns
+        -------
+        ndarray, shape (n_vectors, n, n_outputs)
+            As `predict` with each vector, to rounding.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If one is not a finite numeric array of that shape, or an output is not a number (NaN).
+        MemoryError
+            If the outputs do not fit into memory.
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> import numpy as np
+        >>> net = fastnn.Network([4, 16, 2], seed=1)
+        >>> noise = np.random.default_rng(1).normal(size=(100, len(net.parameters)))
+        >>> net.predict_with(net.parameters + 0.1 * noise, [[0, 1, 2, 3]]).shape
+        (100, 1, 2)
+        """
+        architecture = self._architecture
+        size, dtype = architecture.n_parameters, architecture.dtype
+        vectors = validation.parameter_vectors(parameters, size, dtype)
+        inputs = self._inputs.features(X)
+        shape = (len(vectors), len(inputs), architecture.sizes[-1])
+        with memory_for("the outputs, of shape {}, do not fit into memory", shape):
+            values = np.empty(shape, dtype)
+        engine = get_engine(self._engine_name)
+        if not engine.fill_outputs([architecture] * len(vectors), vectors, inputs, values):
+            raise validation.too_large("parameters and X")
+        return values
 
     @quiet
     def layer_outputs(self, X: Any) -> list[np.ndarray]:
@@ -769,12 +822,24 @@ class Network:
         self._optimizer = optimizer
         return self._state
 
+    def _next_state(self, job: Job) -> State:
+        """What `_state_for` would return, to be read: nothing changes."""
+        mine, optimizer = self._state, job.optimizer
+        if job.lbfgs is not None:
+            return mine
+        if optimizer.rule != self._optimizer.rule:
+            return State.new(self.parameters, optimizer)
+        if same(optimizer.learning_rate, self._optimizer.learning_rate):
+            return mine
+        return State(mine.parameters, mine.moments, mine.updates)
+
+    def _take_over(self, job: Job, numbers: Numbers, clock: Clock, random: Any) -> None:
+        """Be as a copy that was trained for *job* is now."""
+        mine = self._state if job.lbfgs is not None else self._state_for(job.optimizer)
+        mine.parameters[:], mine.moments[:], mine.updates[0] = numbers
+        mine.clock.restore(clock)
+        self._rng.bit_generator.state = random
+
 
 def _outputs_for(X: np.ndarray) -> str:
     return f"the outputs for X, of shape {X.shape}, do not fit into memory"
-
-
-def _batch_size(batch_size: int | None) -> int | None:
-    if batch_size is None:
-        return None
-    return validation.integer(batch_size, "batch_size", 1, math.inf)

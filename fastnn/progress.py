@@ -77,6 +77,22 @@ class TrainingBar(Display):
         )
 
 
+class NetworksBar(Display):
+    """The epochs of many networks together; does nothing unless *enabled*."""
+
+    def __init__(self, enabled: bool, epochs: int):
+        super().__init__(_new_progress(epochs) if enabled else None)
+
+    def show(self, epochs_done: float) -> None:
+        """Bring the bar up to date."""
+        if self._bar is None:
+            return
+        (task,) = self._bar.tasks
+        seconds = task.elapsed or 0.0
+        speed = f"{epochs_done / seconds if seconds > 0 else 0:,.0f} epochs/s"
+        self.draw(lambda bar: bar.update(task.id, completed=epochs_done, speed=speed))
+
+
 def _new_progress(epochs: int | None) -> Progress:
     from rich import progress
     from rich.table import Column

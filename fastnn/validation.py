@@ -16,6 +16,7 @@ import numpy as np
 
 from fastnn import arrays
 from fastnn.losses import Loss
+from fastnn.machine import cores
 from fastnn.memory import memory_for
 from fastnn.names import describe, short
 
@@ -127,6 +128,16 @@ def split_position(value: object, n_samples: int) -> int:
             f"validation_split={value} of {n_samples} samples leaves none for training"
         )
     return remaining
+
+
+def n_jobs(value: object) -> int:
+    """How many threads: None is 1, -1 as many as there are cores for us."""
+    if value is None:
+        return 1
+    number = integer(value, "n_jobs", -1)
+    if number == 0:
+        raise ValueError("n_jobs must be at least 1, or -1 for one per core, got 0")
+    return number if number > 0 else len(cores())
 
 
 def text(value: object, name: str) -> str:
@@ -391,6 +402,18 @@ def parameter_vector(value: object, n_parameters: int, dtype: np.dtype[np.floati
     return arrays.finite_and_frozen(array, dtype, "vector")
 
 
+def parameter_vectors(value: object, n_parameters: int, dtype: np.dtype[np.floating]) -> np.ndarray:
+    """Finite vectors of parameters, the rows of a matrix, of the right length and dtype."""
+    array = arrays.numeric(value, "parameters")
+    if array.ndim != 2 or array.shape[1] != n_parameters:
+        one = array.shape == (n_parameters,)
+        hint = "; for one vector pass parameters.reshape(1, -1)" if one else ""
+        raise ValueError(
+            f"parameters must have shape (n_vectors, {n_parameters}), got shape {array.shape}{hint}"
+        )
+    return arrays.finite_and_frozen(array, dtype, "parameters")
+
+
 def _one_hot(
     classes: np.ndarray, n_out: int, dtype: np.dtype[np.floating], name: str
 ) -> np.ndarray:
@@ -417,6 +440,6 @@ def too_large(names: str) -> ValueError:
     )
 
 
-def finite_parameters(parameters: np.ndarray) -> None:
-    """Refuse to train from parameters that somebody set to NaN or infinity."""
-    arrays.check_finite(parameters, parameters, "parameters")
+def finite_parameters(parameters: np.ndarray, name: str = "parameters") -> None:
+    """Refuse parameters that somebody set to NaN or infinity."""
+    arrays.check_finite(parameters, parameters, name)

@@ -15,6 +15,7 @@ from fastnn.reference import vectors
 LOSSES = (np.linspace(1.0, 0.8, 997) + np.random.default_rng(5).uniform(-0.1, 0.1, 997)).tolist()
 
 may_be_left = False
+blocks = None
 row_seconds = vectors.row_seconds
 
 

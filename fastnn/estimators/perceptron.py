@@ -234,6 +234,7 @@ class FastPerceptron(BaseEstimator):
         """scikit-learn's checks of X and y and then ours, overriding its method."""
         checked_X, checked_y = super()._validate_input(X, y, incremental, reset)
         refuse_what_is_no_number(X, "X")
+        checked_y = _dense(checked_y)  # of several columns scikit-learn lets them through
         self._check_targets(y, checked_y, checked_X.dtype, incremental)
         return checked_X, checked_y
 
@@ -296,18 +297,16 @@ class FastPerceptron(BaseEstimator):
 
         Its own passes on whatever it is given to `_loss_grad_lbfgs`.
         """
-        if self.callbacks or np.any(self.dropout):
+        if self.callbacks or validation.dropout(self.dropout, len(self.coefs_) - 1):
             raise ValueError("dropout and callbacks need solver='sgd' or 'adam', got 'lbfgs'")
         X, y, sample_weight = self._weighted(X, y, sample_weight)
         model = Model.of(self)
         model = model.of_dtype(np.result_type(X.dtype, model.architecture.dtype))
-        if sample_weight is not None and sample_weight.sum() == 0:
+        samples = _samples(model, X, y, sample_weight)
+        if samples.weights is not None and samples.weights.sum() == 0:
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-        loss_and_gradient = LossAndGradient(
-            replace(model.architecture, l2=float(self.alpha)),
-            _samples(model, X, y, sample_weight),
-            objective(self),
-        )
+        architecture = replace(model.architecture, l2=float(self.alpha))
+        loss_and_gradient = LossAndGradient(architecture, samples, objective(self))
         super()._fit_lbfgs(X, y, loss_and_gradient, *rest)
         self._bind()
 
@@ -336,8 +335,19 @@ def _samples(model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None) ->
     dtype, n_outputs = model.architecture.dtype, model.architecture.sizes[-1]
     if y.shape[1] != n_outputs:
         raise ValueError(f"y must have {n_outputs} outputs as before, got {y.shape[1]}")
-    return Samples(
-        arrays.finite(_dense(X), dtype, "X"),
-        arrays.finite(y, dtype, "y"),
-        None if weights is None else arrays.finite(weights, dtype, "sample_weight"),
-    )
+    if weights is not None:
+        weights = _in_reach(arrays.finite(weights, dtype, "sample_weight"))
+    return Samples(arrays.finite(_dense(X), dtype, "X"), arrays.finite(y, dtype, "y"), weights)
+
+
+def _in_reach(weights: np.ndarray) -> np.ndarray:
+    """The weights, or if sums of them could overflow, a power of two below.
+
+    Only ratios count then: the penalty, which is divided by their sum, is nothing beside the loss.
+    """
+    excess = int(np.frexp(weights.max())[1]) - np.finfo(weights.dtype).maxexp // 2
+    if excess <= 0:
+        return weights
+    smaller = np.ldexp(weights, -excess)
+    smaller.flags.writeable = False
+    return smaller

@@ -15,6 +15,10 @@ the gradient alone                                     `batches.make_gradient`
 the outputs, of up to 7 samples                        `outputs.make_outputs_by_row`
 the outputs, of more; those of every layer             `outputs.make_outputs`
 the loss                                               `outputs.make_loss`
+many networks at once, a lane each: see `many`
+    training                                           `many.make_train_many`
+    their outputs; their losses                        `many_outputs.make_outputs_of_many`;
+                                                       `many_outputs.make_losses_of_many`
 the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
 =====================================================  ==========================================
 
@@ -24,7 +28,9 @@ for a block of samples in `blocks`, with the products of `products`; through all
 number, by code;
 `elementary`, exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `layout`,
 the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`.
-`jit` compiles (with private parts of numba in `inlined`), `cache` keeps.
+`many_products` and `many_updates` are of many networks, `many_engine` and `many_predictions` give
+their kernels what they need. `jit` compiles (with private parts of numba in `inlined`), `cache`
+keeps.
 
 Names in kernels, capital where they are a matrix:
 

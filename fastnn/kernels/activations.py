@@ -1,4 +1,4 @@
-"""Activation functions in kernels, of one number: the value at z, and the slope given z and a.
+"""Activation functions in kernels, of a number or lanes: the value at z, the slope given z and a.
 
 Only the slopes of `NEED_Z` look at z, so that others can do without it: they get a twice.
 
@@ -14,6 +14,7 @@ the layers are told apart at run time.
 from fastnn.activations import ACTIVATIONS, LEAK, SELU_ALPHA, SELU_SCALE
 from fastnn.kernels import elementary
 from fastnn.kernels.jit import inner
+from fastnn.kernels.lanes import constant, maximum, minimum, select
 
 #: The codes of the hidden layers; (0,) where there are none.
 Codes = tuple[int, ...]
@@ -28,7 +29,7 @@ def _identity(z):
 
 @inner
 def _one(z, a):
-    return type(a)(1)
+    return constant(1, a)
 
 
 @inner
@@ -38,55 +39,58 @@ def _sigmoid_slope(z, a):
 
 @inner
 def _tanh_slope(z, a):
-    return type(a)(1) - a * a
+    return constant(1, a) - a * a
 
 
 @inner
 def _relu(z):
-    return max(z, type(z)(0))
+    return maximum(z, constant(0, z))
 
 
 @inner
 def _relu_slope(z, a):
-    return type(a)(1) if a > 0 else type(a)(0)
+    return select(a > constant(0, a), constant(1, a), constant(0, a))
 
 
 @inner
 def _leaky_relu(z):
-    return z if z > 0 else type(z)(LEAK) * z
+    return select(z > constant(0, z), z, constant(LEAK, z) * z)
 
 
 @inner
 def _leaky_relu_slope(z, a):
-    return type(a)(1) if a > 0 else type(a)(LEAK)
+    return select(a > constant(0, a), constant(1, a), constant(LEAK, a))
 
 
 @inner
 def _exp_minus_one(z):
     """e^z - 1 for z <= 0, as 2 t / (1 - t) with t = tanh(z/2): exact near 0 too."""
-    t = elementary.tanh(z * type(z)(0.5))
-    return (t + t) / (type(z)(1) - t)
+    t = elementary.tanh(z * constant(0.5, z))
+    return (t + t) / (constant(1, z) - t)
 
 
 @inner
 def _elu(z):
-    return z if z > 0 else _exp_minus_one(min(z, type(z)(0)))
+    zero = constant(0, z)
+    return select(z > zero, z, _exp_minus_one(minimum(z, zero)))
 
 
 @inner
 def _elu_slope(z, a):
-    return type(a)(1) if a > 0 else a + type(a)(1)
+    return select(a > constant(0, a), constant(1, a), a + constant(1, a))
 
 
 @inner
 def _selu(z):
-    below = type(z)(_SELU_BELOW) * _exp_minus_one(min(z, type(z)(0)))
-    return type(z)(SELU_SCALE) * z if z > 0 else below
+    zero = constant(0, z)
+    below = constant(_SELU_BELOW, z) * _exp_minus_one(minimum(z, zero))
+    return select(z > zero, constant(SELU_SCALE, z) * z, below)
 
 
 @inner
 def _selu_slope(z, a):
-    return type(a)(SELU_SCALE) if a > 0 else a + type(a)(_SELU_BELOW)
+    below = a + constant(_SELU_BELOW, a)
+    return select(a > constant(0, a), constant(SELU_SCALE, a), below)
 
 
 @inner
@@ -102,7 +106,7 @@ def _silu(z):
 @inner
 def _silu_slope(z, a):
     s = elementary.sigmoid(z)
-    return s + a * (type(a)(1) - s)
+    return s + a * (constant(1, a) - s)
 
 
 @inner
@@ -113,17 +117,17 @@ def _gelu(z):
 @inner
 def _gelu_slope(z, a):
     cdf, e = elementary.normal(z)
-    return cdf + z * (e * type(z)(0.3989422804014327))
+    return cdf + z * (e * constant(0.3989422804014327, z))
 
 
 @inner
 def _hard_tanh(z):
-    return min(max(z, type(z)(-1)), type(z)(1))
+    return minimum(maximum(z, constant(-1, z)), constant(1, z))
 
 
 @inner
 def _hard_tanh_slope(z, a):
-    return type(a)(1) if abs(a) < 1 else type(a)(0)
+    return select(abs(a) < constant(1, a), constant(1, a), constant(0, a))
 
 
 @inner

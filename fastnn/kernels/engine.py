@@ -3,7 +3,7 @@
 import contextlib
 import functools
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numba
@@ -19,13 +19,23 @@ from fastnn.engines import (
     Samples,
     State,
     Trainer,
+    fill_one_by_one,
 )
-from fastnn.kernels import batches, blocks, one_hidden, one_output, outputs, wide_input
+from fastnn.kernels import (
+    batches,
+    many_engine,
+    many_predictions,
+    one_hidden,
+    one_output,
+    outputs,
+    wide_input,
+)
+from fastnn.kernels import blocks as sample_blocks
 from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import N_OUT, layer_table
 from fastnn.kernels.losses import OF_CLASSES
-from fastnn.kernels.updates import options_of
+from fastnn.kernels.updates import has_extras, options_of
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES
 
@@ -40,7 +50,7 @@ FEW_ROWS = 8
 _NO_ORDER = np.empty((0, 0), np.int64)
 
 _layer_table = functools.lru_cache(maxsize=256)(layer_table)
-_places = functools.lru_cache(maxsize=256)(blocks.find_places)
+_places = functools.lru_cache(maxsize=256)(sample_blocks.find_places)
 
 
 def _codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
@@ -65,20 +75,6 @@ def _keeps_slopes(architecture: Architecture) -> bool:
     return needs_z or any(architecture.dropout)
 
 
-def _has_extras(architecture: Architecture, plan: Plan) -> bool:
-    """Whether there is anything to do beside the optimiser's rule and dropout."""
-    optimizer = plan.optimizer
-    return bool(
-        architecture.l1
-        or architecture.l2
-        or architecture.max_norm
-        or optimizer.clip_value
-        or optimizer.clip_norm
-        or plan.scale != 1.0
-        or plan.weighted
-    )
-
-
 @functools.lru_cache(maxsize=256)
 def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     """The kernel for per-sample plain SGD, and how large a workspace it needs."""
@@ -100,6 +96,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
 
 #: Its work changes arrays in place.
 may_be_left = False
+blocks = many_engine
 
 
 class _PlainSampleTrainer:
@@ -142,7 +139,7 @@ class _RuleTrainer:
         codes = (
             *_codes(architecture),
             RULES[plan.optimizer.rule],
-            _has_extras(architecture, plan),
+            has_extras(architecture, plan),
             _keeps_slopes(architecture),
             any(architecture.dropout),
         )
@@ -253,7 +250,7 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     elif (
         plan.optimizer.rule == "sgd"
         and not _keeps_slopes(architecture)
-        and not _has_extras(architecture, plan)
+        and not has_extras(architecture, plan)
     ):
         made = _PlainSampleTrainer(architecture)
     else:
@@ -337,6 +334,17 @@ def _as_writable(X: np.ndarray) -> np.ndarray:
     return view
 
 
+def fill_outputs(
+    architectures: Sequence[Architecture],
+    vectors: Sequence[np.ndarray] | np.ndarray,
+    X: np.ndarray,
+    values: np.ndarray,
+) -> bool:
+    """See `fastnn.engines.Engine`."""
+    alone = functools.partial(fill_one_by_one, predictor)
+    return many_predictions.fill_outputs(architectures, vectors, X, values, alone)
+
+
 def layer_outputs(
     architecture: Architecture, parameters: np.ndarray, X: np.ndarray
 ) -> list[np.ndarray] | None:
@@ -364,7 +372,7 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
 
 def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
-    extras, keeps = _has_extras(architecture, plan), _keeps_slopes(architecture)
+    extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
     run = batches.make_gradient(*_codes(architecture), extras, keeps)
     layers, places = _layer_table(architecture), _places(architecture, training=True)
     workspace = new_scratch(places.end, architecture)

@@ -251,6 +251,10 @@ def _type_one(a: Any) -> Any:
     return a if isinstance(a, Lanes) else None
 
 
+def _is_unsigned(lanes: Any) -> bool:
+    return isinstance(lanes.dtype, types.Integer) and not lanes.dtype.signed
+
+
 def _define_arithmetic(function: Any, of_floats: str, of_integers: str) -> None:
     """An operator by LLVM's instructions, of floats, and of integers and masks; "" for none."""
 
@@ -261,8 +265,10 @@ def _define_arithmetic(function: Any, of_floats: str, of_integers: str) -> None:
 
     @operation(function, typed, *_PAIRS)
     def emit(context, builder, signature, values):
-        a, b = spread_pair(context, builder, signature, values, signature.return_type)
-        return getattr(builder, of_floats if is_float(a) else of_integers)(a, b)
+        lanes = signature.return_type
+        a, b = spread_pair(context, builder, signature, values, lanes)
+        name = of_floats if is_float(a) else of_integers
+        return getattr(builder, "lshr" if name == "ashr" and _is_unsigned(lanes) else name)(a, b)
 
 
 def _define_comparison(function: Any, sign: str) -> None:
@@ -282,9 +288,10 @@ for _names in (
     ("mul", "fmul", "mul"),
     ("truediv", "fdiv", ""),
     ("lshift", "", "shl"),
-    ("rshift", "", "ashr"),
+    ("rshift", "", "ashr"),  # of unsigned numbers lshr
     ("and_", "", "and_"),
     ("or_", "", "or_"),
+    ("xor", "", "xor"),
 ):
     _define_arithmetic(getattr(operator, _names[0]), *_names[1:])
 for _name, _sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
@@ -395,8 +402,10 @@ def _emit_convert(context, builder, signature, values):
         of_floats = "fptrunc" if shorter else "fpext"
         name = of_floats if isinstance(target.dtype, types.Float) else "fptosi"
     else:
-        of_integers = "trunc" if shorter else "sext"
-        name = "sitofp" if isinstance(target.dtype, types.Float) else of_integers
+        unsigned = _is_unsigned(source)
+        of_integers = "trunc" if shorter else "zext" if unsigned else "sext"
+        of_floats = "uitofp" if unsigned else "sitofp"
+        name = of_floats if isinstance(target.dtype, types.Float) else of_integers
     return getattr(builder, name)(values[0], context.get_value_type(target))
 
 

@@ -1,13 +1,14 @@
 """Losses in kernels that are sums over outputs: one output's part, and its gradient.
 
-Each function takes the output's weighted sum z, its value a, its target y, and the number
-of outputs m. Cross-entropy couples the outputs: see `fastnn.kernels.rows`.
+Each function takes the output's weighted sum z, its value a, its target y, which are numbers or
+lanes, and the number of outputs m. Cross-entropy couples the outputs: see `fastnn.kernels.rows`.
 """
 
 import numpy as np
 
 from fastnn.kernels.elementary import exp, log, softplus
 from fastnn.kernels.jit import inner
+from fastnn.kernels.lanes import constant, maximum, minimum, select
 from fastnn.losses import CLIPPED, LOSSES
 
 #: The limits of a logarithm -log p with p clipped to [ε, 1 - ε]: ε and -log ε, by the dtype.
@@ -18,7 +19,7 @@ _TINY = 1e-30  # above 0 in both dtypes
 
 @inner
 def _half_square(z, a, y, m):
-    return (a - y) * (a - y) * type(a)(0.5)
+    return (a - y) * (a - y) * constant(0.5, a)
 
 
 @inner
@@ -28,18 +29,18 @@ def _difference(z, a, y, m):
 
 @inner
 def _mean_square(z, a, y, m):
-    return (a - y) * (a - y) / type(a)(m)
+    return (a - y) * (a - y) / constant(m, a)
 
 
 @inner
 def _twice_mean_difference(z, a, y, m):
-    return (a - y) * type(a)(2) / type(a)(m)
+    return (a - y) * constant(2, a) / constant(m, a)
 
 
 @inner
 def _binary_cross_entropy(z, a, y, m):
     # log(1 + e^z) in two parts: for large z, one small number is left of two large ones.
-    return (max(z, type(z)(0)) - y * z + softplus(-abs(z))) / type(a)(m)
+    return (maximum(z, constant(0, z)) - y * z + softplus(-abs(z))) / constant(m, a)
 
 
 @inner
@@ -67,46 +68,46 @@ def _clipped_binary_cross_entropy(z, a, y, m):
 
 @inner
 def _mean_difference(z, a, y, m):
-    return (a - y) / type(a)(m)
+    return (a - y) / constant(m, a)
 
 
 @inner
 def _distance(z, a, y, m):
-    return abs(a - y) / type(a)(m)
+    return abs(a - y) / constant(m, a)
 
 
 @inner
 def _sign(z, a, y, m):
-    one = type(a)(1)
-    return (one if a > y else -one if a < y else one - one) / type(a)(m)
+    one = constant(1, a)
+    return select(a > y, one, select(a < y, -one, one - one)) / constant(m, a)
 
 
 @inner
 def _huber(z, a, y, m):
     d = abs(a - y)
-    half = type(a)(0.5)
-    return (half * d * d if d < 1 else d - half) / type(a)(m)
+    half = constant(0.5, a)
+    return select(d < constant(1, d), half * d * d, d - half) / constant(m, a)
 
 
 @inner
 def _limited_difference(z, a, y, m):
-    return min(max(a - y, type(a)(-1)), type(a)(1)) / type(a)(m)
+    return minimum(maximum(a - y, constant(-1, a)), constant(1, a)) / constant(m, a)
 
 
 @inner
 def _poisson(z, a, y, m):
-    entropy = y * log(y) if y > 0 else type(y)(0)
-    return (exp(z) - y * z + entropy - y) / type(a)(m)
+    entropy = select(y > constant(0, y), y * log(y), constant(0, y))
+    return (exp(z) - y * z + entropy - y) / constant(m, a)
 
 
 @inner
 def _hinge(z, a, y, m):
-    return max(type(a)(1) - y * a, type(a)(0)) / type(a)(m)
+    return maximum(constant(1, a) - y * a, constant(0, a)) / constant(m, a)
 
 
 @inner
 def _hinge_gradient(z, a, y, m):
-    return (-y if y * a < 1 else type(a)(0)) / type(a)(m)
+    return select(y * a < constant(1, a), -y, constant(0, a)) / constant(m, a)
 
 
 #: name: (one output's part of the loss, its gradient with respect to a, or to z from logits)

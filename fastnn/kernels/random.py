@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastnn.kernels.jit import inner
+from fastnn.kernels.lanes import constant, convert
 from fastnn.reference.random import FIRST_FACTOR, GAMMA, SECOND_FACTOR
 
 _GAMMA, _FIRST, _SECOND = np.uint64(GAMMA), np.uint64(FIRST_FACTOR), np.uint64(SECOND_FACTOR)
@@ -17,3 +18,13 @@ def uniform(key, counter):
     bits = (bits ^ (bits >> _30)) * _FIRST
     bits = (bits ^ (bits >> _27)) * _SECOND
     return np.float64((bits ^ (bits >> _31)) >> _11) * _UNIT
+
+
+@inner
+def uniforms(key, counter):
+    """The same of lanes of keys and counters."""
+    bits = key + (counter + _1) * _GAMMA
+    bits = (bits ^ (bits >> _30)) * _FIRST
+    bits = (bits ^ (bits >> _27)) * _SECOND
+    numbers = convert((bits ^ (bits >> _31)) >> _11, np.float64)
+    return numbers * constant(_UNIT, numbers)

@@ -31,6 +31,20 @@ Options = namedtuple(
 )
 
 
+def has_extras(architecture: Architecture, plan: Plan) -> bool:
+    """Whether there is anything to do beside the optimiser's rule and dropout."""
+    optimizer = plan.optimizer
+    return bool(
+        architecture.l1
+        or architecture.l2
+        or architecture.max_norm
+        or optimizer.clip_value
+        or optimizer.clip_norm
+        or plan.scale != 1.0
+        or plan.weighted
+    )
+
+
 def options_of(architecture: Architecture, plan: Plan) -> Options:
     """The options for kernels."""
     optimizer = plan.optimizer

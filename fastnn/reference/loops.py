@@ -19,7 +19,17 @@ from functools import partial
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Differentiator, Evaluator, Piece, Plan, Predictor, Samples, State, quiet
+from fastnn.engines import (
+    Differentiator,
+    Evaluator,
+    Piece,
+    Plan,
+    Predictor,
+    Samples,
+    State,
+    fill_one_by_one,
+    quiet,
+)
 from fastnn.reference import loops_updates as updates
 from fastnn.reference import plans
 from fastnn.reference.loops_functions import ACTIVATIONS, LOSSES, Matrix, Vector, softmax
@@ -155,6 +165,8 @@ def _weights(samples: Samples) -> Vector:
 
 #: Its work is on lists of its own; an exception leaves the state as it was.
 may_be_left = True
+#: Networks are trained one after another.
+blocks = None
 
 
 def _at(samples: Samples, rows: slice | np.ndarray) -> Samples:
@@ -254,6 +266,10 @@ def predictor(architecture: Architecture) -> Predictor:
         return outputs[-1] if outputs is not None else None
 
     return predict
+
+
+#: See `fastnn.engines.Engine`.
+fill_outputs = partial(fill_one_by_one, predictor)
 
 
 @quiet

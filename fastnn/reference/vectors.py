@@ -13,7 +13,17 @@ from functools import partial
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Differentiator, Evaluator, Piece, Plan, Predictor, Samples, State, quiet
+from fastnn.engines import (
+    Differentiator,
+    Evaluator,
+    Piece,
+    Plan,
+    Predictor,
+    Samples,
+    State,
+    fill_one_by_one,
+    quiet,
+)
 from fastnn.memory import MOST_BYTES
 from fastnn.reference import plans
 from fastnn.reference import vectors_updates as updates
@@ -109,6 +119,8 @@ def _weighted_sum(losses: np.ndarray, weights: np.ndarray | None) -> float:
 
 #: Its work changes nothing but arrays, which Ctrl-C must not find half changed.
 may_be_left = False
+#: Networks are trained one after another.
+blocks = None
 
 
 class _Trainer:
@@ -200,6 +212,10 @@ def predictor(architecture: Architecture) -> Predictor:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     return predict
+
+
+#: See `fastnn.engines.Engine`.
+fill_outputs = partial(fill_one_by_one, predictor)
 
 
 @quiet

@@ -169,7 +169,8 @@ def _look_at_result(outcome: Outcome) -> None:
         if np.isnan(numbers).any() and not names_auc and "metric" not in call.door:
             outcome.blame("silent NaN", f"{numbers}"[:200])
     infinite = any(np.isinf(numbers).any() for numbers in outcome.numbers)
-    if infinite and _largest(call.arguments.values()) <= TAME and "learning_rate" not in call.names:
+    rates = {"learning_rate", "learning_rate_init"} & {*call.names, *call.odd}
+    if infinite and _largest(call.arguments.values()) <= TAME and not rates:
         outcome.blame("silent infinity")
 
 
@@ -243,7 +244,7 @@ def _go_on(outcome: Outcome, network: Any) -> None:
 
 def _huge(network: Any) -> bool:
     """Whether the parameters are such as only rates and numbers beyond all reason lead to."""
-    return bool(np.abs(network.parameters).max() > np.sqrt(np.finfo(network.dtype).max))
+    return bool(np.abs(network.parameters).max() > np.sqrt(np.finfo(network.dtype).max) / 100)
 
 
 def _runs_users_code(call: Call) -> bool:
@@ -283,7 +284,8 @@ def _compare_with_peer(ours: Outcome, theirs: Outcome) -> None:
         if _without_addresses(ours.error) != _without_addresses(theirs.error):
             _look_at_error(ours)
     elif theirs.error is not None:
-        if isinstance(theirs.error, REFUSALS):
+        by_chance = isinstance(theirs.error, np.linalg.LinAlgError)  # a ValueError, of its loops
+        if isinstance(theirs.error, REFUSALS) and not by_chance:
             ours.blame("takes what scikit-learn refuses", repr(theirs.error))
     else:
         if {"class_weight", "dropout"} & {*ours.call.arguments}:

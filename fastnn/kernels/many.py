@@ -1,0 +1,409 @@
+"""Many networks at once, each in a lane of its own: one sample, or a batch, there and back.
+
+What is a number in the other kernels is here `lanes.Lanes` of them, one for each network: a weight,
+a unit's value, a loss. So nothing waits for a neighbour, nothing is added up across lanes, and what
+a network gets depends neither on the networks beside it nor on how many lanes there are.
+
+Networks of a block have the same number of layers, activations, loss and rule. Hidden layers may
+differ in width: the block has the widest, and units that a network does not have are *present* 0
+times. Their weights are 0 and stay 0, and sums get zeros added at their end.
+
+All vectors are of numbers by lanes: number k of network l is at ``k * lanes + l``, and k is called
+its place. The samples' values of `Scratch` are ``rows`` of the inputs and all units, one after
+another; the table of layers is that of `fastnn.kernels.layout`, of the widest, signed.
+"""
+
+import functools
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastnn.kernels.activations import SLOPES, VALUES, Codes
+from fastnn.kernels.elementary import exp, log
+from fastnn.kernels.jit import inner, kernel, ordered
+from fastnn.kernels.lanes import constant, convert, load, maximum, select, splat, store
+from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
+from fastnn.kernels.losses import OF_CLASSES
+from fastnn.kernels.many_products import Matrix, make_multiply
+from fastnn.kernels.many_updates import make_step_of_many, number
+from fastnn.kernels.random import uniforms
+from fastnn.kernels.rows import make_finish_one
+
+#: The samples X (n, n_in) and Y (n, n_out). Network l takes of them those of *rows*, (lanes, its
+#: n), by default all; in *order*, (epochs, lanes, its n), by default as they lie; with *weights*,
+#: (lanes, its n). What is not given has length 0.
+Data = namedtuple("Data", "X Y rows order weights")
+#: *values*, *slopes* and *deltas* are (rows, inputs and all units), *targets* (rows, outputs),
+#: *weights* (rows,), *present* (hidden units,), *zero* is one 0.
+Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero")
+#: As in `engines.Piece`, but rates (epochs, 1 or updates, lanes), and sums (epochs, lanes).
+Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")
+#: So many rows are there and back at once, and their gradients summed before the next.
+ROWS = 32
+
+
+@functools.cache
+def make_spread_row(lanes: int) -> Any:
+    """Make the copying of a row into all lanes."""
+
+    @inner
+    def spread_row(rows, row, into, at):
+        for k in range(rows.shape[1]):
+            store(into, (at + k) * lanes, splat(rows[row, k], lanes))
+
+    return spread_row
+
+
+@functools.cache
+def make_take(lanes: int) -> Any:
+    """Make the gathering of the samples at some positions of an epoch; *n_in*, *n_out*: how many.
+
+    With *weighted* their weights too.
+    """
+    spread_row = make_spread_row(lanes)
+
+    @inner
+    def row_of(data, l, epoch, position):
+        at = position
+        if len(data.order) > 0:
+            at = data.order[epoch, l, position]
+        return at, data.rows[l, at] if data.rows.shape[1] > 0 else at
+
+    @inner
+    def take(data, epoch, first, n, width, scratch, weighted):
+        X, Y = data.X, data.Y
+        n_in, n_out = X.shape[1], Y.shape[1]
+        alike = len(data.order) == 0 and data.rows.shape[1] == 0
+        for s in range(n):
+            x, y = s * width, s * n_out
+            if alike:
+                spread_row(X, first + s, scratch.values, x)
+                spread_row(Y, first + s, scratch.targets, y)
+            else:
+                for l in range(lanes):
+                    _, row = row_of(data, l, epoch, first + s)
+                    for i in range(n_in):
+                        scratch.values[(x + i) * lanes + l] = X[row, i]
+                    for o in range(n_out):
+                        scratch.targets[(y + o) * lanes + l] = Y[row, o]
+            if weighted:
+                for l in range(lanes):
+                    at, _ = row_of(data, l, epoch, first + s)
+                    weight = data.weights[l, at] if data.weights.shape[1] > 0 else 1.0
+                    scratch.weights[s * lanes + l] = weight
+
+    return take
+
+
+@functools.cache
+def make_activate_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
+    """Make the activation of n units of a sample, *present* or not, that keeps slopes if need be.
+
+    *code* says which of several activations.
+    """
+
+    def for_code(code: int) -> Any:
+        value, slope = VALUES[code], SLOPES[code]
+
+        @ordered
+        def activate(scratch, at, unit, n):
+            for j in range(n):
+                place = (at + j) * lanes
+                there = load(scratch.present, (unit + j) * lanes, lanes)
+                z = load(scratch.values, place, lanes)
+                a = value(z)
+                store(scratch.values, place, a * there)
+                if keeps:
+                    store(scratch.slopes, place, slope(z, a) * there)
+
+        return activate
+
+    return by_code(for_code, hidden)
+
+
+def by_code(for_code: Callable[[int], Any], hidden: Codes) -> Any:
+    """The functions for the codes in *hidden*, told apart at run time by the first argument."""
+    chain = None
+    for code in hidden:
+        chain = _link(code, for_code(code), chain)
+    return chain
+
+
+def _link(code: int, function: Any, otherwise: Any) -> Any:
+    if otherwise is None:
+
+        @inner
+        def only(wanted, *arguments):
+            function(*arguments)
+
+        return only
+
+    @inner
+    def choose(wanted, *arguments):
+        if wanted == code:
+            function(*arguments)
+        else:
+            otherwise(wanted, *arguments)
+
+    return choose
+
+
+@functools.cache
+def make_times_slope_of_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
+    """Make the way from a sample's ∂loss/∂a to ∂loss/∂z, of n units."""
+
+    def for_code(code: int) -> Any:
+        slope = SLOPES[code]
+
+        @ordered
+        def times_slope(scratch, at, n):
+            for j in range(n):
+                place = (at + j) * lanes
+                if keeps:
+                    factor = load(scratch.slopes, place, lanes)
+                else:
+                    a = load(scratch.values, place, lanes)
+                    factor = slope(a, a)
+                store(scratch.deltas, place, load(scratch.deltas, place, lanes) * factor)
+
+        return times_slope
+
+    return by_code(for_code, hidden)
+
+
+@functools.cache
+def make_drop_of_many(lanes: int) -> Any:
+    """Make the dropout of n units of layer l of a sample, whose numbers begin with *counter*."""
+
+    @ordered
+    def drop(scratch, at, n, l, counter, options):
+        key = load(options.dropout_key, 0, lanes)
+        rate = load(options.dropout, l * lanes, lanes)
+        number_of_first = counter + load(options.first_unit, l * lanes, lanes)
+        factor = constant(1.0, rate) / (constant(1.0, rate) - rate)
+        for j in range(n):
+            place = (at + j) * lanes
+            kept = uniforms(key, number_of_first + np.uint64(j)) >= rate
+            times = number(select(kept, factor, constant(0.0, rate)), scratch.values)
+            store(scratch.values, place, load(scratch.values, place, lanes) * times)
+            store(scratch.slopes, place, load(scratch.slopes, place, lanes) * times)
+
+    return drop
+
+
+@functools.cache
+def make_forward_of_many(hidden: Codes, bias: bool, keeps: bool, drops: bool, lanes: int) -> Any:
+    """Make the forward pass of n rows up to the outputs' z; dropout is numbered from *counter*."""
+    multiply = make_multiply(lanes)
+    activate = make_activate_many(hidden, keeps, lanes)
+    drop = make_drop_of_many(lanes)
+
+    @inner
+    def forward(layers, p, scratch, n, options, counter):
+        last = len(layers) - 1
+        width = layers[last, UNITS] + layers[last, N_OUT]
+        zero = Matrix(scratch.zero, 0, 0, 0)
+        for l in range(last + 1):
+            n_in, n_out, units = layers[l, N_IN], layers[l, N_OUT], layers[l, UNITS]
+            inputs = Matrix(scratch.values, layers[l, INPUTS], width, 1)
+            start = Matrix(p, layers[l, BIAS], 0, 1) if bias else zero
+            into = Matrix(scratch.values, units, width, 1)
+            multiply(inputs, Matrix(p, layers[l, WEIGHTS], n_out, 1), start, into, n, n_out, n_in)
+            if l < last:
+                for s in range(n):
+                    at = s * width + units
+                    activate(layers[l, ACTIVATION], scratch, at, units - layers[0, N_IN], n_out)
+                    if drops:
+                        per_sample = load(options.n_hidden, 0, lanes)
+                        drop(scratch, at, n_out, l, counter + np.uint64(s) * per_sample, options)
+
+    return forward
+
+
+@functools.cache
+def make_finish_many(output: int, loss: int, lanes: int) -> Any:
+    """Make the end of a sample: the outputs' deltas from their z; returns the loss."""
+    return (_make_finish_classes if loss in OF_CLASSES else _make_finish_outputs)(
+        output, loss, lanes
+    )
+
+
+def _make_finish_outputs(output: int, loss: int, lanes: int) -> Any:
+    finish_one = make_finish_one(output, loss)
+
+    @ordered
+    def finish(scratch, at, targets, n):
+        total = load(scratch.zero, 0, lanes)
+        for j in range(n):
+            z = load(scratch.values, (at + j) * lanes, lanes)
+            y = load(scratch.targets, (targets + j) * lanes, lanes)
+            d, loss_j = finish_one(z, y, n)
+            store(scratch.deltas, (at + j) * lanes, d)
+            total = total + loss_j
+        return total
+
+    return finish
+
+
+def _make_finish_classes(output: int, loss: int, lanes: int) -> Any:
+    softmax = make_softmax_of_many(lanes)
+
+    @ordered
+    def finish(scratch, at, targets, n):
+        log_total = softmax(scratch.values, at, scratch.deltas, n)
+        total = load(scratch.zero, 0, lanes)
+        for j in range(n):
+            place = (at + j) * lanes
+            y = load(scratch.targets, (targets + j) * lanes, lanes)
+            total = total + y * (log_total - load(scratch.values, place, lanes))
+            store(scratch.deltas, place, load(scratch.deltas, place, lanes) - y)
+        return total
+
+    return finish
+
+
+@functools.cache
+def make_finish_rows(output: int, loss: int, weighted: bool, lanes: int) -> Any:
+    """Make the end of n rows, whose sum of losses it returns, each times its weight if asked."""
+    finish = make_finish_many(output, loss, lanes)
+
+    @ordered
+    def finish_rows(layers, scratch, n, n_out):
+        last = len(layers) - 1
+        units = layers[last, UNITS]
+        width = units + n_out
+        total = load(scratch.zero, 0, lanes)
+        for s in range(n):
+            at = s * width + units
+            lost = finish(scratch, at, s * n_out, n_out)
+            if weighted:
+                weight = load(scratch.weights, s * lanes, lanes)
+                lost = lost * weight
+                for j in range(n_out):
+                    place = (at + j) * lanes
+                    store(scratch.deltas, place, load(scratch.deltas, place, lanes) * weight)
+            total = total + lost
+        return total
+
+    return finish_rows
+
+
+@functools.cache
+def make_add_sum(lanes: int) -> Any:
+    """Make the adding of a value to an epoch's sums, which are float64."""
+
+    @ordered
+    def add_sum(sums, epoch, value):
+        sum_so_far = load(sums, (epoch, 0), lanes)
+        store(sums, (epoch, 0), sum_so_far + convert(value, np.float64))
+
+    return add_sum
+
+
+@functools.cache
+def make_softmax_of_many(lanes: int) -> Any:
+    """Make a_j = e^z_j / Σ e^z_k of n units at a place, to the same place of *into*.
+
+    It returns log Σ e^z_k. The largest z is taken off: no overflow.
+    """
+
+    @ordered
+    def softmax(values, at, into, n):
+        top = load(values, at * lanes, lanes)
+        for j in range(1, n):
+            top = maximum(top, load(values, (at + j) * lanes, lanes))
+        total = top - top
+        for j in range(n):
+            e = exp(load(values, (at + j) * lanes, lanes) - top)
+            store(into, (at + j) * lanes, e)
+            total = total + e
+        for j in range(n):
+            place = (at + j) * lanes
+            store(into, place, load(into, place, lanes) / total)
+        return top + log(total)
+
+    return softmax
+
+
+@functools.cache
+def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
+    """Make the gradient of n rows, into g, or with *more* onto it."""
+    multiply = make_multiply(lanes)
+    times_slope = make_times_slope_of_many(hidden, keeps, lanes)
+
+    @ordered
+    def add_rows(scratch, at, width, n, g, b, n_out, more):
+        for j in range(n_out):
+            total = load(scratch.zero, 0, lanes)
+            if more:
+                total = load(g, (b + j) * lanes, lanes)
+            for s in range(n):
+                total = total + load(scratch.deltas, (s * width + at + j) * lanes, lanes)
+            store(g, (b + j) * lanes, total)
+
+    @inner
+    def backward(layers, p, scratch, n, g, more):
+        last = len(layers) - 1
+        width = layers[last, UNITS] + layers[last, N_OUT]
+        zero = Matrix(scratch.zero, 0, 0, 0)
+        for l in range(last, -1, -1):
+            n_in, n_out = layers[l, N_IN], layers[l, N_OUT]
+            W, inputs, units = layers[l, WEIGHTS], layers[l, INPUTS], layers[l, UNITS]
+            into = Matrix(g, W, n_out, 1)
+            by_input = Matrix(scratch.values, inputs, 1, width)
+            deltas = Matrix(scratch.deltas, units, width, 1)
+            multiply(by_input, deltas, into if more else zero, into, n_in, n_out, n)
+            if bias:
+                add_rows(scratch, units, width, n, g, layers[l, BIAS], n_out, more)
+            if l > 0:
+                below = Matrix(scratch.deltas, inputs, width, 1)
+                multiply(deltas, Matrix(p, W, 1, n_out), zero, below, n, n_in, n_out)
+                for s in range(n):
+                    times_slope(layers[l - 1, ACTIVATION], scratch, s * width + inputs, n_in)
+
+    return backward
+
+
+@functools.cache
+def make_train_many(
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
+    drops: bool, lanes: int,
+) -> Any:  # fmt: skip
+    """Make the training kernel for any rule, in batches or sample by sample.
+
+    *t* (lanes,) counts updates; g is scratch like p; *options* are those of `many_updates`.
+    """
+    take, finish_rows = make_take(lanes), make_finish_rows(output, loss, extras, lanes)
+    forward = make_forward_of_many(hidden, bias, keeps, drops, lanes)
+    backward = make_backward_of_many(hidden, bias, keeps, lanes)
+    step, add_sum = make_step_of_many(rule, extras, lanes), make_add_sum(lanes)
+
+    @kernel
+    def train_many(layers, p, moments, t, data, span, options, scratch, g):
+        n_out = data.Y.shape[1]
+        width = layers[len(layers) - 1, UNITS] + n_out
+        per_update = 1 if span.rates.shape[1] > 1 else 0
+        for epoch in range(len(span.rates)):
+            for first in range(span.start, span.stop, options.batch_size):
+                after = min(first + options.batch_size, span.stop)
+                update = (first - span.start) // options.batch_size * per_update
+                counter = (
+                    load(t, 0, lanes) * np.uint64(options.batch_size)
+                    * load(options.n_hidden, 0, lanes)
+                )  # fmt: skip
+                for position in range(first, after, ROWS):
+                    n = min(ROWS, after - position)
+                    take(data, epoch, position, n, width, scratch, extras)
+                    done = np.uint64(position - first) * load(options.n_hidden, 0, lanes)
+                    forward(layers, p, scratch, n, options, counter + done)
+                    add_sum(span.loss_sums, epoch, finish_rows(layers, scratch, n, n_out))
+                    backward(layers, p, scratch, n, g, position > first)
+                store(t, 0, load(t, 0, lanes) + np.uint64(1))
+                rate = load(span.rates, (epoch, update, 0), lanes)
+                penalty = step(layers, p, g, moments, t, after - first, rate, options)
+                if extras:
+                    add_sum(span.penalty_sums, epoch, penalty)
+
+    return train_many

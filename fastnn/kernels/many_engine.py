@@ -1,0 +1,341 @@
+"""Blocks of networks for the ``numba`` engine: their numbers by lanes, and the kernels for them."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fastnn.architecture import Architecture
+from fastnn.engines import Numbers, Piece, Plan, Samples, Together
+from fastnn.kernels.activations import Codes
+from fastnn.kernels.layout import layer_table
+from fastnn.kernels.llvm import register_bits
+from fastnn.kernels.many import ROWS, Data, Scratch, Span, make_train_many
+from fastnn.kernels.many_outputs import make_losses_of_many, make_outputs_of_many
+from fastnn.kernels.many_samples import make_train_samples_of_many
+from fastnn.kernels.many_updates import Options
+from fastnn.kernels.updates import has_extras
+from fastnn.memory import aligned
+from fastnn.optimizers import RULES, Optimizer
+
+#: Bytes of a block's parameters up to which it has two registers for each number.
+MOST_FOR_TWO_REGISTERS = 1 << 14
+
+
+def lanes_for(architecture: Architecture, n_networks: int) -> int:
+    """How many networks of this kind are best trained together."""
+    one = register_bits() // 8 // architecture.dtype.itemsize
+    two_fit = 2 * one * architecture.n_parameters * architecture.dtype.itemsize
+    return 2 * one if two_fit <= MOST_FOR_TWO_REGISTERS and n_networks > one else one
+
+
+@functools.lru_cache(maxsize=1024)
+def places_in(architecture: Architecture, widest: Architecture) -> np.ndarray:
+    """Where the parameters of a network are in the vector of the block's widest network."""
+    places = [
+        np.arange(layer.n_in)[:, None] * wide.n_out + np.arange(layer.n_out) + wide.weights.start
+        for layer, wide in zip(architecture.layers, widest.layers, strict=True)
+    ]
+    biases = [
+        wide.bias.start + np.arange(layer.n_out) if wide.bias is not None else np.arange(0)
+        for layer, wide in zip(architecture.layers, widest.layers, strict=True)
+    ]
+    return np.concatenate([p.ravel() for pair in zip(places, biases, strict=True) for p in pair])
+
+
+def _codes(widest: Architecture) -> tuple[Codes, int]:
+    """The codes of the hidden layers' activations, each once, and that of the outputs."""
+    hidden = tuple(sorted({a.code for a in widest.activations[:-1]})) or (0,)
+    return hidden, widest.activations[-1].code
+
+
+def _data(samples: Together, order: np.ndarray) -> Data:
+    arrays = samples.X, samples.Y, samples.rows, order, samples.weights
+    return Data(*(_read_only(array) for array in arrays))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view that may not be written to: kernels are compiled for such."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _no_order(lanes: int) -> np.ndarray:
+    return np.empty((0, lanes, 0), np.int64)
+
+
+def _all(widest: Architecture, lanes: int) -> np.ndarray:
+    """For kernels that need not know which units are present: those that are not add 0."""
+    return np.ones(sum(widest.sizes[1:-1]) * lanes, widest.dtype)
+
+
+class Outputs:
+    """Predicts with networks of one architecture, *lanes* at once."""
+
+    def __init__(self, architecture: Architecture, lanes: int, n_rows: int):
+        self._kernel = make_outputs_of_many(*_codes(architecture), architecture.bias, lanes)
+        self._layers = layer_table(architecture).view(np.int64)
+        self._scratch = _scratch(architecture, lanes, n_rows, _all(architecture, lanes))
+
+    def fill(self, blocks: np.ndarray, X: np.ndarray, values: np.ndarray) -> bool:
+        """Fill values (K, n, n_out) with the outputs of the first K; return whether none is NaN.
+
+        A row of *blocks* has the parameters of as many networks as there are lanes, by lanes.
+        """
+        return bool(self._kernel(self._layers, blocks, _read_only(X), values, self._scratch))
+
+
+class Block:
+    """Networks that are trained together: parameters and all that training changes, by lanes.
+
+    Parameters
+    ----------
+    architectures : sequence of Architecture
+        Of each lane.
+    lanes : int
+    n_moments : int
+        That the rule keeps per parameter.
+    """
+
+    def __init__(self, architectures: Sequence[Architecture], lanes: int, n_moments: int):
+        self.widest = widest = _widest(architectures)
+        self.lanes = lanes
+        self._architectures = architectures
+        self._alike = len({architecture.sizes for architecture in architectures}) == 1
+        size = widest.n_parameters
+        self.parameters = self._zeros(size)
+        self.moments = self._zeros(n_moments * size)
+        self.updates = np.zeros(self.lanes, np.uint64)
+
+    def _zeros(self, size: int) -> np.ndarray:
+        vector = aligned(size * self.lanes, self.widest.dtype)
+        vector[:] = 0
+        return vector
+
+    def put(self, numbers: Sequence[Numbers]) -> None:
+        """Have the networks' numbers in the lanes, from the first on."""
+        n = len(numbers)
+        parameters, moments = self._by_lane()
+        if self._alike:
+            parameters[:, :n] = np.array([own for own, _, _ in numbers]).T
+            if len(moments):
+                moments[..., :n] = np.moveaxis(np.array([own for _, own, _ in numbers]), 0, -1)
+        else:
+            for lane, (own, own_moments, _) in enumerate(numbers):
+                places = places_in(self._architectures[lane], self.widest)
+                parameters[places, lane] = own
+                moments[:, places, lane] = own_moments
+        self.updates[:n] = [updates for _, _, updates in numbers]
+
+    def get(self, lane: int) -> Numbers:
+        """Copies of a lane's numbers."""
+        parameters, moments = self._by_lane()
+        updates = int(self.updates[lane])
+        if self._alike:
+            return parameters[:, lane].copy(), moments[..., lane].copy(), updates
+        places = places_in(self._architectures[lane], self.widest)
+        return parameters[places, lane], moments[:, places, lane], updates
+
+    def copy(self) -> tuple[np.ndarray, ...]:
+        """A copy of all lanes to come back to."""
+        return self.parameters.copy(), self.moments.copy(), self.updates.copy()
+
+    def restore(self, copy: tuple[np.ndarray, ...]) -> None:
+        """Go back to it."""
+        self.parameters[:], self.moments[:], self.updates[:] = copy
+
+    def finite(self) -> np.ndarray:
+        """Whether all parameters are, of each lane."""
+        parameters, _ = self._by_lane()
+        finite: np.ndarray = np.isfinite(np.einsum("kl,kl->l", parameters, parameters))
+        return finite if finite.all() else np.isfinite(parameters).all(axis=0)
+
+    def outputs(self, X: np.ndarray) -> np.ndarray:
+        """The outputs of each lane's network for X (n, n_in): shape (lanes, n, n_out)."""
+        values = np.empty((self.lanes, len(X), self.widest.sizes[-1]), self.widest.dtype)
+        Outputs(self.widest, self.lanes, len(X)).fill(self.parameters[None], X, values)
+        return values
+
+    def losses(self, samples: Samples) -> np.ndarray:
+        """The sums of each lane's losses, times the samples' weights if there are: (lanes,)."""
+        widest, lanes, n = self.widest, self.lanes, len(samples)
+        hidden, output = _codes(widest)
+        weighted = samples.weights is not None
+        weights = np.empty((lanes, 0), widest.dtype)
+        if samples.weights is not None:
+            weights = np.tile(samples.weights, (lanes, 1))
+        together = Together(samples.X, samples.Y, np.empty((lanes, 0), np.int64), weights)
+        sums = np.zeros(lanes)
+        run = make_losses_of_many(hidden, output, widest.loss.code, widest.bias, weighted, lanes)
+        layers = layer_table(widest).view(np.int64)
+        scratch = _scratch(widest, lanes, n, _all(widest, lanes))
+        run(layers, self.parameters, _data(together, _no_order(lanes)), n, sums, scratch)
+        return sums
+
+    def _by_lane(self) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters (P, lanes) and moments (n_moments, P, lanes)."""
+        shape = self.widest.n_parameters, self.lanes
+        n_moments = self.moments.size // self.parameters.size
+        return self.parameters.reshape(shape), self.moments.reshape(n_moments, *shape)
+
+
+class BlockTrainer(Block):
+    """A block with the kernels for it; see `fastnn.engines.BlockTrainer`."""
+
+    def __init__(self, members: Sequence[tuple[Architecture, Plan]], lanes: int):
+        architectures = [architecture for architecture, _ in members]
+        plan = members[0][1]
+        super().__init__(architectures, lanes, plan.optimizer.n_moments)
+        widest = self.widest
+        hidden, output = _codes(widest)
+        keeps = any(a.slope_needs_z for a in widest.activations[:-1])
+        drops = any(any(architecture.dropout) for architecture in architectures)
+        extras = any(has_extras(*member) for member in members)
+        self._layers = layer_table(widest).view(np.int64)
+        self._options = _options(members, widest, lanes)
+        present = _present(architectures, widest, lanes)
+        self._scratch = _scratch(widest, lanes, plan.batch_size, present)
+        self._gradient = aligned(widest.n_parameters * lanes, widest.dtype)
+        codes = (hidden, output, widest.loss.code, widest.bias)
+        if plan.optimizer.rule == "sgd" and plan.batch_size == 1 and not (extras or drops):
+            self._kernel = make_train_samples_of_many(*codes, keeps, lanes)
+        else:
+            rule = RULES[plan.optimizer.rule]
+            self._kernel = make_train_many(*codes, rule, extras, keeps or drops, drops, lanes)
+
+    def run(self, samples: Together, piece: Piece) -> None:
+        """See `fastnn.engines.BlockTrainer`."""
+        data = _data(samples, piece.order)
+        span = Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums)
+        self._kernel(
+            self._layers,
+            self.parameters,
+            self.moments,
+            self.updates,
+            data,
+            span,
+            self._options,
+            self._scratch,
+            self._gradient,
+        )
+
+
+def block(members: Sequence[tuple[Architecture, Plan]], lanes: int) -> BlockTrainer:
+    """See `fastnn.engines.Blocks`."""
+    return BlockTrainer(members, lanes)
+
+
+def pays(architecture: Architecture, batch_size: int) -> bool:
+    """See `fastnn.engines.Blocks`."""
+    return architecture.n_parameters <= 20_000
+
+
+def _widest(architectures: Sequence[Architecture]) -> Architecture:
+    """The first of them, with each layer as wide as the widest of all."""
+    sizes = {architecture.sizes for architecture in architectures}
+    if len(sizes) == 1:
+        return architectures[0]
+    return replace(architectures[0], sizes=tuple(map(max, *sizes)))
+
+
+def _by_lanes(values: Any, lanes: int, dtype: Any = np.float64) -> np.ndarray:
+    """One value a network, or a row of them each, as a vector by lanes; 0 where there is none."""
+    values = np.asarray(values, dtype)
+    table = np.zeros((*values.shape[1:], lanes), dtype)
+    table[..., : len(values)] = values.T
+    return np.ascontiguousarray(table).reshape(-1)
+
+
+def _options(
+    members: Sequence[tuple[Architecture, Plan]], widest: Architecture, lanes: int
+) -> Options:
+    known: dict[Any, list[float]] = {}
+    rows = []
+    for architecture, plan in members:
+        key = id(plan.optimizer), architecture.l1, architecture.l2, architecture.max_norm
+        if key not in known:
+            known[key] = _factors(architecture, plan.optimizer)
+        rows.append(known[key])
+    factors = _by_lanes(rows, lanes).reshape(-1, lanes)
+    settings = factors[_N_FACTORS:].reshape(-1)
+    l1, l2, max_norm, clip_value, clip_norm = factors[:_N_FACTORS]
+    return Options(
+        batch_size=members[0][1].batch_size,
+        mean=widest.reduction == "mean",
+        penalised=bool(l1.any() or l2.any()),
+        limited=bool(clip_value.any() or clip_norm.any()),
+        norms_limited=bool(max_norm.any()),
+        settings=settings,
+        rests=1.0 - settings,
+        l1=l1,
+        l2=l2,
+        max_norm=max_norm,
+        clip_value=clip_value,
+        clip_norm=clip_norm,
+        **_dropout_options(members, lanes),
+    )
+
+
+#: Of `_factors`, before the settings.
+_N_FACTORS = 5
+
+
+def _factors(architecture: Architecture, optimizer: Optimizer) -> list[float]:
+    penalties = [architecture.l1, architecture.l2, architecture.max_norm]
+    clips = [optimizer.clip_value or 0.0, optimizer.clip_norm or 0.0]
+    return [*penalties, *clips, *optimizer.settings_in(architecture.dtype), 0.0]
+
+
+def _dropout_options(members: Sequence[tuple[Architecture, Plan]], lanes: int) -> dict[str, Any]:
+    architectures = [architecture for architecture, _ in members]
+    if not any(architecture.dropout for architecture in architectures):
+        nothing = np.zeros(lanes, np.uint64)
+        names = ("dropout_key", "first_unit", "n_hidden")
+        return {"dropout": np.zeros(lanes), **dict.fromkeys(names, nothing)}
+    none = (0.0,) * (len(architectures[0].sizes) - 2)
+    hidden = [architecture.sizes[1:-1] for architecture in architectures]
+    keys = [plan.dropout_key for _, plan in members]
+    return {
+        "dropout": _by_lanes([[*(a.dropout or none), 0.0] for a in architectures], lanes),
+        "dropout_key": _by_lanes(keys, lanes, np.uint64),
+        "first_unit": _by_lanes([[0, *np.cumsum(n)] for n in hidden], lanes, np.uint64),
+        "n_hidden": _by_lanes([sum(n) for n in hidden], lanes, np.uint64),
+    }
+
+
+def _present(architectures: Sequence[Architecture], widest: Architecture, lanes: int) -> np.ndarray:
+    """1 for each hidden unit that a network has, by lanes; 0 for the others."""
+    if all(architecture.sizes == widest.sizes for architecture in architectures):
+        return _all(widest, lanes)
+    hidden = widest.sizes[1:-1]
+    units = [
+        np.concatenate(
+            [np.arange(wide) < own for wide, own in zip(hidden, a.sizes[1:-1], strict=True)]
+        )
+        for a in architectures
+    ]
+    return _by_lanes(units, lanes, widest.dtype)
+
+
+def _scratch(widest: Architecture, lanes: int, n_rows: int, present: np.ndarray) -> Scratch:
+    """Room for so many rows at once, or for ROWS."""
+    rows = min(ROWS, n_rows)
+
+    def room(size: int) -> np.ndarray:
+        vector = aligned(size * lanes, widest.dtype)
+        vector[:] = 0
+        return vector
+
+    size = rows * sum(widest.sizes)
+    return Scratch(
+        values=room(size),
+        slopes=room(size),
+        deltas=room(size),
+        targets=room(rows * widest.sizes[-1]),
+        weights=room(rows),
+        present=present,
+        zero=room(1),
+    )

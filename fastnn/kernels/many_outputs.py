@@ -1,0 +1,104 @@
+"""Outputs and losses of many networks at once, a lane each."""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from fastnn.activations import ACTIVATIONS
+from fastnn.kernels.activations import VALUES, Codes
+from fastnn.kernels.jit import inner, kernel, ordered
+from fastnn.kernels.lanes import convert, load, store
+from fastnn.kernels.layout import N_OUT, UNITS
+from fastnn.kernels.many import (
+    ROWS,
+    make_finish_rows,
+    make_forward_of_many,
+    make_softmax_of_many,
+    make_spread_row,
+    make_take,
+)
+
+_SOFTMAX = ACTIVATIONS["softmax"].code
+
+
+@functools.cache
+def _make_activate_outputs(output: int, lanes: int) -> Any:
+    """Make the activation of the n outputs of a sample, in place."""
+    if output == _SOFTMAX:
+        softmax = make_softmax_of_many(lanes)
+
+        @inner
+        def activate_softmax(values, at, n):
+            softmax(values, at, values, n)
+
+        return activate_softmax
+    value = VALUES[output]
+
+    @ordered
+    def activate_outputs(values, at, n):
+        for j in range(n):
+            store(values, (at + j) * lanes, value(load(values, (at + j) * lanes, lanes)))
+
+    return activate_outputs
+
+
+@functools.cache
+def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> Any:
+    """Make the kernel that fills *values*, (K, n, n_out), from *blocks*, (blocks, numbers).
+
+    A row of *blocks* is the parameters of *lanes* networks; the last may have more than are wanted.
+    It returns whether all values are numbers.
+    """
+    forward = make_forward_of_many(hidden, bias, False, False, lanes)
+    activate, spread_row = _make_activate_outputs(output, lanes), make_spread_row(lanes)
+
+    @kernel
+    def outputs_of_many(layers, blocks, X, values, scratch):
+        last = len(layers) - 1
+        units, n_out = layers[last, UNITS], layers[last, N_OUT]
+        width = units + n_out
+        numbers = True
+        for block in range(len(blocks)):
+            first = block * lanes
+            there = min(lanes, len(values) - first)
+            for position in range(0, len(X), ROWS):
+                n = min(ROWS, len(X) - position)
+                for s in range(n):
+                    spread_row(X, position + s, scratch.values, s * width)
+                forward(layers, blocks[block], scratch, n, None, 0)
+                for s in range(n):
+                    at = s * width + units
+                    activate(scratch.values, at, n_out)
+                    for l in range(there):
+                        for o in range(n_out):
+                            number = scratch.values[(at + o) * lanes + l]
+                            values[first + l, position + s, o] = number
+                            numbers &= number == number
+        return numbers
+
+    return outputs_of_many
+
+
+@functools.cache
+def make_losses_of_many(
+    hidden: Codes, output: int, loss: int, bias: bool, weighted: bool, lanes: int
+) -> Any:
+    """Make the kernel that adds each network's losses to *sums*, (lanes,)."""
+    take = make_take(lanes)
+    forward = make_forward_of_many(hidden, bias, False, False, lanes)
+    finish_rows = make_finish_rows(output, loss, weighted, lanes)
+
+    @kernel
+    def losses_of_many(layers, p, data, n_samples, sums, scratch):
+        n_out = data.Y.shape[1]
+        width = layers[len(layers) - 1, UNITS] + n_out
+        total = load(sums, 0, lanes)
+        for position in range(0, n_samples, ROWS):
+            n = min(ROWS, n_samples - position)
+            take(data, 0, position, n, width, scratch, weighted)
+            forward(layers, p, scratch, n, None, 0)
+            total = total + convert(finish_rows(layers, scratch, n, n_out), np.float64)
+        store(sums, 0, total)
+
+    return losses_of_many
