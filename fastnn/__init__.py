@@ -3,9 +3,11 @@
 `Network` is the model: ``fit``, ``predict``, ``evaluate``, ``save``; `load` reads it back.
 Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
 `StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
-While training: `EarlyStopping`, `Checkpoint`, `History`. In place of scikit-learn's:
-`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed. Of many networks: `predict_many`.
-And `profile`, `warmup`. Errors: `TrainingDivergedError`, `LoadError`.
+While training: `EarlyStopping`, `Checkpoint`, `History`. Many networks: `fit_many`, `predict_many`,
+`Ensemble`. From other systems: `from_onnx`, `from_torch`, `from_keras`. In place of
+scikit-learn's: `MLPClassifier`, `MLPRegressor`, where scikit-learn is installed; for river
+`fastnn.river`. And `profile`, `warmup`. Errors: `TrainingDivergedError`,
+`LoadError`.
 
 For contributors
 ----------------
@@ -23,10 +25,12 @@ grows, and ``stopping.py``, ``callbacks.py``, ``metrics.py`` and ``progress.py``
 where a schedule stands. ``kernels/`` is the engine "numba", with a map of its own;
 ``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
 ``persistence.py``, ``record.py``, ``files.py`` and ``random_state.py`` save networks; ``memory.py``
-and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``ensembles.py`` predicts with
-many networks. ``estimators/`` is scikit-learn's MLP. The rest is ``profiling/``, ``demos/``,
-``machine.py``, ``warming.py``, ``summary.py``, ``plotting.py``, ``printing.py``, ``errors.py``,
-``info.py`` and ``cli.py``.
+and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``many.py`` trains many networks
+in one call, ``predictions.py`` predicts with them, ``ensembles.py`` does both. ``exchange/`` is for
+ONNX, PyTorch, Keras and C, with a map of its own. ``estimators/`` is scikit-learn's MLP,
+``river.py`` river's, of the networks over features with names in ``features.py``. The rest is
+``profiling/``, ``demos/``, ``machine.py``, ``warming.py``, ``summary.py``, ``plotting.py``,
+``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
 ``tests/`` mirrors this; ``bench/`` measures.
 
 **To add something**, go through its files in this order; tests that fail say which is next.
@@ -79,6 +83,7 @@ if TYPE_CHECKING:
     from fastnn.ensembles import predict_many
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
+    from fastnn.many import fit_many
     from fastnn.persistence import load
     from fastnn.profiling import profile
     from fastnn.warming import warmup
@@ -104,6 +109,7 @@ __all__ = [
     "StepDecay",
     "TrainingDivergedError",
     "__version__",
+    "fit_many",
     "load",
     "predict_many",
     "profile",
@@ -114,6 +120,7 @@ __all__ = [
 _IMPORTED_ON_USE = {
     "MLPClassifier": "fastnn.estimators",
     "MLPRegressor": "fastnn.estimators",
+    "fit_many": "fastnn.many",
     "load": "fastnn.persistence",
     "predict_many": "fastnn.ensembles",
     "profile": "fastnn.profiling",

@@ -189,9 +189,9 @@ class Piece:
 
     @classmethod
     def of_epochs(cls, rates: np.ndarray, order: np.ndarray, n: int) -> "Piece":
-        """Whole epochs over n samples."""
-        epochs = len(rates)
-        return cls(rates, order, 0, n, np.zeros(epochs), np.zeros(epochs))
+        """Whole epochs over n samples; rates (epochs, updates, lanes) are of many networks."""
+        sums = np.zeros((2, len(rates), *rates.shape[2:]))
+        return cls(rates, order, 0, n, sums[0], sums[1])
 
     def epoch(self, number: int) -> "Piece":
         """One of its epochs, counted from 0, which adds to the same sums."""
@@ -213,6 +213,43 @@ class Trainer(Protocol):
         """Run *piece* on *samples*, updating *state* in place and adding to the piece's sums."""
 
 
+class Learner(Protocol):
+    """An engine set up to make updates of one state, by one plan, from a single row each.
+
+    What it does is to the bit what a trainer does with the row as its only sample.
+
+    Attributes
+    ----------
+    learn : callable
+        ``learn(x, y, address)`` makes an update from a row, a C-contiguous array (n_in,) of the
+        network's dtype, and its target as a number: the output's, or the number of its class. It
+        returns the loss before the update. NaN: the state is as before, since something was not
+        what it must be, or the update was `tried` and diverged. What is of no type that it knows is
+        a TypeError.
+    address : int
+        To be given to ``learn``, while somebody holds the learner.
+    address_of_target : int
+        The same where the target is the one last put into place by `put_target`.
+    """
+
+    learn: Callable[[Any, Any, int], float]
+    address: int
+    address_of_target: int
+
+    @property
+    def tried(self) -> bool:
+        """Whether the last call of ``learn`` had all it needed."""
+
+    def put_target(self, y: np.ndarray) -> None:
+        """Put a target, (n_out,), into place, as it is but for a check that it is finite."""
+
+    def set_rates(self, rates: np.ndarray, first: int) -> None:
+        """Take the rates, at most 512, of the clock's steps from *first* on.
+
+        A *first* below 0: the one rate of all steps.
+        """
+
+
 #: Takes the parameters and samples, and returns the sum of their losses, times their weights.
 Evaluator = Callable[[np.ndarray, Samples], float]
 
@@ -227,14 +264,95 @@ Differentiator = Callable[[np.ndarray, Samples], tuple[float, float, np.ndarray]
 Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 
 
+#: Of one of many networks: parameters (P,), moments (n_moments, P), the number of updates.
+Numbers = tuple[np.ndarray, np.ndarray, int]
+
+
+class BlockTrainer(Protocol):
+    """Networks that are trained together, one in each lane, all by equal plans.
+
+    What may differ: the widths of hidden layers, factors of penalties and dropout, and the numbers
+    of plans and pieces: rates, settings, limits, keys.
+
+    Attributes
+    ----------
+    lanes : int
+        At least as many as there are networks.
+    """
+
+    lanes: int
+
+    def put(self, numbers: Sequence[Numbers]) -> None:
+        """Have the networks' numbers in the lanes, from the first on."""
+
+    def get(self, lane: int) -> Numbers:
+        """Copies of a lane's numbers."""
+
+    def copy(self) -> Any:
+        """A copy of all lanes to come back to."""
+
+    def restore(self, copy: Any) -> None:
+        """Go back to it."""
+
+    def finite(self) -> np.ndarray:
+        """Whether all parameters are, of each lane."""
+
+    def run(self, samples: Together, piece: Piece) -> None:
+        """Run *piece*: its rates and sums have a last axis of lanes, its order a second one."""
+
+    def outputs(self, X: np.ndarray) -> np.ndarray:
+        """The outputs, shape (lanes, n, n_out)."""
+
+    def losses(self, samples: Samples) -> np.ndarray:
+        """The sums of losses, shape (lanes,)."""
+
+
+class Blocks(Protocol):
+    """What an engine offers that trains many networks at once."""
+
+    def pays(self, architecture: Architecture, batch_size: int) -> bool:
+        """Whether such networks are better trained together than each alone."""
+
+    def lanes_for(self, architecture: Architecture, n_networks: int) -> int:
+        """How many such networks to train together, where there are *n_networks*."""
+
+    def block(self, members: Sequence[tuple[Architecture, Plan]], lanes: int) -> BlockTrainer:
+        """Get ready to train networks together, at most one a lane."""
+
+
+class SinglePredictor(Protocol):
+    """An engine set up to predict single rows by one state's parameters.
+
+    Attributes
+    ----------
+    predict : callable
+        ``predict(x, values, address)`` writes the outputs for a row to *values*, both C-contiguous
+        and of the network's dtype. False: the row is not what it must be, or an output is NaN. What
+        is of no type that it knows is a TypeError.
+    address : int
+        To be given to ``predict``, while somebody holds this.
+    """
+
+    predict: Callable[[Any, np.ndarray, int], bool]
+    address: int
+
+
 class Engine(Protocol):
     """What every engine module offers."""
 
+    #: None: it trains networks one after another.
+    blocks: Blocks | None
     #: Whether an exception may end its work anywhere, as Ctrl-C raises one, and do no harm.
     may_be_left: bool
 
     def trainer(self, architecture: Architecture, plan: Plan) -> Trainer:
         """Get ready to train: compile, size the workspace."""
+
+    def learner(self, architecture: Architecture, plan: Plan, state: State) -> Learner | None:
+        """Get ready for single rows; None if there is no faster way than a trainer's."""
+
+    def single_predictor(self, architecture: Architecture, state: State) -> SinglePredictor | None:
+        """Get ready to predict single rows; None if there is no faster way than a predictor's."""
 
     def row_seconds(self, architecture: Architecture, plan: Plan) -> float:
         """About what a row takes in training, on a slow machine: before anything was measured."""

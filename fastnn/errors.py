@@ -1,5 +1,7 @@
 """Exceptions of fastnn's own. Bad arguments raise the built-in ValueError and TypeError."""
 
+from typing import Any
+
 
 class TrainingDivergedError(ArithmeticError):
     """The training loss is no longer a finite number.
@@ -14,7 +16,12 @@ class TrainingDivergedError(ArithmeticError):
         The highest learning rate used in that epoch.
     schedule : object
         The learning-rate schedule that it came from, or None.
+    networks : tuple of int
+        From `fit_many` the numbers of the networks whose training diverged; the rest is about the
+        first of them. Else empty.
     """
+
+    networks: tuple[int, ...] = ()
 
     def __init__(self, epoch: int, learning_rate: float, schedule: object = None):
         self.epoch = epoch
@@ -28,8 +35,28 @@ class TrainingDivergedError(ArithmeticError):
             "and standard deviation 1."
         )
 
-    def __reduce__(self) -> tuple[type, tuple[int, float, object]]:
-        return type(self), (self.epoch, self.learning_rate, self.schedule)
+    @classmethod
+    def of_many(cls, errors: "dict[int, TrainingDivergedError]", n: int) -> "TrainingDivergedError":
+        """Of n networks by their numbers."""
+        numbers = tuple(sorted(errors))
+        first = errors[numbers[0]]
+        error = cls(first.epoch, first.learning_rate, first.schedule)
+        error.networks = numbers
+        shown = ", ".join(map(str, numbers[:20])) + (", …" if len(numbers) > 20 else "")
+        error.args = (
+            f"of {n} networks {len(numbers)} diverged, and keep their last finite parameters: "
+            f"numbers {shown}. Of number {numbers[0]}: {first}",
+        )
+        return error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _as_it_was(kind: type, arguments: tuple[Any, ...], attributes: dict[str, Any]) -> Exception:
+    error: Exception = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 class LoadError(ValueError):

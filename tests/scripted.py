@@ -15,7 +15,8 @@ from fastnn.reference import vectors
 LOSSES = (np.linspace(1.0, 0.8, 997) + np.random.default_rng(5).uniform(-0.1, 0.1, 997)).tolist()
 
 may_be_left = False
-row_seconds = vectors.row_seconds
+blocks = None
+row_seconds, learner = vectors.row_seconds, vectors.learner
 
 
 class Trainer:

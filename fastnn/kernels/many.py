@@ -32,7 +32,7 @@ from fastnn.kernels.random import uniforms
 from fastnn.kernels.rows import make_finish_one
 
 #: The samples X (n, n_in) and Y (n, n_out). Network l takes of them those of *rows*, (lanes, its
-#: n), by default all; in *order*, (lanes, epochs, its n), by default as they lie; with *weights*,
+#: n), by default all; in *order*, (epochs, lanes, its n), by default as they lie; with *weights*,
 #: (lanes, its n). What is not given has length 0.
 Data = namedtuple("Data", "X Y rows order weights")
 #: *values*, *slopes* and *deltas* are (rows, inputs and all units), *targets* (rows, outputs),
@@ -69,7 +69,7 @@ def make_take(lanes: int) -> Any:
     def find(data, epoch, position, numbers, rows):
         """Of each lane the number of its sample, and in what row of X and Y that is."""
         for l in range(lanes):
-            numbers[l] = data.order[l, epoch, position] if data.order.shape[1] > 0 else position
+            numbers[l] = data.order[epoch, l, position] if len(data.order) > 0 else position
         for l in range(lanes):
             rows[l] = data.rows[l, numbers[l]] if data.rows.shape[1] > 0 else numbers[l]
 
@@ -82,7 +82,7 @@ def make_take(lanes: int) -> Any:
     @inner
     def take(data, epoch, first, n, at, width, scratch, weighted):
         X, Y = data.X, data.Y
-        alike = data.order.shape[1] == 0 and data.rows.shape[1] == 0
+        alike = len(data.order) == 0 and data.rows.shape[1] == 0
         for s in range(n):
             x, y = at + s * width, s * Y.shape[1]
             if not alike or weighted:
@@ -244,7 +244,7 @@ def _make_finish_outputs(output: int, loss: int, lanes: int) -> Any:
         for j in range(n):
             z = load(scratch.values, (at + j) * lanes, lanes)
             y = load(scratch.targets, (targets + j) * lanes, lanes)
-            _, d, loss_j = finish_one(z, y, n)
+            d, loss_j = finish_one(z, y, n)
             store(scratch.deltas, (at + j) * lanes, d)
             total = total + loss_j
         return total

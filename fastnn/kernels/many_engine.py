@@ -2,12 +2,13 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Plan, State, Together, quiet
+from fastnn.engines import Numbers, Piece, Plan, Samples, Together, quiet
 from fastnn.kernels import many_one_output
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
@@ -16,8 +17,9 @@ from fastnn.kernels.many import ROWS, Data, Scratch, Span, make_train_many
 from fastnn.kernels.many_outputs import make_losses_of_many, make_outputs_of_many
 from fastnn.kernels.many_samples import make_train_samples_of_many
 from fastnn.kernels.many_updates import Options
+from fastnn.kernels.updates import has_extras
 from fastnn.memory import aligned
-from fastnn.optimizers import RULES
+from fastnn.optimizers import RULES, Optimizer
 
 #: Bytes of a block's parameters up to which a number has 4 registers, and 2.
 MOST_FOR_FOUR, MOST_FOR_TWO = 1 << 14, 1 << 16
@@ -71,6 +73,10 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
+def _no_order(lanes: int) -> np.ndarray:
+    return np.empty((0, lanes, 0), np.int64)
+
+
 def _all(widest: Architecture, lanes: int) -> np.ndarray:
     """For kernels that need not know which units are present: those that are not add 0."""
     return np.ones(sum(widest.sizes[1:-1]) * lanes, widest.dtype)
@@ -97,42 +103,65 @@ class Block:
 
     Parameters
     ----------
-    widest : Architecture
-        Of the block: each hidden layer is the widest of the networks'.
+    architectures : sequence of Architecture
+        Of each lane.
     lanes : int
     n_moments : int
         That the rule keeps per parameter.
     """
 
-    def __init__(self, widest: Architecture, lanes: int, n_moments: int):
-        self.widest, self.lanes = widest, lanes
+    def __init__(self, architectures: Sequence[Architecture], lanes: int, n_moments: int):
+        self.widest = widest = widest_of(architectures)
+        self.lanes = lanes
+        self._architectures = architectures
+        self._alike = len({architecture.sizes for architecture in architectures}) == 1
         size = widest.n_parameters
         self.parameters = self._zeros(size)
         self.moments = self._zeros(n_moments * size)
-        self.updates = np.zeros(lanes, np.uint64)
+        self.updates = np.zeros(self.lanes, np.uint64)
 
     def _zeros(self, size: int) -> np.ndarray:
         vector = aligned(size * self.lanes, self.widest.dtype)
         vector[:] = 0
         return vector
 
-    def put(self, lane: int, architecture: Architecture, state: State) -> None:
-        """Have a network's state in a lane."""
-        places = self._places_of(architecture)
-        self._by_lane(self.parameters)[places, lane] = state.parameters
-        moments = self.moments.reshape(len(state.moments), self.widest.n_parameters, self.lanes)
-        for mine, its in zip(moments, state.moments, strict=True):
-            mine[places, lane] = its
-        self.updates[lane] = state.updates[0]
+    def put(self, numbers: Sequence[Numbers]) -> None:
+        """Have the networks' numbers in the lanes, from the first on."""
+        n = len(numbers)
+        parameters, moments = self._by_lane()
+        if self._alike:
+            parameters[:, :n] = np.array([own for own, _, _ in numbers]).T
+            if len(moments):
+                moments[..., :n] = np.moveaxis(np.array([own for _, own, _ in numbers]), 0, -1)
+        else:
+            for lane, (own, own_moments, _) in enumerate(numbers):
+                places = places_in(self._architectures[lane], self.widest)
+                parameters[places, lane] = own
+                moments[:, places, lane] = own_moments
+        self.updates[:n] = [updates for _, _, updates in numbers]
 
-    def get(self, lane: int, architecture: Architecture, state: State) -> None:
-        """Write a lane back into a network's state."""
-        places = self._places_of(architecture)
-        state.parameters[:] = self._by_lane(self.parameters)[places, lane]
-        moments = self.moments.reshape(len(state.moments), self.widest.n_parameters, self.lanes)
-        for mine, its in zip(moments, state.moments, strict=True):
-            its[:] = mine[places, lane]
-        state.updates[0] = self.updates[lane]
+    def get(self, lane: int) -> Numbers:
+        """Copies of a lane's numbers."""
+        parameters, moments = self._by_lane()
+        updates = int(self.updates[lane])
+        if self._alike:
+            return parameters[:, lane].copy(), moments[..., lane].copy(), updates
+        places = places_in(self._architectures[lane], self.widest)
+        return parameters[places, lane], moments[:, places, lane], updates
+
+    def copy(self) -> tuple[np.ndarray, ...]:
+        """A copy of all lanes to come back to."""
+        return self.parameters.copy(), self.moments.copy(), self.updates.copy()
+
+    def restore(self, copy: tuple[np.ndarray, ...]) -> None:
+        """Go back to it."""
+        self.parameters[:], self.moments[:], self.updates[:] = copy
+
+    def finite(self) -> np.ndarray:
+        """Whether all parameters are, of each lane."""
+        parameters, _ = self._by_lane()
+        finite: np.ndarray = np.isfinite(np.einsum("kl,kl->l", parameters, parameters))
+        return finite if finite.all() else np.isfinite(parameters).all(axis=0)
 
     @quiet
     def outputs(self, X: np.ndarray) -> np.ndarray:
@@ -142,40 +171,44 @@ class Block:
         return values
 
     @quiet
-    def losses(self, samples: Together, weighted: bool) -> np.ndarray:
-        """The sums of each lane's losses, times the samples' weights if *weighted*: (lanes,)."""
-        widest, lanes = self.widest, self.lanes
+    def losses(self, samples: Samples) -> np.ndarray:
+        """The sums of each lane's losses, times the samples' weights if there are: (lanes,)."""
+        widest, lanes, n = self.widest, self.lanes, len(samples)
         hidden, output = _codes(widest)
-        no_order = np.empty((lanes, 0, 0), np.int64)
-        data = _data(samples, no_order)
-        n = samples.rows.shape[1] or len(samples.X)
+        weighted = samples.weights is not None
+        weights = np.empty((lanes, 0), widest.dtype)
+        if samples.weights is not None:
+            weights = np.tile(samples.weights, (lanes, 1))
+        together = Together(samples.X, samples.Y, np.empty((lanes, 0), np.int64), weights)
         sums = np.zeros(lanes)
         run = make_losses_of_many(hidden, output, widest.loss.code, widest.bias, weighted, lanes)
         layers = layer_table(widest).view(np.int64)
-        run(layers, self.parameters, data, n, sums, _scratch(widest, lanes, n, _all(widest, lanes)))
+        scratch = _scratch(widest, lanes, n, _all(widest, lanes))
+        run(layers, self.parameters, _data(together, _no_order(lanes)), n, sums, scratch)
         return sums
 
-    def _by_lane(self, vector: np.ndarray) -> np.ndarray:
-        return vector.reshape(-1, self.lanes)
+    def _by_lane(self) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters (P, lanes) and moments (n_moments, P, lanes)."""
+        shape = self.widest.n_parameters, self.lanes
+        n_moments = self.moments.size // self.parameters.size
+        return self.parameters.reshape(shape), self.moments.reshape(n_moments, *shape)
 
-    def _places_of(self, architecture: Architecture) -> Any:
-        same = architecture.sizes == self.widest.sizes
-        return slice(None) if same else places_in(architecture, self.widest)
 
+class BlockTrainer(Block):
+    """A block with the kernels for it; see `fastnn.engines.BlockTrainer`."""
 
-class BlockTrainer:
-    """The kernel for a block, with what it needs; see `fastnn.engines.BlockTrainer`."""
-
-    def __init__(self, block: Block, members: Sequence[tuple[Architecture, Plan]], extras: bool):
-        widest, lanes = block.widest, block.lanes
+    def __init__(self, members: Sequence[tuple[Architecture, Plan]], lanes: int):
+        architectures = [architecture for architecture, _ in members]
         plan = members[0][1]
+        super().__init__(architectures, lanes, plan.optimizer.n_moments)
+        widest = self.widest
         hidden, output = _codes(widest)
         keeps = any(a.slope_needs_z for a in widest.activations[:-1])
-        drops = any(any(architecture.dropout) for architecture, _ in members)
-        self._block = block
+        drops = any(any(architecture.dropout) for architecture in architectures)
+        extras = any(has_extras(*member) for member in members)
         self._layers = layer_table(widest).view(np.int64)
         self._options = _options(members, widest, lanes)
-        present = _present([architecture for architecture, _ in members], widest, lanes)
+        present = _present(architectures, widest, lanes)
         self._scratch = _scratch(widest, lanes, plan.batch_size, present)
         self._gradient = aligned(widest.n_parameters * lanes, widest.dtype)
         codes = (hidden, output, widest.loss.code, widest.bias)
@@ -189,24 +222,39 @@ class BlockTrainer:
             self._kernel = make_train_many(*codes, rule, extras, keeps or drops, drops, lanes)
 
     @quiet
-    def run(self, samples: Together, rates: np.ndarray, order: np.ndarray, start: int, stop: int):
-        """Run a piece: the sums of losses and penalties, shape (epochs, lanes)."""
-        block = self._block
-        sums = np.zeros((2, len(rates), block.lanes))
-        data = _data(samples, order)
-        span = Span(rates, start, stop, sums[0], sums[1])
+    def run(self, samples: Together, piece: Piece) -> None:
+        """See `fastnn.engines.BlockTrainer`."""
+        data = _data(samples, piece.order)
+        span = Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums)
         self._kernel(
             self._layers,
-            block.parameters,
-            block.moments,
-            block.updates,
+            self.parameters,
+            self.moments,
+            self.updates,
             data,
             span,
             self._options,
             self._scratch,
             self._gradient,
         )
-        return sums
+
+
+def block(members: Sequence[tuple[Architecture, Plan]], lanes: int) -> BlockTrainer:
+    """See `fastnn.engines.Blocks`."""
+    return BlockTrainer(members, lanes)
+
+
+def pays(architecture: Architecture, batch_size: int) -> bool:
+    """See `fastnn.engines.Blocks`."""
+    return architecture.n_parameters <= 20_000
+
+
+def widest_of(architectures: Sequence[Architecture]) -> Architecture:
+    """The first of them, with each layer as wide as the widest of all."""
+    sizes = {architecture.sizes for architecture in architectures}
+    if len(sizes) == 1:
+        return architectures[0]
+    return replace(architectures[0], sizes=tuple(map(max, *sizes)))
 
 
 def _by_lanes(values: Any, lanes: int, dtype: Any = np.float64) -> np.ndarray:
@@ -220,43 +268,68 @@ def _by_lanes(values: Any, lanes: int, dtype: Any = np.float64) -> np.ndarray:
 def _options(
     members: Sequence[tuple[Architecture, Plan]], widest: Architecture, lanes: int
 ) -> Options:
-    architectures = [architecture for architecture, _ in members]
-    optimizers = [plan.optimizer for _, plan in members]
-    settings = np.array([[*o.settings_in(widest.dtype), 0.0] for o in optimizers])
-    n_hidden = [a.sizes[1:-1] for a in architectures]
-    no_dropout = (0.0,) * (len(widest.sizes) - 2)
-    spread = functools.partial(_by_lanes, lanes=lanes)
-    clips = [[o.clip_value or 0.0, o.clip_norm or 0.0] for o in optimizers]
-    penalties = [[a.l1, a.l2, a.max_norm] for a in architectures]
-    l1, l2, max_norm = np.array(penalties).T
-    clip_value, clip_norm = np.array(clips).T
+    known: dict[Any, list[float]] = {}
+    rows = []
+    for architecture, plan in members:
+        key = id(plan.optimizer), architecture.l1, architecture.l2, architecture.max_norm
+        if key not in known:
+            known[key] = _factors(architecture, plan.optimizer)
+        rows.append(known[key])
+    factors = _by_lanes(rows, lanes).reshape(-1, lanes)
+    settings = factors[_N_FACTORS:].reshape(-1)
+    l1, l2, max_norm, clip_value, clip_norm = factors[:_N_FACTORS]
     return Options(
         batch_size=members[0][1].batch_size,
         mean=widest.reduction == "mean",
         penalised=bool(l1.any() or l2.any()),
         limited=bool(clip_value.any() or clip_norm.any()),
         norms_limited=bool(max_norm.any()),
-        settings=spread(settings),
-        rests=spread(1.0 - settings),
-        l1=spread(l1),
-        l2=spread(l2),
-        max_norm=spread(max_norm),
-        clip_value=spread(clip_value),
-        clip_norm=spread(clip_norm),
-        dropout=spread([[*(a.dropout or no_dropout), 0.0] for a in architectures]),
-        dropout_key=spread([plan.dropout_key for _, plan in members], dtype=np.uint64),
-        first_unit=spread([[0, *np.cumsum(sizes)] for sizes in n_hidden], dtype=np.uint64),
-        n_hidden=spread([sum(sizes) for sizes in n_hidden], dtype=np.uint64),
+        settings=settings,
+        rests=1.0 - settings,
+        l1=l1,
+        l2=l2,
+        max_norm=max_norm,
+        clip_value=clip_value,
+        clip_norm=clip_norm,
+        **_dropout_options(members, lanes),
     )
+
+
+#: Of `_factors`, before the settings.
+_N_FACTORS = 5
+
+
+def _factors(architecture: Architecture, optimizer: Optimizer) -> list[float]:
+    penalties = [architecture.l1, architecture.l2, architecture.max_norm]
+    clips = [optimizer.clip_value or 0.0, optimizer.clip_norm or 0.0]
+    return [*penalties, *clips, *optimizer.settings_in(architecture.dtype), 0.0]
+
+
+def _dropout_options(members: Sequence[tuple[Architecture, Plan]], lanes: int) -> dict[str, Any]:
+    architectures = [architecture for architecture, _ in members]
+    if not any(architecture.dropout for architecture in architectures):
+        nothing = np.zeros(lanes, np.uint64)
+        names = ("dropout_key", "first_unit", "n_hidden")
+        return {"dropout": np.zeros(lanes), **dict.fromkeys(names, nothing)}
+    none = (0.0,) * (len(architectures[0].sizes) - 2)
+    hidden = [architecture.sizes[1:-1] for architecture in architectures]
+    keys = [plan.dropout_key for _, plan in members]
+    return {
+        "dropout": _by_lanes([[*(a.dropout or none), 0.0] for a in architectures], lanes),
+        "dropout_key": _by_lanes(keys, lanes, np.uint64),
+        "first_unit": _by_lanes([[0, *np.cumsum(n)] for n in hidden], lanes, np.uint64),
+        "n_hidden": _by_lanes([sum(n) for n in hidden], lanes, np.uint64),
+    }
 
 
 def _present(architectures: Sequence[Architecture], widest: Architecture, lanes: int) -> np.ndarray:
     """1 for each hidden unit that a network has, by lanes; 0 for the others."""
+    if all(architecture.sizes == widest.sizes for architecture in architectures):
+        return _all(widest, lanes)
     hidden = widest.sizes[1:-1]
     units = [
         np.concatenate(
             [np.arange(wide) < own for wide, own in zip(hidden, a.sizes[1:-1], strict=True)]
-            + [np.zeros(0, bool)]
         )
         for a in architectures
     ]

@@ -90,7 +90,7 @@ def make_train_one_output_of_many(
         """The loss, and g for the sweep; the output's bias is changed."""
         if bias:
             z = z + load(p, c, lanes)
-        _, d, lost = finish_one(z, y, 1)
+        d, lost = finish_one(z, y, 1)
         g = d * rate
         if bias:
             store(p, c, load(p, c, lanes) - g)

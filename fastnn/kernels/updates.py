@@ -31,6 +31,20 @@ Options = namedtuple(
 )
 
 
+def has_extras(architecture: Architecture, plan: Plan) -> bool:
+    """Whether there is anything to do beside the optimiser's rule and dropout."""
+    optimizer = plan.optimizer
+    return bool(
+        architecture.l1
+        or architecture.l2
+        or architecture.max_norm
+        or optimizer.clip_value
+        or optimizer.clip_norm
+        or plan.scale != 1.0
+        or plan.weighted
+    )
+
+
 def options_of(architecture: Architecture, plan: Plan) -> Options:
     """The options for kernels."""
     optimizer = plan.optimizer
@@ -218,7 +232,7 @@ def _adam(p, g, moments, scale, rate, t, options):
     n = width(p)
     whole = len(p) - len(p) % n
     for k in range(0, whole, n):
-        _adam_some(p, g, moments, k, n, n, numbers)
+        _adam_some(p, g, moments, k, n, np.int64(n), numbers)
     _adam_some(p, g, moments, whole, n, len(p) - whole, numbers)
 
 

@@ -165,6 +165,8 @@ def _weights(samples: Samples) -> Vector:
 
 #: Its work is on lists of its own; an exception leaves the state as it was.
 may_be_left = True
+#: Networks are trained one after another.
+blocks = None
 
 
 def _at(samples: Samples, rows: slice | np.ndarray) -> Samples:
@@ -249,6 +251,14 @@ class _Trainer:
 
 
 trainer = _Trainer
+
+
+def learner(architecture: Architecture, plan: Plan, state: State) -> None:
+    """See `fastnn.engines.Engine`."""
+
+
+def single_predictor(architecture: Architecture, state: State) -> None:
+    """See `fastnn.engines.Engine`."""
 
 
 def row_seconds(architecture: Architecture, plan: Plan) -> float:

@@ -119,6 +119,8 @@ def _weighted_sum(losses: np.ndarray, weights: np.ndarray | None) -> float:
 
 #: Its work changes nothing but arrays, which Ctrl-C must not find half changed.
 may_be_left = False
+#: Networks are trained one after another.
+blocks = None
 
 
 class _Trainer:
@@ -186,6 +188,14 @@ class _Trainer:
 
 
 trainer = _Trainer
+
+
+def learner(architecture: Architecture, plan: Plan, state: State) -> None:
+    """See `fastnn.engines.Engine`."""
+
+
+def single_predictor(architecture: Architecture, state: State) -> None:
+    """See `fastnn.engines.Engine`."""
 
 
 def row_seconds(architecture: Architecture, plan: Plan) -> float:

@@ -76,10 +76,11 @@ class Pieces:
         epochs = min(self._pace.rows // n, max(1, MOST_ORDERED_ROWS // n), most)
         if self.part is None and epochs > 0:
             return self.whole_epochs(epochs)
-        begun = self.part or replace(Piece.of_epochs(np.empty((1, 1)), self._order(1), n), stop=0)
-        start = begun.stop
+        start = 0 if self.part is None else self.part.stop
         stop = min(start + self.grain * max(1, self._pace.rows // self.grain), n)
-        return replace(begun, rates=self._rates_of(1, stop - start), start=start, stop=stop)
+        rates = self._rates_of(1, stop - start)
+        begun = self.part or Piece.of_epochs(rates, self._order(1), n)
+        return replace(begun, rates=rates, start=start, stop=stop)
 
     def whole_epochs(self, epochs: int) -> Piece:
         """The next piece, of so many epochs."""

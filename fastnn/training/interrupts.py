@@ -42,8 +42,9 @@ class _Breakable:
 class Interrupts:
     """What is known about Ctrl-C inside a ``with remember_interrupt()`` block."""
 
-    def __init__(self, listening: bool):
+    def __init__(self, listening: bool, outer: "Interrupts | None" = None):
         self.listening = listening
+        self._outer = outer
         self._presses = 0
         self._breakable = _Breakable()
         self._overdue = False
@@ -53,7 +54,7 @@ class Interrupts:
 
     def __call__(self) -> bool:
         """Whether Ctrl-C was pressed."""
-        return self._presses > 0
+        return self._presses > 0 or (self._outer is not None and self._outer())
 
     def breakable(self) -> _Breakable:
         """A context manager: its block may be ended by Ctrl-C."""
@@ -127,14 +128,17 @@ def remember_interrupt() -> Iterator[Interrupts]:
     """Yield what tells whether Ctrl-C was pressed inside the ``with`` block.
 
     The first Ctrl-C is only remembered, unless an `Interrupts.breakable` part of the block takes
-    too long. Where Python does not let us listen (outside the main thread), or where
+    too long. Inside another such block, of this thread or another, it is the outer one that
+    listens, and both know. Where Python does not let us listen (outside the main thread), or where
     somebody else already listens, nothing changes.
     """
+    handler = signal.getsignal(signal.SIGINT)
     ours_to_take = (
         threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        and handler is signal.default_int_handler
     )
-    interrupts = Interrupts(ours_to_take)
+    outer = getattr(handler, "__self__", None)
+    interrupts = Interrupts(ours_to_take, outer if isinstance(outer, Interrupts) else None)
     if not ours_to_take:
         yield interrupts
         return

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from fastnn import validation
 from fastnn.architecture import Architecture
-from fastnn.callbacks import EpochEnd
-from fastnn.engines import Engine, Plan, Samples
-from fastnn.metrics import Metric
-from fastnn.optimizers import Optimizer
+from fastnn.callbacks import Callback, EpochEnd, bind
+from fastnn.engines import Engine, Plan, Samples, get_engine
+from fastnn.metrics import Function, Metric, get_metrics
+from fastnn.optimizers import LBFGS, SGD, Optimizer, get_lbfgs, get_optimizer
 from fastnn.schedules import Schedule
 from fastnn.stopping import EarlyStopping
 from fastnn.training.scoring import Scores
@@ -43,6 +48,59 @@ class Job:
     early_stopping: EarlyStopping | None = None
     callbacks: tuple[EpochEnd, ...] = ()
     progress: bool = False
+    #: The minimiser in place of the optimiser, if it was asked for.
+    lbfgs: LBFGS | None = None
+
+    @classmethod
+    def asked(
+        cls,
+        network: Any,
+        validation_data: Samples | None,
+        *,
+        epochs: Any = 1,
+        batch_size: Any = 32,
+        learning_rate: Any = None,
+        optimizer: Any = "sgd",
+        shuffle: Any = True,
+        metrics: Iterable[str | Function] = (),
+        early_stopping: EarlyStopping | None = None,
+        callbacks: Iterable[Callback] = (),
+        progress: Any = False,
+    ) -> Job:
+        """The arguments of `Network.fit` but for the samples, checked.
+
+        Raises
+        ------
+        ValueError, TypeError
+        """
+        minimiser = get_lbfgs(optimizer, learning_rate)
+        rule = get_optimizer(optimizer, learning_rate) if minimiser is None else SGD(1.0)
+        architecture, engine, dropout_key = network._blueprint
+        return cls(
+            architecture=architecture,
+            engine=get_engine(engine),
+            optimizer=rule,
+            epochs=validation.integer(epochs, "epochs", 1),
+            batch_size=checked_batch_size(batch_size),
+            shuffle=validation.boolean(shuffle, "shuffle"),
+            dropout_key=dropout_key,
+            validation=validation_data,
+            metrics=get_metrics(metrics, architecture.loss),
+            early_stopping=early_stopping,
+            callbacks=bind(callbacks, network),
+            progress=validation.boolean(progress, "progress"),
+            lbfgs=minimiser,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the engine, a module, by its name."""
+        name = getattr(self.engine, "__name__", None)
+        return {**self.__dict__, "engine": name, "scores": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a state."""
+        del state["scores"]
+        self.__dict__.update(state | {"engine": importlib.import_module(state["engine"])})
 
     def __post_init__(self) -> None:
         check_monitors(self.early_stopping, self.learning_rate, self.scores.names)
@@ -76,3 +134,10 @@ class Job:
         """Whether work on so many rows may keep Ctrl-C waiting."""
         seconds = rows * self.engine.row_seconds(self.architecture, plan)
         return seconds >= LONG_SECONDS and not self.engine.may_be_left
+
+
+def checked_batch_size(batch_size: Any) -> int | None:
+    """The argument of that name."""
+    if batch_size is None:
+        return None
+    return validation.integer(batch_size, "batch_size", 1, math.inf)

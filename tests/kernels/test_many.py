@@ -9,9 +9,8 @@ import pytest
 from helpers import slow_but
 
 import fastnn
-from fastnn.engines import Plan, State, Together
+from fastnn.engines import Piece, Plan, Samples, State, Together
 from fastnn.kernels.many_engine import Block, BlockTrainer
-from fastnn.kernels.many_predictions import widest_of
 
 N, EPOCHS = 29, 4
 MOMENTUM = fastnn.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01, clip_norm=0.5)
@@ -27,7 +26,6 @@ class Case:
     batch_size: int = 1
     optimizer: object = field(default_factory=lambda: fastnn.SGD(0.1))
     arguments: tuple = ()
-    extras: bool = False
     dtype: str = "float64"
 
     def networks(self, n):
@@ -69,10 +67,10 @@ CASES = {
     "no hidden layer, batches": Case((5, 3), "relu", "cross_entropy", 6),
     "all samples": Case((3, 6, 2), "softplus", "half_squared_error", N),
     "adam, everything": Case(
-        (3, 4, 5, 3), "silu", "cross_entropy", 7, fastnn.Adam(0.01), EVERYTHING, True
+        (3, 4, 5, 3), "silu", "cross_entropy", 7, fastnn.Adam(0.01), EVERYTHING
     ),
     "momentum, everything": Case(
-        (3, 4, 5, 3), ("elu", "relu"), "squared_error", 1, MOMENTUM, EVERYTHING, True
+        (3, 4, 5, 3), ("elu", "relu"), "squared_error", 1, MOMENTUM, EVERYTHING
     ),
     "rmsprop": Case((3, 6, 2), "leaky_relu", "absolute_error", 4, fastnn.RMSprop(0.01)),
     "adagrad": Case((3, 6, 2), "hard_tanh", "hinge", 1, fastnn.Adagrad(0.05)),
@@ -88,40 +86,40 @@ def rates_of(case, n):
 
 def train(case, networks, lanes, rates, rows=None, orders=None, weights=None, cuts=(), spoil=False):
     """The states after training in lanes, and the sums of losses and penalties."""
-    members = [net._architecture for net in networks]
-    widest = replace(widest_of(members), dropout=())
-    block = Block(widest, lanes, case.optimizer.n_moments)
-    states = [State.new(net.parameters.copy(), case.optimizer) for net in networks]
-    for lane, (member, state) in enumerate(zip(members, states, strict=True)):
-        block.put(lane, member, state)
     plans = [Plan(case.batch_size, case.optimizer, net._dropout_key) for net in networks]
-    trainer = BlockTrainer(block, list(zip(members, plans, strict=True)), case.extras)
+    if weights is not None:
+        plans = [replace(plan, weighted=True) for plan in plans]
+    members = [(net._architecture, plan) for net, plan in zip(networks, plans, strict=True)]
+    block = BlockTrainer(members, lanes)
+    states = [State.new(net.parameters.copy(), case.optimizer) for net in networks]
+    block.put([(state.parameters, state.moments, 0) for state in states])
     if spoil:
-        for name, vector in trainer._scratch._asdict().items():
+        for name, vector in block._scratch._asdict().items():
             if name not in ("present", "zero"):
                 vector[:] = np.nan if vector.dtype.kind == "f" else 1 << 40
-        trainer._gradient[:] = np.nan
+        block._gradient[:] = np.nan
     by_lane = np.zeros((EPOCHS, 1, lanes))
     by_lane[:, 0, : len(networks)] = rates
     samples = Together(
         *case.data(), filled(rows, lanes, np.int64), filled(weights, lanes, case.dtype)
     )
-    n = samples.rows.shape[1] or N
-    order = filled(orders, lanes, np.int64, (0, 0))
-    sums = 0
+    n, sums = samples.rows.shape[1] or N, np.zeros((2, EPOCHS, lanes))
+    order = np.zeros((0, lanes, 0), np.int64)
+    if orders is not None:
+        order = filled(orders, lanes, np.int64).transpose(1, 0, 2)
     for epoch in range(EPOCHS):
         one = slice(epoch, epoch + 1)
         for start, stop in zip((0, *cuts), (*cuts, n), strict=True):
-            sums = sums + trainer.run(samples, by_lane[one], order[:, one], start, stop).sum(1)
-    for lane, (member, state) in enumerate(zip(members, states, strict=True)):
-        block.get(lane, member, state)
-    return states, sums, block
+            block.run(samples, Piece(by_lane[one], order[one], start, stop, *sums[:, one]))
+    for lane, state in enumerate(states):
+        state.parameters, state.moments, state.updates[0] = block.get(lane)
+    return states, sums.sum(1), block
 
 
-def filled(values, lanes, dtype, shape=(0,)):
+def filled(values, lanes, dtype):
     """The values of the networks, and for the lanes that have none those of the first."""
     if values is None:
-        return np.zeros((lanes, *shape), dtype)
+        return np.zeros((lanes, 0), dtype)
     return np.array([*values, *[values[0]] * (lanes - len(values))], dtype)
 
 
@@ -215,18 +213,13 @@ def test_units_that_a_network_has_not_stay_zero(name):
 def test_outputs_and_losses_of_a_block(name):
     case = CASES[name]
     networks, (X, Y) = case.networks(5), case.data()
-    block = Block(widest_of([net._architecture for net in networks]), 8, 0)
-    for lane, net in enumerate(networks):
-        block.put(lane, net._architecture, State.new(net.parameters, case.optimizer))
-    rng = np.random.default_rng(3)
-    rows, weights = rng.integers(N, size=(8, 7)), rng.random((8, 7))
+    block = Block([net._architecture for net in networks], 8, 0)
+    block.put([(net.parameters, np.zeros((0, len(net.parameters))), 0) for net in networks])
+    weights = np.random.default_rng(3).random(N)
     outputs = block.outputs(X)
-    whole = Together(X, Y, np.zeros((8, 0), np.int64), np.zeros((8, 0)))
-    losses = block.losses(whole, False)
-    weighted = block.losses(Together(X, Y, rows, weights), True)
+    losses, weighted = block.losses(Samples(X, Y)), block.losses(Samples(X, Y, weights))
     for lane, net in enumerate(networks):
         np.testing.assert_allclose(outputs[lane], net.predict(X), rtol=1e-12, atol=1e-14)
         assert losses[lane] / N == pytest.approx(net.evaluate(X, Y)["loss"], rel=1e-11)
-        some = rows[lane]
-        each = [net.evaluate(X[r : r + 1], Y[r : r + 1])["loss"] for r in some]
-        assert weighted[lane] == pytest.approx(weights[lane] @ each, rel=1e-11)
+        each = [net.evaluate(X[k : k + 1], Y[k : k + 1])["loss"] for k in range(N)]
+        assert weighted[lane] == pytest.approx(weights @ each, rel=1e-11)

@@ -1,0 +1,460 @@
+"""Many networks trained in one call: `fit_many`."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from fastnn import validation
+from fastnn.engines import Samples, quiet
+from fastnn.errors import TrainingDivergedError
+from fastnn.history import History
+from fastnn.names import describe
+from fastnn.network import Network
+from fastnn.training.job import Job
+from fastnn.training.many import Member, Outcome, Work, looks_at_epochs
+from fastnn.training.workers import Workers
+
+#: The arguments of `Network.fit` that `fit_many` takes, for all or by network.
+ARGUMENTS = tuple(
+    name
+    for name, parameter in inspect.signature(Network.fit).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY and name != "progress"
+)
+#: Those that are about the samples.
+_OF_SAMPLES = ("sample_weight", "class_weight", "validation_data", "validation_split")
+
+
+@quiet
+def fit_many(
+    networks: Sequence[Network],
+    X: Any,
+    y: Any,
+    *,
+    each: Mapping[str, Sequence[Any]] | None = None,
+    subsets: Sequence[Any] | None = None,
+    n_jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+    **as_in_fit: Any,
+) -> list[History]:
+    """Train many networks at once, each as `Network.fit` would train it alone.
+
+    Networks that are small and alike (the same numbers of layers, inputs and outputs, activations,
+    loss, dtype, kind of optimiser, batch size and number of samples) share a kernel, in which each
+    has a lane of the processor's vectors: that takes a small part of the time of one after another.
+    Widths of hidden layers, rates, settings of optimisers, penalties, dropout, epochs and seeds may
+    differ. All others are trained one after another: large ones, those with the engines "numpy" and
+    "python", with ``optimizer="lbfgs"``, with callbacks, with metrics that are functions of yours.
+
+    What becomes of a network is the same as if it were trained alone, to rounding, and to the bit
+    the same whatever networks are beside it, in whatever order, on however many threads, processes
+    or machines.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        They are trained in place. All have the same numbers of inputs; each stands there once.
+    X, y : array-like
+        As in `Network.fit`; y must suit each network.
+    each : dict of str to sequence, optional
+        Arguments of `Network.fit` that differ from network to network, with a value for each:
+        ``{"learning_rate": [0.1, 0.01], "sample_weight": [w, None]}``.
+    subsets : sequence of array-like, optional
+        For each network the numbers of the rows that it learns from, repeated ones too, or a mask:
+        bootstraps, folds. Its weights of samples are taken likewise.
+    n_jobs : int, optional
+        Threads that train blocks of networks at the same time; by default one, -1 for one per core.
+    executor : concurrent.futures.Executor, optional
+        Trains the blocks in place of threads: one of processes, or of another library's, such as
+        ``dask.distributed.Client(...).get_executor()``. What it is given and gives back is
+        pickled. Networks with callbacks are trained here all the same.
+    progress : bool
+        Show a progress bar for all together.
+    **as_in_fit
+        Arguments of `Network.fit` for all networks.
+
+    Returns
+    -------
+    list of History
+        One for each network, in order. Their seconds are those of the block that a network was in.
+        Ctrl-C ends training: all keep what they have learned.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what came and what was expected, and which network; none is changed.
+    TrainingDivergedError
+        When all others are done, if the training of some diverged: ``error.networks`` has their
+        numbers. Each keeps its last finite parameters.
+    RuntimeError
+        If some networks could not be trained, because a worker died or raised an exception:
+        it names them. They are unchanged, all others are trained. Also as in `Network.fit`.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> import numpy as np
+    >>> X = np.linspace(-1, 1, 20)[:, None]
+    >>> networks = [fastnn.Network([1, 8, 1], activation="tanh", seed=k) for k in range(20)]
+    >>> rates = np.geomspace(0.01, 0.5, 20)
+    >>> histories = fastnn.fit_many(networks, X, X**2, epochs=50, each={"learning_rate": rates})
+    >>> len(histories), histories[0].epochs
+    (20, 50)
+    """
+    networks = _checked_networks(networks)
+    arguments = _by_network(len(networks), each, as_in_fit)
+    door = _Door(X, y, subsets, len(networks))
+    members = [door.member(k, net, arguments(k)) for k, net in enumerate(networks)]
+    _refuse_shared_generators(networks, members)
+    workers = Workers(validation.n_jobs(n_jobs), executor, validation.boolean(progress, "progress"))
+    progress_of_all = sum(member.job.epochs or 0 for member in members)
+    with _in_training(networks):
+        books = _Books(networks, members)
+        here = [member for member in members if member.job.callbacks]
+        for member in here:
+            books.train_here(member, door.data(networks[member.number]))
+        elsewhere = [member for member in members if not member.job.callbacks]
+        workers.run(_works(elsewhere, networks, door), books, progress_of_all)
+    return books.close()
+
+
+def _checked_networks(networks: Any) -> list[Network]:
+    listed = validation.listed(networks, "networks", "networks")
+    if not listed:
+        raise ValueError("networks must be at least one, got none")
+    seen: dict[int, int] = {}
+    for k, network in enumerate(listed):
+        if not isinstance(network, Network):
+            raise TypeError(f"networks[{k}] must be a fastnn.Network, got {describe(network)}")
+        first = seen.setdefault(id(network), k)
+        if first != k:
+            raise ValueError(
+                f"networks must be different ones, got the same as networks[{first}] and "
+                f"networks[{k}]; train copy.deepcopy of it"
+            )
+        n_in, expected = network.layer_sizes[0], listed[0].layer_sizes[0]
+        if n_in != expected:
+            raise ValueError(
+                f"networks must have the same number of inputs, got {expected} in networks[0] and "
+                f"{n_in} in networks[{k}]"
+            )
+    return listed
+
+
+def _by_network(n: int, each: Any, common: dict[str, Any]) -> Callable[[int], dict[str, Any]]:
+    """The arguments of `Network.fit` by the number of the network."""
+    if each is not None and not isinstance(each, Mapping):
+        raise TypeError(
+            "each must be a dict such as {'learning_rate': [0.1, 0.2]}, one value for each "
+            f"network, got {describe(each)}"
+        )
+    values = {}
+    for name in (*common, *(each or {})):
+        if name not in ARGUMENTS:
+            near = difflib.get_close_matches(str(name), ARGUMENTS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise TypeError(
+                f"fit_many has no argument {name!r}.{hint} Known: {', '.join(ARGUMENTS)}."
+            )
+    for name, given in (each or {}).items():
+        if name in common:
+            raise ValueError(f"{name} was given for all networks and in each; give one of the two")
+        values[name] = _one_for_each(given, f"each[{name!r}]", n)
+
+    def arguments(k: int) -> dict[str, Any]:
+        return common | {name: given[k] for name, given in values.items()}
+
+    return arguments
+
+
+def _one_for_each(given: Any, name: str, n: int) -> Any:
+    is_array = isinstance(given, np.ndarray) and given.ndim > 0
+    if not (is_array or isinstance(given, list | tuple)):
+        raise TypeError(
+            f"{name} must be a list with a value for each network, got {describe(given)}"
+        )
+    if len(given) != n:
+        raise ValueError(f"{name} must have a value for each of the {n} networks, got {len(given)}")
+    return given
+
+
+class _Door:
+    """Makes members of networks: what is the same for several is checked once."""
+
+    def __init__(self, X: Any, y: Any, subsets: Any, n: int):
+        self._X, self._y = X, y
+        self._subsets = None if subsets is None else _one_for_each(subsets, "subsets", n)
+        self._known: dict[Any, Any] = {}
+        self._kept: list[Any] = []  # that an id is nobody else's
+
+    def member(self, k: int, network: Network, given: dict[str, Any]) -> Member:
+        """Network number k, with its arguments; errors say which network it is."""
+        try:
+            if not isfinite(network.parameters.dot(network.parameters)):
+                validation.finite_parameters(network.parameters)
+            data = self.data(network)
+        except (ValueError, TypeError) as error:
+            raise _of_network(error, k) from None
+        rows = None if self._subsets is None else _rows(self._subsets[k], len(data), k)
+        try:
+            return self._member(k, network, data, rows, given)
+        except (ValueError, TypeError) as error:
+            raise _of_network(error, k) from None
+
+    def data(self, network: Network) -> Samples:
+        """X and y as the network takes them."""
+        key = self._key(network)
+        if key not in self._known:
+            self._known[key] = network._inputs.samples(self._X, self._y)
+        samples: Samples = self._known[key]
+        return samples
+
+    def _key(self, network: Network) -> tuple[Any, ...]:
+        architecture = network._architecture
+        loss, sizes = architecture.loss, architecture.sizes
+        return loss.name, sizes[0], sizes[-1], architecture.dtype
+
+    def _once(self, name: str, network: Network, value: Any, make: Callable[[], Any]) -> Any:
+        """What is made of an argument's value, once for all networks that take the same."""
+        key = (name, id(value), *self._key(network))
+        if key not in self._known:
+            self._known[key] = make()
+            self._kept.append(value)
+        return self._known[key]
+
+    def _member(
+        self, k: int, network: Network, data: Samples, rows: Any, given: dict[str, Any]
+    ) -> Member:
+        inputs = network._inputs
+        asked = {name: given.get(name) for name in _OF_SAMPLES}
+        rest = {name: value for name, value in given.items() if name not in _OF_SAMPLES}
+        held_out = self._once(
+            "validation_data", network, asked["validation_data"],
+            lambda: inputs.held_out(asked["validation_data"]),
+        )  # fmt: skip
+        weights = self._once(
+            "sample_weight", network, asked["sample_weight"],
+            lambda: inputs._weights(asked["sample_weight"], len(data), "sample_weight"),
+        )  # fmt: skip
+        if asked["class_weight"] is not None or asked["validation_split"] is not None:
+            own = Samples(data.X, data.Y, weights) if rows is None else _taken(data, weights, rows)
+            own, held_out = inputs.split(own, held_out, asked["validation_split"])
+            rows = (np.arange(len(data)) if rows is None else rows)[: len(own)]
+            weights = inputs.weigh_classes(own, asked["class_weight"]).weights
+        elif rows is not None and weights is not None:
+            weights = inputs._weights(weights[rows], len(rows), "sample_weight of its subset")
+        job = self._job(network, held_out, rest)
+        state = network._next_state(job)
+        architecture, _, key = network._blueprint
+        return Member(k, job, architecture, key, state, network._rng, rows, weights)
+
+    def _job(self, network: Network, held_out: Samples | None, rest: dict[str, Any]) -> Job:
+        if rest.get("callbacks"):
+            return Job.asked(network, held_out, **rest)  # of this network alone
+        loss, engine = network._architecture.loss.name, network._engine_name
+        key = (loss, engine, id(held_out), *map(id, rest.values()))
+        if key not in self._known:
+            self._known[key] = Job.asked(network, held_out, **rest)
+            self._kept += [held_out, *rest.values()]
+        job: Job = self._known[key]
+        return job
+
+
+def _taken(data: Samples, weights: np.ndarray | None, rows: np.ndarray) -> Samples:
+    return Samples(data.X[rows], data.Y[rows], None if weights is None else weights[rows])
+
+
+def _rows(subset: Any, n: int, k: int) -> np.ndarray:
+    """The row numbers of network k's subset, or those where its mask is true."""
+    name = f"subsets[{k}]"
+    try:
+        rows = np.asarray(subset)
+    except ValueError:
+        rows = np.empty(0, object)
+    if rows.dtype == bool and rows.shape == (n,):
+        rows = np.flatnonzero(rows)
+    if rows.ndim != 1 or not (np.issubdtype(rows.dtype, np.integer) or rows.size == 0):
+        raise TypeError(
+            f"{name} must be numbers of rows of X, or a mask of {n}, got {describe(subset)}"
+        )
+    if not rows.size:
+        raise ValueError(f"{name} must have at least one row, got none")
+    if rows.min() < 0 or rows.max() >= n:
+        wrong = rows[(rows < 0) | (rows >= n)][0]
+        raise ValueError(f"{name} must have row numbers from 0 to {n - 1}, got {wrong}")
+    return rows.astype(np.int64)
+
+
+def _of_network(error: Exception, k: int) -> Exception:
+    """The same error, which says of which network it is."""
+    return type(error)(f"network {k}: {error}")
+
+
+def _refuse_shared_generators(networks: list[Network], members: list[Member]) -> None:
+    """Networks that draw from one generator would depend on who comes first."""
+    seen: dict[int, int] = {}
+    for network, member in zip(networks, members, strict=True):
+        first = seen.setdefault(id(network._rng), member.number)
+        if first != member.number and member.job.shuffle:
+            raise ValueError(
+                f"networks {first} and {member.number} share a random generator, given to both as "
+                "seed; give each a seed of its own, or shuffle=False"
+            )
+
+
+def _works(members: list[Member], networks: list[Network], door: _Door) -> list[Work]:
+    """The networks in blocks that are trained together, and single ones."""
+    groups: dict[Any, list[Member]] = {}
+    works = []
+    asked = {id(member.job): _asked(member.job) for member in members}
+    for member in members:
+        network = networks[member.number]
+        key = _company(member, asked[id(member.job)])
+        if key is None:
+            works.append(Work((member,), door.data(network)))
+        else:
+            groups.setdefault((*key, id(door.data(network))), []).append(member)
+    for group in groups.values():
+        group.sort(key=lambda member: (member.architecture.sizes, member.job.epochs or 0))
+        job = group[0].job
+        assert job.engine.blocks is not None
+        data = door.data(networks[group[0].number])
+        lanes = job.engine.blocks.lanes_for(group[-1].architecture, len(group))
+        while group:
+            works.append(Work(tuple(group[-lanes:]), data, lanes))
+            del group[-lanes:]
+    return works
+
+
+def _company(member: Member, asked: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    """What networks have in common that are trained together, part of it what is *asked*.
+
+    None: it is trained alone. It depends on nothing but the network and what is asked of it.
+    """
+    job, architecture = member.job, member.architecture
+    blocks = job.engine.blocks
+    n = None if member.rows is None else len(member.rows)
+    if blocks is None or asked is None:
+        return None
+    if not blocks.pays(architecture, job.batch_size or n or 1 << 30):
+        return None
+    penalised = bool(architecture.l1 or architecture.l2 or architecture.max_norm)
+    # A unit that is not there has a gradient of 0: without an epsilon its step is 0/0.
+    sizes = architecture.sizes if getattr(job.optimizer, "epsilon", 1.0) == 0 else ()
+    return (
+        len(architecture.sizes),
+        sizes,
+        tuple([activation.code for activation in architecture.activations]),
+        architecture.loss.code,
+        architecture.reduction,
+        architecture.bias,
+        architecture.dtype.char,
+        architecture.label_smoothing,
+        any(architecture.dropout),
+        penalised,
+        member.weights is None,
+        n,
+        asked,
+    )
+
+
+def _asked(job: Job) -> tuple[Any, ...] | None:
+    """The same, of what is asked."""
+    if job.lbfgs is not None or any(metric.of_user for metric in job.metrics):
+        return None
+    optimizer = job.optimizer
+    return (
+        bool(optimizer.clip_value or optimizer.clip_norm),
+        optimizer.rule,
+        job.batch_size,
+        job.shuffle,
+        looks_at_epochs(job),
+        id(job.validation),
+        tuple(metric.name for metric in job.metrics),
+    )
+
+
+@contextmanager
+def _in_training(networks: list[Network]) -> Iterator[None]:
+    """None of the networks can be trained by anybody else inside."""
+    for k, network in enumerate(networks):
+        if network._in_training:
+            raise RuntimeError(f"networks[{k}] is being trained already, by its own fit")
+    try:
+        for network in networks:
+            network._in_training, network._updater = True, None
+        yield
+    finally:
+        for network in networks:
+            network._in_training = False
+
+
+class _Books:
+    """Who is trained: takes outcomes in, one after another, and failures."""
+
+    def __init__(self, networks: list[Network], members: list[Member]):
+        self._networks, self._members = networks, members
+        self._histories: dict[int, History] = {}
+        self._divergences: dict[int, TrainingDivergedError] = {}
+        self._failures: dict[int, BaseException] = {}
+
+    def take(self, outcome: Outcome) -> None:
+        """Give a network what has become of it."""
+        k = outcome.number
+        network = self._networks[k]
+        network._take_over(self._members[k].job, outcome.numbers, outcome.clock, outcome.random)
+        network.history = self._histories[k] = outcome.history
+        if outcome.divergence is not None:
+            self._divergences[k] = outcome.divergence
+
+    def failed(self, work: Work, error: BaseException) -> None:
+        """Note that a block of networks is as it was."""
+        self._failures.update((member.number, error) for member in work.members)
+
+    def train_here(self, member: Member, data: Samples) -> None:
+        """Train a network in place, for callbacks that look at it."""
+        network = self._networks[member.number]
+        network._in_training = False
+        try:
+            network._train(member.own_job(), member.samples(data))
+        except TrainingDivergedError as error:
+            self._divergences[member.number] = error
+        finally:
+            network._in_training = True
+        assert network.history is not None
+        self._histories[member.number] = network.history
+
+    def close(self) -> list[History]:
+        """The histories, or an error that names the networks that have none or diverged."""
+        if self._failures:
+            numbers = sorted(self._failures)
+            error = self._failures[numbers[0]]
+            others = "; the others are trained" if len(numbers) < len(self._networks) else ""
+            raise RuntimeError(
+                f"{len(numbers)} of {len(self._networks)} networks are not trained, and unchanged: "
+                f"numbers {_listed(numbers)}{others}. {type(error).__name__}: {error}"
+            ) from error
+        if self._divergences:
+            raise TrainingDivergedError.of_many(self._divergences, len(self._networks))
+        return [self._histories[k] for k in range(len(self._networks))]
+
+
+def _listed(numbers: list[int]) -> str:
+    """Numbers for a message: those in a row as from-to."""
+    text: list[str] = []
+    k = 0
+    while k < len(numbers) and len(text) < 20:
+        first = k
+        while k + 1 < len(numbers) and numbers[k + 1] == numbers[k] + 1:
+            k += 1
+        text.append(f"{numbers[first]}" if k == first else f"{numbers[first]} to {numbers[k]}")
+        k += 1
+    return ", ".join(text) + (", …" if k < len(numbers) else "")

@@ -1,0 +1,427 @@
+"""Many networks trained at once: a block of them by lanes, or one by its own kernel.
+
+A `Work` is what is handed to a thread, another process or another machine: networks with the data
+that they share. `do` trains copies of their states, and returns `Outcome`s.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fastnn.architecture import Architecture
+from fastnn.clock import Clock, rates_of_piece
+from fastnn.engines import Numbers, Piece, Plan, Samples, State, Together, quiet
+from fastnn.errors import TrainingDivergedError
+from fastnn.history import History
+from fastnn.schedules import ReduceOnPlateau, Schedule
+from fastnn.training import cuts, lbfgs, run
+from fastnn.training.interrupts import remember_interrupt
+from fastnn.training.job import Job
+from fastnn.training.watching import Course, Watch
+
+#: The most numbers of rows that a piece's orders may hold.
+MOST_ORDERED = 1 << 20
+
+#: Takes a number of epochs that are done. True if training is to end.
+Report = Callable[[float], bool]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A network to train.
+
+    Attributes
+    ----------
+    number : int
+        Among all networks.
+    job : Job
+        May be one for several networks: its architecture and key of dropout are not to be used.
+    architecture : Architecture
+    dropout_key : int
+    state : State
+        Read, and never changed.
+    rng : numpy.random.Generator
+        The network's: drawn from.
+    rows : ndarray, shape (m,), or None
+        The samples' row numbers in the data; None: all as they lie.
+    weights : ndarray, shape (m,), or None
+        The weights of those samples.
+    """
+
+    number: int
+    job: Job
+    architecture: Architecture
+    dropout_key: int
+    state: State
+    rng: np.random.Generator
+    rows: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    def own_job(self) -> Job:
+        """What is asked, of this network."""
+        return replace(self.job, architecture=self.architecture, dropout_key=self.dropout_key)
+
+    def samples(self, data: Samples) -> Samples:
+        """Its own, for training alone."""
+        if self.rows is None:
+            return Samples(data.X, data.Y, self.weights)
+        return Samples(_frozen(data.X[self.rows]), _frozen(data.Y[self.rows]), self.weights)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Networks to train together, in so many lanes, and the data they share; or each alone: 0."""
+
+    members: Sequence[Member]
+    data: Samples
+    lanes: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What has become of a network: its state, the generator's, and the course of its training."""
+
+    number: int
+    numbers: Numbers
+    clock: Clock
+    random: Any
+    history: History
+    divergence: TrainingDivergedError | None = None
+
+
+@quiet
+def do(work: Work, report: Report | None = None) -> list[Outcome]:
+    """Train the networks. Ctrl-C ends that, and all keep what they have learned."""
+    randoms = [member.rng.bit_generator.state for member in work.members]
+    with remember_interrupt() as interrupted:
+
+        def told(epochs: float) -> bool:
+            return interrupted() or (report is not None and report(epochs))
+
+        try:
+            if work.lanes:
+                return _Block(work, told).train()
+            return [_train_alone(member, work.data, told) for member in work.members]
+        except BaseException:
+            for member, random in zip(work.members, randoms, strict=True):
+                member.rng.bit_generator.state = random
+            raise
+
+
+def _train_alone(member: Member, data: Samples, report: Report) -> Outcome:
+    state, history, divergence = copy.deepcopy(member.state), History(), None
+    job = member.own_job()
+    if report(0):
+        history.stop_reason = "interrupted"
+        return unchanged(member, history)
+    samples = member.samples(data)
+    try:
+        if job.lbfgs is not None:
+            state.forget()
+            lbfgs.train(job, job.lbfgs, samples, state, history)
+        else:
+            run.train(job, samples, state, member.rng, history)
+    except TrainingDivergedError as error:
+        divergence = error
+    report(job.epochs or 0)
+    random = member.rng.bit_generator.state
+    return Outcome(member.number, _numbers(state), state.clock, random, history, divergence)
+
+
+def unchanged(member: Member, history: History) -> Outcome:
+    """What becomes of a network that is not trained."""
+    state, random = member.state, member.rng.bit_generator.state
+    return Outcome(member.number, _numbers(state), state.clock, random, history)
+
+
+def _numbers(state: State) -> Numbers:
+    return state.parameters, state.moments, int(state.updates[0])
+
+
+class _Lane:
+    """A network in training, and its number in the block; *clock* is the block's of this lane."""
+
+    def __init__(self, number: int, member: Member, clock: Clock):
+        job = member.job
+        self.number, self.member, self.clock = number, member, clock
+        self.rows = slice(None) if member.rows is None else member.rows
+        clock.restore(member.state.clock)
+        self.history = History()
+        self.watch = None
+        if looks_at_epochs(job):
+            self.watch = Watch(job.early_stopping, job.learning_rate, job.scores.names)
+        self.best: Numbers | None = None
+        self.clock_of_best: Clock | None = None
+        self.divergence: TrainingDivergedError | None = None
+
+    def permute(self, orders: np.ndarray) -> None:
+        """Draw orders of its rows, shape (epochs, n)."""
+        orders[:] = np.arange(orders.shape[1])
+        self.member.rng.permuted(orders, axis=1, out=orders)
+
+
+class _Block:
+    """Networks whose epochs are run together.
+
+    A piece is any number of epochs, if nobody looks at single ones. Networks that come to their end
+    leave; those that diverge go back to the end of the last epoch in which all was well.
+    """
+
+    def __init__(self, work: Work, report: Report):
+        self._report = report
+        members, first = work.members, work.members[0]
+        self._job, self._data, self._architecture = first.job, work.data, first.architecture
+        self._n = n = len(work.data) if first.rows is None else len(first.rows)
+        plans = _plans(members, n)
+        self._batch_size = plans[0].batch_size
+        blocks = first.job.engine.blocks
+        assert blocks is not None
+        architectures = [member.architecture for member in members]
+        self._trainer = blocks.block(list(zip(architectures, plans, strict=True)), work.lanes)
+        self._trainer.put([_numbers(member.state) for member in members])
+        self._steps, self._plateaus = np.zeros((work.lanes, 2), np.int64), np.zeros((work.lanes, 3))
+        clocks = map(Clock, self._steps, self._plateaus)
+        self._lanes = [_Lane(k, *pair) for k, pair in enumerate(zip(members, clocks, strict=False))]
+        samples = work.data.for_loss(first.architecture)
+        self._samples = Together(
+            samples.X,
+            samples.Y,
+            self._stacked([member.rows for member in members], np.dtype(np.int64)),
+            self._stacked([member.weights for member in members], first.architecture.dtype),
+        )
+        pace = cuts.Pace(first.job.engine.row_seconds(architectures[0], plans[0]) * len(members))
+        if first.job.shuffle:
+            pace.limit(MOST_ORDERED // work.lanes)
+        self._pieces = cuts.Pieces(pace, n, self._batch_size, self._rates, self._draw_order)
+        self._epochs = self._epochs_gone = 0
+        self._seconds = 0.0
+        self._outcomes: list[Outcome] = []
+
+    def _stacked(self, rows: list[Any], dtype: Any) -> np.ndarray:
+        """A row for each lane; rows of length 0 where there are none."""
+        stacked = np.zeros((self._trainer.lanes, 0 if rows[0] is None else self._n), dtype)
+        if rows[0] is not None:
+            stacked[: len(rows)] = rows
+        return stacked
+
+    def train(self) -> list[Outcome]:
+        """Run until all have left."""
+        started = time.perf_counter()
+        while self._lanes:
+            if self._report(self._epochs_gone + self._epochs * len(self._lanes)):
+                self._leave(self._lanes, "interrupted")
+                break
+            if self._pieces.part is None:
+                self._remember()
+            piece_started = time.perf_counter()
+            piece = self._pieces.next_piece(self._most_epochs())
+            self._trainer.run(self._samples, piece)
+            now = time.perf_counter()
+            self._pieces.took(piece, now - piece_started)
+            self._seconds = now - started
+            self._take_in(piece)
+        return self._outcomes
+
+    def _remember(self) -> None:
+        """Take note of where the piece begins, or its epoch: enough to come back to it."""
+        self._before = self._trainer.copy()
+        self._clocks = self._steps.copy(), self._plateaus.copy()
+        if self._job.shuffle:
+            self._randoms = {
+                lane.number: lane.member.rng.bit_generator.state for lane in self._lanes
+            }
+
+    def _most_epochs(self) -> int:
+        if looks_at_epochs(self._job):
+            return 1
+        return min((lane.member.job.epochs or 1) - self._epochs for lane in self._lanes)
+
+    def _rates(self, epochs: int, updates: int) -> np.ndarray:
+        """The rates of the next piece by lanes; 0 in those that are empty."""
+        constant: list[Any] = [lane.member.job.learning_rate for lane in self._lanes]
+        if not any(isinstance(rate, Schedule) for rate in constant):
+            rates = np.zeros((epochs, 1, self._trainer.lanes))
+            rates[..., [lane.number for lane in self._lanes]] = constant
+            return rates
+        by_lane = [
+            rates_of_piece(lane.member.job.learning_rate, lane.clock, epochs, updates)
+            for lane in self._lanes
+        ]
+        columns = max(rates.shape[1] for rates in by_lane)
+        rates = np.zeros((epochs, columns, self._trainer.lanes))
+        for lane, own in zip(self._lanes, by_lane, strict=True):
+            rates[..., lane.number] = own
+        return rates
+
+    def _draw_order(self, epochs: int) -> np.ndarray:
+        lanes, n = self._trainer.lanes, self._n
+        if not self._job.shuffle or self._batch_size >= n:
+            return np.empty((0, lanes, n), np.int64)
+        orders = np.empty((epochs, lanes, n), np.int64)
+        for lane in self._lanes:
+            lane.permute(orders[:, lane.number])
+        if len(self._lanes) < lanes:
+            orders[:, [k for k in range(lanes) if k not in {l.number for l in self._lanes}]] = 0
+        return orders
+
+    def _take_in(self, piece: Piece) -> None:
+        """Write the epochs that *piece* completed into the histories; let go whose time is over."""
+        n_batches = -(-self._n // self._batch_size)
+        divisor = self._n if self._architecture.reduction == "mean" else n_batches
+        losses = (piece.loss_sums + piece.penalty_sums) / divisor
+        whole = self._pieces.part is None
+        scores = self._scores() if whole else {}
+        well = np.isfinite(losses)
+        well[-1] &= self._trainer.finite()
+        for name, values in scores.items():
+            well[-1] &= np.isfinite(values) if name == "val_loss" else ~np.isnan(values)
+        diverged = [lane for lane in self._lanes if not well[:, lane.number].all()]
+        if diverged:
+            self._diverge(diverged, piece, losses)
+        self._steps += self._steps_of(piece, len(piece.rates))
+        if whole:
+            self._epochs += len(piece.rates)
+            for lane in list(self._lanes):
+                self._look(lane, _course(lane, piece, losses, scores), len(piece.rates))
+
+    def _steps_of(self, piece: Piece, epochs: int) -> tuple[int, int]:
+        """Updates and epochs in so many epochs of *piece*."""
+        updates = -(-(piece.stop - piece.start) // self._batch_size)
+        return epochs * updates, epochs if piece.stop == self._n else 0
+
+    def _look(self, lane: _Lane, course: Course, epochs: int) -> None:
+        """Show the rules a lane's epochs, and let it go if they say so."""
+        job, history, watch, reason = lane.member.job, lane.history, lane.watch, None
+        history.append(course, epochs)
+        rule = job.early_stopping
+        if watch is not None:
+            reason = watch.look(course, epochs, lane.clock.plateau).reason
+        if rule is not None and watch is not None and watch.best_epoch == self._epochs:
+            history.best_epoch = watch.best_epoch
+            if rule.restore_best:
+                lane.best = self._trainer.get(lane.number)
+                lane.clock_of_best = lane.clock.copy()
+        if reason is None and self._epochs == job.epochs:
+            reason = "completed"
+        if reason is None and rule is not None and rule.max_seconds is not None:
+            reason = "time limit" if self._seconds >= rule.max_seconds else None
+        if reason is not None:
+            self._leave([lane], reason)
+
+    def _leave(self, lanes: Sequence[_Lane], reason: str) -> None:
+        for lane in lanes:
+            member, history = lane.member, lane.history
+            history.stop_reason, history.seconds = reason, self._seconds
+            numbers, clock = lane.best, lane.clock_of_best
+            if numbers is None or clock is None:
+                numbers, clock = self._trainer.get(lane.number), lane.clock.copy()
+            random = member.rng.bit_generator.state
+            outcome = Outcome(member.number, numbers, clock, random, history, lane.divergence)
+            self._outcomes.append(outcome)
+            self._epochs_gone += member.job.epochs or 0
+        gone = set(lanes)
+        self._lanes = [lane for lane in self._lanes if lane not in gone]
+
+    def _diverge(self, lanes: list[_Lane], piece: Piece, losses: np.ndarray) -> None:
+        """Have lanes leave with what they were before the epoch of *piece* that spoiled them.
+
+        If it had several, they are run once more, one by one, from where it began.
+        """
+        after = self._trainer.copy()
+        self._trainer.restore(self._before)
+        for e in range(len(piece.rates) - 1):
+            before = self._trainer.copy()
+            self._trainer.run(self._samples, piece.epoch(e))
+            well = np.isfinite(losses[e]) & self._trainer.finite()
+            spoiled = [lane for lane in lanes if not well[lane.number]]
+            if spoiled:
+                here = self._trainer.copy()
+                self._trainer.restore(before)
+                self._end_at(e, spoiled, piece, losses)
+                self._trainer.restore(here)
+                lanes = [lane for lane in lanes if lane not in spoiled]
+        self._end_at(len(piece.rates) - 1, lanes, piece, losses)
+        self._trainer.restore(after)
+
+    def _end_at(self, epochs: int, lanes: list[_Lane], piece: Piece, losses: np.ndarray) -> None:
+        """Have lanes leave after so many epochs of *piece*: there the trainer is."""
+        for lane in lanes:
+            rate = lane.member.job.learning_rate
+            lane.divergence = TrainingDivergedError(
+                lane.history.epochs + epochs + 1,
+                float(piece.rates[epochs, :, lane.number].max()),
+                rate if isinstance(rate, Schedule) else None,
+            )
+            lane.clock.restore(Clock(*(before[lane.number] for before in self._clocks)))
+            lane.best = None
+            if self._job.shuffle:
+                lane.member.rng.bit_generator.state = self._randoms[lane.number]
+            if epochs:
+                if piece.order.size:
+                    lane.permute(np.empty((epochs, self._n), np.int64))
+                lane.clock.steps += self._steps_of(piece, epochs)
+                lane.history.append(_course(lane, piece, losses, {}), epochs)
+        self._leave(lanes, "diverged")
+
+    def _scores(self) -> dict[str, np.ndarray]:
+        """What is computed after an epoch, by lanes: as `scoring.Scorer` does of one network."""
+        job, held_out = self._job, self._job.validation
+        scores = {name: np.zeros(self._trainer.lanes) for name in job.scores.names}
+        if held_out is not None:
+            sums = self._trainer.losses(held_out.for_loss(self._architecture))
+            for lane in self._lanes:
+                scores["val_loss"][lane.number] = self._mean_loss(lane, sums, len(held_out))
+        if job.metrics:
+            data = held_out or self._data
+            outputs = self._trainer.outputs(data.X)
+            names = job.scores.names[-len(job.metrics) :]
+            for name, metric in zip(names, job.metrics, strict=True):
+                for lane in self._lanes:
+                    rows = slice(None) if held_out is not None else lane.rows
+                    own = outputs[lane.number, rows]
+                    nothing = np.isnan(own).any()
+                    value = np.nan if nothing else metric.value(data.Y[rows], own)
+                    scores[name][lane.number] = value
+        return scores
+
+    def _mean_loss(self, lane: _Lane, sums: np.ndarray, n: int) -> float:
+        architecture = lane.member.architecture
+        penalised = architecture.l1 or architecture.l2
+        parameters = self._trainer.get(lane.number)[0] if penalised else np.empty(0)
+        return architecture.mean_loss(float(sums[lane.number]), n, parameters)
+
+
+def _plans(members: Sequence[Member], n: int) -> list[Plan]:
+    """How to train each of them with n samples."""
+    alike = Samples(np.empty((n, 0)), np.empty((n, 0)), members[0].weights)
+    plans: dict[int, Plan] = {}
+    for member in members:
+        if id(member.job) not in plans:
+            plans[id(member.job)] = member.job.plan(alike)
+    if not members[0].architecture.dropout:
+        return [plans[id(member.job)] for member in members]
+    return [replace(plans[id(m.job)], dropout_key=m.dropout_key) for m in members]
+
+
+def _course(lane: _Lane, piece: Piece, losses: np.ndarray, scores: dict[str, np.ndarray]) -> Course:
+    """The values of each epoch of *piece* by name."""
+    k = lane.number
+    course = {"loss": losses[:, k], "learning_rate": piece.rates[:, -1, k]}
+    return course | {name: values[k : k + 1] for name, values in scores.items()}
+
+
+def looks_at_epochs(job: Job) -> bool:
+    """Whether something looks at the network, or only at its loss, after each epoch."""
+    stopping = job.early_stopping is not None
+    return stopping or bool(job.scores.names) or isinstance(job.learning_rate, ReduceOnPlateau)
+
+
+def _frozen(rows: np.ndarray) -> np.ndarray:
+    rows.flags.writeable = False
+    return rows
