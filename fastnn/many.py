@@ -114,7 +114,7 @@ def fit_many(
     door = _Door(X, y, subsets, len(networks))
     members = [door.member(k, net, arguments(k)) for k, net in enumerate(networks)]
     _refuse_shared_generators(networks, members)
-    workers = Workers(validation.n_jobs(n_jobs), executor, validation.boolean(progress, "progress"))
+    workers = Workers(n_jobs, executor, progress)
     progress_of_all = sum(member.job.epochs or 0 for member in members)
     with _in_training(networks):
         books = _Books(networks, members)

@@ -64,6 +64,7 @@ FLOATS = {
     "from_bits(select(bits(a) < bits(b), bits(a), -(0 - bits(b))))": (
         "np.minimum(a.view(f'i{a.itemsize}'), b.view(f'i{a.itemsize}')).view(a.dtype)"
     ),
+    "from_bits(bits(a) ^ 1)": "(a.view(f'i{a.itemsize}') ^ 1).view(a.dtype)",
     "estimates.inverse(abs(a) + one)": "1 / (abs(a) + 1)",
     "estimates.inverse_root(abs(a) + one)": "1 / np.sqrt(abs(a) + 1)",
 }
@@ -151,6 +152,24 @@ def test_minimum_and_maximum_treat_nan_as_python_does():
     x, out = np.array([[np.nan, 1.0], [1.0, np.nan]]), np.zeros((2, 2))
     extremes(x, out)
     np.testing.assert_array_equal(out, [[min(*pair) for pair in x.T], [max(*pair) for pair in x.T]])
+
+
+def test_unsigned_numbers_are_shifted_without_a_sign_and_become_floats():
+    @compiled
+    def change(x, signed, shifted, floats, longer):
+        value = load(x, 0, 4)
+        store(shifted, 0, value >> np.uint64(1))
+        store(signed, 0, load(signed, 0, 4) >> 1)
+        store(floats, 0, lanes.convert(value, np.float64))
+        store(longer, 0, lanes.convert(lanes.convert(value, np.uint32), np.uint64))
+
+    x = np.array([0, 1, (1 << 63) + 4096, (1 << 64) - (1 << 11)], np.uint64)
+    signed, shifted, floats, longer = x.view(np.int64).copy(), x.copy(), np.zeros(4), x.copy()
+    change(x, signed, shifted, floats, longer)
+    np.testing.assert_array_equal(shifted, x >> np.uint64(1))
+    np.testing.assert_array_equal(signed, x.view(np.int64) >> 1)
+    np.testing.assert_array_equal(floats, x.astype(np.float64))
+    np.testing.assert_array_equal(longer, x & np.uint64((1 << 32) - 1))
 
 
 def test_other_dtypes_of_one_value():
