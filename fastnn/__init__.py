@@ -4,8 +4,8 @@
 Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
 `StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
 While training: `EarlyStopping`, `Checkpoint`, `History`. In place of scikit-learn's:
-`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed. And `profile`, `warmup`. Errors:
-`TrainingDivergedError`, `LoadError`.
+`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed. From other systems: `from_onnx`,
+`from_torch`, `from_keras`. And `profile`, `warmup`. Errors: `TrainingDivergedError`, `LoadError`.
 
 For contributors
 ----------------
@@ -22,7 +22,8 @@ grows, and ``stopping.py``, ``callbacks.py``, ``metrics.py`` and ``progress.py``
 ``architecture.py`` says where each weight lies in the one flat vector of parameters, ``clock.py``
 where a schedule stands. ``kernels/`` is the engine "numba", with a map of its own;
 ``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
-``persistence.py``, ``record.py``, ``files.py`` and ``random_state.py`` save networks; ``memory.py``
+``persistence.py``, ``record.py``, ``files.py`` and ``random_state.py`` save networks;
+``exchange/`` is for ONNX, PyTorch, Keras and C, with a map of its own; ``memory.py``
 and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``estimators/`` is
 scikit-learn's MLP. The rest is ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``,
 ``summary.py``, ``plotting.py``, ``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
@@ -77,6 +78,7 @@ from fastnn.stopping import EarlyStopping
 if TYPE_CHECKING:
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
+    from fastnn.exchange.arrivals import from_keras, from_onnx, from_torch
     from fastnn.persistence import load
     from fastnn.profiling import profile
     from fastnn.warming import warmup
@@ -102,6 +104,9 @@ __all__ = [
     "StepDecay",
     "TrainingDivergedError",
     "__version__",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
     "load",
     "profile",
     "warmup",
@@ -111,6 +116,9 @@ __all__ = [
 _IMPORTED_ON_USE = {
     "MLPClassifier": "fastnn.estimators",
     "MLPRegressor": "fastnn.estimators",
+    "from_keras": "fastnn.exchange.arrivals",
+    "from_onnx": "fastnn.exchange.arrivals",
+    "from_torch": "fastnn.exchange.arrivals",
     "load": "fastnn.persistence",
     "profile": "fastnn.profiling",
     "warmup": "fastnn.warming",
