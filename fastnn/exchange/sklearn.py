@@ -10,14 +10,15 @@ from fastnn.activations import get_activation
 from fastnn.exchange.activations import add
 
 #: The options of skl2onnx that its own classifiers have.
-_OPTIONS = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True]}
+_OPTIONS = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True],
+            "nocl": [True, False]}  # fmt: skip
 
 
 def register_skl2onnx() -> None:
     """Let skl2onnx convert `fastnn.MLPClassifier` and `fastnn.MLPRegressor`, in pipelines too.
 
-    Once in a process is enough. The options are those of scikit-learn's classifiers: ``zipmap``
-    and ``output_class_labels``.
+    Once in a process is enough. The options are those of scikit-learn's classifiers: ``zipmap``,
+    ``output_class_labels`` and ``nocl``.
 
     Raises
     ------
@@ -31,7 +32,6 @@ def register_skl2onnx() -> None:
     >>> model = skl2onnx.to_onnx(fitted_pipeline, X[:1])  # doctest: +SKIP
     """
     from skl2onnx import update_registered_converter
-    from skl2onnx.common import shape_calculator
 
     from fastnn.estimators import MLPClassifier, MLPRegressor
 
@@ -45,7 +45,7 @@ def register_skl2onnx() -> None:
     update_registered_converter(
         MLPRegressor,
         "FastnnMLPRegressor",
-        shape_calculator.calculate_linear_regressor_output_shapes,
+        _shape_regressor,
         _convert_regressor,
     )
 
@@ -58,6 +58,14 @@ def _shape_classifier(operator: Any) -> None:
     if _is_multilabel(estimator):
         labels = operator.outputs[0].type
         labels.shape = [*labels.shape[:1], estimator.n_outputs_]
+
+
+def _shape_regressor(operator: Any) -> None:
+    from skl2onnx.common import shape_calculator
+
+    shape_calculator.calculate_linear_regressor_output_shapes(operator)
+    outputs = operator.outputs[0].type
+    outputs.shape = [*outputs.shape[:1], operator.raw_operator.n_outputs_]
 
 
 def _is_multilabel(estimator: Any) -> bool:
@@ -151,14 +159,18 @@ def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
         graph.op("Concat", other, values, axis=1, output=probabilities)
     else:
         graph.op("Identity", values, output=probabilities)
-    _add_label(graph, estimator, probabilities, label)
-
-
-def _add_label(graph: _Graph, estimator: Any, probabilities: str, label: str) -> None:
-    """The class of the largest probability: a whole number or a text."""
     classes = estimator.classes_
-    kind = "i" if classes.dtype.kind in "biuf" else "U"
-    named = classes.astype(np.int64) if kind == "i" else classes.astype(str)
+    if classes.dtype.kind in "biuf":
+        named = classes.astype(np.int64)
+    elif container.get_options(estimator, {"nocl": False})["nocl"]:
+        named = np.arange(len(classes))
+    else:
+        named = classes.astype(str)
+    _add_label(graph, named, probabilities, label)
+
+
+def _add_label(graph: _Graph, named: np.ndarray, probabilities: str, label: str) -> None:
+    """The name of the class of the largest probability: a whole number or a text."""
     place = graph.op("ArgMax", probabilities, axis=1, keepdims=0)
     found = graph.op(
         "ArrayFeatureExtractor", graph.tensor("classes", named), place, domain="ai.onnx.ml"
