@@ -18,7 +18,7 @@ _P = (0.5, 0.7188164474513752, 0.5097144350419741, 0.22704345610260088, 0.068785
       0.014470501835679175, 0.0020689659457477933, 0.00018527540432934826,
       8.093116848434922e-06)  # fmt: skip
 _Q = (1.0, 2.2355174557060464, 2.3031137333852163, 1.439908594387434, 0.6044573047565569,
-      0.17756611199021063, 0.03673658619676746, 0.0052064149622194165, 0.0004644164672368004,
+      0.17756611199021063, 0.03673658619676746, 0.0052064149622194165, 0.0004644165672368004,
       2.0286435521344414e-05)  # fmt: skip
 _FARTHEST = 39.0  # where exp(-y²/2) is 0; in float32 its square does not overflow
 
@@ -55,9 +55,7 @@ def _selu(graph: Graph, z: Value) -> Value:
     below = graph.op(
         "Mul", graph.constant(SELU_SCALE * SELU_ALPHA), _exp_minus_one_below_0(graph, z)
     )
-    return graph.op(
-        "Add", graph.op("Mul", graph.constant(SELU_SCALE), graph.op("Relu", z)), below
-    )
+    return graph.op("Add", graph.op("Mul", graph.constant(SELU_SCALE), graph.op("Relu", z)), below)
 
 
 def _softplus(graph: Graph, z: Value) -> Value:

@@ -37,7 +37,7 @@ _KEYWORDS = (
     "reinterpret_cast requires restrict return short signed sizeof static static_assert "
     "static_cast struct switch template this thread_local throw true try typedef typeid typename "
     "union unsigned using virtual void volatile wchar_t while xor xor_eq"
-).split()
+)
 
 #: For each activation: the elementary functions that it needs; its value at z; and its slope there,
 #: where its value is a. @ stands for the file's prefix, and numbers are in braces.
@@ -164,7 +164,7 @@ def write(
 def _checked_name(name: object) -> str:
     text = validation.text(name, "name")
     is_taken = (
-        text in _KEYWORDS
+        text in _KEYWORDS.split()
         or hasattr(math, text)
         or re.match(r"_[A-Z_]|(mem|str)[a-z]", text)
     )

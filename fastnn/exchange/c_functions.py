@@ -105,7 +105,9 @@ class _Traced:
         assert function is np.where
         mask, *pair = arguments
         dtype = next(value.dtype for value in pair if isinstance(value, _Traced))
-        values = [v if isinstance(v, _Traced) else type(self)(dtype, literal(v, dtype)) for v in pair]
+        values = [
+            v if isinstance(v, _Traced) else type(self)(dtype, literal(v, dtype)) for v in pair
+        ]
         return type(self)(dtype, "({} ? {} : {})", mask, *values)
 
 

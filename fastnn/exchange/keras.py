@@ -41,8 +41,8 @@ def read(model: Any) -> Chain:
     import keras
 
     if not isinstance(model, keras.Model):
-        kind = type(model)
-        raise TypeError(f"model must be a keras.Model, got {kind.__module__}.{kind.__qualname__}")
+        got = type(model)
+        raise TypeError(f"model must be a keras.Model, got {got.__module__}.{got.__qualname__}")
     chain = Chain()
     for layer in _layers(keras, model):
         kind = type(layer).__name__
@@ -91,6 +91,10 @@ def _add_dense(keras: Any, chain: Chain, layer: Any, where: str) -> None:
     )
     if kernel is None:
         raise ValueError(f"{where} has no weights yet")
+    if layer.compute_dtype != kernel.dtype.name:
+        raise ValueError(
+            f"{where} computes in {layer.compute_dtype} with weights of {kernel.dtype.name}"
+        )
     chain.add_layer(kernel, bias, where)
     chain.add_activation(_activation(keras, layer.activation, where), where)
 

@@ -74,7 +74,7 @@ def write(
     architecture, parameters = ready(architecture, parameters, dtype)
     validation.integer(opset, "opset", _OLDEST_OPSET, onnx.defs.onnx_opset_version())
     if parameters.nbytes > _MOST_BYTES:
-        raise ValueError(f"the parameters take {parameters.nbytes} bytes: too many for an ONNX file")
+        raise ValueError(f"an ONNX file does not hold {parameters.nbytes} bytes of parameters")
     texts = _checked_metadata(metadata)
     if not validation.boolean(logits, "logits"):
         texts[KEY] = json.dumps({name: architecture.arguments()[name] for name in TRAINING})

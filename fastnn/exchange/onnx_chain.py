@@ -129,9 +129,8 @@ class _Reader:
     def _end(self) -> None:
         [*ends] = (name for name in self._outputs if name not in self._labels)
         if len(ends) != 1 or ends[0] not in self._values:
-            raise ValueError(
-                f"its outputs are {', '.join(sorted(self._outputs))}, expected one, of the last layer"
-            )
+            names = ", ".join(sorted(self._outputs))
+            raise ValueError(f"its outputs are {names}, expected one, of the last layer")
         self._activate(self._values[ends[0]])
 
     def _take(self, node: Any) -> None:
@@ -244,7 +243,9 @@ def _makes_labels(node: Any) -> bool:
 
 
 def _scaled(array: np.ndarray, factor: float) -> np.ndarray:
-    return array if factor == 1.0 else array * array.dtype.type(factor)
+    if factor != 1.0:
+        array = array * array.dtype.type(factor)
+    return array
 
 
 def _attributes(node: Any) -> dict[str, Any]:

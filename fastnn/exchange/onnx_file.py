@@ -22,6 +22,8 @@ _PARTS = 20_000
 #: The most that protobuf reads.
 _LARGEST = (1 << 31) - 1
 _DEEPEST = 16
+#: Of tensors, by ONNX's numbers.
+_DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 11: np.dtype("<f8")}
 #: What is looked into to count parts, by the names of protobuf's descriptors, is every message; the
 #: kinds of fields on the wire:
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -32,9 +34,7 @@ def onnx_package() -> Any:
     try:
         import onnx
     except ImportError as error:
-        raise ImportError(
-            'this needs the package onnx: pip install "fastnn-jit[onnx]"'
-        ) from error
+        raise ImportError('this needs the package onnx: pip install "fastnn-jit[onnx]"') from error
     return onnx
 
 
@@ -135,14 +135,14 @@ class Tensors:
     def number(self, name: str) -> float | None:
         """The only number of a float tensor; None if it is anything else."""
         tensor = self._given.get(name)
-        if tensor is None or math.prod(tensor.dims) != 1 or tensor.data_type not in (1, 11):
+        if tensor is None or math.prod(tensor.dims) != 1 or tensor.data_type not in _DTYPES:
             return None
         return float(self.array(name).reshape(-1)[0])
 
     def array(self, name: str) -> np.ndarray:
         """The numbers of a tensor of float32 or float64; ValueError if they are not there."""
         tensor = self._given[name]
-        dtype = {1: np.dtype("<f4"), 11: np.dtype("<f8")}.get(tensor.data_type)
+        dtype = _DTYPES.get(tensor.data_type)
         if dtype is None:
             raise ValueError(f"the tensor {name!r} is not of float32 or float64")
         shape = tuple(tensor.dims)

@@ -114,7 +114,8 @@ class _Graph:
         unique: str = self._scope.get_unique_variable_name(name)
         kind = {"f": self.kind, "i": TensorProto.INT64}.get(array.dtype.kind, TensorProto.STRING)
         numbers = array.ravel()
-        entries = [str(text).encode() for text in numbers] if kind == TensorProto.STRING else numbers
+        is_text = kind == TensorProto.STRING
+        entries = [str(text).encode() for text in numbers] if is_text else numbers
         self._container.add_initializer(unique, kind, list(array.shape), entries)
         return unique
 

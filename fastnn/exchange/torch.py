@@ -103,8 +103,7 @@ def write(architecture: Architecture, parameters: np.ndarray, *, logits: bool) -
 def _activation(torch: Any, name: str) -> Any:
     if name not in _MODULES:
         raise ValueError(
-            f"output_activation={name!r} is none that PyTorch has as a module: with logits=True the "
-            "module ends before it"
+            f"PyTorch has no module for output_activation={name!r}: with logits=True there is none"
         )
     kind, settings = _MODULES[name]
     return getattr(torch.nn, kind)(**settings)
@@ -215,22 +214,21 @@ def read_optimizer(
     """The optimiser of ours that goes on as PyTorch's would, and the state with its memory."""
     ours = _settings(optimizer, sequential)
     state = State.new(parameters, ours)
-    counts = {0}
-    layers = [module for module in sequential.modules() if type(module).__name__ == "Linear"]
-    for m, name in enumerate(_MOMENTS[ours.rule]):
-        weights = architecture.weight_views(state.moments[m])
-        biases = architecture.bias_views(state.moments[m])
-        for l, linear in enumerate(layers):
-            for view, tensor in ((weights[l].T, linear.weight), (biases[l : l + 1], linear.bias)):
-                remembered = {} if tensor is None else optimizer.state.get(tensor, {})
-                if remembered.get(name) is not None:
-                    (view if tensor is linear.weight else view[0])[...] = _array(
-                        remembered[name], f"optimizer, {name},"
-                    )
-                    counts.add(int(remembered.get("step", 0)))
-    if len(counts - {0}) > 1:
+    linear = [module for module in sequential.modules() if type(module).__name__ == "Linear"]
+    for moment, name in zip(state.moments, _MOMENTS[ours.rule], strict=True):
+        views = [view.T for view in architecture.weight_views(moment)]
+        tensors = [module.weight for module in linear]
+        if architecture.bias:
+            views += architecture.bias_views(moment)
+            tensors += [module.bias for module in linear]
+        for view, tensor in zip(views, tensors, strict=True):
+            remembered = {} if tensor is None else optimizer.state.get(tensor, {})
+            if remembered.get(name) is not None:
+                view[...] = _array(remembered[name], f"optimizer, {name},")
+    counts = {int(remembered.get("step", 0)) for remembered in optimizer.state.values()}
+    if len(counts) > 1:
         raise ValueError(f"optimizer has made different numbers of steps: {sorted(counts)}")
-    state.updates[0] = max(counts)
+    state.updates[0] = max(counts, default=0)
     return ours, state
 
 
@@ -238,20 +236,20 @@ def _settings(optimizer: Any, sequential: Any) -> Optimizer:
     """Our optimiser with the settings of PyTorch's; ValueError naming one that it does not have."""
     import torch
 
-    for ours, (kind, names, fixed) in _OPTIMIZERS.items():
-        if type(optimizer) is getattr(torch.optim, kind):
-            break
-    else:
-        known = ", ".join(kind for kind, _, _ in _OPTIMIZERS.values())
+    found = {getattr(torch.optim, row[0]): (ours, row) for ours, row in _OPTIMIZERS.items()}
+    if type(optimizer) not in found:
+        known = ", ".join(kind.__name__ for kind in found)
         raise ValueError(f"optimizer must be one of torch.optim's {known}, got {_kind(optimizer)}")
+    ours, (kind, names, fixed) = found[type(optimizer)]
     groups = optimizer.param_groups
     trained = {id(parameter) for group in groups for parameter in group["params"]}
     if len(groups) != 1 or trained != {id(parameter) for parameter in sequential.parameters()}:
-        raise ValueError("optimizer must have one group, of all parameters of sequential and no more")
+        raise ValueError("optimizer must have one group, of sequential's parameters and no others")
     [group] = groups
     for name, value in fixed.items():
         if group.get(name, value) != value:
-            raise ValueError(f"optimizer, a {kind}, has {name}={short(group[name])}, expected {value}")
+            given = short(group[name])
+            raise ValueError(f"optimizer, a {kind}, has {name}={given}, expected {value}")
     settings = {ours_name: group[theirs] for ours_name, theirs in names.items()}
     if issubclass(ours, Adam):
         settings |= dict(zip(("beta_1", "beta_2"), map(float, group["betas"]), strict=True))
