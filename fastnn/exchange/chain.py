@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +97,19 @@ class Chain:
             "dropout": self.dropout[:-1],
             "dtype": dtype.name,
         }
+
+    def digest(self) -> str:
+        """The SHA-256 of the layers, in hexadecimal digits: another one for any change."""
+        digest = hashlib.sha256(repr(self.activations).encode())
+        for arrays in zip(self.weights, self.biases, strict=True):
+            for array in arrays:
+                if array is None:
+                    digest.update(b"none")
+                    continue
+                plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+                digest.update(f"{plain.dtype.name}{plain.shape}".encode())
+                digest.update(plain.data)
+        return digest.hexdigest()
 
     def fill(self, architecture: Architecture, vector: np.ndarray) -> None:
         """Copy the parameters into a flat vector; a bias that a layer does not have is 0."""

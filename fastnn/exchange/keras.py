@@ -86,7 +86,7 @@ def _layers(keras: Any, model: Any) -> Iterator[Any]:
 
 def _add_dense(keras: Any, chain: Chain, layer: Any, where: str) -> None:
     kernel, bias = (
-        None if variable is None else np.array(keras.ops.convert_to_numpy(variable))
+        None if variable is None else _array(keras.ops, variable)
         for variable in (layer.kernel, layer.bias)
     )
     if kernel is None:
@@ -97,6 +97,11 @@ def _add_dense(keras: Any, chain: Chain, layer: Any, where: str) -> None:
         )
     chain.add_layer(kernel, bias, where)
     chain.add_activation(_activation(keras, layer.activation, where), where)
+
+
+def _array(ops: Any, variable: Any) -> np.ndarray:
+    """A copy of its numbers, whatever the backend."""
+    return np.array(ops.convert_to_numpy(ops.convert_to_tensor(variable)))
 
 
 def _activation(keras: Any, function: Any, where: str) -> str:

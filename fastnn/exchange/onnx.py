@@ -17,6 +17,7 @@ from fastnn import validation
 from fastnn._version import __version__
 from fastnn.architecture import Architecture
 from fastnn.exchange.activations import add
+from fastnn.exchange.chain import Chain
 from fastnn.exchange.departures import ready
 from fastnn.exchange.onnx_file import onnx_package
 from fastnn.files import whole_file
@@ -25,8 +26,8 @@ from fastnn.files import whole_file
 _OLDEST_OPSET = 13
 #: Before the names of what is inside the graph.
 _INSIDE = "fastnn/"
-#: Of the metadata that tell a reader how the network is trained, in JSON.
-KEY = "fastnn"
+#: Of the metadata that tell a reader how the network is trained, in JSON, and who has written it.
+KEY = PRODUCER = "fastnn"
 #: What of `Architecture.arguments` a graph does not tell.
 TRAINING = ("loss", "reduction", "l1", "l2", "max_norm", "dropout", "label_smoothing")
 #: What protobuf can write.
@@ -76,8 +77,8 @@ def write(
     if parameters.nbytes > _MOST_BYTES:
         raise ValueError(f"an ONNX file does not hold {parameters.nbytes} bytes of parameters")
     texts = _checked_metadata(metadata)
-    if not validation.boolean(logits, "logits"):
-        texts[KEY] = json.dumps({name: architecture.arguments()[name] for name in TRAINING})
+    validation.boolean(logits, "logits")
+    texts[KEY] = json.dumps(_saved(architecture, parameters, logits))
     graph = _nodes(architecture, parameters, _checked_names(names), opset, logits)
     kind = helper.np_dtype_to_tensor_dtype(architecture.dtype)
     ends = [
@@ -90,12 +91,23 @@ def write(
         made,
         opset_imports=opsets,
         ir_version=helper.find_min_ir_version_for(opsets),
-        producer_name="fastnn",
+        producer_name=PRODUCER,
         producer_version=__version__,
     )
     helper.set_model_props(model, texts)
     with whole_file(path) as file:
         file.write(model.SerializeToString())
+
+
+def _saved(architecture: Architecture, parameters: np.ndarray, logits: bool) -> dict[str, Any]:
+    """What `fastnn.from_onnx` finds in the metadata."""
+    names = [activation.name for activation in architecture.activations]
+    biases: list[np.ndarray | None] = [*architecture.bias_views(parameters)]
+    activations = [*names[:-1], "identity"] if logits else names
+    weights = architecture.weight_views(parameters)
+    chain = Chain(weights, biases or [None] * len(weights), activations)
+    arguments = {name: architecture.arguments()[name] for name in TRAINING}
+    return ({} if logits else arguments) | {"sha256": chain.digest()}
 
 
 def _nodes(

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastnn.exchange.activations import recognised
 from fastnn.exchange.chain import Chain
-from fastnn.exchange.onnx import KEY, TRAINING
+from fastnn.exchange.onnx import KEY, PRODUCER, TRAINING
 from fastnn.exchange.onnx_file import Tensors, load
 
 #: The first operator set whose nodes are understood.
@@ -49,16 +49,22 @@ def read(path: str) -> tuple[Chain, dict[str, Any]]:
     if version < _OLDEST_OPSET:
         raise ValueError(f"it is of operator set {version}, expected {_OLDEST_OPSET} or later")
     chain = _Reader(model.graph, tensors).read()
-    for prop in model.metadata_props:
-        if prop.key == KEY:
-            return chain, _training(json.loads(prop.value))
-    return chain, {}
+    [text] = [prop.value for prop in model.metadata_props if prop.key == KEY] or [None]
+    if text is None and model.producer_name == PRODUCER:
+        raise ValueError(f"its metadata lack {KEY!r}, which fastnn has written: it is damaged")
+    return chain, {} if text is None else _training(json.loads(text), chain)
 
 
-def _training(arguments: Any) -> dict[str, Any]:
-    if not isinstance(arguments, dict) or set(arguments) != set(TRAINING):
+def _training(saved: Any, chain: Chain) -> dict[str, Any]:
+    """The arguments among what fastnn *saved* beside a chain, if it is that chain."""
+    if not isinstance(saved, dict) or set(saved) - {"sha256"} not in (set(), set(TRAINING)):
         raise ValueError(f"its metadata {KEY!r} are not those that fastnn writes")
-    return arguments
+    if saved.pop("sha256", None) != chain.digest():
+        raise ValueError(
+            "its layers are not those that fastnn wrote, by their SHA-256: it is damaged, or "
+            f"somebody has changed it; without {KEY!r} in its metadata it is read as it is"
+        )
+    return saved
 
 
 class _Expressions:
@@ -112,9 +118,8 @@ class _Reader:
         for node in self._graph.node:
             self._take(node)
         self._end()
-        types = {1: np.float32, 11: np.float64}
-        if any(types.get(kind) != self._chain.dtype for kind in self._cast_to):
-            raise ValueError("it casts to another type than that of its weights")
+        if not self._cast_to <= ({1, 11} if self._chain.dtype == np.float32 else {11}):
+            raise ValueError("it casts to a type that holds less than that of its weights")
         return self._chain
 
     def _begin(self) -> None:
@@ -232,9 +237,8 @@ class _Reader:
     def _bias(self, name: str, factor: float) -> np.ndarray:
         """A bias of one dimension, of which a row is one too; a single number is one for each."""
         bias = _scaled(self._tensors.array(name), factor)
-        if bias.ndim == 2 and len(bias) == 1:
-            return bias[0]
-        return bias.reshape(1) if bias.ndim == 0 else bias
+        is_row = bias.ndim == 2 and len(bias) == 1
+        return bias.reshape(-1) if is_row or bias.ndim == 0 else bias
 
 
 def _makes_labels(node: Any) -> bool:
@@ -243,9 +247,10 @@ def _makes_labels(node: Any) -> bool:
 
 
 def _scaled(array: np.ndarray, factor: float) -> np.ndarray:
-    if factor != 1.0:
-        array = array * array.dtype.type(factor)
-    return array
+    if factor == 1.0:
+        return array
+    scaled: np.ndarray = array * array.dtype.type(factor)
+    return scaled
 
 
 def _attributes(node: Any) -> dict[str, Any]:
