@@ -8,7 +8,9 @@ What an earlier layer computed is forgotten at the next one, so a graph that bra
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -70,11 +72,10 @@ def _training(saved: Any, chain: Chain) -> dict[str, Any]:
 class _Expressions:
     """Expressions as numbers; also the graph in which known activations are written."""
 
-    def __init__(self) -> None:
-        self._numbers: dict[Any, int] = {"z": 0}
-        self.z = 0
-        self.names = {self.z: "identity"} | recognised(self, self.z)
-        self.known = {key[0] for key in self._numbers}
+    z = 0
+
+    def __init__(self, numbers: Mapping[Any, int]):
+        self.numbers = {"z": self.z, **numbers}
 
     def op(self, kind: str, *inputs: int, **attributes: Any) -> int:
         order = sorted(inputs) if kind in _ORDERLESS else inputs
@@ -86,7 +87,15 @@ class _Expressions:
         return self._number(("constant", _plain(float(number))))
 
     def _number(self, key: Any) -> int:
-        return self._numbers.setdefault(key, len(self._numbers))
+        return self.numbers.setdefault(key, len(self.numbers))
+
+
+@functools.cache
+def _known() -> tuple[dict[Any, int], dict[int, str], set[str]]:
+    """The expressions of all activations, which of them is which, and the operators in them."""
+    expressions = _Expressions({})
+    names = {_Expressions.z: "identity"} | recognised(expressions, _Expressions.z)
+    return expressions.numbers, names, {key[0] for key in expressions.numbers}
 
 
 def _plain(value: Any) -> Any:
@@ -103,7 +112,8 @@ class _Reader:
     def __init__(self, graph: Any, tensors: Tensors):
         self._graph = graph
         self._tensors = tensors
-        self._expressions = _Expressions()
+        numbers, self._activations, self._operators = _known()
+        self._expressions = _Expressions(numbers)
         self._chain = Chain()
         #: Names of values as expressions of the last layer's sums.
         self._values: dict[str, int] = {}
@@ -178,7 +188,7 @@ class _Reader:
             if kind == "Flatten" and attributes.get("axis", 1) not in (1, -1):
                 raise ValueError(f"{where} makes other rows than those of the input")
             return inputs[0]
-        if kind not in self._expressions.known:
+        if kind not in self._operators:
             raise ValueError(f"{where} is none that a chain of layers has")
         if kind == "Softmax":
             attributes["axis"] = {-1: 1}.get(attributes.get("axis", 1), attributes.get("axis", 1))
@@ -194,7 +204,7 @@ class _Reader:
 
     def _activate(self, value: int) -> None:
         """Give the last layer the activation of which this is the value."""
-        name = self._expressions.names.get(value)
+        name = self._activations.get(value)
         where = self._makers.get(value, "the input")
         if name is None:
             raise ValueError(f"{where} ends what is no activation that fastnn has")
