@@ -51,8 +51,8 @@ def from_onnx(path: str | os.PathLike[str], **options: Any) -> Network:
     OSError
         If it may not be read.
     LoadError
-        A ValueError, which names the node: if there is something in it that no network has, if it
-        is damaged, or if it asks for more memory than its size explains. Also for bad options.
+        A ValueError: if there is something in it that no network has, which it names, if it is
+        damaged, or if it asks for more memory than its size explains. Also for bad options.
     ImportError
         Without the package onnx: ``pip install "fastnn-jit[onnx]"``.
     TypeError
@@ -94,13 +94,6 @@ def from_torch(sequential: Any, *, optimizer: Any = None, **options: Any) -> Net
     ------
     TypeError, ValueError
         Naming the module or the optimiser's setting that a network does not have.
-
-    Examples
-    --------
-    >>> import fastnn, torch  # doctest: +SKIP
-    >>> module = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
-    ... # doctest: +SKIP
-    >>> net = fastnn.from_torch(module, loss="cross_entropy")  # doctest: +SKIP
     """
     _check_options(options)
     chain = torch.read(sequential)

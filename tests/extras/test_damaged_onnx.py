@@ -29,10 +29,10 @@ def network(**options):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_damaged_file_is_a_clear_error_or_the_same_network(path, dtype):
-    """1,000 files each. What does not touch the layers, such as a name, may be damaged unnoticed."""
+    """What does not touch the layers, such as a name, may be damaged unnoticed."""
     net = network(dtype=dtype)
     net.to_onnx(path)
-    refused = 0
+    messages: list[str] = []
     for what, content in damaged(path.read_bytes(), 1000):
         path.write_bytes(content)
         found = []
@@ -41,14 +41,14 @@ def test_a_damaged_file_is_a_clear_error_or_the_same_network(path, dtype):
             try:
                 found.append(fastnn.from_onnx(path, engine="numpy"))
             except LoadError as error:
-                assert str(error).startswith("cannot load a network from ")
+                messages.append(str(error))
 
         check_memory(what, path, load)
-        refused += not found
         for twin in found:
             assert repr(twin) == repr(net), what
             assert twin.parameters.tobytes() == net.parameters.tobytes(), what
-    assert refused > 800
+    assert len(messages) > 800
+    assert all(text.startswith("cannot load a network from ") for text in messages)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
