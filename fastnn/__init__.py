@@ -125,14 +125,20 @@ _IMPORTED_ON_USE = {
 }
 
 
+#: Packages that need not be imported by name.
+_ROOMS = ("exchange",)
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"fastnn.{name}")
     if name not in _IMPORTED_ON_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_IMPORTED_ON_USE[name]), name)
 
 
 def __dir__() -> list[str]:
-    names = {*globals(), *_IMPORTED_ON_USE}
+    names = {*globals(), *_IMPORTED_ON_USE, *_ROOMS}
     if importlib.util.find_spec("sklearn") is None:
         names -= {"MLPClassifier", "MLPRegressor"}
     return sorted(names)

@@ -21,6 +21,7 @@ from fastnn.exchange.chain import Chain
 from fastnn.exchange.departures import ready
 from fastnn.exchange.onnx_file import onnx_package
 from fastnn.files import whole_file
+from fastnn.names import describe
 
 #: The first operator set whose Softmax and Clip are those written.
 _OLDEST_OPSET = 13
@@ -146,6 +147,8 @@ def _checked_names(names: tuple[str, str]) -> tuple[str, str]:
 
 
 def _checked_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    if not isinstance(metadata, Mapping | None):
+        raise TypeError(f"metadata must be texts by texts, got {describe(metadata)}")
     texts = dict(metadata or {})
     for item in (*texts, *texts.values()):
         if not _is_text(item):

@@ -175,7 +175,9 @@ class _Reader:
         if node.op_type == "Constant" and "value" in attributes:
             self._tensors.add(node.output[0], attributes["value"].t)
         elif node.op_type in ("Identity", "Cast") and len(node.input) == 1:
-            self._tensors.add(node.output[0], self._tensors.get(node.input[0]))
+            tensor = self._tensors.get(node.input[0])
+            if _attributes(node).get("to", tensor.data_type) == tensor.data_type:
+                self._tensors.add(node.output[0], tensor)
 
     def _expression(self, node: Any, where: str) -> int:
         """What a node computes, of z."""

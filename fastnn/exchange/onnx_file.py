@@ -22,6 +22,7 @@ _PARTS = 20_000
 #: The most that protobuf reads.
 _LARGEST = (1 << 31) - 1
 _DEEPEST = 16
+_MOST_DIMENSIONS = 4
 #: Of tensors, by ONNX's numbers.
 _DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 11: np.dtype("<f8")}
 #: What is looked into to count parts, by the names of protobuf's descriptors, is every message; the
@@ -135,7 +136,9 @@ class Tensors:
     def number(self, name: str) -> float | None:
         """The only number of a float tensor; None if it is anything else."""
         tensor = self._given.get(name)
-        if tensor is None or math.prod(tensor.dims) != 1 or tensor.data_type not in _DTYPES:
+        if tensor is None or tensor.data_type not in _DTYPES:
+            return None
+        if len(tensor.dims) >= _MOST_DIMENSIONS or math.prod(tensor.dims) != 1:
             return None
         return float(self.array(name).reshape(-1)[0])
 
@@ -145,9 +148,9 @@ class Tensors:
         dtype = _DTYPES.get(tensor.data_type)
         if dtype is None:
             raise ValueError(f"the tensor {name!r} is not of float32 or float64")
-        shape = tuple(tensor.dims)
-        if any(n < 0 for n in shape):
-            raise ValueError(f"the tensor {name!r} has the shape {shape}")
+        shape = tuple(tensor.dims[:_MOST_DIMENSIONS])
+        if len(shape) == _MOST_DIMENSIONS or any(n < 0 for n in shape):
+            raise ValueError(f"the tensor {name!r} has a shape that begins with {shape}")
         n_bytes = math.prod(shape) * dtype.itemsize
         if tensor.data_location == tensor.EXTERNAL:
             numbers = self._beside(name, tensor, n_bytes, dtype)

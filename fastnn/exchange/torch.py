@@ -126,7 +126,12 @@ def read(sequential: Any) -> Chain:
     if not isinstance(sequential, torch.nn.Sequential):
         raise TypeError(f"sequential must be a torch.nn.Sequential, got {_kind(sequential)}")
     chain = Chain()
+    seen: set[int] = set()
     for where, module in _modules(torch, sequential, "sequential"):
+        tensors = {id(tensor) for tensor in module.parameters()}
+        if tensors & seen:
+            raise ValueError(f"{where} shares parameters with a module before it")
+        seen |= tensors
         kind = type(module).__name__
         ours = type(module) is getattr(torch.nn, kind, None)
         if ours and kind == "Linear":
@@ -144,8 +149,8 @@ def read(sequential: Any) -> Chain:
 
 def _modules(torch: Any, sequential: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Every module within, by where it is."""
-    for key, module in sequential.named_children():
-        where = f"{name}[{key}]"
+    for k, module in enumerate(sequential):  # named_children() leaves out what comes again
+        where = f"{name}[{k}]"
         if isinstance(module, torch.nn.Sequential):
             yield from _modules(torch, module, where)
         else:

@@ -148,6 +148,7 @@ def test_logits_are_the_sums_before_the_output_activation(path):
         ({"input_name": "fastnn/0/Gemm"}, "input_name"),
         ({"logits": 1}, "logits"),
         ({"metadata": {"a": 1}}, "metadata"),
+        ({"metadata": "text"}, "metadata"),
         ({"metadata": {"fastnn": "x"}}, "metadata"),
         ({"metadata": {"a": "\ud800"}}, "metadata"),
     ],

@@ -71,6 +71,21 @@ def test_names_and_shapes_are_pytorchs_own():
     made.load_state_dict(module.state_dict())
 
 
+def test_a_module_that_comes_again_is_read_again():
+    tanh = nn.Tanh()
+    module = nn.Sequential(nn.Linear(3, 5), tanh, nn.Linear(5, 4), tanh, nn.Linear(4, 2)).double()
+    net = fastnn.from_torch(module, engine="numpy")
+    assert [activation.name for activation in net._architecture.activations[:2]] == ["tanh"] * 2
+    np.testing.assert_allclose(net.predict(X), outputs(module, X), rtol=1e-12)
+
+
+def test_weights_in_any_order_in_memory_are_read():
+    module = nn.Sequential(nn.Linear(3, 5))
+    module[0].weight = nn.Parameter(torch.randn(3, 5).T)
+    assert not module[0].weight.is_contiguous()
+    assert (fastnn.from_torch(module).weights[0] == module[0].weight.detach().numpy().T).all()
+
+
 def test_dropout_and_sequentials_inside_are_read():
     module = nn.Sequential(nn.Sequential(nn.Linear(3, 5), nn.SiLU()), nn.Dropout(0.25),
                            nn.Sequential(nn.Linear(5, 2), nn.Identity())).double()  # fmt: skip
@@ -96,6 +111,7 @@ def test_what_pytorch_has_no_module_for_is_refused_by_name():
         network().to_torch(logits=1)
 
 
+SQUARE = nn.Linear(3, 3)
 #: Modules that no network has, and what the message names.
 REFUSED = {
     "another layer": (nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)), r"sequential\[1\].*Batch"),
@@ -115,6 +131,7 @@ REFUSED = {
     "nothing": (nn.Sequential(), "no layer"),
     "no Sequential": (nn.Linear(3, 2), "torch.nn.Sequential"),
     "a class of one's own": (nn.Sequential(type("Linear", (nn.Linear,), {})(3, 2)), r"\[0\]"),
+    "a layer twice": (nn.Sequential(SQUARE, SQUARE), r"\[1\].*shares"),
     "not finite": (nn.Sequential(nn.Linear(3, 2).requires_grad_(False)), "parameters"),
 }  # fmt: skip
 REFUSED["not finite"][0][0].weight[0, 0] = float("nan")
