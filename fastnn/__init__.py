@@ -4,7 +4,7 @@
 Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
 `StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
 While training: `EarlyStopping`, `Checkpoint`, `History`. Many networks: `fit_many`,
-`predict_many`. In place of scikit-learn's:
+`predict_many`, `Ensemble`. In place of scikit-learn's:
 `MLPClassifier`, `MLPRegressor`, where scikit-learn is installed.
 And `profile`, `warmup`. Errors: `TrainingDivergedError`, `LoadError`.
 
@@ -25,9 +25,9 @@ where a schedule stands. ``kernels/`` is the engine "numba", with a map of its o
 ``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
 ``persistence.py``, ``record.py``, ``files.py`` and ``random_state.py`` save networks; ``memory.py``
 and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``many.py`` trains many networks
-in one call, ``ensembles.py`` predicts with them. ``estimators/`` is scikit-learn's MLP. The rest is
-``profiling/``, ``demos/``, ``machine.py``, ``warming.py``, ``summary.py``, ``plotting.py``,
-``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
+in one call, ``predictions.py`` predicts with them, ``ensembles.py`` does both. ``estimators/`` is
+scikit-learn's MLP. The rest is ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``,
+``summary.py``, ``plotting.py``, ``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
 ``tests/`` mirrors this; ``bench/`` measures.
 
 **To add something**, go through its files in this order; tests that fail say which is next.
@@ -77,11 +77,12 @@ from fastnn.schedules import (
 from fastnn.stopping import EarlyStopping
 
 if TYPE_CHECKING:
-    from fastnn.ensembles import predict_many
+    from fastnn.ensembles import Ensemble
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
     from fastnn.many import fit_many
     from fastnn.persistence import load
+    from fastnn.predictions import predict_many
     from fastnn.profiling import profile
     from fastnn.warming import warmup
 
@@ -95,6 +96,7 @@ __all__ = [
     "Checkpoint",
     "CosineDecay",
     "EarlyStopping",
+    "Ensemble",
     "ExponentialDecay",
     "History",
     "InverseScaling",
@@ -115,11 +117,12 @@ __all__ = [
 
 #: Names imported when they are first used, and where they are: what they need takes a while.
 _IMPORTED_ON_USE = {
+    "Ensemble": "fastnn.ensembles",
     "MLPClassifier": "fastnn.estimators",
     "MLPRegressor": "fastnn.estimators",
     "fit_many": "fastnn.many",
     "load": "fastnn.persistence",
-    "predict_many": "fastnn.ensembles",
+    "predict_many": "fastnn.predictions",
     "profile": "fastnn.profiling",
     "warmup": "fastnn.warming",
 }
