@@ -27,10 +27,13 @@ class _Grows:
         if history is None:
             return self
         history._convert()
+        if self._name not in history.__dict__:
+            history.__dict__[self._name] = self._kind()
         return history.__dict__[self._name]
 
     def __set__(self, history: History, values: Any) -> None:
-        history.__dict__[self._name] = self._kind() if values is self else values
+        if values is not self:  # the default: it is made when somebody looks
+            history.__dict__[self._name] = values
 
     def __repr__(self) -> str:
         return repr(self._kind())  # in the signature of History
@@ -76,12 +79,13 @@ class History:
 
     def __post_init__(self) -> None:
         self._appended: list[dict[str, np.ndarray]] = []
-        self._epochs = len(self.loss)
+        self._epochs = len(self.__dict__.get("loss", ()))
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied."""
         self._convert()
-        return {**self.__dict__, "_appended": []}  # a list of its own
+        lists = {name: getattr(self, name) for name in _GROWING}
+        return {**self.__dict__, **lists, "_appended": []}  # a list of its own
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over a state; older versions did not count the epochs."""
@@ -103,6 +107,8 @@ class History:
 
     def _convert(self) -> None:
         """Bring the lists up to date."""
+        if not self._appended:
+            return
         appended, self._appended = self._appended, []
         for course in appended:
             for name, values in course.items():
@@ -186,6 +192,10 @@ class History:
             f"History(epochs={self.epochs}, {last}seconds={self.seconds:.3g}, "
             f"stop_reason={self.stop_reason!r})"
         )
+
+
+#: What training appends to.
+_GROWING = ("loss", "val_loss", "metrics", "learning_rate")
 
 
 def _as_floats(values: np.ndarray) -> list[float]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
+import helpers
 import numpy as np
 import pytest
 from budget import KernelBudget
@@ -21,6 +23,27 @@ def pytest_configure(config):
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     config.pluginmanager.register(KernelBudget())
+    helpers.without_slow = config.option.markexpr == "not slow"
+    gc.set_threshold(20_000, 50, 100)  # else a tenth of compiling is a search for garbage
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Tests that are made stay: nothing looks for garbage among them, then or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_pycollect_makeitem(obj):
+    """No test of a full grid is made in a pass without them: making thousands takes seconds."""
+    marks = getattr(obj, "pytestmark", ())
+    if helpers.without_slow and any(mark.name == "slow" for mark in marks):
+        return []
+    return None
 
 
 @pytest.fixture(params=ENGINES)

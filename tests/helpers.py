@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ import fastnn
 from fastnn.training import cuts
 
 ENGINES = ("python", "numpy", "numba")
+#: Whether this is the pass without slow tests, which are not even made then; see `conftest`.
+without_slow = False
 
 
 def slow_but(fast: Iterable, values: Iterable) -> list:
@@ -26,7 +30,32 @@ def slow_but(fast: Iterable, values: Iterable) -> list:
         arguments = value if isinstance(value, tuple) else (value,)
         return value if value in fast else pytest.param(*arguments, marks=pytest.mark.slow)
 
-    return [marked(value) for value in values]
+    return [marked(value) for value in values if value in fast or not without_slow]
+
+
+def in_turn(name: str, values: Iterable):
+    """Like `pytest.mark.parametrize`, but one test goes through all values: itself takes 3 ms.
+
+    For many values of a kind that take less. A failure notes which it was. Fixtures are shared.
+    """
+
+    def decorate(test):
+        @functools.wraps(test)
+        def through_all(**arguments):
+            __tracebackhide__ = True
+            for value in values:
+                try:
+                    test(**arguments, **{name: value})
+                except BaseException as error:
+                    error.add_note(f"{name} = {value!r:.200}")
+                    raise
+
+        signature = inspect.signature(test)
+        others = [p for p in signature.parameters.values() if p.name != name]
+        through_all.__signature__ = signature.replace(parameters=others)
+        return through_all
+
+    return decorate
 
 
 #: For tests whose kernels no other test needs: each takes seconds to compile.
@@ -208,7 +237,7 @@ def on_engines(
         pytest.param(engine, case, id=f"{engine}-{case}", marks=marks(engine, case))
         for engine in engines
         for case in cases
-        if engine != "numba" or case in CORE or with_numba(case)
+        if engine != "numba" or case in CORE or (with_numba(case) and not without_slow)
     ]
     return pytest.mark.parametrize(("engine", "case"), points)
 

@@ -12,7 +12,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import unchanged
+from helpers import in_turn, unchanged
 
 import fastnn
 
@@ -66,7 +66,7 @@ def is_about(error: pytest.ExceptionInfo, name: str) -> bool:
     return text.startswith(name.split(" of ")[0]) and len(text) < 400 and "e+" not in text
 
 
-@pytest.mark.parametrize("power", [19, 30, 400, 5000])
+@in_turn("power", [19, 30, 400, 5000])
 @pytest.mark.parametrize("name", [name for name in WHOLE if name not in UNLIMITED])
 def test_a_whole_number_too_large_is_refused_by_name(name, power):
     with pytest.raises(ValueError, match="must be at most") as error:
@@ -80,11 +80,11 @@ def test_some_whole_numbers_have_no_limit(name):
         WHOLE[name](value)
 
 
-@pytest.mark.parametrize("value", [-1, -(10**400), -(10**5000)], ids=["-1", "400", "5000"])
+@in_turn("power", [0, 400, 5000])
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_whole_number_below_0_is_refused_by_name(name, value):
+def test_a_whole_number_below_0_is_refused_by_name(name, power):
     with pytest.raises(ValueError, match="must be at least") as error:
-        WHOLE[name](value)
+        WHOLE[name](-(10**power))
     assert is_about(error, name)
 
 
@@ -120,7 +120,7 @@ NO_NUMBERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: type(value).__name__)
+@in_turn("value", NO_NUMBERS)
 @pytest.mark.parametrize("name", [*NUMBERS, *WHOLE])
 def test_what_is_no_number_is_refused_by_name(name, value):
     if name == "dropout" and isinstance(value, list | np.ndarray):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from helpers import random_state, unchanged
+from helpers import in_turn, random_state, unchanged
 
 import fastnn
 
@@ -136,7 +136,7 @@ def rows_in(X) -> int:
     return X.shape[0] if hasattr(X, "shape") else len(X) if hasattr(X, "__len__") else 1
 
 
-@pytest.mark.parametrize("method", METHODS)
+@in_turn("method", METHODS)
 @pytest.mark.parametrize("what", BAD_X)
 def test_bad_inputs_are_refused_by_every_method(net, source, method, what):
     X, kind, fragments = BAD_X[what]
@@ -249,7 +249,7 @@ BAD_Y = {
 METHODS_WITH_Y = ("fit", "evaluate", "loss_and_gradient")
 
 
-@pytest.mark.parametrize("method", METHODS_WITH_Y)
+@in_turn("method", METHODS_WITH_Y)
 @pytest.mark.parametrize("what", BAD_Y)
 def test_bad_targets_are_refused_by_every_method(source, method, what):
     outputs, loss, y, kind, fragments = BAD_Y[what]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from helpers import in_turn
 
 import fastnn
 from fastnn import arrays
@@ -81,7 +82,7 @@ CONTAINERS = {
 }
 
 
-@pytest.mark.parametrize("what", LATER)
+@in_turn("what", LATER)
 @pytest.mark.parametrize("container", [*CONTAINERS, "Series", "Series of objects"])
 def test_dates_and_times_are_no_numbers(container, what):
     if container == "Series":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import ENGINES, slow_but
+from helpers import ENGINES, in_turn, slow_but
 
 import fastnn
 import fastnn.kernels
@@ -134,7 +134,7 @@ def test_what_users_read_names_all_that_there_is(names, shown):
     assert set(names) <= shown
 
 
-@pytest.mark.parametrize("path", sorted(Path(fastnn.__file__).parent.iterdir()), ids=str)
+@in_turn("path", sorted(Path(fastnn.__file__).parent.iterdir()))
 def test_the_map_names_every_room(path):
     """A folder or a module of the package that is not in its docstring is on no map."""
     if path.name[0] != "_" and (path.is_dir() or path.suffix == ".py"):
@@ -158,7 +158,7 @@ def test_what_users_meet_is_found():
     assert {"fastnn.engines.Piece", "fastnn.network.Network.fit"} < set(DEFINED)
 
 
-@pytest.mark.parametrize(
+@in_turn(
     "name", [name for name, thing in DEFINED.items() if section(thing, "Parameters") is not None]
 )
 def test_the_parameters_explained_are_those_of_the_signature(name):
@@ -184,7 +184,7 @@ def referred_to(name: str) -> Iterator[Any]:
         )
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@in_turn("name", PUBLIC)
 def test_every_parameter_is_explained_to_users(name):
     """By its docstring, or by one that this refers to."""
     known = explained(PUBLIC[name]).union(*map(explained, referred_to(name)))

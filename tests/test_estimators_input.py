@@ -8,6 +8,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+from helpers import in_turn
 from sklearn.model_selection import cross_val_predict
 from twins import DATA, N_IN, SMALL, TWINS, N, Outcome, both, fit_both
 
@@ -79,9 +80,9 @@ def as_features(values):
 # The checks of `Network`
 
 
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@in_turn("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("argument", ["X", "y", "sample_weight"])
-@pytest.mark.parametrize("kind", NO_NUMBERS)
+@in_turn("kind", NO_NUMBERS)
 def test_what_network_refuses_the_estimators_refuse(trained, argument, kind, method):
     estimator, X, y = trained
     if argument == "y" and isinstance(estimator, MLPClassifier):
@@ -98,11 +99,10 @@ def test_what_network_refuses_the_estimators_refuse(trained, argument, kind, met
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("name", sorted({**MLPClassifier().get_params(), "loss": None}))
-@pytest.mark.parametrize(
+@in_turn(
     "value",
     [np.timedelta64(1, "s"), np.timedelta64("NaT", "s"), [np.timedelta64(2, "s")],
      np.array([2], "m8[s]")],
-    ids=["duration", "NaT", "list", "array"],
 )  # fmt: skip
 def test_no_parameter_is_a_duration(value, name, kind):
     if name not in kind().get_params():
@@ -233,14 +233,14 @@ BAD_INPUT = {
 }
 
 
-@pytest.mark.parametrize("kind", BAD_INPUT)
+@in_turn("kind", BAD_INPUT)
 @pytest.mark.parametrize("class_weight", ["balanced", {7: 3.0}, {3: 1.0, 7: 0.0}])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_with_class_weights_bad_input_gets_scikit_learns_words(method, class_weight, kind):
     given = {"X": DATA["binary"][1], "y": CLASSES, **BAD_INPUT[kind]}
     if method == "partial_fit":
         if "sample_weight" in given and class_weight == "balanced":
-            pytest.skip("'balanced' is refused first")
+            return  # 'balanced' is refused first
         given["classes"] = [3, 7]
     ours, theirs = TWINS["classifier"]
     errors = [

@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers import ENGINES, NUMBA_SLOW, slow_but
+from helpers import ENGINES, NUMBA_SLOW, in_turn, slow_but
 from sklearn.exceptions import ConvergenceWarning
 
 import fastnn
@@ -141,7 +141,7 @@ def refuses(door: str, net: fastnn.Network, X: np.ndarray, y: np.ndarray) -> Non
     np.testing.assert_array_equal(net.parameters, before)
 
 
-@pytest.mark.parametrize("loss", KINDS)
+@in_turn("loss", KINDS)
 @pytest.mark.parametrize("engine", ["python", "numpy"])
 @pytest.mark.parametrize("door", DOORS)
 def test_what_is_not_a_number_is_an_error_at_every_door(door, engine, loss):

@@ -16,6 +16,7 @@ from helpers import (
     Case,
     full_grid,
     has_its_turn,
+    in_turn,
     on_engines,
     telling_slice,
 )
@@ -86,7 +87,7 @@ def check(engine: str, case: Case, reduction: str, seed: int = 0) -> None:
     np.testing.assert_allclose(gradient, slopes, rtol=0, atol=(5e-6 if loose else 2e-9) * scale)
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@in_turn("reduction", ["mean", "sum"])
 @on_engines(telling_slice())
 def test_gradient_is_the_slope_of_the_loss(engine, case, reduction):
     check(engine, case, reduction)

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scripted
 from helpers import ENGINES, PYTHON_SLOW, slow_but
 from runs import N, diverge, fit_noisily, make, regression, state, use
 
@@ -113,28 +114,35 @@ def test_an_interrupted_training_restores_the_best_if_asked_to(engine):
 
 
 #: Epochs of 20 samples in one full batch that take an engine a second or two: what is given up goes
-#: on by itself, beside the next tests.
-SECONDS_OF_EPOCHS = {"numpy": 40_000, "numba": 2_000_000}
+#: on by itself, beside the next tests. The scripted engine waits until its test is over.
+SECONDS_OF_EPOCHS = {"numpy": 40_000, "numba": 2_000_000, "scripted": 1}
 
 
-def begin_seconds_of_work(monkeypatch, engine):
+@pytest.fixture
+def seconds_of_work(loop_engine, monkeypatch):
     """A network, its generator, and a function that fits it with one piece of some seconds."""
-    if engine == "python":  # a single update
-        net, rng = make(engine)
+    if loop_engine == "python":  # a single update
+        net, rng = make(loop_engine)
         data = regression(200_000)
-        return net, rng, lambda: net.fit(*data, epochs=3, batch_size=None)
+        yield net, rng, lambda: net.fit(*data, epochs=3, batch_size=None)
+        return
+    over = threading.Event()
+    run = scripted.Trainer.run
     use(monkeypatch, "all in one piece")
     monkeypatch.setattr(cuts, "MOST_ORDERED_ROWS", 1 << 40)
-    monkeypatch.setattr(job, "LONG_SECONDS", 0.0)
-    net, rng = make(engine)
+    net, rng = make(loop_engine)
     net.fit(*regression(20), batch_size=None)
-    epochs = SECONDS_OF_EPOCHS[engine]
-    return net, rng, lambda: net.fit(*regression(20), epochs=epochs, batch_size=None)
+    monkeypatch.setattr(job, "LONG_SECONDS", 0.0)
+    monkeypatch.setattr(
+        scripted.Trainer, "run", lambda *arguments: (run(*arguments), over.wait(MOST_SECONDS))
+    )
+    epochs = SECONDS_OF_EPOCHS[loop_engine]
+    yield net, rng, lambda: net.fit(*regression(20), epochs=epochs, batch_size=None)
+    over.set()
 
 
-@pytest.mark.parametrize("engine", PYTHON_SLOW)
-def test_ctrl_c_gives_up_work_that_takes_seconds(engine, monkeypatch):
-    net, rng, fit = begin_seconds_of_work(monkeypatch, engine)
+def test_ctrl_c_gives_up_work_that_takes_seconds(seconds_of_work, monkeypatch):
+    net, rng, fit = seconds_of_work
     before = state(net, rng)
     with ctrl_c_in_piece(1):
         history = fit()
@@ -143,14 +151,14 @@ def test_ctrl_c_gives_up_work_that_takes_seconds(engine, monkeypatch):
     assert history.epochs == 0
     assert state(net, rng) == before
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    monkeypatch.undo()
+    monkeypatch.setattr(job, "LONG_SECONDS", 60.0)
+    monkeypatch.setattr(scripted.Trainer, "run", lambda *arguments: None)
     assert net.fit(*regression(20), epochs=2).stop_reason == "completed"
 
 
-@pytest.mark.parametrize("engine", PYTHON_SLOW)
-def test_a_second_ctrl_c_at_once_raises_keyboard_interrupt(engine, monkeypatch):
+def test_a_second_ctrl_c_at_once_raises_keyboard_interrupt(seconds_of_work, monkeypatch):
     monkeypatch.setattr(Interrupts, "_remind", lambda self: press())  # when the first was heard
-    net, rng, fit = begin_seconds_of_work(monkeypatch, engine)
+    net, rng, fit = seconds_of_work
     before, history = state(net, rng), net.history
     run_piece = Run._run
     monkeypatch.setattr(Run, "_run", lambda self, piece: (press(), run_piece(self, piece))[1])

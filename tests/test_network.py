@@ -17,6 +17,7 @@ from helpers import (
     NUMBA_SLOW,
     data_for,
     in_core,
+    in_turn,
     on_engines,
     random_state,
     slow_but,
@@ -344,18 +345,18 @@ def test_looking_changes_nothing(engine):
 
 
 @on_engines(telling_slice(("float64",)), with_numba=in_core)
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("n", slow_but([1, 7, 65], [1, 7, 65, 1100]))
-def test_evaluate_gives_the_loss_of_the_definition(engine, case, reduction, n):
+@in_turn("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("sizes", slow_but([[1, 7, 65]], [[1, 7, 65], [1100]]), ids=str)
+def test_evaluate_gives_the_loss_of_the_definition(engine, case, reduction, sizes):
     net = case.network(engine, reduction=reduction)
-    X, Y = case.data(n)
-    Zs, outputs = oracles.forward(net.weights, net.biases, activations_of(net), X)
-    each = oracles.sample_losses(case.loss, Zs[-1], outputs[-1], Y)
-    expected = getattr(each, reduction)()
-    result = net.evaluate(X, Y)
-    assert type(result["loss"]) is float
-    assert result["loss"] == pytest.approx(expected, rel=1e-11)
-    assert net.loss_and_gradient(X, Y)[0] == pytest.approx(expected, rel=1e-11)
+    for X, Y in map(case.data, sizes):
+        Zs, outputs = oracles.forward(net.weights, net.biases, activations_of(net), X)
+        each = oracles.sample_losses(case.loss, Zs[-1], outputs[-1], Y)
+        expected = getattr(each, reduction)()
+        result = net.evaluate(X, Y)
+        assert type(result["loss"]) is float
+        assert result["loss"] == pytest.approx(expected, rel=1e-11)
+        assert net.loss_and_gradient(X, Y)[0] == pytest.approx(expected, rel=1e-11)
 
 
 def fixed(loss, vector, sizes=(1, 1), engine="numpy"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from helpers import in_turn
 
 import fastnn
 from fastnn.optimizers import OPTIMIZERS
@@ -34,10 +35,7 @@ EXAMPLES = {
     "warmup_steps": 2, "target": 0.5, "max_seconds": 0.5, "monitor": "loss", "momentum": 0.5,
 }  # fmt: skip
 FIELDS = [
-    pytest.param(kind, field.name, id=f"{kind.__name__}-{field.name}")
-    for kind in SETTINGS
-    for field in dataclasses.fields(kind)
-    if field.init
+    (kind, field.name) for kind in SETTINGS for field in dataclasses.fields(kind) if field.init
 ]
 
 
@@ -65,15 +63,17 @@ def test_all_public_settings_are_looked_at():
     assert kinds == set(SETTINGS) >= set(SCHEDULES.values())
 
 
-@pytest.mark.parametrize(("kind", "name"), FIELDS)
-def test_every_field_refuses_what_is_nothing_of_its_kind(kind, name):
+@in_turn("field", FIELDS)
+def test_every_field_refuses_what_is_nothing_of_its_kind(field):
+    kind, name = field
     with pytest.raises(TypeError, match=f"^{name} must be .*got object"):
         kind(**example(kind, name) | {name: object()})
 
 
-@pytest.mark.parametrize(("kind", "name"), FIELDS)
-def test_every_field_is_kept_as_a_plain_value(kind, name):
+@in_turn("field", FIELDS)
+def test_every_field_is_kept_as_a_plain_value(field):
     """So that it prints and compares as one, and a file can hold it."""
+    kind, name = field
     arguments = example(kind, name)
     came = numpy_twin(arguments[name])
     kept = getattr(kind(**arguments | {name: came}), name)

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import oracles
 import pytest
-from helpers import PYTHON_SLOW, random_state
+from helpers import PYTHON_SLOW, in_turn, random_state
 from runs import EPOCHS, N, fit_noisily, full_course, make, regression, state, use
 
 import fastnn
@@ -53,7 +53,7 @@ def test_the_rule_by_hand(values, settings, expected):
     assert oracles.stop_epoch(values, **(defaults | settings)) == expected, "the oracle is wrong"
 
 
-@pytest.mark.parametrize("seed", range(300))
+@in_turn("seed", range(300))
 def test_the_rule_against_the_oracle(seed):
     """Eighths are exact, so ties and differences of just min_delta come up."""
     rng = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import oracles
 import pytest
-from helpers import DTYPES, PYTHON_SLOW, SLICINGS, data_for, random_state
+from helpers import DTYPES, ENGINES, PYTHON_SLOW, SLICINGS, data_for, random_state, slow_but
 from runs import N, counted_pieces, make, regression, state, use
 
 import fastnn
@@ -58,9 +58,15 @@ def test_epochs_in_one_call_or_one_by_one_give_the_same_bits(engine, batch_size,
     assert trained(6, 1) == trained(1, 6) == trained(2, 3)
 
 
-@pytest.mark.parametrize("engine", PYTHON_SLOW)
-@pytest.mark.parametrize(("dtype", "shuffle"), [("float64", True), ("float64", False),
-                                                ("float32", True)])  # fmt: skip
+#: numba compiles for the validation in float32.
+PIECES = [("float64", True), ("float64", False), ("float32", True)]
+PIECES_FAST = [("numpy", *point) for point in PIECES] + [("numba", *point) for point in PIECES[:2]]
+
+
+@pytest.mark.parametrize(
+    ("engine", "dtype", "shuffle"),
+    slow_but(PIECES_FAST, [(engine, *point) for engine in ENGINES for point in PIECES]),
+)
 @pytest.mark.parametrize("batch_size", [*BATCHES, 100])
 def test_no_bit_depends_on_the_pieces(engine, batch_size, shuffle, dtype):
     def trained(slicing):
@@ -424,7 +430,7 @@ def test_kernels_let_other_threads_run(monkeypatch):
     """While a kernel runs for some tenths of a second, another thread counts on in Python."""
     net, _ = make("numba", (2, 64, 1))
     X, y = regression(1000)
-    net.fit(X, y, batch_size=1)
+    net.fit(X, y, batch_size=100)
     use(monkeypatch, "all in one piece")
     ticks, counted, done = [], [], threading.Event()
     run_piece = Run._run
@@ -442,7 +448,7 @@ def test_kernels_let_other_threads_run(monkeypatch):
     monkeypatch.setattr(Run, "_run", counting)
     ticker = threading.Thread(target=tick)
     ticker.start()
-    net.fit(X, y, epochs=2000, batch_size=1, shuffle=False)
+    net.fit(X, y, epochs=4000, batch_size=100, shuffle=False)
     done.set()
     ticker.join()
     assert len(counted) == 1

@@ -22,8 +22,10 @@ many networks at once, a lane each: see `many`
 the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
 =====================================================  ==========================================
 
-What they are made of: `rows`, a sample through a layer; `blocks`, a block of samples through all
-layers, with the products of `products`; `activations` and `losses`, of one number, by code;
+What they are made of: the steps of a layer, forward, backward and gradient, for a sample in `rows`,
+for a block of samples in `blocks`, with the products of `products`; through all layers they go in
+`samples` and `blocks`. `plain` has the epochs of plain SGD; `activations` and `losses` are of one
+number, by code;
 `elementary`, exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `layout`,
 the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`.
 `many_products` and `many_updates` are of many networks, `many_engine` and `many_predictions` give
@@ -42,6 +44,7 @@ h; V, T   values of hidden units; weights from there to the outputs: where they 
 i, j, k   an input, a unit, any number of a vector; l: a layer, s: a sample, n: how many there are
 m, v      of the optimiser: means of gradients and of their squares; in `losses` m counts outputs
 t         the number of this update, from 1
+w         the workspace: a flat vector in which all of these but p have their places
 at        a place in a flat vector from which on a row or a matrix lies
 rate      the learning rate; scale: what a batch's gradient is multiplied by
 codes     of activations, loss and rule: constants, of which a kernel is made

@@ -14,8 +14,9 @@ from fastnn.kernels.blocks import (
     make_forward,
 )
 from fastnn.kernels.jit import inner, kernel
-from fastnn.kernels.lanes import prefer_wide_vectors
-from fastnn.kernels.layout import N_IN, UNITS
+from fastnn.kernels.lanes import minimum, prefer_wide_vectors
+from fastnn.kernels.layout import N_IN, N_OUT, UNITS
+from fastnn.kernels.plain import row_of
 from fastnn.kernels.updates import add_penalty, make_step, scale_and_limit
 from fastnn.optimizers import RULES
 
@@ -32,64 +33,55 @@ def make_batch_gradient(
     """
     forward = make_forward(hidden, bias, keeps, drops)
     backward = make_backward(hidden, bias, keeps)
-    finish = make_finish(output, loss, weighted=extras)
+    finish = make_finish(output, loss, extras)
 
     @inner
-    def batch_gradient(layers, places, p, data, epoch, first, after, options, counter, workspace,
+    def batch_gradient(layers, places, p, data, epoch, first, after, options, counter, w,
                        kept, there, into, scale, fresh):  # fmt: skip
-        X, Y, order = data.X, data.Y, data.order
-        n_in, n_out = layers[0, N_IN], Y.shape[1]
-        n_hidden = layers[len(layers) - 1, UNITS] - n_in
-        z = places.units + n_hidden * places.block
-        one = p.dtype.type(1)
+        last = len(layers) - 1
+        n_in, n_out = layers[0, N_IN], layers[last, N_OUT]
+        n_hidden = layers[last, UNITS] - n_in
+        z, turned = places.units + n_hidden * places.block, n_in < WIDE_INPUT
+        block, one = np.int64(places.block), p.dtype.type(1)
         total = 0.0
-        for position in range(first, after, places.block):
-            n = min(places.block, after - position)
+        for position in range(first, after, block):
+            n, before = np.uint64(minimum(block, after - position)), np.uint64(position)
             x, y = places.x, places.y
             if kept:
-                x, y = x + position * n_in, y + position * n_out
+                x, y = x + before * n_in, y + before * n_out
             if not there:
-                gather(X, order, epoch, position, n, n_in < WIDE_INPUT, workspace, x)
-                gather(Y, order, epoch, position, n, n > 0, workspace, y)
-            weights = workspace[places.weights : places.weights + n]
+                gather(data.X, data.order, epoch, position, n, turned, w, x)
+                gather(data.Y, data.order, epoch, position, n, n > 0, w, y)
             if extras:
-                _gather_weights(data, epoch, position, options.scale, weights)
-            at = counter + np.uint64((position - first) * n_hidden)
-            forward(layers, p, workspace, places, x, n, options, at)
-            total += finish(
-                workspace[z : z + n_out * n],
-                workspace[y : y + n_out * n],
-                workspace[places.d : places.d + n_out * n],
-                n_out,
-                n,
-                workspace[places.scratch :],
-                weights,
-            )
+                _gather_weights(data, epoch, position, n, options.scale, w, places.weights)
+            if drops:
+                at = counter + (before - np.uint64(first)) * n_hidden
+                forward(layers, p, w, places, x, n, options, at)
+            else:
+                forward(layers, p, w, places, x, n, None, None)
+            total += finish(w, z, y, places.d, n_out, n, places.scratch, places.weights)
             keep = one - one if fresh and position == first else one
-            backward(layers, p, workspace, places, x, n, into, scale, keep)
+            backward(layers, p, w, places, x, n, into, scale, keep)
         return total
 
     return batch_gradient
 
 
 @inner
-def _gather_weights(data, epoch, position, scale, into):
-    """The weights of the samples from a position of the epoch on, times *scale*."""
-    for s in range(len(into)):
-        into[s] = scale
+def _gather_weights(data, epoch, position, n, scale, w, into):
+    """The weights of n samples from a position of the epoch on, times *scale*."""
+    for s in range(n):
+        w[into + s] = scale
     if len(data.weights) > 0:
-        for s in range(len(into)):
-            at = position + s
-            row = data.order[epoch, at] if len(data.order) > 0 else at
-            into[s] *= data.weights[row]
+        for s in range(n):
+            w[into + s] *= data.weights[row_of(data.order, epoch, position + np.int64(s))]
 
 
 @inner
 def _sum_of_weights(data, epoch, first, after):
     total = 0.0
     for at in range(first, after):
-        row = data.order[epoch, at] if len(data.order) > 0 else at
-        total += data.weights[row]
+        total += data.weights[row_of(data.order, epoch, at)]
     return total
 
 
@@ -109,23 +101,23 @@ def make_train_batches(
     plain = rule == RULES["sgd"] and not extras
 
     @kernel
-    def train_batches(layers, places, p, moments, t, data, span, options, workspace, g, keep):
+    def train_batches(layers, places, p, moments, t, data, span, options, w, g, keep):
         prefer_wide_vectors()
         n_hidden = layers[len(layers) - 1, UNITS] - layers[0, N_IN]
         per_update = 1 if span.rates.shape[1] > 1 else 0
         for epoch in range(len(span.rates)):
             there = keep and epoch > 0
             for first in range(span.start, span.stop, options.batch_size):
-                after = min(first + options.batch_size, span.stop)
+                after = minimum(first + options.batch_size, span.stop)
                 n = after - first
                 rate = span.rates[epoch, (first - span.start) // options.batch_size * per_update]
-                counter = np.uint64(t) * np.uint64(options.batch_size) * np.uint64(n_hidden)
+                counter = np.uint64(t) * np.uint64(options.batch_size) * n_hidden
                 t += 1
-                direct = plain and n <= places.block
+                direct = plain and np.uint64(n) <= places.block
                 into = p if direct else g
                 scale = p.dtype.type((-rate / n if options.mean else -rate) if direct else 1.0)
                 loss_of_batch = batch_gradient(
-                    layers, places, p, data, epoch, first, after, options, counter, workspace,
+                    layers, places, p, data, epoch, first, after, options, counter, w,
                     keep, there, into, scale, not direct)  # fmt: skip
                 if direct:
                     span.loss_sums[epoch] += loss_of_batch
@@ -152,10 +144,10 @@ def make_gradient(
     batch_gradient = make_batch_gradient(hidden, output, loss, bias, extras, keeps, False)
 
     @kernel
-    def gradient(layers, places, p, data, options, workspace, g):
+    def gradient(layers, places, p, data, options, w, g):
         prefer_wide_vectors()
         n = len(data.X)
-        total = batch_gradient(layers, places, p, data, 0, 0, n, options, np.uint64(0), workspace,
+        total = batch_gradient(layers, places, p, data, 0, 0, n, options, np.uint64(0), w,
                                False, False, g, p.dtype.type(1), True)  # fmt: skip
         penalty, scale, share = 0.0, 1.0 / n if options.mean else 1.0, 1.0
         if extras:

@@ -15,6 +15,7 @@ from fastnn.engines import (
     Evaluator,
     Piece,
     Plan,
+    Predictor,
     Samples,
     State,
     Trainer,
@@ -45,6 +46,9 @@ MOST_BY_UNIT = 8
 #: Up to this many samples less one, prediction goes sample by sample.
 FEW_ROWS = 8
 
+#: Rows as they come.
+_NO_ORDER = np.empty((0, 0), np.int64)
+
 _layer_table = functools.lru_cache(maxsize=256)(layer_table)
 _places = functools.lru_cache(maxsize=256)(sample_blocks.find_places)
 
@@ -58,11 +62,6 @@ def _codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
         architecture.loss.code,
         architecture.bias,
     )
-
-
-def _signed_table(architecture: Architecture) -> np.ndarray:
-    """The layer table for the kernels that work on blocks of samples."""
-    return _layer_table(architecture).view(np.int64)
 
 
 def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
@@ -87,8 +86,10 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
         return sample_kernels.make_train_samples(*codes), sample_kernels.workspace_size(layers)
     wide = int(layers[0, N_OUT]) >= one_hidden.WIDE_FROM
     if one_output.pays(layers) and architecture.loss.code not in OF_CLASSES:
-        n_in = architecture.sizes[0]
-        train = one_output.make_train_one_output(*codes, n_in=n_in, wide=wide)
+        n_in, units, _ = architecture.sizes
+        train = one_output.make_train_one_output(
+            *codes, n_in=n_in, units=units if n_in > 1 else 0, wide=wide
+        )
         return train, one_output.workspace_size(layers)
     return one_hidden.make_train_one_hidden(*codes, wide), one_hidden.workspace_size(layers)
 
@@ -178,7 +179,7 @@ class _BatchTrainer(_RuleTrainer):
     """The same in batches."""
 
     def _make_ready(self, *codes: Any) -> None:
-        self._layers = _signed_table(self._architecture)
+        self._layers = _layer_table(self._architecture)
         self._kept = -1  # samples that the workspace has places for; there is none yet
         self.kernel = batches.make_train_batches(*codes)
 
@@ -256,7 +257,7 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
         made = _RuleTrainer(architecture, plan)
 
     def run_on_nothing(parameters: np.ndarray) -> None:
-        nothing = Piece.of_epochs(np.ones((1, 1)), np.empty((0, 0), np.int64), 0)
+        nothing = Piece.of_epochs(np.ones((1, 1)), _NO_ORDER, 0)
         samples = _blank_samples(architecture, plan.weighted)
         made.run(State.new(parameters, plan.optimizer), samples, nothing)
 
@@ -272,47 +273,54 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     return 1e-6 + per_parameter * architecture.n_parameters
 
 
-class _Predictor:
-    """The outputs of a network, with as little around the kernel as can be."""
+def predictor(architecture: Architecture) -> Predictor:
+    """See `fastnn.engines.Engine`. Of few rows it takes hardly longer than the kernel."""
+    hidden, output, _, bias = _codes(architecture)
+    kernel, layers = outputs.make_outputs_by_row(hidden, output, bias), _layer_table(architecture)
+    n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
+    of_many = _predictor_of_many(architecture, n_out)
+    idle: list[np.ndarray] = []  # workspaces: a call takes one and puts it back
+    take, put_back = idle.pop, idle.append
 
-    def __init__(self, architecture: Architecture, n_units: int):
-        sizes = architecture.sizes
-        hidden, output, _, bias = _codes(architecture)
-        by_unit = (
-            len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
-        )
-        self._kernel = outputs.make_outputs(hidden, output, bias, by_unit)
-        self._few_kernel = outputs.make_outputs_by_row(hidden, output, bias)
-        self._few = FEW_ROWS if n_units == sizes[-1] else 0
-        self._architecture = architecture
-        self._layers = _signed_table(architecture)
-        self._few_layers = _layer_table(architecture)
-        self._n_units = n_units
-        self._few_size, self._places = sum(sizes), _places(architecture, training=False)
-        # Idle ones; a call takes one and puts it back.
-        self._few_workspaces: list[np.ndarray] = []
-        self._workspaces: list[np.ndarray] = []
+    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
+        n = len(X)
+        if n >= FEW_ROWS:
+            return of_many(parameters, X)
+        try:
+            workspace = take()
+        except IndexError:
+            workspace = new_scratch(sum(architecture.sizes), architecture)
+        if not X.flags.writeable:
+            X = _as_writable(X)
+        values = empty((n, n_out), dtype)
+        well = kernel(layers, parameters, X, values, workspace)
+        put_back(workspace)
+        return values if well else None
 
-    def __call__(self, parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        """See `fastnn.engines.Predictor`."""
-        few = len(X) < self._few
-        idle = self._few_workspaces if few else self._workspaces
+    return predict
+
+
+def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
+    """The outputs of the last so many units, block by block."""
+    sizes, (hidden, output, _, bias) = architecture.sizes, _codes(architecture)
+    by_unit = len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
+    kernel, layers = outputs.make_outputs(hidden, output, bias, by_unit), _layer_table(architecture)
+    places = _places(architecture, training=False)
+    idle: list[np.ndarray] = []
+
+    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         try:
             workspace = idle.pop()
         except IndexError:
-            size = self._few_size if few else self._places.end
-            workspace = new_scratch(size, self._architecture)
-        values = np.empty((len(X), self._n_units), parameters.dtype)
-        if few:
-            if not X.flags.writeable:
-                X = _as_writable(X)
-            well = self._few_kernel(self._few_layers, parameters, X, values, workspace)
-        else:
-            X = X.view()
-            X.flags.writeable = False  # as it is in training
-            well = self._kernel(self._layers, self._places, parameters, X, values, workspace)
+            workspace = new_scratch(places.end, architecture)
+        X = X.view()
+        X.flags.writeable = False  # as it is in training
+        values = np.empty((len(X), n_units), architecture.dtype)
+        well = kernel(layers, places, parameters, X, _NO_ORDER, values, workspace)
         idle.append(workspace)
         return values if well else None
+
+    return predict
 
 
 def _as_writable(X: np.ndarray) -> np.ndarray:
@@ -324,11 +332,6 @@ def _as_writable(X: np.ndarray) -> np.ndarray:
     with contextlib.suppress(ValueError):
         view.flags.writeable = True
     return view
-
-
-def predictor(architecture: Architecture) -> _Predictor:
-    """See `fastnn.engines.Engine`."""
-    return _Predictor(architecture, architecture.sizes[-1])
 
 
 def fill_outputs(
@@ -347,19 +350,20 @@ def layer_outputs(
 ) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
     sizes = architecture.sizes[1:]
-    values = _Predictor(architecture, sum(sizes))(parameters, X)
+    values = _predictor_of_many(architecture, sum(sizes))(parameters, X)
     return None if values is None else np.split(values, np.cumsum(sizes)[:-1], axis=1)
 
 
 def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     run = outputs.make_loss(*_codes(architecture), weighted)
-    layers, places = _signed_table(architecture), _places(architecture, training=False)
+    layers, places = _layer_table(architecture), _places(architecture, training=False)
     workspace = new_scratch(places.end, architecture)
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         weights = _weights(samples, architecture)
-        return float(run(layers, places, parameters, samples.X, samples.Y, weights, workspace))
+        X, Y = samples.X, samples.Y
+        return float(run(layers, places, parameters, X, Y, weights, _NO_ORDER, workspace))
 
     nothing = _blank_samples(architecture, weighted)
     _compile_once(run, architecture, lambda parameters: evaluate(parameters, nothing))
@@ -370,13 +374,13 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
     run = batches.make_gradient(*_codes(architecture), extras, keeps)
-    layers, places = _signed_table(architecture), _places(architecture, training=True)
+    layers, places = _layer_table(architecture), _places(architecture, training=True)
     workspace = new_scratch(places.end, architecture)
-    options, no_order = options_of(architecture, plan), np.empty((0, 0), np.int64)
+    options = options_of(architecture, plan)
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = new_scratch(architecture.n_parameters, architecture)
-        data = _Data(samples.X, samples.Y, _weights(samples, architecture), no_order)
+        data = _Data(samples.X, samples.Y, _weights(samples, architecture), _NO_ORDER)
         sums = run(layers, places, parameters, data, options, workspace, gradient)
         return float(sums[0]), float(sums[1]), gradient
 

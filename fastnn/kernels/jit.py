@@ -4,7 +4,7 @@ Kernels are made by functions that take codes (of an activation, a loss), and ho
 closure the codes and the jitted functions chosen by them. So a kernel contains only what its
 network uses, and needs no trick to choose at compile time.
 
-Three decorators:
+Four decorators:
 
 ``kernel``
     What Python calls. Releases the GIL and is cached on disk.
@@ -12,6 +12,8 @@ Three decorators:
     What kernels call, and nothing else may: it has no entry point for Python. LLVM inlines it.
 ``ordered``
     The same, and operations stay in the order written.
+``shared``
+    The same as ``inner``, but one function in its kernel: for what is long and called twice.
 
 In the first two sums may be reordered, so that loops vectorise. Where numbers are computed with in
 `lanes`, there is no need to, and the elementary functions must not: their range reduction needs the
@@ -29,9 +31,9 @@ import numba
 from fastnn.kernels import cache
 
 try:
-    from fastnn.kernels.inlined import INLINED, WITHOUT_RUNTIME
+    from fastnn.kernels.inlined import INLINED, KERNEL, WITHOUT_RUNTIME
 except ImportError:  # a numba with other insides: its plain compiler will do
-    INLINED, WITHOUT_RUNTIME = {}, {}
+    INLINED, KERNEL, WITHOUT_RUNTIME = {}, {}, {}
 
 _ORDERED = {"nsz", "arcp", "contract", "afn"}
 _OPTIONS: dict[str, Any] = {
@@ -43,6 +45,7 @@ _OPTIONS: dict[str, Any] = {
 _INLINED = {**_OPTIONS, **INLINED, "forceinline": True}
 
 inner = numba.njit(**_INLINED)
+shared = numba.njit(**{**_INLINED, "forceinline": False})
 ordered = numba.njit(**{**_INLINED, "fastmath": _ORDERED})
 #: For ``numba.extending.overload``, where a function depends on its arguments' types.
 OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_OPTIONS, **INLINED}}
@@ -53,7 +56,7 @@ ORDERED_OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_INLINED, "fastmat
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile *function* on its first call, without the GIL, and keep it on disk."""
-    compiled = numba.njit(nogil=True, **_OPTIONS)(function)
+    compiled = numba.njit(nogil=True, **_OPTIONS, **KERNEL)(function)
     if hasattr(compiled, "py_func") and cache.is_on():  # no dispatcher with NUMBA_DISABLE_JIT=1
         compiled._cache = cache.KernelCache(function)
     return compiled

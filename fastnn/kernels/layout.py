@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastnn.architecture import Architecture
+from fastnn.kernels.jit import inner
 
 #: Columns of the table. WEIGHTS and BIAS are places in the flat parameter vector. INPUTS and
 #: UNITS are the places of a layer's inputs and of its own units in a vector that holds the
@@ -34,3 +35,9 @@ def layer_table(architecture: Architecture) -> np.ndarray:
         )
         inputs = units
     return np.array(rows, dtype=np.uint64)
+
+
+@inner
+def layer_of(layers, l):
+    """Where the weights and biases of a layer lie, and how many inputs and units it has."""
+    return layers[l, WEIGHTS], layers[l, BIAS], layers[l, N_IN], layers[l, N_OUT]

@@ -17,7 +17,7 @@ from fastnn.kernels.many_outputs import make_losses_of_many, make_outputs_of_man
 from fastnn.kernels.many_updates import Options
 from fastnn.kernels.updates import has_extras
 from fastnn.memory import aligned
-from fastnn.optimizers import RULES
+from fastnn.optimizers import RULES, Optimizer
 
 #: Bytes of a block's parameters up to which it has two registers for each number.
 MOST_FOR_TWO_REGISTERS = 1 << 14
@@ -256,43 +256,68 @@ def _by_lanes(values: Any, lanes: int, dtype: Any = np.float64) -> np.ndarray:
 def _options(
     members: Sequence[tuple[Architecture, Plan]], widest: Architecture, lanes: int
 ) -> Options:
-    architectures = [architecture for architecture, _ in members]
-    optimizers = [plan.optimizer for _, plan in members]
-    settings = np.array([[*o.settings_in(widest.dtype), 0.0] for o in optimizers])
-    n_hidden = [a.sizes[1:-1] for a in architectures]
-    no_dropout = (0.0,) * (len(widest.sizes) - 2)
-    spread = functools.partial(_by_lanes, lanes=lanes)
-    clips = [[o.clip_value or 0.0, o.clip_norm or 0.0] for o in optimizers]
-    penalties = [[a.l1, a.l2, a.max_norm] for a in architectures]
-    l1, l2, max_norm = np.array(penalties).T
-    clip_value, clip_norm = np.array(clips).T
+    known: dict[Any, list[float]] = {}
+    rows = []
+    for architecture, plan in members:
+        key = id(plan.optimizer), architecture.l1, architecture.l2, architecture.max_norm
+        if key not in known:
+            known[key] = _factors(architecture, plan.optimizer)
+        rows.append(known[key])
+    factors = _by_lanes(rows, lanes).reshape(-1, lanes)
+    settings = factors[_N_FACTORS:].reshape(-1)
+    l1, l2, max_norm, clip_value, clip_norm = factors[:_N_FACTORS]
     return Options(
         batch_size=members[0][1].batch_size,
         mean=widest.reduction == "mean",
         penalised=bool(l1.any() or l2.any()),
         limited=bool(clip_value.any() or clip_norm.any()),
         norms_limited=bool(max_norm.any()),
-        settings=spread(settings),
-        rests=spread(1.0 - settings),
-        l1=spread(l1),
-        l2=spread(l2),
-        max_norm=spread(max_norm),
-        clip_value=spread(clip_value),
-        clip_norm=spread(clip_norm),
-        dropout=spread([[*(a.dropout or no_dropout), 0.0] for a in architectures]),
-        dropout_key=spread([plan.dropout_key for _, plan in members], dtype=np.uint64),
-        first_unit=spread([[0, *np.cumsum(sizes)] for sizes in n_hidden], dtype=np.uint64),
-        n_hidden=spread([sum(sizes) for sizes in n_hidden], dtype=np.uint64),
+        settings=settings,
+        rests=1.0 - settings,
+        l1=l1,
+        l2=l2,
+        max_norm=max_norm,
+        clip_value=clip_value,
+        clip_norm=clip_norm,
+        **_dropout_options(members, lanes),
     )
+
+
+#: Of `_factors`, before the settings.
+_N_FACTORS = 5
+
+
+def _factors(architecture: Architecture, optimizer: Optimizer) -> list[float]:
+    penalties = [architecture.l1, architecture.l2, architecture.max_norm]
+    clips = [optimizer.clip_value or 0.0, optimizer.clip_norm or 0.0]
+    return [*penalties, *clips, *optimizer.settings_in(architecture.dtype), 0.0]
+
+
+def _dropout_options(members: Sequence[tuple[Architecture, Plan]], lanes: int) -> dict[str, Any]:
+    architectures = [architecture for architecture, _ in members]
+    if not any(architecture.dropout for architecture in architectures):
+        nothing = np.zeros(lanes, np.uint64)
+        names = ("dropout_key", "first_unit", "n_hidden")
+        return {"dropout": np.zeros(lanes), **dict.fromkeys(names, nothing)}
+    none = (0.0,) * (len(architectures[0].sizes) - 2)
+    hidden = [architecture.sizes[1:-1] for architecture in architectures]
+    keys = [plan.dropout_key for _, plan in members]
+    return {
+        "dropout": _by_lanes([[*(a.dropout or none), 0.0] for a in architectures], lanes),
+        "dropout_key": _by_lanes(keys, lanes, np.uint64),
+        "first_unit": _by_lanes([[0, *np.cumsum(n)] for n in hidden], lanes, np.uint64),
+        "n_hidden": _by_lanes([sum(n) for n in hidden], lanes, np.uint64),
+    }
 
 
 def _present(architectures: Sequence[Architecture], widest: Architecture, lanes: int) -> np.ndarray:
     """1 for each hidden unit that a network has, by lanes; 0 for the others."""
+    if all(architecture.sizes == widest.sizes for architecture in architectures):
+        return _all(widest, lanes)
     hidden = widest.sizes[1:-1]
     units = [
         np.concatenate(
             [np.arange(wide) < own for wide, own in zip(hidden, a.sizes[1:-1], strict=True)]
-            + [np.zeros(0, bool)]
         )
         for a in architectures
     ]

@@ -16,108 +16,106 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
-from fastnn.kernels.jit import inner, kernel
-from fastnn.kernels.lanes import prefer_wide_vectors
+from fastnn.kernels.jit import inner
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
+from fastnn.kernels.plain import make_train
 from fastnn.kernels.rows import make_finish, transpose
 
 #: Hidden units from which the widest vectors pay.
 WIDE_FROM = 32
-#: The place of the first output in the vectors of the outputs.
-FIRST = np.uint64(0)
 
 
 def workspace_size(layers: np.ndarray) -> int:
-    """Hidden values and gradients, transposed weights of the last layer; z, a, d of the outputs."""
+    """Hidden values and gradients, transposed weights of the last layer; z and d of the outputs."""
     n_hidden, n_out = int(layers[1, N_IN]), int(layers[1, N_OUT])
-    return n_hidden * (2 + n_out) + 3 * n_out
+    return n_hidden * (2 + n_out) + 2 * n_out
+
+
+@inner
+def _begin(layers, p, w):
+    """Turn the second layer's weights; no values and gradients."""
+    n_hidden, n_out = layers[0, N_OUT], layers[1, N_OUT]
+    T = n_hidden + n_hidden
+    rated = T + n_hidden * n_out + n_out
+    for j in range(n_hidden):
+        w[j] = 0
+    for o in range(n_out):
+        w[rated + o] = 0
+    transpose(p, layers[1, WEIGHTS], w, T, n_hidden, n_out)
 
 
 @functools.cache
 def make_sweep(hidden: Codes, bias: bool) -> Any:
-    """Make the sweep; *rated* are the gradients ∂loss/∂z of sample *last* times the rate."""
+    """Make the sweep.
+
+    It starts from the values of sample *last*, which begin w, and from its gradients ∂loss/∂z times
+    the rate, which end it; it leaves the values of sample *row*, and the outputs' sums.
+    """
     value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
 
     @inner
-    def sweep(layers, p, X, last, row, rated, workspace, sums):
+    def sweep(layers, p, X, last, row, w):
         n_in, n_hidden, n_out = layers[0, N_IN], layers[0, N_OUT], layers[1, N_OUT]
         W, b, c = layers[0, WEIGHTS], layers[0, BIAS], layers[1, BIAS]
         d, T = n_hidden, n_hidden + n_hidden  # places of the gradients and transposed weights
+        sums = T + n_hidden * n_out
+        rated = sums + n_out
         for j in range(n_hidden):
-            workspace[d + j] = 0
+            w[d + j] = 0
         for o in range(n_out):
-            g, t = rated[o], T + o * n_hidden
+            g, t = w[rated + o], T + o * n_hidden
             for j in range(n_hidden):
-                workspace[d + j] += g * workspace[t + j]
-                workspace[t + j] -= g * workspace[j]
+                w[d + j] += g * w[t + j]
+                w[t + j] -= g * w[j]
         for j in range(n_hidden):
-            h = workspace[j]
-            d_j = workspace[d + j] * slope(h, h)
-            workspace[d + j] = d_j
+            h = w[j]
+            d_j = w[d + j] * slope(h, h)
+            w[d + j] = d_j
             z = p.dtype.type(0)
             if bias:
                 z = p[b + j] - d_j
                 p[b + j] = z
-            workspace[j] = z
+            w[j] = z
         for i in range(n_in):
-            x_last, x_row, w = X[last, i], X[row, i], W + i * n_hidden
+            x_last, x_row, into = X[last, i], X[row, i], W + i * n_hidden
             for j in range(n_hidden):
-                w_j = p[w + j] - x_last * workspace[d + j]
-                p[w + j] = w_j
-                workspace[j] += x_row * w_j
+                w_j = p[into + j] - x_last * w[d + j]
+                p[into + j] = w_j
+                w[j] += x_row * w_j
         for j in range(n_hidden):
-            workspace[j] = value(workspace[j])
+            w[j] = value(w[j])
         for o in range(n_out):
             total, t = p.dtype.type(0), T + o * n_hidden
             for j in range(n_hidden):
-                total += workspace[j] * workspace[t + j]
+                total += w[j] * w[t + j]
             if bias:
-                p[c + o] -= rated[o]
+                p[c + o] -= w[rated + o]
                 total += p[c + o]
-            sums[o] = total
+            w[sums + o] = total
 
     return sweep
 
 
 @functools.cache
 def make_train_one_hidden(hidden: Codes, output: int, loss: int, bias: bool, wide: bool) -> Any:
-    """Make the kernel for these codes. Its arguments are those of `fastnn.engines.Piece`.
-
-    *wide* asks for the widest vectors.
-    """
+    """Make the kernel for these codes, see `plain.make_train`."""
     sweep, finish = make_sweep(hidden, bias), make_finish(output, loss)
 
-    @kernel
-    def train_one_hidden(layers, p, X, Y, order, rates, start, stop, loss_sums, workspace):
-        if wide:
-            prefer_wide_vectors()
+    @inner
+    def learn(layers, p, X, Y, last, row, rate, w, carried):
         n_hidden, n_out = layers[0, N_OUT], layers[1, N_OUT]
-        T = n_hidden + n_hidden  # place of the transposed weights of the last layer
-        ends = T + n_hidden * n_out
-        sums = workspace[ends : ends + n_out]
-        values = workspace[ends + n_out : ends + n_out + n_out]
-        rated = workspace[ends + n_out + n_out :]
-        for j in range(n_hidden):
-            workspace[j] = 0
+        sums = n_hidden + n_hidden + n_hidden * n_out
+        rated = sums + n_out
+        sweep(layers, p, X, last, row, w)
+        loss = finish(w, sums, rated, n_out, Y, row)
         for o in range(n_out):
-            rated[o] = 0
-        transpose(p, layers[1, WEIGHTS], workspace, T, n_hidden, n_out)
-        in_order = len(order) == 0
-        per_update = 1 if rates.shape[1] > 1 else 0
-        if start < stop:
-            last = start if in_order else order[0, start]
-            for epoch in range(len(rates)):
-                total = loss_sums[epoch]
-                for position in range(start, stop):
-                    rate = p.dtype.type(rates[epoch, (position - start) * per_update])
-                    row = position if in_order else order[epoch, position]
-                    sweep(layers, p, X, last, row, rated, workspace, sums)
-                    total += finish(sums, values, rated, FIRST, n_out, Y, row)
-                    for o in range(n_out):
-                        rated[o] *= rate
-                    last = row
-                loss_sums[epoch] = total
-            sweep(layers, p, X, last, last, rated, workspace, sums)
-        transpose(workspace, T, p, layers[1, WEIGHTS], n_out, n_hidden)
+            w[rated + o] *= rate
+        return loss, carried
 
-    return train_one_hidden
+    @inner
+    def end(layers, p, X, last, w, carried):
+        n_hidden, n_out = layers[0, N_OUT], layers[1, N_OUT]
+        sweep(layers, p, X, last, last, w)
+        transpose(w, n_hidden + n_hidden, p, layers[1, WEIGHTS], n_out, n_hidden)
+
+    return make_train(_begin, learn, end, wide)

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
-from fastnn.kernels.jit import inner, kernel
-from fastnn.kernels.lanes import prefer_wide_vectors
+from fastnn.kernels.jit import inner
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
+from fastnn.kernels.plain import make_train
 from fastnn.kernels.rows import make_finish, make_finish_one
 
-#: Inputs, and hidden units with more than one input, up to which the sweep pays. It vectorises
-#: badly then: 3-4-1 takes 64 ns and 75 ns by `one_hidden`, 3-8-1 103 and 71 (float64).
+#: Inputs, and hidden units with more than one input, up to which the sweep pays. Both numbers are
+#: built in then: 3-4-1 takes 47 ns, 62 with units counted at run time, 75 by `one_hidden`; 2-8-1
+#: would take 65 and 71, 8-8-1 93 and 94 (float64).
 MOST_INPUTS, MOST_UNITS = 8, 4
-#: The place of the first output in the vectors of the outputs, and how many there are of one.
-FIRST, ONE = np.uint64(0), np.uint64(1)
+#: How many there are of one.
+ONE = np.uint64(1)
 
 
 def workspace_size(layers: np.ndarray) -> int:
@@ -51,19 +52,19 @@ def _update_and_sum(p, X, last, row, at, step, n_in, d):
 
 
 @functools.cache
-def make_sweep(hidden: Codes, bias: bool, n_in: int) -> Any:
-    """Make the sweep for *n_in* inputs.
+def make_sweep(hidden: Codes, bias: bool, n_in: int, units: int) -> Any:
+    """Make the sweep for *n_in* inputs and, with several, so many *units*.
 
     *g* is the gradient ∂loss/∂z of sample *last* times the rate, and h the hidden values; returns
     the weighted sum z of sample *row*.
     """
     value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
-    inputs = np.uint64(n_in)
+    inputs, few = np.uint64(n_in), np.uint64(units)
 
     @inner
     def sweep(layers, p, X, last, row, g, h):
         W, b = layers[0, WEIGHTS], layers[0, BIAS]
-        V, n_hidden = layers[1, WEIGHTS], layers[0, N_OUT]
+        V, n_hidden = layers[1, WEIGHTS], layers[0, N_OUT] if n_in == 1 else few
         g_last, x_row = g * X[last, 0], X[row, 0]
         total = p.dtype.type(0)
         for j in range(n_hidden):
@@ -93,41 +94,31 @@ def make_sweep(hidden: Codes, bias: bool, n_in: int) -> Any:
     return sweep
 
 
+@inner
+def _begin(layers, p, w):
+    """No values."""
+    for j in range(layers[0, N_OUT]):
+        w[j] = 0
+
+
 @functools.cache
 def make_train_one_output(
-    hidden: Codes, output: int, loss: int, bias: bool, n_in: int, wide: bool
+    hidden: Codes, output: int, loss: int, bias: bool, n_in: int, units: int, wide: bool
 ) -> Any:
-    """Make the kernel for these codes. Its arguments are those of `fastnn.engines.Piece`.
+    """Make the kernel for these codes, see `plain.make_train`; the numbers as in `make_sweep`."""
+    sweep, finish_one = make_sweep(hidden, bias, n_in, units), make_finish_one(output, loss)
 
-    *n_in* as in `make_sweep`; *wide* asks for the widest vectors.
-    """
-    sweep, finish_one = make_sweep(hidden, bias, n_in), make_finish_one(output, loss)
+    @inner
+    def learn(layers, p, X, Y, last, row, rate, w, g):
+        z = sweep(layers, p, X, last, row, g, w)
+        d, loss = finish_one(z, Y[row, 0], ONE)
+        return loss, rate * d
 
-    @kernel
-    def train_one_output(layers, p, X, Y, order, rates, start, stop, loss_sums, workspace):
-        if wide:
-            prefer_wide_vectors()
-        g, h = p.dtype.type(0), workspace[: layers[0, N_OUT]]
-        for j in range(len(h)):
-            h[j] = 0
-        in_order = len(order) == 0
-        per_update = 1 if rates.shape[1] > 1 else 0
-        if start < stop:
-            last = start if in_order else order[0, start]
-            for epoch in range(len(rates)):
-                total = loss_sums[epoch]
-                for position in range(start, stop):
-                    rate = p.dtype.type(rates[epoch, (position - start) * per_update])
-                    row = position if in_order else order[epoch, position]
-                    z = sweep(layers, p, X, last, row, g, h)
-                    _, d, loss_of_one = finish_one(z, Y[row, 0], ONE)
-                    total += loss_of_one
-                    g = rate * d
-                    last = row
-                loss_sums[epoch] = total
-            sweep(layers, p, X, last, last, g, h)
+    @inner
+    def end(layers, p, X, last, w, g):
+        sweep(layers, p, X, last, last, g, w)
 
-    return train_one_output
+    return make_train(_begin, learn, end, wide)
 
 
 @functools.cache
@@ -145,9 +136,8 @@ def make_one_output_gradient(hidden: Codes, output: int, loss: int, bias: bool) 
         n_in, n_hidden, c = layers[0, N_IN], layers[0, N_OUT], layers[1, BIAS]
         W, b, V = layers[0, WEIGHTS], layers[0, BIAS], layers[1, WEIGHTS]
         h, d = workspace[:n_hidden], workspace[n_hidden : n_hidden + n_hidden]
-        ends = n_hidden + n_hidden
-        sums, values = workspace[ends:], workspace[ends + ONE :]
-        gradients = workspace[ends + ONE + ONE :]
+        z = n_hidden + n_hidden
+        gradient = z + ONE
         x, total = X[row, 0], p.dtype.type(0)
         if n_in == ONE:
             for j in range(n_hidden):
@@ -165,9 +155,9 @@ def make_one_output_gradient(hidden: Codes, output: int, loss: int, bias: bool) 
                 h_j = value(h[j])
                 h[j] = h_j
                 total += h_j * p[V + j]
-        sums[0] = total + p[c] if bias else total
-        loss_of_one = scale * finish(sums, values, gradients, FIRST, ONE, Y, row)
-        d_out = scale * gradients[0]
+        workspace[z] = total + p[c] if bias else total
+        loss_of_one = scale * finish(workspace, z, gradient, ONE, Y, row)
+        d_out = scale * workspace[gradient]
         for j in range(n_hidden):
             h_j = h[j]
             d[j] = d_out * p[V + j] * slope(h_j, h_j)

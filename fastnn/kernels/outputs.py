@@ -7,18 +7,13 @@ import numpy as np
 
 from fastnn.activations import ACTIVATIONS
 from fastnn.kernels.activations import VALUES, Codes
-from fastnn.kernels.blocks import (
-    WIDE_INPUT,
-    gather,
-    make_finish,
-    make_forward,
-    softmax,
-)
+from fastnn.kernels.blocks import WIDE_INPUT, gather, make_finish, make_forward, softmax
 from fastnn.kernels.jit import inner, kernel
-from fastnn.kernels.lanes import prefer_wide_vectors
-from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.rows import make_activate, make_weighted_sums
+from fastnn.kernels.lanes import minimum, prefer_wide_vectors
+from fastnn.kernels.layout import BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
+from fastnn.kernels.rows import make_activate
 from fastnn.kernels.rows import softmax as softmax_row
+from fastnn.kernels.samples import make_forward as make_forward_row
 
 SOFTMAX = ACTIVATIONS["softmax"].code
 
@@ -26,18 +21,15 @@ SOFTMAX = ACTIVATIONS["softmax"].code
 @functools.cache
 def _make_activate_outputs(output: int) -> Any:
     """Make a function that activates an output block (n_out, n) in place."""
-    if output == SOFTMAX:
-
-        @inner
-        def activate_softmax(values, n_out, n, scratch):
-            softmax(values, values, n_out, n, scratch[:n], scratch[n : 2 * n])
-
-        return activate_softmax
-    activate = make_activate((output,))
+    code = np.uint64(0 if output == SOFTMAX else output)
+    activate = make_activate((int(code),), False)
 
     @inner
-    def activate_outputs(values, n_out, n, scratch):
-        activate(output, values, 0, n_out * n)
+    def activate_outputs(w, z, n_out, n, scratch):
+        if output == SOFTMAX:
+            softmax(w, z, z, n_out, n, scratch, scratch + n)
+        else:
+            activate(code, w, z, n_out * n, scratch)
 
     return activate_outputs
 
@@ -68,31 +60,34 @@ def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
     value = VALUES[hidden[0]]
 
     @inner
-    def forward_by_unit(layers, p, workspace, places, x, n, options, counter):
+    def forward_by_unit(layers, p, w, places, x, n, options, counter):
         n_in, n_hidden, n_out = layers[0, N_IN], layers[0, N_OUT], layers[1, N_OUT]
-        W, V = layers[0, WEIGHTS], layers[1, WEIGHTS]
-        out = places.units + n_hidden * places.block
+        W, b, V, c = layers[0, WEIGHTS], layers[0, BIAS], layers[1, WEIGHTS], layers[1, BIAS]
+        out, h = places.units + n_hidden * places.block, places.scratch
         zero = p.dtype.type(0)
-        h = workspace[places.scratch : places.scratch + n]
         for o in range(n_out):
-            start = p[layers[1, BIAS] + o] if bias else zero
+            start = p[c + o] if bias else zero
             for s in range(n):
-                workspace[out + o * n + s] = start
+                w[out + o * n + s] = start
         for j in range(n_hidden):
-            start = p[layers[0, BIAS] + j] if bias else zero
-            first, w = workspace[x : x + n], p[W + j]
-            for s in range(n):
-                h[s] = start + w * first[s]
-            for i in range(1, n_in):
-                row, w = workspace[x + i * n : x + (i + 1) * n], p[W + i * n_hidden + j]
+            start, w_j = p[b + j] if bias else zero, p[W + j]
+            if n_in == 1 and n_out == 1:  # at once, nothing stored: 0.85 of the time
+                v = p[V + j]
                 for s in range(n):
-                    h[s] += w * row[s]
+                    w[out + s] += v * value(start + w_j * w[x + s])
+                continue
             for s in range(n):
-                h[s] = value(h[s])
+                w[h + s] = start + w_j * w[x + s]
+            for i in range(np.uint64(1), n_in):
+                w_j = p[W + i * n_hidden + j]
+                for s in range(n):
+                    w[h + s] += w_j * w[x + i * n + s]
+            for s in range(n):
+                w[h + s] = value(w[h + s])
             for o in range(n_out):
-                row, v = workspace[out + o * n : out + (o + 1) * n], p[V + j * n_out + o]
+                v = p[V + j * n_out + o]
                 for s in range(n):
-                    row[s] += v * h[s]
+                    w[out + o * n + s] += v * w[h + s]
 
     return forward_by_unit
 
@@ -104,36 +99,35 @@ def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
     It returns False, having stopped, if it meets an input that is not finite or a value that is not
     a number. *by_unit* chooses `_make_forward_by_unit`, which leaves nothing of the hidden layer.
     """
-    forward = _make_forward_by_unit(hidden, bias) if by_unit else make_forward(hidden, bias)
+    forward = (
+        _make_forward_by_unit(hidden, bias) if by_unit else make_forward(hidden, bias, False, False)
+    )
     activate_outputs = _make_activate_outputs(output)
 
     @kernel
-    def outputs(layers, places, p, X, values, workspace):
+    def outputs(layers, places, p, X, order, values, w):
         prefer_wide_vectors()
-        in_order = layers[:0]  # the row order of no epochs
-        no = len(in_order)  # 0 of the type that training has: what is shared is compiled once
-        block = places.block
-        last, n_in = len(layers) - 1, layers[0, N_IN]
-        n_out = layers[last, N_OUT]
-        z = places.units + (layers[last, UNITS] - n_in) * block
+        last, n_in, block = len(layers) - 1, layers[0, N_IN], np.int64(places.block)
         for position in range(0, len(X), block):
-            n = min(block, len(X) - position)
-            gather(X, in_order, no, position, n, n_in < WIDE_INPUT, workspace, places.x)
-            if not _all_finite(workspace[places.x : places.x + n_in * n]):
+            n = np.uint64(minimum(block, len(X) - position))
+            gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
+            if not _all_finite(w[places.x : places.x + n_in * n]):
                 return False
-            forward(layers, p, workspace, places, places.x, n, None, 0)
-            activate_outputs(workspace[z : z + n_out * n], n_out, n, workspace[places.scratch :])
+            forward(layers, p, w, places, places.x, n, None, None)
             column = values.shape[1]
             for l in range(last, -1, -1):
-                column -= layers[l, N_OUT]
+                n_out = layers[l, N_OUT]
+                column -= np.int64(n_out)
                 if column < 0:
                     break
-                at = places.units + (layers[l, UNITS] - n_in) * block
-                if not _all_numbers(workspace[at : at + layers[l, N_OUT] * n]):
+                at = places.units + (layers[l, UNITS] - n_in) * places.block
+                if l == last:
+                    activate_outputs(w, at, n_out, n, places.scratch)
+                if not _all_numbers(w[at : at + n_out * n]):
                     return False
                 for s in range(n):
-                    for j in range(layers[l, N_OUT]):
-                        values[position + s, column + j] = workspace[at + j * n + s]
+                    for j in range(n_out):
+                        values[position + np.int64(s), column + np.int64(j)] = w[at + j * n + s]
         return True
 
     return outputs
@@ -143,35 +137,29 @@ def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
 def make_outputs_by_row(hidden: Codes, output: int, bias: bool) -> Any:
     """Make the same kernel for few samples and the output layer only: the lanes run over units.
 
-    The layer table is unsigned here, and the workspace holds the inputs and all units.
+    The workspace holds the inputs and all units.
     """
-    weighted_sums = make_weighted_sums(bias)
-    activate = make_activate(hidden)
-    with_softmax = output == SOFTMAX
-    activate_output = softmax_row if with_softmax else make_activate((output,))
+    forward = make_forward_row(hidden, bias, False, False)
+    code = np.uint64(0 if output == SOFTMAX else output)
+    activate = make_activate((int(code),), False)
 
     @kernel
-    def outputs_by_row(layers, p, X, values, workspace):
-        last = len(layers) - 1
+    def outputs_by_row(layers, p, X, values, w):
+        last, first = len(layers) - 1, layers[0, INPUTS]
         at, n_out = layers[last, UNITS], layers[last, N_OUT]
         for row in range(len(X)):
-            for i in range(X.shape[1]):
+            for i in range(layers[0, N_IN]):
                 if not np.isfinite(X[row, i]):
                     return False
-                workspace[i] = X[row, i]
-            for l in range(last + 1):
-                n, units = layers[l, N_OUT], layers[l, UNITS]
-                weighted_sums(p, layers[l, WEIGHTS], layers[l, BIAS], layers[l, N_IN], n,
-                              workspace, layers[l, INPUTS], workspace, units)  # fmt: skip
-                if l < last:
-                    activate(layers[l, ACTIVATION], workspace, units, n)
-            if with_softmax:
-                activate_output(workspace, at, workspace, n_out)
+                w[i] = X[row, i]
+            forward(layers, p, w, first, first, None, None)
+            if output == SOFTMAX:
+                softmax_row(w, at, at, n_out)
             else:
-                activate_output(output, workspace, at, n_out)
+                activate(code, w, at, n_out, first)
             for j in range(n_out):
-                values[row, j] = workspace[at + j]
-            if not _all_numbers(workspace[at : at + n_out]):
+                values[row, j] = w[at + j]
+            if not _all_numbers(w[at : at + n_out]):
                 return False
         return True
 
@@ -184,32 +172,24 @@ def make_loss(hidden: Codes, output: int, loss: int, bias: bool, weighted: bool)
 
     *weighted*: times the samples' *weights*, which otherwise are not looked at.
     """
-    forward = make_forward(hidden, bias)
-    finish = make_finish(output, loss, weighted)
+    forward, finish = make_forward(hidden, bias, False, False), make_finish(output, loss, weighted)
 
     @kernel
-    def total_loss(layers, places, p, X, Y, weights, workspace):
+    def total_loss(layers, places, p, X, Y, weights, order, w):
         prefer_wide_vectors()
-        in_order = layers[:0]  # the row order of no epochs
-        no = len(in_order)  # 0 of the type that training has: what is shared is compiled once
-        block = places.block
-        n_in, n_out = layers[0, N_IN], Y.shape[1]
-        z = places.units + (layers[len(layers) - 1, UNITS] - n_in) * block
+        last, n_in, block = len(layers) - 1, layers[0, N_IN], np.int64(places.block)
+        n_out = layers[last, N_OUT]
+        z = places.units + (layers[last, UNITS] - n_in) * places.block
         total = 0.0
         for position in range(0, len(X), block):
-            n = min(block, len(X) - position)
-            gather(X, in_order, no, position, n, n_in < WIDE_INPUT, workspace, places.x)
-            gather(Y, in_order, no, position, n, n > 0, workspace, places.y)
-            forward(layers, p, workspace, places, places.x, n, None, 0)
-            total += finish(
-                workspace[z : z + n_out * n],
-                workspace[places.y : places.y + n_out * n],
-                workspace[places.d : places.d + n_out * n],
-                n_out,
-                n,
-                workspace[places.scratch :],
-                weights[position : position + n],
-            )
+            n = np.uint64(minimum(block, len(X) - position))
+            gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
+            gather(Y, order, len(order), position, n, n > 0, w, places.y)
+            if weighted:
+                for s in range(n):
+                    w[places.weights + s] = weights[position + np.int64(s)]
+            forward(layers, p, w, places, places.x, n, None, None)
+            total += finish(w, z, places.y, places.d, n_out, n, places.scratch, places.weights)
         return total
 
     return total_loss

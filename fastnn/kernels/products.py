@@ -1,17 +1,22 @@
-"""Matrix products on places in flat vectors, by BLAS and without a temporary array.
+"""Matrix products on places in flat vectors, by SciPy's BLAS and without a temporary array.
 
-numba's ``np.dot`` needs a view of each matrix and knows neither a factor nor adding to what is
-there. The function behind it, SciPy's ``gemm``, does: W += -rate X D' goes straight into the
-parameters. It is called here under the name that numba gives it.
+``np.dot`` in a kernel needs a view of each matrix and knows neither a factor nor adding to what is
+there. BLAS itself does: W += -rate X D' goes straight into the parameters. Its address is SciPy's
+business (`scipy.linalg.cython_blas` gives it to anybody); machine code on disk knows it by a name.
 """
 
+import functools
 from collections import namedtuple
 
 import numpy as np
+from llvmlite import binding, ir
 from numba import types
-from numba.extending import overload
+from numba.core import cgutils
+from numba.extending import get_cython_function_address
 
-from fastnn.kernels.jit import OVERLOAD_OPTIONS, inner
+from fastnn.kernels.jit import inner
+from fastnn.kernels.lanes import minimum
+from fastnn.kernels.llvm import call, operation
 
 #: A matrix in a flat *vector*: row-major from the place *at* on, *step* from row to row. With
 #: *turned*, what lies there is its transpose.
@@ -24,22 +29,19 @@ Matrix = namedtuple("Matrix", "vector at step turned")
 AT_ONCE, FEWEST = 1_000_000, 48
 WHOLE_FROM = 1 << 23
 
-_size, _address = types.intp, types.uintp
-_gemm = types.ExternalFunction(
-    "numba_xxgemm",
-    types.intc(
-        *(types.char, types.char, types.char),  # s or d; are the operands transposed: n or t
-        *(_size, _size, _size),
-        *(_address, _address, _size, _address, _size),  # alpha; a and its step; b and its step
-        *(_address, _address, _size),  # beta; c and its step
-    ),
-)
+
+@functools.cache
+def find_blas() -> None:
+    """Tell LLVM where BLAS is. Needed before a kernel with products is compiled or loaded."""
+    for name in ("sgemm", "dgemm"):
+        address = get_cython_function_address("scipy.linalg.cython_blas", name)
+        binding.add_symbol(f"fastnn_{name}", address)
 
 
-def multiply(scale, A, B, keep, C, sizes, scalars):
+def multiply(scale, A, B, keep, C, sizes):
     """C = scale A B + keep C, with A (rows, inner), B (inner, columns), C not turned.
 
-    *sizes* are rows, inner, columns. *scalars* is scratch of two numbers, of C's dtype.
+    *sizes* are rows, inner, columns.
     """
     rows, inner_size, columns = sizes
     out = _view(C, rows, columns)
@@ -52,48 +54,51 @@ def _view(matrix, rows, columns):
     vector, at, step, turned = matrix
     if turned:
         return _view(Matrix(vector, at, step, False), columns, rows).T
-    strides = (step * vector.itemsize, vector.itemsize)
-    return np.lib.stride_tricks.as_strided(vector[at:], (rows, columns), strides)
+    strides = (int(step) * vector.itemsize, vector.itemsize)
+    shape = (int(rows), int(columns))
+    return np.lib.stride_tricks.as_strided(vector[at:], shape, strides)
 
 
-@overload(multiply, **OVERLOAD_OPTIONS)
-def _multiply(scale, A, B, keep, C, sizes, scalars):
-    from numba.np.linalg import ensure_blas  # what is loaded from the cache does without it
+@operation(multiply, lambda scale, A, B, keep, C, sizes: types.none)
+def _emit_multiply(context, builder, signature, values):
+    # BLAS is column-major and so computes C' = B' A'. All its arguments are addresses.
+    number = signature.args[4][0].dtype
+    scale, keep = (
+        cgutils.alloca_once_value(builder, context.cast(builder, value, kind, number))
+        for value, kind in ((values[0], signature.args[0]), (values[3], signature.args[3]))
+    )
+    rows, inner_size, columns = (
+        _integer(context, builder, size) for size in cgutils.unpack_tuple(builder, values[5])
+    )
+    a, b, c = (_operand(context, builder, signature.args[k], values[k]) for k in (1, 2, 4))
+    arguments = (b[2], a[2], columns, rows, inner_size, scale, *b[:2], *a[:2], keep, *c[:2])
+    name = "fastnn_sgemm" if number == types.float32 else "fastnn_dgemm"
+    call(builder, name, ir.VoidType(), *arguments)
+    return context.get_dummy_value()
 
-    ensure_blas()
-    kind = ord("s") if C[0].dtype == types.float32 else ord("d")
-    size = C[0].dtype.bitwidth // 8
 
-    def compiled(scale, A, B, keep, C, sizes, scalars):
-        # BLAS is column-major and so computes C' = B' A'; ord("n") is 110, ord("t") is 116.
-        rows, inner_size, columns = sizes
-        scalars[0] = scale
-        scalars[1] = keep
-        factors = scalars.ctypes.data
-        _gemm(
-            types.char(kind),
-            types.char(110 + 6 * B.turned),
-            types.char(110 + 6 * A.turned),
-            columns,
-            rows,
-            inner_size,
-            factors,
-            B.vector.ctypes.data + B.at * size,
-            B.step,
-            A.vector.ctypes.data + A.at * size,
-            A.step,
-            factors + size,
-            C.vector.ctypes.data + C.at * size,
-            C.step,
-        )
+def _operand(context, builder, kind, value):
+    """The addresses of a matrix' numbers, of its step, and of whether BLAS shall turn it."""
+    vector, at, step, turned = cgutils.unpack_tuple(builder, value)
+    array = context.make_array(kind[0])(context, builder, vector)
+    letters = (cgutils.int8_t(ord(letter)) for letter in "tn")
+    letter = builder.select(context.cast(builder, turned, kind[3], types.boolean), *letters)
+    return (
+        builder.gep(array.data, [at]),
+        _integer(context, builder, step),
+        cgutils.alloca_once_value(builder, letter),
+    )
 
-    return compiled
+
+def _integer(context, builder, value):
+    """The address of a whole number as BLAS takes it: of 32 bits."""
+    return cgutils.alloca_once_value(builder, builder.trunc(value, cgutils.int32_t))
 
 
 @inner
 def inputs_at_once(n_in, n_out, n):
     """How many inputs a product of n samples takes in one call of BLAS."""
-    some = AT_ONCE // (n_out * n)
-    if some < FEWEST or n_in * n_out * n > WHOLE_FROM:
+    some = np.uint64(AT_ONCE) // (n_out * n)
+    if some < np.uint64(FEWEST) or n_in * n_out * n > np.uint64(WHOLE_FROM):
         return n_in
-    return min(n_in, some)
+    return minimum(n_in, some)

@@ -2,6 +2,9 @@
 
 Plain SGD adds each layer's update to the weights as soon as it is known. Every other rule, and
 penalties, limits, weights or dropout, take the long way: the gradient, then `updates.make_step`.
+
+The workspace is three vectors over the inputs and all units, so that a unit has the same place in
+each: its sum z, or its slope; its value a; its gradient d.
 """
 
 import functools
@@ -10,15 +13,16 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.activations import Codes
+from fastnn.kernels.blocks import drop
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import prefer_wide_vectors
-from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
+from fastnn.kernels.layout import ACTIVATION, INPUTS, N_OUT, UNITS, layer_of
 from fastnn.kernels.one_output import make_one_output_gradient
+from fastnn.kernels.plain import make_train, row_of
 from fastnn.kernels.rows import (
     back_through_weights,
-    drop,
+    load_row,
     make_activate,
-    make_activate_and_keep,
     make_add_outer,
     make_finish,
     make_outer,
@@ -27,73 +31,70 @@ from fastnn.kernels.rows import (
 )
 from fastnn.kernels.updates import make_step
 
+_1 = np.uint64(1)
+
 
 def workspace_size(layers: np.ndarray) -> int:
-    """Three vectors over the inputs and all units: sums z or slopes, values a, gradients d."""
+    """Three vectors over the inputs and all units."""
     return 3 * int(layers[-1, UNITS] + layers[-1, N_OUT])
 
 
-@functools.cache
-def make_forward(
-    hidden: Codes, output: int, loss: int, bias: bool, keeps: bool = False, drops: bool = False
-) -> Any:
-    """Make the forward pass of one sample: fills a, and d of the outputs; returns the loss.
+@inner
+def _places(layers):
+    """Where z, a and d begin; where the outputs are in each of them, and how many there are."""
+    last = len(layers) - 1
+    units, n_out = layers[last, UNITS], layers[last, N_OUT]
+    n = units + n_out
+    return n - n, n, n + n, units, n_out
 
-    With *keeps* the slopes of hidden units go into z. With *drops* (which needs it) units are
-    dropped: *options* are those of the kernel, *counter* is the number of the first hidden unit's
-    random number. Without, these two are not looked at.
+
+@functools.cache
+def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool) -> Any:
+    """Make the forward pass of the inputs at *a*: hidden units' values, the outputs' sums at *z*.
+
+    a and z are where the vectors over all units begin. With *keeps* the slopes of hidden units go
+    into z. With *drops* (which needs it) units are dropped: *options* are those of the kernel,
+    *counter* is the number of the first hidden unit's random number.
     """
     weighted_sums = make_weighted_sums(bias)
-    activate = make_activate_and_keep(hidden) if keeps else make_activate(hidden)
-    finish = make_finish(output, loss)
+    activate = make_activate(hidden, keeps)
 
     @inner
-    def forward(layers, p, X, Y, row, z, a, d, options, counter):
-        for i in range(X.shape[1]):
-            a[i] = X[row, i]
+    def forward(layers, p, w, z, a, options, counter):
         last = len(layers) - 1
         for l in range(last + 1):
-            n_in, n_out, units = layers[l, N_IN], layers[l, N_OUT], layers[l, UNITS]
-            into = a if l < last else z
-            weighted_sums(
-                p,
-                layers[l, WEIGHTS],
-                layers[l, BIAS],
-                n_in,
-                n_out,
-                a,
-                layers[l, INPUTS],
-                into,
-                units,
-            )
+            W, b, n_in, n = layer_of(layers, l)
+            units = layers[l, UNITS]
+            into = (a if l < last else z) + units
+            weighted_sums(p, W, b, n_in, n, w, a + layers[l, INPUTS], into)
             if l < last:
-                if keeps:
-                    activate(layers[l, ACTIVATION], a, units, n_out, z, units)
-                else:
-                    activate(layers[l, ACTIVATION], a, units, n_out)
+                activate(layers[l, ACTIVATION], w, into, n, z + units)
                 if drops:
                     first = counter + (units - layers[0, UNITS])
-                    drop(a, z, units, n_out, options.dropout_key, first, options.dropout[l])
-        return finish(z, a, d, layers[last, UNITS], layers[last, N_OUT], Y, row)
+                    drop(w, into, z + units, n, _1, options, l, first, n)
 
     return forward
 
 
 @functools.cache
-def make_backward(hidden: Codes, bias: bool) -> Any:
-    """Make the backward pass of plain SGD: ``p += scale * gradient``."""
-    add_outer = make_add_outer(bias)
-    times_slope = make_times_slope(hidden)
+def make_backward(hidden: Codes, bias: bool, keeps: bool, fresh: bool) -> Any:
+    """Make the backward pass, from d of the outputs: *into* += scale * gradient; *into* may be p.
+
+    With *fresh* the gradient is written instead, without the scale.
+    """
+    add_outer = make_outer(bias) if fresh else make_add_outer(bias)
+    times_slope = make_times_slope(hidden, keeps)
 
     @inner
-    def backward(layers, p, a, d, scale):
+    def backward(layers, p, w, z, a, d, into, scale):
         for l in range(len(layers) - 1, -1, -1):
-            n_in, n_out, inputs = layers[l, N_IN], layers[l, N_OUT], layers[l, INPUTS]
-            W, units = layers[l, WEIGHTS], layers[l, UNITS]
-            if l > 0:
-                back_through_weights(p, W, n_in, n_out, d, units, inputs)
-                times_slope(layers[l - 1, ACTIVATION], a, inputs, d, inputs, n_in)
-            add_outer(p, W, layers[l, BIAS], n_in, n_out, a, inputs, d, units, scale)
+            W, b, n_in, n_out = layer_of(layers, l)
+            inputs, own = layers[l, INPUTS], d + layers[l, UNITS]
+            if l > 0:  # before W changes
+                below = d + inputs
+                back_through_weights(p, W, n_in, n_out, w, own, below)
+                times_slope(layers[l - 1, ACTIVATION], w, a + inputs, below, n_in, z + inputs)
+            add_outer(into, W, b, n_in, n_out, w, a + inputs, own, scale)
 
     return backward
 
@@ -107,55 +108,44 @@ def make_sample_gradient(
     Both the loss returned and the gradient are multiplied by *scale*; the rest as in
     `make_forward`.
     """
-    forward = make_forward(hidden, output, loss, bias, keeps, drops)
-    outer = make_outer(bias)
-    times_slope = make_times_slope(hidden)
+    forward, finish = make_forward(hidden, bias, keeps, drops), make_finish(output, loss)
+    backward = make_backward(hidden, bias, keeps, fresh=True)
 
     @inner
-    def sample_gradient(layers, p, X, Y, row, workspace, g, scale, options, counter):
-        n = len(workspace) // 3
-        z, a, d = workspace[:n], workspace[n : 2 * n], workspace[2 * n :]
-        total = scale * forward(layers, p, X, Y, row, z, a, d, options, counter)
-        last = len(layers) - 1
-        for j in range(layers[last, N_OUT]):
-            d[layers[last, UNITS] + j] *= scale
-        for l in range(last, -1, -1):
-            n_in, n_out, inputs = layers[l, N_IN], layers[l, N_OUT], layers[l, INPUTS]
-            W, units = layers[l, WEIGHTS], layers[l, UNITS]
-            if l > 0:
-                back_through_weights(p, W, n_in, n_out, d, units, inputs)
-                if keeps:
-                    for j in range(n_in):
-                        d[inputs + j] *= z[inputs + j]
-                else:
-                    times_slope(layers[l - 1, ACTIVATION], a, inputs, d, inputs, n_in)
-            outer(g, W, layers[l, BIAS], n_in, n_out, a, inputs, d, units)
+    def sample_gradient(layers, p, X, Y, row, w, g, scale, options, counter):
+        z, a, d, units, n_out = _places(layers)
+        load_row(X, row, w, a)
+        forward(layers, p, w, z, a, options, counter)
+        total = scale * finish(w, z + units, d + units, n_out, Y, row)
+        for j in range(n_out):
+            w[d + units + j] *= scale
+        backward(layers, p, w, z, a, d, g, scale)
         return total
 
     return sample_gradient
 
 
+@inner
+def _nothing_to_do(*arguments):
+    """Plain SGD that updates at once begins and ends with nothing in hand."""
+
+
 @functools.cache
 def make_train_samples(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
-    """Make the kernel of plain SGD. Its arguments are those of `fastnn.engines.Piece`."""
-    forward = make_forward(hidden, output, loss, bias)
-    backward = make_backward(hidden, bias)
+    """Make the kernel of plain SGD, see `plain.make_train`."""
+    forward, finish = make_forward(hidden, bias, False, False), make_finish(output, loss)
+    backward = make_backward(hidden, bias, keeps=False, fresh=False)
 
-    @kernel
-    def train_samples(layers, p, X, Y, order, rates, start, stop, loss_sums, workspace):
-        n = len(workspace) // 3
-        z, a, d = workspace[:n], workspace[n : 2 * n], workspace[2 * n :]
-        per_update = 1 if rates.shape[1] > 1 else 0
-        for epoch in range(len(rates)):
-            total = loss_sums[epoch]
-            for position in range(start, stop):
-                rate = p.dtype.type(rates[epoch, (position - start) * per_update])
-                row = order[epoch, position] if len(order) > 0 else position
-                total += forward(layers, p, X, Y, row, z, a, d, None, 0)
-                backward(layers, p, a, d, -rate)
-            loss_sums[epoch] = total
+    @inner
+    def learn(layers, p, X, Y, last, row, rate, w, carried):
+        z, a, d, units, n_out = _places(layers)
+        load_row(X, row, w, a)
+        forward(layers, p, w, z, a, None, None)
+        loss = finish(w, z + units, d + units, n_out, Y, row)
+        backward(layers, p, w, z, a, d, p, -rate)
+        return loss, carried
 
-    return train_samples
+    return make_train(_nothing_to_do, learn, _nothing_to_do, wide=False)
 
 
 @functools.cache
@@ -185,7 +175,7 @@ def make_train_samples_by_rule(
             total, penalties = span.loss_sums[epoch], span.penalty_sums[epoch]
             for position in range(span.start, span.stop):
                 rate = span.rates[epoch, (position - span.start) * per_update]
-                row = data.order[epoch, position] if len(data.order) > 0 else position
+                row = row_of(data.order, epoch, position)
                 counter = np.uint64(t) * n_hidden
                 t += 1
                 if extras:

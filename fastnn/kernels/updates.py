@@ -232,7 +232,7 @@ def _adam(p, g, moments, scale, rate, t, options):
     n = width(p)
     whole = len(p) - len(p) % n
     for k in range(0, whole, n):
-        _adam_some(p, g, moments, k, n, n, numbers)
+        _adam_some(p, g, moments, k, n, np.int64(n), numbers)
     _adam_some(p, g, moments, whole, n, len(p) - whole, numbers)
 
 

@@ -46,10 +46,11 @@ import numpy as np
 
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.jit import inner, kernel
-from fastnn.kernels.lanes import prefer_wide_vectors
+from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.products import Matrix, multiply
-from fastnn.kernels.rows import make_activate, make_finish, make_times_slope, transpose
+from fastnn.kernels.plain import row_of
+from fastnn.kernels.products import Matrix, find_blas, multiply
+from fastnn.kernels.rows import load_row, make_activate, make_finish, make_times_slope, transpose
 from fastnn.memory import MOST_BYTES
 
 # When it pays, measured against the kernels that go sample by sample (time ratio; one core, 10
@@ -69,11 +70,11 @@ TILE = np.uint64(64)
 STRIP, STRIP_INPUTS = np.uint64(16), np.uint64(256)
 
 _0, _1, _2, _3 = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
-_4, _16 = np.uint64(4), np.uint64(16)
+_4 = np.uint64(4)
 
-#: Places in the workspace: BLAS scalars; a block's X, Z, D and G; the upper layers' weights,
-#: transposed; and three vectors of all units, their sums, values and gradients times the rate.
-Places = namedtuple("Places", "scalars x z d gram upper sums values gradients end")
+#: Places in the workspace: a block's X, Z, D and G; the upper layers' weights, transposed; and
+#: three vectors of all units: their sums, values and gradients times the rate.
+Places = namedtuple("Places", "x z d gram upper sums values gradients end")
 
 
 def find_places(layers):
@@ -83,15 +84,14 @@ def find_places(layers):
     n_weights = _0
     for l in range(1, len(layers)):
         n_weights += layers[l, N_IN] * layers[l, N_OUT]
-    x = _16  # a cache line, so that X begins on one of its own
-    z = x + BLOCK * n_in
+    z = BLOCK * n_in
     d = z + BLOCK * n_hidden
     gram = d + BLOCK * n_hidden
     upper = gram + BLOCK * BLOCK
     sums = upper + n_weights
     values = sums + n_units
     gradients = values + n_units
-    return Places(_0, x, z, d, gram, upper, sums, values, gradients, gradients + n_units)
+    return Places(_0, z, d, gram, upper, sums, values, gradients, gradients + n_units)
 
 
 _places_of = inner(find_places)
@@ -113,16 +113,6 @@ def workspace_size(layers: np.ndarray) -> int:
     return int(find_places(layers).end)
 
 
-@inner
-def _gather(X, order, epoch, position, n, workspace, x):
-    """Copy n rows of X from a position of the epoch on."""
-    n_in = np.uint64(X.shape[1])
-    for s in range(n):
-        row = order[epoch, position + s] if len(order) > 0 else np.int64(position + s)
-        for i in range(n_in):
-            workspace[x + s * n_in + i] = X[row, i]
-
-
 @functools.cache
 def _make_enter_block(bias: bool) -> Any:
     """Make Z = X W + b and G = X Xᵀ of n samples."""
@@ -132,7 +122,6 @@ def _make_enter_block(bias: bool) -> Any:
         n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
         W, b = layers[0, WEIGHTS], layers[0, BIAS]
         one, zero = p.dtype.type(1), p.dtype.type(0)
-        scalars = workspace[places.scalars : places.scalars + _2]
         for s in range(n):
             for j in range(n_hidden):
                 workspace[places.z + s * n_hidden + j] = p[b + j] if bias else zero
@@ -141,16 +130,16 @@ def _make_enter_block(bias: bool) -> Any:
             for j in range(_0, n_hidden, TILE):
                 weights = Matrix(p, W + i * n_hidden + j, n_hidden, False)
                 Z = Matrix(workspace, places.z + j, n_hidden, False)
-                sizes = (n, min(TILE, n_in - i), min(TILE, n_hidden - j))
-                multiply(one, X, weights, one, Z, sizes, scalars)
+                sizes = (n, minimum(TILE, n_in - i), minimum(TILE, n_hidden - j))
+                multiply(one, X, weights, one, Z, sizes)
         for i in range(_0, n_in, STRIP_INPUTS):
             turned = Matrix(workspace, places.x + i, n_in, True)
             for s in range(_0, n, STRIP):
-                rows = min(STRIP, n - s)
+                rows = minimum(STRIP, n - s)
                 X = Matrix(workspace, places.x + s * n_in + i, n_in, False)
                 G = Matrix(workspace, places.gram + s * BLOCK, BLOCK, False)
-                sizes = (rows, min(STRIP_INPUTS, n_in - i), s + rows)
-                multiply(one, X, turned, one if i > _0 else zero, G, sizes, scalars)
+                sizes = (rows, minimum(STRIP_INPUTS, n_in - i), s + rows)
+                multiply(one, X, turned, one if i > _0 else zero, G, sizes)
 
     return enter_block
 
@@ -164,14 +153,13 @@ def _make_leave_block(bias: bool) -> Any:
         n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
         W, b = layers[0, WEIGHTS], layers[0, BIAS]
         one = p.dtype.type(1)
-        scalars = workspace[places.scalars : places.scalars + _2]
         for i in range(_0, n_in, TILE):
             X = Matrix(workspace, places.x + i, n_in, True)
             for j in range(_0, n_hidden, TILE):
                 D = Matrix(workspace, places.d + j, n_hidden, False)
                 weights = Matrix(p, W + i * n_hidden + j, n_hidden, False)
-                sizes = (min(TILE, n_in - i), n, min(TILE, n_hidden - j))
-                multiply(-one, X, D, one, weights, sizes, scalars)
+                sizes = (minimum(TILE, n_in - i), n, minimum(TILE, n_hidden - j))
+                multiply(-one, X, D, one, weights, sizes)
         if bias:
             for s in range(n):
                 for j in range(n_hidden):
@@ -242,7 +230,7 @@ def _back_and_update(workspace, V, n_in, n_out, d, a, below):
 @functools.cache
 def _make_forward(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make a sample's way up from its first sums, at z, which become values; returns the loss."""
-    activate = make_activate(hidden)
+    activate = make_activate(hidden, False)
     finish = make_finish(output, loss)
 
     @inner
@@ -250,7 +238,7 @@ def _make_forward(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
         last, n_in, n = len(layers) - 1, layers[0, N_IN], layers[0, N_OUT]
         at, into, V = _0, z, places.upper  # the place among the units, of the sums; the weights
         if last > 0:
-            activate(layers[0, ACTIVATION], workspace, z, n)
+            activate(layers[0, ACTIVATION], workspace, z, n, z)
         else:
             for j in range(n):
                 workspace[places.sums + j] = workspace[z + j]
@@ -263,17 +251,9 @@ def _make_forward(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
                 for j in range(n):
                     workspace[into + j] += p[b + j]
             if l < last:
-                activate(layers[l, ACTIVATION], workspace, into, n)
+                activate(layers[l, ACTIVATION], workspace, into, n, into)
             V += n_below * n
-        return finish(
-            workspace[places.sums : places.values],
-            workspace[places.values : places.gradients],
-            workspace[places.gradients :],
-            at,
-            n,
-            Y,
-            row,
-        )
+        return finish(workspace, places.sums + at, places.gradients + at, n, Y, row)
 
     return forward
 
@@ -281,7 +261,7 @@ def _make_forward(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
 @functools.cache
 def _make_backward(hidden: Codes, bias: bool) -> Any:
     """Make a sample's way down, updating the upper layers; the first layer's part goes to d."""
-    times_slope = make_times_slope(hidden)
+    times_slope = make_times_slope(hidden, False)
 
     @inner
     def backward(layers, p, workspace, places, z, d, rate):
@@ -298,7 +278,7 @@ def _make_backward(hidden: Codes, bias: bool) -> Any:
             if bias:
                 for j in range(n):
                     p[b + j] -= workspace[gradients + j]
-            times_slope(layers[l - 1, ACTIVATION], workspace, values, workspace, below, n_below)
+            times_slope(layers[l - 1, ACTIVATION], workspace, values, below, n_below, values)
             gradients, n = below, n_below
         if last == 0:
             for j in range(n):
@@ -310,6 +290,7 @@ def _make_backward(hidden: Codes, bias: bool) -> Any:
 @functools.cache
 def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel for these codes. Its arguments are those of `fastnn.engines.Piece`."""
+    find_blas()
     enter_block, leave_block = _make_enter_block(bias), _make_leave_block(bias)
     forward = _make_forward(hidden, output, loss, bias)
     backward = _make_backward(hidden, bias)
@@ -326,15 +307,16 @@ def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> 
         for epoch in range(len(rates)):
             total = loss_sums[epoch]
             for position in range(start, stop, np.int64(BLOCK)):
-                n = np.uint64(min(np.int64(BLOCK), stop - position))
-                _gather(X, order, epoch, position, n, workspace, places.x)
+                n = np.uint64(minimum(np.int64(BLOCK), stop - position))
+                for s in range(n):
+                    row = row_of(order, epoch, position + np.int64(s))
+                    load_row(X, row, workspace, places.x + s * layers[0, N_IN])
                 enter_block(layers, p, workspace, places, n)
                 for s in range(n):
                     z, d = places.z + s * n_hidden, places.d + s * n_hidden
-                    gram = places.gram + s * BLOCK
+                    gram, at = places.gram + s * BLOCK, position + np.int64(s)
                     _take_off_earlier(workspace, z, gram, places.d, s, n_hidden, extra)
-                    at = position + np.int64(s)
-                    row = order[epoch, at] if len(order) > 0 else at
+                    row = row_of(order, epoch, at)
                     total += forward(layers, p, workspace, places, z, Y, row)
                     rate = p.dtype.type(rates[epoch, (at - start) * per_update])
                     backward(layers, p, workspace, places, z, d, rate)

@@ -173,18 +173,13 @@ class NetworkAnalysis:
         p = aligned_copy(self.net.parameters[layer.weights.start : end])
         row_bytes = 2 * (layer.n_in + layer.n_out) * dtype.itemsize
         n = max(1, min(self.batch_size, BLOCK, MOST_BYTES // row_bytes))
-        a = aligned_copy(random.random((layer.n_in + layer.n_out) * n).astype(dtype))
-        d = aligned_copy(a - dtype.type(0.5))
+        a = random.random((layer.n_in + layer.n_out) * n).astype(dtype)
+        w = aligned_copy(np.concatenate([a, a - dtype.type(0.5), a]))  # the last is scratch
         rate = dtype.type(1e-9)
         rounds = max(1, 20_000 // (layer.n_in * layer.n_out * n))
-        if n == 1:
-            sizes = np.array([layer.n_in, layer.n_out, 0], np.uint64)
-            sample_step = phases.make_sample_step(code, below, bias)
-            run = partial(sample_step, sizes, p, a, d, step, rate, rounds)
-        else:
-            sizes, scalars = np.array([layer.n_in, layer.n_out]), np.empty(2, dtype)
-            block_step = phases.make_block_step(code, below, bias)
-            run = partial(block_step, sizes, n, p, a, d, scalars, step, rate, rounds)
+        sizes = np.array([layer.n_in, layer.n_out, n], np.uint64)
+        make_step = phases.make_sample_step if n == 1 else phases.make_block_step
+        run = partial(make_step(code, below, bias), sizes, p, w, step, rate, rounds)
         run()
         timing = measure([Contestant(run)], self.budget.seconds * _STEP)[0]
         return timing.median / (rounds * n) * self.samples

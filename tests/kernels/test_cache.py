@@ -33,7 +33,7 @@ import fastnn
 from fastnn.kernels.one_output import make_train_one_output
 net = fastnn.Network([1, 3, 1], seed=0)
 net.fit([[0.0], [1.0]], [0.0, 1.0], batch_size=1)
-train = make_train_one_output((1,), 0, 0, True, n_in=1, wide=False)
+train = make_train_one_output((1,), 0, 0, True, n_in=1, units=0, wide=False)
 print(sum(train.stats.cache_hits.values()), sum(train.stats.cache_misses.values()))
 """
 LOOK_FOR_COMPILER = """

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import in_turn
 from problems import (
     SMALL,
     WIDTHS,
@@ -24,7 +25,7 @@ from fastnn.losses import LOSSES
 MOMENTUM, ADAM = fastnn.SGD(momentum=0.9), fastnn.Adam()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@in_turn("width", WIDTHS)
 def test_every_width_with_one_output(width):
     for sizes in ([1, width, 1], [3, width, 1]):
         problem = make_problem(sizes, "half_squared_error", "sigmoid")
@@ -42,7 +43,7 @@ def test_squares_that_overflow_stop_a_parameter_and_no_more(optimizer, batch_siz
         check_training(replace(problem, samples=samples), batch_size, shuffled=False)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@in_turn("width", WIDTHS)
 def test_every_width_with_everything(width):
     problem = make_problem([3, width, width, 4], "cross_entropy", "silu")
     problem = with_rule(problem, ADAM, everything=True)
@@ -50,7 +51,7 @@ def test_every_width_with_everything(width):
     check_training(problem, 7, shuffled=True)
 
 
-@pytest.mark.parametrize("n", WIDTHS)
+@in_turn("n", WIDTHS)
 def test_every_number_of_samples(n):
     problem = make_problem([3, 9, 4], "cross_entropy", "silu", n=n)
     problem = with_rule(problem, ADAM, everything=True)
