@@ -30,7 +30,7 @@ class Inputs:
         """Inputs, targets and weights; *names* are those of X and y in messages."""
         inputs, architecture = self.features(X, names[0]), self._architecture
         targets = validation.targets(
-            y, len(inputs), architecture.loss, architecture.sizes[-1], architecture.dtype, names[1]
+            y, len(inputs), architecture.loss, architecture.n_targets, architecture.dtype, names[1]
         )
         return Samples(inputs, targets, self._weights(sample_weight, len(inputs), "sample_weight"))
 

@@ -220,7 +220,7 @@ class _Door:
     def _key(self, network: Network) -> tuple[Any, ...]:
         architecture = network._architecture
         loss, sizes = architecture.loss, architecture.sizes
-        return loss.name, sizes[0], sizes[-1], architecture.dtype
+        return loss.name, sizes[0], sizes[-1], architecture.quantiles, architecture.dtype
 
     def _once(self, name: str, network: Network, value: Any, make: Callable[[], Any]) -> Any:
         """What is made of an argument's value, once for all networks that take the same."""
@@ -358,6 +358,7 @@ def _company(member: Member, asked: tuple[Any, ...] | None) -> tuple[Any, ...] |
         architecture.bias,
         architecture.dtype.char,
         architecture.label_smoothing,
+        architecture.quantiles,
         any(architecture.dropout),
         penalised,
         member.weights is None,

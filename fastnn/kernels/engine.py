@@ -34,7 +34,7 @@ from fastnn.kernels import blocks as sample_blocks
 from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import N_OUT, layer_table
-from fastnn.kernels.losses import OF_CLASSES
+from fastnn.kernels.losses import TERMS
 from fastnn.kernels.updates import has_extras, options_of
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES
@@ -85,7 +85,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     if len(layers) != 2:
         return sample_kernels.make_train_samples(*codes), sample_kernels.workspace_size(layers)
     wide = int(layers[0, N_OUT]) >= one_hidden.WIDE_FROM
-    if one_output.pays(layers) and architecture.loss.code not in OF_CLASSES:
+    if one_output.pays(layers) and architecture.loss.code in TERMS:
         n_in, units, _ = architecture.sizes
         train = one_output.make_train_one_output(
             *codes, n_in=n_in, units=units if n_in > 1 else 0, wide=wide
@@ -223,7 +223,7 @@ def _blank_samples(architecture: Architecture, weighted: bool, n: int = 0) -> Sa
     sizes, dtype = architecture.sizes, architecture.dtype
     return Samples(
         _read_only((n, sizes[0]), dtype),
-        _read_only((n, sizes[-1]), dtype),
+        _read_only((n, architecture.target_columns), dtype),
         _read_only(n, dtype) if weighted else None,
     )
 

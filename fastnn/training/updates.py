@@ -23,7 +23,7 @@ class Updater:
     def __init__(self, architecture: Architecture, engine: Engine, samples: Samples, plan: Plan):
         self.optimizer = plan.optimizer
         self._scale = architecture.gradient_scale(len(samples))
-        self._any_targets = architecture.loss.targets == "real"
+        self._any_targets = architecture.loss.targets == "real" and not architecture.quantiles
         self._n = len(samples)
         self._numbers = np.zeros(samples.X.size + samples.Y.size, architecture.dtype)
         self._X = self._numbers[: samples.X.size].reshape(samples.X.shape)
