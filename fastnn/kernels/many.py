@@ -237,7 +237,7 @@ def _make_finish_outputs(output: int, loss: int, lanes: int) -> Any:
         for j in range(n):
             z = load(scratch.values, (at + j) * lanes, lanes)
             y = load(scratch.targets, (targets + j) * lanes, lanes)
-            _, d, loss_j = finish_one(z, y, n)
+            d, loss_j = finish_one(z, y, n)
             store(scratch.deltas, (at + j) * lanes, d)
             total = total + loss_j
         return total
