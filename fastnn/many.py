@@ -278,7 +278,7 @@ def _rows(subset: Any, n: int, k: int) -> np.ndarray:
     try:
         rows = np.asarray(subset)
     except ValueError:
-        rows = np.empty(0, object)
+        rows = np.empty((), object)  # which has no rows
     if rows.dtype == bool and rows.shape == (n,):
         rows = np.flatnonzero(rows)
     if rows.ndim != 1 or not (np.issubdtype(rows.dtype, np.integer) or rows.size == 0):

@@ -29,7 +29,7 @@ LARGEST = int(np.iinfo(np.int64).max)
 #: What calls itself a number, and is none here.
 _NO_NUMBERS = (bool, np.bool_, np.timedelta64)
 
-_ADVICE_FOR_CLASS_NAMES = (
+ADVICE_FOR_CLASS_NAMES = (
     "for class names take names, y = numpy.unique(y, return_inverse=True) or fastnn.MLPClassifier"
 )
 
@@ -262,7 +262,7 @@ def targets(
     name: str = "y",
 ) -> np.ndarray:
     """Targets as a read-only, C-contiguous (n, n_out) array; class numbers become one-hot rows."""
-    array = arrays.numeric(y, name, _ADVICE_FOR_CLASS_NAMES)
+    array = arrays.numeric(y, name, ADVICE_FOR_CLASS_NAMES)
     if array.ndim == 0 or len(array) != n_samples:
         got = len(array) if array.ndim else "a single number"
         raise ValueError(f"{name} must have one entry per sample: {n_samples}, got {got}")

@@ -208,6 +208,27 @@ def test_they_are_saved_copied_streamed_and_updated(case, tmp_path):
     assert copied.evaluate(X, y)["loss"] < loss
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
+@pytest.mark.parametrize("case", CASES)
+def test_single_rows_are_learned_as_a_part_of_all(engine, case):
+    """What is learned twice from goes the quick way the second time."""
+    net, y = network(case, engine), targets(case)
+    twin = copy.deepcopy(net)
+    for k in range(6):
+        target = y[k, 0] if k % 2 and y.shape[1] == 1 else y[k]
+        assert net.learn_one(X[k], target) == twin.partial_fit(X[k : k + 1], y[k : k + 1])
+        with pytest.raises(ValueError, match="y must be"):
+            net.learn_one(X[k], np.ones(12))
+        if y.shape[1] > 1:
+            with pytest.raises(ValueError, match="y must be"):
+                net.learn_one(X[k], 0.5)
+    assert np.array_equal(net.parameters, twin.parameters)
+    theirs = network(case)
+    for k in range(6):
+        theirs.partial_fit(X[k : k + 1], y[k : k + 1])
+    np.testing.assert_allclose(net.parameters, theirs.parameters, rtol=1e-12, atol=1e-14)
+
+
 def test_an_ensemble_of_them_is_evaluated_and_saved(tmp_path):
     n_out, arguments = CASES["quantiles"]
     ensemble = fastnn.Ensemble([3, 4, n_out], 3, seed=0, engine="numpy", **arguments)

@@ -15,6 +15,7 @@ another; the table of layers is that of `fastnn.kernels.layout`, of the widest, 
 
 import functools
 from collections import namedtuple
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -104,9 +105,10 @@ def make_activate_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
 
     *code* says which of several activations.
     """
-    functions = [(code, VALUES[code], SLOPES[code]) for code in hidden]
 
-    def for_code(value: Any, slope: Any) -> Any:
+    def for_code(code: int) -> Any:
+        value, slope = VALUES[code], SLOPES[code]
+
         @ordered
         def activate(scratch, at, unit, n):
             for j in range(n):
@@ -120,9 +122,14 @@ def make_activate_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
 
         return activate
 
+    return by_code(for_code, hidden)
+
+
+def by_code(for_code: Callable[[int], Any], hidden: Codes) -> Any:
+    """The functions for the codes in *hidden*, told apart at run time by the first argument."""
     chain = None
-    for code, value, slope in functions:
-        chain = _link(code, for_code(value, slope), chain)
+    for code in hidden:
+        chain = _link(code, for_code(code), chain)
     return chain
 
 
@@ -149,7 +156,9 @@ def _link(code: int, function: Any, otherwise: Any) -> Any:
 def make_times_slope_of_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
     """Make the way from a sample's ∂loss/∂a to ∂loss/∂z, of n units."""
 
-    def for_code(slope: Any) -> Any:
+    def for_code(code: int) -> Any:
+        slope = SLOPES[code]
+
         @ordered
         def times_slope(scratch, at, n):
             for j in range(n):
@@ -163,10 +172,7 @@ def make_times_slope_of_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
 
         return times_slope
 
-    chain = None
-    for code in hidden:
-        chain = _link(code, for_code(SLOPES[code]), chain)
-    return chain
+    return by_code(for_code, hidden)
 
 
 @functools.cache
@@ -313,6 +319,18 @@ def make_finish_rows(output: int, loss: int, weighted: bool, lanes: int) -> Any:
 
 
 @functools.cache
+def make_add_sum(lanes: int) -> Any:
+    """Make the adding of a value to an epoch's sums, which are float64."""
+
+    @ordered
+    def add_sum(sums, epoch, value):
+        sum_so_far = load(sums, (epoch, 0), lanes)
+        store(sums, (epoch, 0), sum_so_far + convert(value, np.float64))
+
+    return add_sum
+
+
+@functools.cache
 def make_softmax_of_many(lanes: int) -> Any:
     """Make a_j = e^z_j / Σ e^z_k of n units at a place, to the same place of *into*.
 
@@ -388,12 +406,7 @@ def make_train_many(
     take, finish_rows = make_take(lanes), make_finish_rows(output, loss, extras, lanes)
     forward = make_forward_of_many(hidden, bias, keeps, drops, lanes)
     backward = make_backward_of_many(hidden, bias, keeps, lanes)
-    step = make_step_of_many(rule, extras, lanes)
-
-    @ordered
-    def add_sum(sums, epoch, value):
-        sum_so_far = load(sums, (epoch, 0), lanes)
-        store(sums, (epoch, 0), sum_so_far + convert(value, np.float64))
+    step, add_sum = make_step_of_many(rule, extras, lanes), make_add_sum(lanes)
 
     @kernel
     def train_many(layers, p, moments, t, data, span, options, scratch, g):

@@ -14,6 +14,7 @@ from fastnn.kernels.layout import layer_table
 from fastnn.kernels.llvm import register_bits
 from fastnn.kernels.many import ROWS, Data, Scratch, Span, make_train_many
 from fastnn.kernels.many_outputs import make_losses_of_many, make_outputs_of_many
+from fastnn.kernels.many_samples import make_train_samples_of_many
 from fastnn.kernels.many_updates import Options
 from fastnn.kernels.updates import has_extras
 from fastnn.memory import aligned
@@ -198,17 +199,12 @@ class BlockTrainer(Block):
         present = _present(architectures, widest, lanes)
         self._scratch = _scratch(widest, lanes, plan.batch_size, present)
         self._gradient = aligned(widest.n_parameters * lanes, widest.dtype)
-        self._kernel = make_train_many(
-            hidden,
-            output,
-            widest.loss.code,
-            widest.bias,
-            RULES[plan.optimizer.rule],
-            extras,
-            keeps or drops,
-            drops,
-            lanes,
-        )
+        codes = (hidden, output, widest.loss.code, widest.bias)
+        if plan.optimizer.rule == "sgd" and plan.batch_size == 1 and not (extras or drops):
+            self._kernel = make_train_samples_of_many(*codes, keeps, lanes)
+        else:
+            rule = RULES[plan.optimizer.rule]
+            self._kernel = make_train_many(*codes, rule, extras, keeps or drops, drops, lanes)
 
     def run(self, samples: Together, piece: Piece) -> None:
         """See `fastnn.engines.BlockTrainer`."""
