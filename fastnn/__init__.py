@@ -80,12 +80,13 @@ from fastnn.schedules import (
 from fastnn.stopping import EarlyStopping
 
 if TYPE_CHECKING:
-    from fastnn.ensembles import predict_many
+    from fastnn.ensembles import Ensemble
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
     from fastnn.exchange.arrivals import from_keras, from_onnx, from_torch
     from fastnn.many import fit_many
     from fastnn.persistence import load
+    from fastnn.predictions import predict_many
     from fastnn.profiling import profile
     from fastnn.warming import warmup
 
@@ -99,6 +100,7 @@ __all__ = [
     "Checkpoint",
     "CosineDecay",
     "EarlyStopping",
+    "Ensemble",
     "ExponentialDecay",
     "History",
     "InverseScaling",
@@ -122,6 +124,7 @@ __all__ = [
 
 #: Names imported when they are first used, and where they are: what they need takes a while.
 _IMPORTED_ON_USE = {
+    "Ensemble": "fastnn.ensembles",
     "MLPClassifier": "fastnn.estimators",
     "MLPRegressor": "fastnn.estimators",
     "fit_many": "fastnn.many",
@@ -129,7 +132,7 @@ _IMPORTED_ON_USE = {
     "from_onnx": "fastnn.exchange.arrivals",
     "from_torch": "fastnn.exchange.arrivals",
     "load": "fastnn.persistence",
-    "predict_many": "fastnn.ensembles",
+    "predict_many": "fastnn.predictions",
     "profile": "fastnn.profiling",
     "warmup": "fastnn.warming",
 }

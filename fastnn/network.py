@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.activations import get_hidden_activations, get_output_activation
-from fastnn.architecture import Architecture
+from fastnn.architecture import Architecture, check_outputs, get_quantiles
 from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
 from fastnn.clock import Clock
@@ -82,6 +82,9 @@ class Network:
         * ``"cross_entropy"``: -Σ y log ŷ; class numbers from 0, or rows that sum to 1
         * ``"poisson"``: (1/m) Σ ŷ - y log ŷ + y log y - y; y at least 0
         * ``"hinge"``: (1/m) Σ max(0, 1 - y ŷ); y of -1 and 1, or of 0 and 1
+        * ``"gaussian_nll"``, for m targets and 2m outputs, the means μ and then the logarithms s
+          of the variances: (1/m) Σ ½ (s + (y - μ)² / exp(s)); the constant ½ log 2π is left out
+        * ``"quantile"``: (1/m) Σ max(q (y - ŷ), (q - 1) (y - ŷ)); see *quantiles*
 
         The cross-entropies and poisson are computed from the weighted sums, so they never take
         the logarithm of an output that is 0.
@@ -104,6 +107,10 @@ class Network:
         For the cross-entropies, at least 0 and below 1: the loss everywhere is that of the targets
         (1 - s) y + s / n_outputs with cross-entropy, (1 - s) y + s / 2 with binary cross-entropy.
         Metrics take the targets as they are.
+    quantiles : sequence of float, optional
+        For the loss ``"quantile"``, by default [0.5], the median: numbers q between 0 and 1, the
+        smaller ones first. There is an output for each quantile of each target: those of
+        the first quantile for all targets, then of the second, and so on.
     seed : int or numpy.random.Generator, optional
         For the start weights, for the shuffling in ``fit`` and for dropout.
     dtype : {"float64", "float32"}
@@ -162,6 +169,7 @@ class Network:
         max_norm: float | None = None,
         dropout: float | Sequence[float] = 0.0,
         label_smoothing: float = 0.0,
+        quantiles: Sequence[float] | None = None,
         seed: int | np.random.Generator | None = None,
         dtype: Any = "float64",
         engine: str = "numba",
@@ -183,7 +191,9 @@ class Network:
             max_norm=0.0 if max_norm is None else validation.positive(max_norm, "max_norm"),
             dropout=validation.dropout(dropout, len(sizes) - 2),
             label_smoothing=validation.label_smoothing(label_smoothing, loss_function),
+            quantiles=get_quantiles(quantiles, loss_function),
         )
+        check_outputs(sizes[-1], loss_function, self._architecture.quantiles)
         self._inputs = Inputs(self._architecture)
         get_engine(engine)
         self._engine_name = engine
@@ -288,6 +298,7 @@ class Network:
             memory-mapped ones among them, are not copied.
         y : array-like, shape (n, n_outputs), or (n,)
             One-dimensional for one output; what `predict` returns has two dimensions even then.
+            With ``"gaussian_nll"`` and ``"quantile"`` it is (n, n_targets).
             With ``"cross_entropy"`` also class numbers from 0 to n_outputs - 1; encode text labels
             first. What else a loss asks for: see `Network`.
         epochs : int
@@ -325,7 +336,9 @@ class Network:
         metrics : list of str or function
             ``"accuracy"``, ``"r2"``, ``"mean_absolute_error"``, ``"mean_squared_error"``,
             ``"auc"``, or functions f(targets, outputs) -> float of arrays of shape
-            (n, n_outputs); class numbers have become one-hot rows. After each epoch they are
+            (n, n_outputs); class numbers have become one-hot rows. With ``"gaussian_nll"`` the
+            names are of the means, with ``"quantile"`` of the middle quantile; functions get all
+            outputs. After each epoch they are
             computed on the validation data and go into ``history.metrics["val_accuracy"]``;
             without validation data on all the training data, into
             ``history.metrics["accuracy"]``. Functions take time as callbacks do.

@@ -117,5 +117,5 @@ def _limits(architecture: Architecture) -> np.ndarray:
     if not architecture.label_smoothing:
         return np.array([least, most, min(least, 0.0), 1.0])
     classes = np.eye(max(2, architecture.sizes[-1]), dtype=architecture.dtype)
-    one_hot = architecture.smoothed(classes)
+    one_hot = architecture.for_loss(classes)
     return np.array([least, most, one_hot[0, 1], one_hot[0, 0]], np.float64)

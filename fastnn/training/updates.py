@@ -101,9 +101,9 @@ class Updater:
         return self._take_targets(y) and isfinite(self._numbers.dot(self._numbers))
 
     def _take_targets(self, y: Any) -> bool:
-        kind, n_out = self._architecture.loss.targets, self._architecture.sizes[-1]
+        kind, n_out = self._architecture.loss.targets, self._architecture.n_targets
         Y = self._Y
-        if self._architecture.label_smoothing:
+        if self._architecture.label_smoothing or self._architecture.quantiles:
             return False
         if kind == "classes" and y.shape == (self._n,) and y.dtype.kind in "iu":
             if y.min() < 0 or y.max() >= n_out:
@@ -201,7 +201,7 @@ class RowUpdater:
         self._state = state
         self._takes_rows = architecture.loss.targets == "real"
         self._classes = architecture.loss.targets == "classes"
-        self._x_shape, self._y_shape = (1, architecture.sizes[0]), (architecture.sizes[-1],)
+        self._x_shape, self._y_shape = (1, architecture.sizes[0]), (architecture.n_targets,)
         self._dtype = architecture.dtype
         self.change_rate(optimizer)
 
@@ -281,7 +281,7 @@ def new_updater(
     architecture: Architecture, engine: Engine, samples: Samples, plan: Plan, state: State
 ) -> AnyUpdater:
     """The updater for so many rows, with weights or not."""
-    if len(samples) == 1 and samples.weights is None:
+    if len(samples) == 1 and samples.weights is None and not architecture.quantiles:
         learner = engine.learner(architecture, plan, state)
         if learner is not None:
             return RowUpdater(architecture, learner, plan.optimizer, state)
