@@ -143,7 +143,7 @@ def tensor(dims, raw=b"", **fields):
 )
 def test_tensors_that_say_what_they_are_not_are_refused(path, made):
     model_of(path, [helper.make_node("MatMul", ["x", "W"], ["y"])], [made])
-    refuse(path, "W|y")
+    refuse(path, "'W'|the node 'y'")
 
 
 def test_weights_used_again_and_again_are_refused(path):
