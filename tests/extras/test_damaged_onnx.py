@@ -133,7 +133,7 @@ def tensor(dims, raw=b"", **fields):
         tensor([10, 10], bytes(801)),
         tensor([10, 10], bytes(792)),
         tensor([0, 10]),
-        tensor([1] * 100_000, bytes(8)),
+        tensor([1] * 1000, bytes(8)),
         tensor([], bytes(8)),
         TensorProto(name="W", data_type=11, dims=[3, 2], double_data=[1.0] * 5),
         TensorProto(name="W", data_type=11, dims=[3, 2], float_data=[1.0] * 6),
