@@ -5,6 +5,8 @@
 ``arrivals.py``
     The doors: `fastnn.from_onnx`, `fastnn.from_torch`, `fastnn.from_keras`. A chain becomes a
     `fastnn.Network`, which the modules of the systems do not know.
+``departures.py``
+    What every writer begins with.
 ``activations.py``
     Every activation as ONNX's operators, for writing and for recognising.
 ``onnx.py``, ``onnx_chain.py``, ``onnx_file.py``

@@ -18,6 +18,7 @@ from onnx.reference import ReferenceEvaluator
 
 import fastnn
 from fastnn.activations import ACTIVATIONS as ALL_ACTIVATIONS
+from fastnn.cli import main
 from fastnn.errors import LoadError
 
 CLOSE = {"float32": 1e-6, "float64": 1e-12}
@@ -373,3 +374,22 @@ def test_files_that_are_none(path):
         path.write_bytes(content)
         with pytest.raises(LoadError):
             fastnn.from_onnx(path)
+
+
+def test_the_command_line_goes_both_ways(tmp_path, capsys):
+    net = network(loss="cross_entropy")
+    saved, path, again = (tmp_path / n for n in ("a.safetensors", "a.onnx", "again.safetensors"))
+    net.save(saved)
+    assert main(["convert", str(saved), str(path)]) == 0
+    np.testing.assert_allclose(run(path, inputs(net)), net.predict(inputs(net)), rtol=1e-12)
+    assert main(["convert", str(path), str(again)]) == 0
+    twin = fastnn.load(again)
+    assert twin.parameters.tobytes() == net.parameters.tobytes()
+    assert twin._architecture == net._architecture
+    assert (
+        main(["convert", str(path), str(tmp_path / "l.onnx"), "--logits", "--dtype=float32"]) == 0
+    )
+    assert fastnn.from_onnx(tmp_path / "l.onnx").dtype == np.float32
+    path.write_bytes(b"text")
+    assert main(["convert", str(path), str(again)]) == 2
+    assert "cannot load a network" in capsys.readouterr().err
