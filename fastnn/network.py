@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
+from numpy import empty, ndarray
 
 from fastnn import validation
 from fastnn.activations import get_hidden_activations, get_output_activation
@@ -578,7 +579,7 @@ class Network:
         """
         learn, address, rate, rule, _held = self._quick_update
         # numba would take a masked array for a plain one.
-        if learning_rate is rate and optimizer is rule and type(x) is np.ndarray:
+        if learning_rate is rate and optimizer is rule and type(x) is ndarray:
             try:
                 loss: float = learn(x, y, address)
                 if loss == loss:  # no NaN
@@ -695,8 +696,8 @@ class Network:
             As in `predict`.
         """
         predict, address, n_outputs, dtype, _held = self._quick_prediction
-        if type(x) is np.ndarray:
-            outputs = np.empty(n_outputs, dtype)
+        if type(x) is ndarray:
+            outputs = empty(n_outputs, dtype)
             try:
                 if predict(x, outputs, address):
                     return outputs
