@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
+from numpy import empty, ndarray
 
 from fastnn import validation
 from fastnn.activations import get_hidden_activations, get_output_activation
@@ -594,7 +595,8 @@ class Network:
         array([4.])
         """
         learn, address, rate, rule, _held = self._quick_update
-        if learning_rate is rate and optimizer is rule:
+        # numba would take a masked array for a plain one.
+        if learning_rate is rate and optimizer is rule and type(x) is ndarray:
             try:
                 loss: float = learn(x, y, address)
                 if loss == loss:  # no NaN
@@ -711,12 +713,13 @@ class Network:
             As in `predict`.
         """
         predict, address, n_outputs, dtype, _held = self._quick_prediction
-        outputs = np.empty(n_outputs, dtype)
-        try:
-            if predict(x, outputs, address):
-                return outputs
-        except NO_NUMBER:
-            pass  # of a type that it does not know
+        if type(x) is ndarray:
+            outputs = empty(n_outputs, dtype)
+            try:
+                if predict(x, outputs, address):
+                    return outputs
+            except NO_NUMBER:
+                pass  # of a type that it does not know
         return self._predict_one(x)
 
     def _predict_one(self, x: Any) -> np.ndarray:

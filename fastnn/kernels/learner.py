@@ -100,8 +100,10 @@ def compiled_for(kernel: Any, dtype: np.dtype[Any], *rest: Any) -> Any:
     signature = (numba.types.Array(numba.from_dtype(dtype), 1, "C"), *rest)
     if signature not in kernel.overloads:
         kernel.disable_compile(False)
-        kernel.compile(signature)
-        kernel.disable_compile()
+        try:
+            kernel.compile(signature)
+        finally:
+            kernel.disable_compile()
     return kernel
 
 
