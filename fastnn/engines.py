@@ -29,8 +29,9 @@ quiet = np.errstate(all="ignore")
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs X (n, n_in) and targets Y (n, n_out); classes are one-hot rows.
+    """Inputs X (n, n_in) and targets Y, a row for each; classes are one-hot rows.
 
+    Y is (n, n_targets) at the door, (n, target_columns) for engines: see `Architecture`.
     With *weights*, shape (n,), each sample's loss and gradient are multiplied by its weight.
     """
 
@@ -42,14 +43,14 @@ class Samples:
         return len(self.X)
 
     def for_loss(self, architecture: Architecture) -> "Samples":
-        """What engines compute the loss from: with label smoothing, other targets."""
-        targets = architecture.smoothed(self.Y)
+        """With the targets that engines compute the loss from: see `Architecture.for_loss`."""
+        targets = architecture.for_loss(self.Y)
         return self if targets is self.Y else Samples(self.X, targets, self.weights)
 
 
 @dataclass(frozen=True)
 class Together:
-    """The samples of a block of networks: all share X (n, n_in) and Y (n, n_out).
+    """The samples of a block of networks: all share X (n, n_in) and Y (n, target_columns).
 
     Network l learns from the rows ``rows[l]``, shape (lanes, m); (lanes, 0): from all as they lie.
     With *weights*, shape (lanes, m), or (lanes, 0) without, each of those has its weight.
@@ -213,6 +214,43 @@ class Trainer(Protocol):
         """Run *piece* on *samples*, updating *state* in place and adding to the piece's sums."""
 
 
+class Learner(Protocol):
+    """An engine set up to make updates of one state, by one plan, from a single row each.
+
+    What it does is to the bit what a trainer does with the row as its only sample.
+
+    Attributes
+    ----------
+    learn : callable
+        ``learn(x, y, address)`` makes an update from a row, a C-contiguous array (n_in,) of the
+        network's dtype, and its target as a number: the output's, or the number of its class. It
+        returns the loss before the update. NaN: the state is as before, since something was not
+        what it must be, or the update was `tried` and diverged. What is of no type that it knows is
+        a TypeError.
+    address : int
+        To be given to ``learn``, while somebody holds the learner.
+    address_of_target : int
+        The same where the target is the one last put into place by `put_target`.
+    """
+
+    learn: Callable[[Any, Any, int], float]
+    address: int
+    address_of_target: int
+
+    @property
+    def tried(self) -> bool:
+        """Whether the last call of ``learn`` had all it needed."""
+
+    def put_target(self, y: np.ndarray) -> None:
+        """Put a target, (n_out,), into place, as it is but for a check that it is finite."""
+
+    def set_rates(self, rates: np.ndarray, first: int) -> None:
+        """Take the rates, at most 512, of the clock's steps from *first* on.
+
+        A *first* below 0: the one rate of all steps.
+        """
+
+
 #: Takes the parameters and samples, and returns the sum of their losses, times their weights.
 Evaluator = Callable[[np.ndarray, Samples], float]
 
@@ -283,6 +321,23 @@ class Blocks(Protocol):
         """Get ready to train networks together, at most one a lane."""
 
 
+class SinglePredictor(Protocol):
+    """An engine set up to predict single rows by one state's parameters.
+
+    Attributes
+    ----------
+    predict : callable
+        ``predict(x, values, address)`` writes the outputs for a row to *values*, both C-contiguous
+        and of the network's dtype. False: the row is not what it must be, or an output is NaN. What
+        is of no type that it knows is a TypeError.
+    address : int
+        To be given to ``predict``, while somebody holds this.
+    """
+
+    predict: Callable[[Any, np.ndarray, int], bool]
+    address: int
+
+
 class Engine(Protocol):
     """What every engine module offers."""
 
@@ -293,6 +348,12 @@ class Engine(Protocol):
 
     def trainer(self, architecture: Architecture, plan: Plan) -> Trainer:
         """Get ready to train: compile, size the workspace."""
+
+    def learner(self, architecture: Architecture, plan: Plan, state: State) -> Learner | None:
+        """Get ready for single rows; None if there is no faster way than a trainer's."""
+
+    def single_predictor(self, architecture: Architecture, state: State) -> SinglePredictor | None:
+        """Get ready to predict single rows; None if there is no faster way than a predictor's."""
 
     def row_seconds(self, architecture: Architecture, plan: Plan) -> float:
         """About what a row takes in training, on a slow machine: before anything was measured."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import validation
+from fastnn import arrays, validation
 from fastnn.architecture import Architecture
 from fastnn.engines import Samples, quiet
 from fastnn.names import short
@@ -24,13 +24,35 @@ class Inputs:
         return validation.features(X, self._architecture.sizes[0], self._architecture.dtype, name)
 
     @quiet
+    def row(self, x: Any) -> np.ndarray:
+        """One sample's inputs, shape (n_in,)."""
+        n_in, dtype = self._architecture.sizes[0], self._architecture.dtype
+        array = arrays.numeric(x, "x")
+        if array.shape != (n_in,):
+            hint = "; for several samples there is partial_fit" if array.ndim == 2 else ""
+            raise ValueError(f"x must have shape ({n_in},), got shape {array.shape}{hint}")
+        return arrays.finite_and_frozen(array, dtype, "x")
+
+    def sample(self, x: Any, y: Any) -> Samples:
+        """One sample, from its inputs and its target without the dimension of samples."""
+        row, architecture = self.row(x), self._architecture
+        n_out, loss = architecture.n_targets, architecture.loss
+        target = arrays.numeric(y, "y", validation.ADVICE_FOR_CLASS_NAMES)
+        of_class = loss.targets == "classes"
+        if target.shape != (n_out,) and (target.ndim > 0 or not (of_class or n_out == 1)):
+            number = "the number of a class or " if of_class else "a number or " * (n_out == 1)
+            raise ValueError(f"y must be {number}of shape ({n_out},), got shape {target.shape}")
+        targets = validation.targets(target[np.newaxis], 1, loss, n_out, architecture.dtype)
+        return Samples(row[np.newaxis], targets)
+
+    @quiet
     def samples(
         self, X: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("X", "y")
     ) -> Samples:
         """Inputs, targets and weights; *names* are those of X and y in messages."""
         inputs, architecture = self.features(X, names[0]), self._architecture
         targets = validation.targets(
-            y, len(inputs), architecture.loss, architecture.sizes[-1], architecture.dtype, names[1]
+            y, len(inputs), architecture.loss, architecture.n_targets, architecture.dtype, names[1]
         )
         return Samples(inputs, targets, self._weights(sample_weight, len(inputs), "sample_weight"))
 
@@ -75,12 +97,33 @@ class Inputs:
             Samples(samples.X[n:], samples.Y[n:]),
         )
 
-    def chunks(self, chunks: Iterable[tuple[Any, ...]]) -> Iterator[Samples]:
+    def chunks(
+        self, chunks: Iterable[tuple[Any, ...]], class_weight: Any = None
+    ) -> Iterator[Samples]:
         """The samples of each chunk, (X, y) or (X, y, sample_weight)."""
+        seen = 0
         for k, (X, y, *weights) in enumerate(chunks, 1):
             names = (f"X of chunk {k}", f"y of chunk {k}")
-            yield self.samples(X, y, weights[0] if weights else None, names)
-            del X, y, weights  # not kept while the next ones are made
+            try:
+                samples = self.samples(X, y, weights[0] if weights else None, names)
+                samples = self.weigh_classes(samples, class_weight)
+            except (TypeError, ValueError) as error:
+                error.add_note(f"Chunk {k} begins with row {seen + 1} of the stream.")
+                raise
+            seen += len(samples)
+            yield samples
+            del X, y, weights, samples  # not kept while the next ones are made
+
+    def class_weight_for_chunks(self, class_weight: Any) -> Any:
+        """``class_weight`` for samples that are not there yet."""
+        if isinstance(class_weight, str) and class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all samples at once: give a dict of weights"
+            )
+        n_out = self._architecture.sizes[-1]
+        any_class = np.full((1, n_out), 1.0 / max(n_out, 2), self._architecture.dtype)
+        validation.class_weight(class_weight, any_class, self._architecture.loss)
+        return class_weight
 
     def _weights(self, weights: Any, n_samples: int, name: str) -> np.ndarray | None:
         return validation.sample_weight(weights, n_samples, self._architecture.dtype, name)

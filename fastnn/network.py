@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
+from numpy import empty, ndarray
 
 from fastnn import validation
 from fastnn.activations import get_hidden_activations, get_output_activation
-from fastnn.architecture import Architecture
+from fastnn.architecture import Architecture, check_outputs, get_quantiles
 from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
 from fastnn.clock import Clock
@@ -39,10 +40,18 @@ from fastnn.record import Record
 from fastnn.schedules import Schedule, same
 from fastnn.stopping import EarlyStopping
 from fastnn.training import lbfgs, run, streams
-from fastnn.training.job import Job, checked_batch_size
+from fastnn.training.job import Job
 from fastnn.training.scoring import Scorer, Scores
 from fastnn.training.streams import Chunks
-from fastnn.training.updates import Updater
+from fastnn.training.updates import (
+    NO_NUMBER,
+    NO_PREDICTION,
+    NO_UPDATE,
+    AnyUpdater,
+    QuickPrediction,
+    QuickUpdate,
+    new_updater,
+)
 
 
 class Network:
@@ -74,6 +83,9 @@ class Network:
         * ``"cross_entropy"``: -Σ y log ŷ; class numbers from 0, or rows that sum to 1
         * ``"poisson"``: (1/m) Σ ŷ - y log ŷ + y log y - y; y at least 0
         * ``"hinge"``: (1/m) Σ max(0, 1 - y ŷ); y of -1 and 1, or of 0 and 1
+        * ``"gaussian_nll"``, for m targets and 2m outputs, the means μ and then the logarithms s
+          of the variances: (1/m) Σ ½ (s + (y - μ)² / exp(s)); the constant ½ log 2π is left out
+        * ``"quantile"``: (1/m) Σ max(q (y - ŷ), (q - 1) (y - ŷ)); see *quantiles*
 
         The cross-entropies and poisson are computed from the weighted sums, so they never take
         the logarithm of an output that is 0.
@@ -96,6 +108,10 @@ class Network:
         For the cross-entropies, at least 0 and below 1: the loss everywhere is that of the targets
         (1 - s) y + s / n_outputs with cross-entropy, (1 - s) y + s / 2 with binary cross-entropy.
         Metrics take the targets as they are.
+    quantiles : sequence of float, optional
+        For the loss ``"quantile"``, by default [0.5], the median: numbers q between 0 and 1, the
+        smaller ones first. There is an output for each quantile of each target: those of
+        the first quantile for all targets, then of the second, and so on.
     seed : int or numpy.random.Generator, optional
         For the start weights, for the shuffling in ``fit`` and for dropout.
     dtype : {"float64", "float32"}
@@ -135,6 +151,8 @@ class Network:
 
     #: Of the class, for what was pickled by versions that did not know it.
     _in_training = False
+    _quick_update: QuickUpdate = NO_UPDATE
+    _quick_prediction: QuickPrediction = NO_PREDICTION
 
     @quiet
     def __init__(
@@ -152,6 +170,7 @@ class Network:
         max_norm: float | None = None,
         dropout: float | Sequence[float] = 0.0,
         label_smoothing: float = 0.0,
+        quantiles: Sequence[float] | None = None,
         seed: int | np.random.Generator | None = None,
         dtype: Any = "float64",
         engine: str = "numba",
@@ -173,7 +192,9 @@ class Network:
             max_norm=0.0 if max_norm is None else validation.positive(max_norm, "max_norm"),
             dropout=validation.dropout(dropout, len(sizes) - 2),
             label_smoothing=validation.label_smoothing(label_smoothing, loss_function),
+            quantiles=get_quantiles(quantiles, loss_function),
         )
+        check_outputs(sizes[-1], loss_function, self._architecture.quantiles)
         self._inputs = Inputs(self._architecture)
         get_engine(engine)
         self._engine_name = engine
@@ -183,14 +204,18 @@ class Network:
         self._optimizer: Optimizer = SGD()
         self._state = State.new(parameters, self._optimizer)
         self._predictor: Predictor | None = None
-        self._updater: Updater | None = None  # of the last `partial_fit`, which asked for:
+        # Of the last `partial_fit` or `learn_one`, which asked for:
+        self._updater: AnyUpdater | None = None
         self._asked: tuple[Any, Any] = (None, None)
         #: The history of the last ``fit``, also while it runs; None before the first.
         self.history: History | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled and copied: everything but the compiled function."""
-        return {**self.__dict__, "_predictor": None, "_updater": None, "_in_training": False}
+        """What is pickled and copied: everything but what is made ready."""
+        state = {**self.__dict__, "_predictor": None, "_updater": None, "_in_training": False}
+        for name in ("_quick_update", "_quick_prediction"):
+            state.pop(name, None)
+        return state
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -274,6 +299,7 @@ class Network:
             memory-mapped ones among them, are not copied.
         y : array-like, shape (n, n_outputs), or (n,)
             One-dimensional for one output; what `predict` returns has two dimensions even then.
+            With ``"gaussian_nll"`` and ``"quantile"`` it is (n, n_targets).
             With ``"cross_entropy"`` also class numbers from 0 to n_outputs - 1; encode text labels
             first. What else a loss asks for: see `Network`.
         epochs : int
@@ -311,7 +337,9 @@ class Network:
         metrics : list of str or function
             ``"accuracy"``, ``"r2"``, ``"mean_absolute_error"``, ``"mean_squared_error"``,
             ``"auc"``, or functions f(targets, outputs) -> float of arrays of shape
-            (n, n_outputs); class numbers have become one-hot rows. After each epoch they are
+            (n, n_outputs); class numbers have become one-hot rows. With ``"gaussian_nll"`` the
+            names are of the means, with ``"quantile"`` of the middle quantile; functions get all
+            outputs. After each epoch they are
             computed on the validation data and go into ``history.metrics["val_accuracy"]``;
             without validation data on all the training data, into
             ``history.metrics["accuracy"]``. Functions take time as callbacks do.
@@ -386,6 +414,11 @@ class Network:
         learning_rate: float | Schedule | None = None,
         optimizer: str | Optimizer = "sgd",
         shuffle: bool = True,
+        validation_data: tuple[Any, Any] | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        metrics: Iterable[str | Function] = (),
+        early_stopping: EarlyStopping | None = None,
+        callbacks: Iterable[Callback] = (),
         progress: bool = False,
     ) -> History:
         """Train on chunks of samples as they come, in the memory of one chunk.
@@ -408,8 +441,16 @@ class Network:
             As in `fit`, except for L-BFGS.
         shuffle : bool
             Take the samples of each chunk in a random order.
+        validation_data : tuple (X, y), optional
+            As in `fit`; its loss is computed after each chunk.
+        class_weight : dict, optional
+            As in `fit`; "balanced" would need all samples.
+        metrics : list of str or function
+            As in `fit`: on the validation data, or without them on each chunk.
+        early_stopping, callbacks
+            As in `fit`, after each chunk.
         progress : bool
-            Show a progress bar.
+            Show a progress bar, with samples per second.
 
         Returns
         -------
@@ -427,27 +468,29 @@ class Network:
         RuntimeError
             As in `fit`.
         """
-        epochs = validation.integer(epochs, "epochs", 1)
-        rule = get_optimizer(optimizer, learning_rate)
-        n_chunks = streams.count(chunks)
-        job = Job(
-            architecture=self._architecture,
-            engine=get_engine(self._engine_name),
-            optimizer=rule,
-            epochs=None if n_chunks is None else epochs * n_chunks,
-            batch_size=checked_batch_size(batch_size),
-            shuffle=validation.boolean(shuffle, "shuffle"),
-            dropout_key=self._dropout_key,
-            progress=validation.boolean(progress, "progress"),
+        job = Job.asked(
+            self,
+            self._inputs.held_out(validation_data),
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=get_optimizer(optimizer, learning_rate),  # which refuses L-BFGS
+            shuffle=shuffle,
+            metrics=metrics,
+            early_stopping=early_stopping,
+            callbacks=callbacks,
+            progress=progress,
         )
+        n_chunks = streams.count(chunks)
+        class_weight = self._inputs.class_weight_for_chunks(class_weight)
+        job = replace(job, epochs=None if n_chunks is None else epochs * n_chunks)
         every_chunk = streams.passes(chunks, epochs)
         validation.finite_parameters(self.parameters)
         with self._training():
             self.history = History()
             return streams.train(
                 job,
-                self._inputs.chunks(every_chunk),
-                self._state_for(rule),
+                self._inputs.chunks(every_chunk, class_weight),
+                self._state_for(job.optimizer),
                 self._rng,
                 self.history,
             )
@@ -473,8 +516,7 @@ class Network:
             As in `fit`, except for L-BFGS. By default the optimiser of the last update goes on,
             with its learning rate; a new network has SGD. A call is an update, and no epoch: for
             a rate that falls with each call, give every call the same schedule with
-            ``per="update"``. Another number in each call works too, but sets up everything anew
-            each time, which takes longer than the update.
+            ``per="update"``. Another number in each call works too, and takes a little longer.
         sample_weight : array-like, shape (n,), optional
             As in `fit`.
 
@@ -502,27 +544,101 @@ class Network:
         >>> net.predict([[0], [1]]).round(3).ravel()
         array([1., 4.])
         """
-        updater = self._updater
-        rule, rate = self._asked
-        if (
-            updater is None
-            or updater.optimizer is not self._optimizer
-            or not (same(optimizer, rule) and same(learning_rate, rate))
-        ):
-            updater = None
-        elif sample_weight is None and updater.takes(X, y):
-            return updater.update(self._state)
-        samples = self._inputs.samples(X, y, sample_weight).for_loss(self._architecture)
-        if updater is not None and updater.has_place_for(samples):
-            updater.take(samples)
-            return updater.update(self._state)
-        with self._training():
-            updater = self._new_updater(samples, optimizer, learning_rate)
-            self._updater, self._asked = updater, (optimizer, learning_rate)
-            updater.take(samples)
-            return updater.update(self._state)
+        updater = self._same_updater(optimizer, learning_rate)
+        if updater is not None and sample_weight is None:
+            loss = updater.quick(X, y)
+            if loss == loss:
+                return loss
+        samples = self._inputs.samples(X, y, sample_weight)
+        return self._update(updater, samples, optimizer, learning_rate)
 
-    def _new_updater(self, samples: Samples, optimizer: Any, learning_rate: Any) -> Updater:
+    def learn_one(
+        self,
+        x: Any,
+        y: Any,
+        learning_rate: float | Schedule | None = None,
+        optimizer: str | Optimizer | None = None,
+    ) -> float:
+        """Make one update from a single sample: ``partial_fit([x], [y])``, to the bit.
+
+        It takes about a microsecond for a small network if x is an array of the network's dtype, y
+        a number, and the other arguments are those of the call before.
+
+        Parameters
+        ----------
+        x : array-like, shape (n_inputs,)
+        y : number, or array-like of shape (n_outputs,)
+            A number for one output, or the number of a class.
+        learning_rate, optimizer
+            As in `partial_fit`.
+
+        Returns
+        -------
+        float
+            The loss on the sample before the update.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the argument, what came and what was expected; the network is unchanged.
+        TrainingDivergedError
+            As in `partial_fit`.
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> import numpy as np
+        >>> net = fastnn.Network([1, 1], seed=0)
+        >>> for x in 100 * [0.0, 1.0]:
+        ...     loss = net.learn_one(np.array([x]), 3 * x + 1, learning_rate=0.5)
+        >>> net.predict_one(np.array([1.0])).round(3)
+        array([4.])
+        """
+        learn, address, rate, rule, _held = self._quick_update
+        # numba would take a masked array for a plain one.
+        if learning_rate is rate and optimizer is rule and type(x) is ndarray:
+            try:
+                loss: float = learn(x, y, address)
+                if loss == loss:  # no NaN
+                    return loss
+            except NO_NUMBER:
+                pass  # of a type that it does not know
+        return self._learn_one(x, y, optimizer, learning_rate)
+
+    @quiet
+    def _learn_one(self, x: Any, y: Any, optimizer: Any, learning_rate: Any) -> float:
+        """`learn_one` with all checks."""
+        updater = self._same_updater(optimizer, learning_rate)
+        if updater is not None:
+            loss = updater.learn(x, y)
+            if loss == loss:
+                return loss
+        return self._update(updater, self._inputs.sample(x, y), optimizer, learning_rate)
+
+    def _same_updater(self, optimizer: Any, learning_rate: Any) -> AnyUpdater | None:
+        """The updater of the call before, if these are its arguments."""
+        rule, rate = self._asked
+        return self._updater if same(optimizer, rule) and same(learning_rate, rate) else None
+
+    def _update(
+        self, updater: AnyUpdater | None, samples: Samples, optimizer: Any, learning_rate: Any
+    ) -> float:
+        """Make one update from checked *samples*, by an *updater* that has a place for them."""
+        samples = samples.for_loss(self._architecture)
+        if updater is not None and updater.has_place_for(samples):
+            return updater.update(samples)
+        last = self._updater
+        with self._training():
+            updater = self._updater_for(samples, last, optimizer, learning_rate)
+            loss = updater.update(samples)
+            self._updater, self._asked = updater, (optimizer, learning_rate)
+            self._quick_update = updater.quick_way(learning_rate, optimizer)
+            return loss
+
+    def _updater_for(
+        self, samples: Samples, last: AnyUpdater | None, optimizer: Any, learning_rate: Any
+    ) -> AnyUpdater:
+        """An updater with a place for *samples*: the *last* one, where only the rate differs."""
         if optimizer is not None:
             rule = get_optimizer(optimizer, learning_rate)
         elif learning_rate is not None:
@@ -530,10 +646,13 @@ class Network:
         else:
             rule = self._optimizer
         validation.finite_parameters(self.parameters)
+        state = self._state_for(rule)
+        if last is not None and last.can_go_on(samples, rule, state):
+            last.change_rate(rule)
+            return last
         plan = Plan(len(samples), rule, self._dropout_key, weighted=samples.weights is not None)
-        updater = Updater(self._architecture, get_engine(self._engine_name), samples, plan)
-        self._state_for(rule)
-        return updater
+        engine = get_engine(self._engine_name)
+        return new_updater(self._architecture, engine, samples, plan, state)
 
     def predict(self, X: Any) -> np.ndarray:
         """Outputs of the network for each row of *X*.
@@ -572,6 +691,46 @@ class Network:
             outputs = self._predictor(parameters, self._inputs.features(X))
         if outputs is None:
             raise self._overflow("X")
+        return outputs
+
+    def predict_one(self, x: Any) -> np.ndarray:
+        """Outputs of the network for one sample: ``predict([x])[0]``, to the bit.
+
+        Fastest for an array of the network's dtype: half a microsecond for a small network.
+
+        Parameters
+        ----------
+        x : array-like, shape (n_inputs,)
+
+        Returns
+        -------
+        ndarray, shape (n_outputs,)
+            As in `predict`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `predict`.
+        """
+        predict, address, n_outputs, dtype, _held = self._quick_prediction
+        if type(x) is ndarray:
+            outputs = empty(n_outputs, dtype)
+            try:
+                if predict(x, outputs, address):
+                    return outputs
+            except NO_NUMBER:
+                pass  # of a type that it does not know
+        return self._predict_one(x)
+
+    def _predict_one(self, x: Any) -> np.ndarray:
+        """`predict_one` with all checks; makes the short way ready."""
+        row = self._inputs.row(x)
+        outputs: np.ndarray = self.predict(row[np.newaxis])[0]
+        if self._quick_prediction is NO_PREDICTION:
+            one = get_engine(self._engine_name).single_predictor(self._architecture, self._state)
+            if one is not None:
+                outs = len(outputs)
+                self._quick_prediction = (one.predict, one.address, outs, self.dtype, one)
         return outputs
 
     @quiet
@@ -753,6 +912,156 @@ class Network:
         net.history = record.history
         return net
 
+    @quiet
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dtype: Any = None,
+        opset: int = 20,
+        input_name: str = "input",
+        output_name: str = "output",
+        logits: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the network to an ONNX file: what `predict` computes, for any number of rows.
+
+        A Gemm for each layer and its activation, which onnxruntime runs in either dtype. What is
+        special about training is kept in the file's metadata, and `fastnn.from_onnx` reads it;
+        the optimiser and the history are not. The file is written as a whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+        dtype : {"float64", "float32"}, optional
+            By default the network's.
+        opset : int
+            ONNX's operator set, from 13 on. Older programs may need an older one.
+        input_name, output_name : str
+            Of the graph's input (n, n_inputs) and output (n, n_outputs).
+        logits : bool
+            Leave out the output activation: the outputs are the last layer's weighted sums.
+        metadata : dict of str, optional
+            Texts by name to write into the file.
+
+        Raises
+        ------
+        OSError
+            As `save` does.
+        ValueError, TypeError
+            Naming the argument, what came and what was expected. Also for parameters that are not
+            finite, in the file's dtype.
+        ImportError
+            Without the package onnx: ``pip install "fastnn-jit[onnx]"``.
+        """
+        from fastnn.exchange import onnx
+
+        onnx.write(
+            path,
+            *(self._architecture, self.parameters),
+            dtype=dtype,
+            names=(input_name, output_name),
+            opset=opset,
+            logits=logits,
+            metadata=metadata,
+        )
+
+    def to_torch(self, *, logits: bool = False) -> Any:
+        """Make a ``torch.nn.Sequential`` of the network: Linear, activations, and Dropout.
+
+        Its parameters are copies, of the network's dtype. In training mode, as it is made, it drops
+        units if the network does; after ``module.eval()`` it gives what `predict` gives.
+
+        Parameters
+        ----------
+        logits : bool
+            Leave out the output activation, for PyTorch's losses that take logits.
+
+        Returns
+        -------
+        torch.nn.Sequential
+
+        Raises
+        ------
+        ValueError
+            For the output activation exp, of which PyTorch has no module, without *logits*.
+        """
+        from fastnn.exchange import torch
+
+        return torch.write(self._architecture, self.parameters, logits=logits)
+
+    def to_torch_optimizer(self, module: Any) -> Any:
+        """Make the optimiser of torch.optim that goes on with a module where the last update ended.
+
+        Parameters
+        ----------
+        module : torch.nn.Sequential
+            What `to_torch` returned.
+
+        Returns
+        -------
+        torch.optim.Optimizer
+            SGD, RMSprop, Adagrad, Adam or AdamW, with what the network's remembers.
+
+        Raises
+        ------
+        ValueError
+            For a learning-rate schedule or clipping, which are not a part of PyTorch's optimisers,
+            and for a module of other shapes.
+        """
+        from fastnn.exchange import torch
+
+        return torch.write_optimizer(module, self._architecture, self._optimizer, self._state)
+
+    @quiet
+    def to_c(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str = "net",
+        dtype: Any = None,
+        jacobian: bool = False,
+        self_test: bool = False,
+    ) -> None:
+        """Write the network as C: ``static void name(const T *input, T *output)`` for one row.
+
+        One file of C99, which is C++ too, without allocation and without any library. It can be
+        compiled alone or included as a header, in several files as well. The weights read back
+        exactly. It is written as a whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+        name : str
+            Of the function, and what all other names in the file begin with.
+        dtype : {"float64", "float32"}, optional
+            T is double or float: by default the network's.
+        jacobian : bool
+            Write ``static void name_jacobian(const T *input, T *jacobian)`` too: the derivatives
+            of the outputs with respect to the inputs, (n_outputs, n_inputs) row by row.
+        self_test : bool
+            Write a ``main`` too, which compares outputs with those of `predict`, prints the largest
+            difference and returns 0 if it is none but rounding.
+
+        Raises
+        ------
+        OSError
+            As `save` does.
+        ValueError, TypeError
+            Naming the argument, what came and what was expected. Also for parameters that are not
+            finite, in the file's dtype.
+        """
+        from fastnn.exchange import c
+
+        c.write(
+            path,
+            *(self._architecture, self.parameters),
+            dtype=dtype,
+            name=name,
+            jacobian=jacobian,
+            self_test=self_test,
+        )
+
     def summary(self) -> str:
         """Text: the layers with their output shapes and parameter counts, and the bytes."""
         from fastnn.summary import describe
@@ -774,8 +1083,12 @@ class Network:
 
         The learning-rate schedule begins again.
         """
+        self._forget_updater()
         self._state.forget()
         return self
+
+    def _forget_updater(self) -> None:
+        self._updater, self._quick_update = None, NO_UPDATE
 
     def _minimise(self, job: Job, settings: LBFGS, samples: Samples) -> History:
         lbfgs.check(self._architecture)
@@ -800,7 +1113,7 @@ class Network:
         before, random = state.copy(), self._rng.bit_generator.state
         try:
             self._in_training = True
-            self._updater = None  # so that `partial_fit` comes by here
+            self._forget_updater()  # so that `partial_fit` comes by here
             yield
         except BaseException as error:
             if self.history is None or self.history is history or self.history.epochs == 0:

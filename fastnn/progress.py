@@ -58,6 +58,13 @@ class TrainingBar(Display):
     def __init__(self, enabled: bool, epochs: int | None, samples_per_epoch: int):
         super().__init__(_new_progress(epochs) if enabled else None)
         self._samples_per_epoch = samples_per_epoch
+        self._earlier_epochs = self._earlier_samples = 0
+
+    def count(self, epochs: int, samples_per_epoch: int) -> None:
+        """After so many *epochs*, the next ones have another number of samples."""
+        done = (epochs - self._earlier_epochs) * self._samples_per_epoch
+        self._earlier_epochs, self._earlier_samples = epochs, self._earlier_samples + done
+        self._samples_per_epoch = samples_per_epoch
 
     def show(self, epochs_done: float, history: History) -> None:
         """Bring the bar up to date; losses and rate are those of the last whole epoch."""
@@ -69,7 +76,8 @@ class TrainingBar(Display):
         losses = "  ".join(f"{name}={value:.4g}" for name, value in shown.items())
         (task,) = self._bar.tasks
         seconds = task.elapsed or 0.0
-        rate = epochs_done * self._samples_per_epoch / seconds if seconds > 0 else 0.0
+        samples = (epochs_done - self._earlier_epochs) * self._samples_per_epoch
+        rate = (self._earlier_samples + samples) / seconds if seconds > 0 else 0.0
         self.draw(
             lambda bar: bar.update(
                 task.id, completed=epochs_done, losses=losses, speed=f"{rate:,.0f} samples/s"

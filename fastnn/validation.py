@@ -16,7 +16,6 @@ import numpy as np
 
 from fastnn import arrays
 from fastnn.losses import Loss
-from fastnn.machine import cores
 from fastnn.memory import memory_for
 from fastnn.names import describe, short
 
@@ -29,7 +28,7 @@ LARGEST = int(np.iinfo(np.int64).max)
 #: What calls itself a number, and is none here.
 _NO_NUMBERS = (bool, np.bool_, np.timedelta64)
 
-_ADVICE_FOR_CLASS_NAMES = (
+ADVICE_FOR_CLASS_NAMES = (
     "for class names take names, y = numpy.unique(y, return_inverse=True) or fastnn.MLPClassifier"
 )
 
@@ -128,16 +127,6 @@ def split_position(value: object, n_samples: int) -> int:
             f"validation_split={value} of {n_samples} samples leaves none for training"
         )
     return remaining
-
-
-def n_jobs(value: object) -> int:
-    """How many threads: None is 1, -1 as many as there are cores for us."""
-    if value is None:
-        return 1
-    number = integer(value, "n_jobs", -1)
-    if number == 0:
-        raise ValueError("n_jobs must be at least 1, or -1 for one per core, got 0")
-    return number if number > 0 else len(cores())
 
 
 def text(value: object, name: str) -> str:
@@ -262,7 +251,7 @@ def targets(
     name: str = "y",
 ) -> np.ndarray:
     """Targets as a read-only, C-contiguous (n, n_out) array; class numbers become one-hot rows."""
-    array = arrays.numeric(y, name, _ADVICE_FOR_CLASS_NAMES)
+    array = arrays.numeric(y, name, ADVICE_FOR_CLASS_NAMES)
     if array.ndim == 0 or len(array) != n_samples:
         got = len(array) if array.ndim else "a single number"
         raise ValueError(f"{name} must have one entry per sample: {n_samples}, got {got}")

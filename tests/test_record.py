@@ -21,6 +21,7 @@ def test_a_network_is_made_from_its_record(optimizer):
 #: What a network makes again: the first two from the record's arguments.
 MADE_AGAIN = {
     "_architecture", "_inputs", "_engine_name", "_predictor", "_updater", "_asked", "_in_training",
+    "_quick_update", "_quick_prediction",
 }  # fmt: skip
 
 

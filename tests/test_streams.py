@@ -160,9 +160,130 @@ def test_a_bad_chunk_is_named_and_what_was_before_stays():
     assert bits(net) == bits(other)
 
 
+def test_a_bad_chunk_says_where_in_the_stream_it_begins():
+    bad = X[:8].copy()
+    bad[2, 1] = np.nan
+    net, other = network(), network()
+    with pytest.raises(ValueError, match=r"X of chunk 3\[2, 1\] = nan") as caught:
+        net.fit_stream([*chunks()[:2], (bad, Y[:8])])
+    assert caught.value.__notes__ == ["Chunk 3 begins with row 17 of the stream."]
+    other.fit_stream(chunks()[:2])
+    assert bits(net) == bits(other)
+
+
+# What comes after each chunk is what comes after each epoch of `fit`, where all are one chunk.
+
+
+def test_validation_metrics_and_schedules_are_those_of_fit():
+    options = {
+        "validation_data": (X[:5], Y[:5]),
+        "metrics": ["r2", lambda targets, outputs: float(np.abs(targets - outputs).max())],
+        "learning_rate": fastnn.ReduceOnPlateau(0.5, "val_loss", 0.5, patience=0),
+        "batch_size": 4,
+    }
+    streamed, whole = network(), network()
+    history = streamed.fit_stream([(X, Y)], epochs=6, **options)
+    fitted = whole.fit(X, Y, epochs=6, **options)
+    assert bits(streamed) == bits(whole)
+    assert history.val_loss == fitted.val_loss
+    assert history.metrics == fitted.metrics
+    assert history.learning_rate == fitted.learning_rate
+
+
+def test_metrics_without_validation_data_are_those_of_each_chunk():
+    net = network()
+    history = net.fit_stream(chunks(), metrics=["mean_absolute_error"])
+    on_last = np.abs(net.predict(chunks()[-1][0]) - chunks()[-1][1]).mean()
+    assert history.metrics["mean_absolute_error"][-1] == pytest.approx(on_last)
+
+
+@pytest.mark.parametrize("restore", [False, True])
+def test_early_stopping_ends_the_stream_and_restores_the_best_chunk(restore):
+    rule = fastnn.EarlyStopping("val_loss", patience=2, restore_best=restore)
+    options = {"validation_data": (X[:5], -Y[:5]), "early_stopping": rule, "learning_rate": 0.5}
+    streamed, whole = network(), network()
+    history = streamed.fit_stream(itertools.repeat((X, Y)), **options)
+    fitted = whole.fit(X, Y, epochs=100, **options)
+    assert history.stop_reason == "early stopping"
+    assert (history.epochs, history.best_epoch) == (fitted.epochs, fitted.best_epoch)
+    assert history.best_epoch < history.epochs
+    assert streamed.parameters.tobytes() == whole.parameters.tobytes()
+
+
+def test_callbacks_end_the_stream():
+    seen = []
+
+    class Watcher:
+        def on_epoch_end(self, network, epoch, logs):
+            seen.append((epoch, logs["loss"], network.history.epochs))
+            return epoch == 4
+
+    history = network().fit_stream(itertools.repeat((X, Y)), callbacks=[Watcher()])
+    assert history.stop_reason == "callback"
+    assert seen == [(k, history.loss[k - 1], k) for k in (1, 2, 3, 4)]
+
+
+def test_an_exception_in_a_callback_keeps_what_was_learned():
+    class Failing:
+        def on_epoch_end(self, network, epoch, logs):
+            if epoch == 2:
+                raise OSError("full")
+
+    net, other = network(), network()
+    with pytest.raises(OSError, match="full"):
+        net.fit_stream(chunks(), callbacks=[Failing()])
+    other.fit_stream(chunks()[:2])
+    assert bits(net) == bits(other)
+
+
+def test_class_weights_are_sample_weights():
+    classes = np.arange(24) % 3
+    one, other = (
+        fastnn.Network([3, 4, 3], loss="cross_entropy", seed=1, engine="numpy") for _ in range(2)
+    )
+    weights = np.array([1.0, 0.5, 3.0])
+    own = WEIGHTS
+    one.fit_stream(
+        [(X[:12], classes[:12]), (X[12:], classes[12:], own[12:])], class_weight={1: 0.5, 2: 3}
+    )
+    other.fit_stream(
+        [
+            (X[:12], classes[:12], weights[classes[:12]]),
+            (X[12:], classes[12:], own[12:] * weights[classes[12:]]),
+        ]
+    )
+    assert bits(one) == bits(other)
+
+
+def test_samples_per_second_count_chunks_as_they_are(monkeypatch):
+    from fastnn.progress import TrainingBar
+
+    bar = TrainingBar(True, None, 0)
+    shown = []
+    monkeypatch.setattr(type(bar._bar.tasks[0]), "elapsed", 2.0)
+    monkeypatch.setattr(bar, "draw", lambda act: act(bar._bar))
+    monkeypatch.setattr(bar._bar, "update", lambda task, **fields: shown.append(fields["speed"]))
+    for epochs, n in ((0, 10), (1, 30)):
+        bar.count(epochs, n)
+        bar.show(epochs + 1, fastnn.History())
+    assert shown == ["5 samples/s", "20 samples/s"]
+
+
 @pytest.mark.parametrize(
     ("given", "options", "error", "message"),
     [
+        (chunks(), {"validation_data": X}, TypeError, "validation_data must be a pair"),
+        (chunks(), {"metrics": ["f1"]}, ValueError, "metrics"),
+        (chunks(), {"early_stopping": 3}, TypeError, "early_stopping must be"),
+        (
+            chunks(),
+            {"early_stopping": fastnn.EarlyStopping("val_loss")},
+            ValueError,
+            "needs validation_data",
+        ),
+        (chunks(), {"callbacks": [3]}, TypeError, "callbacks"),
+        (chunks(), {"class_weight": "balanced"}, ValueError, "needs all samples at once"),
+        (chunks(), {"class_weight": {0: 1}}, ValueError, "class_weight needs loss"),
         (3, {}, TypeError, "chunks must be an iterable"),
         (iter([]), {"epochs": 2}, ValueError, "gone through again"),
         ([], {}, ValueError, "chunks were empty"),

@@ -34,7 +34,8 @@ from fastnn.kernels import blocks as sample_blocks
 from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import N_OUT, layer_table
-from fastnn.kernels.losses import OF_CLASSES
+from fastnn.kernels.learner import Learner, SinglePredictor
+from fastnn.kernels.losses import TERMS
 from fastnn.kernels.updates import has_extras, options_of
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES
@@ -85,7 +86,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     if len(layers) != 2:
         return sample_kernels.make_train_samples(*codes), sample_kernels.workspace_size(layers)
     wide = int(layers[0, N_OUT]) >= one_hidden.WIDE_FROM
-    if one_output.pays(layers) and architecture.loss.code not in OF_CLASSES:
+    if one_output.pays(layers) and architecture.loss.code in TERMS:
         n_in, units, _ = architecture.sizes
         train = one_output.make_train_one_output(
             *codes, n_in=n_in, units=units if n_in > 1 else 0, wide=wide
@@ -223,7 +224,7 @@ def _blank_samples(architecture: Architecture, weighted: bool, n: int = 0) -> Sa
     sizes, dtype = architecture.sizes, architecture.dtype
     return Samples(
         _read_only((n, sizes[0]), dtype),
-        _read_only((n, sizes[-1]), dtype),
+        _read_only((n, architecture.target_columns), dtype),
         _read_only(n, dtype) if weighted else None,
     )
 
@@ -244,6 +245,10 @@ def _compile_once(
 
 def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
+    return _compiled_trainer(architecture, plan)
+
+
+def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTrainer | _RuleTrainer:
     made: _PlainSampleTrainer | _RuleTrainer
     if plan.batch_size > 1:
         made = _BatchTrainer(architecture, plan)
@@ -263,6 +268,28 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
 
     _compile_once(made.kernel, architecture, run_on_nothing)
     return made
+
+
+def learner(architecture: Architecture, plan: Plan, state: State) -> Learner:
+    """See `fastnn.engines.Engine`. The kernels are compiled here."""
+    made = _compiled_trainer(architecture, plan)
+    plain = isinstance(made, _PlainSampleTrainer)
+    widths = architecture.sizes[0], architecture.target_columns
+    X, Y = (np.zeros((1, n), architecture.dtype).view() for n in widths)
+    X.flags.writeable = Y.flags.writeable = False
+    weights = _no_weights(architecture.dtype)
+    return Learner(
+        made.kernel,
+        plain,
+        architecture,
+        state,
+        layers=made._layers,
+        data=_Data(X, Y, weights, np.empty((0, 1), np.int64)),
+        span=_Span(np.zeros((1, 1)), 0, 1, np.zeros(1), np.zeros(1)),
+        options=options_of(architecture, plan),
+        workspace=made._workspace,
+        g=new_scratch(0 if plain else architecture.n_parameters, architecture),
+    )
 
 
 def row_seconds(architecture: Architecture, plan: Plan) -> float:
@@ -343,6 +370,13 @@ def fill_outputs(
     """See `fastnn.engines.Engine`."""
     alone = functools.partial(fill_one_by_one, predictor)
     return many_predictions.fill_outputs(architectures, vectors, X, values, alone)
+
+
+def single_predictor(architecture: Architecture, state: State) -> SinglePredictor:
+    """See `fastnn.engines.Engine`. The kernels are compiled here."""
+    hidden, output, _, bias = _codes(architecture)
+    kernel = outputs.make_outputs_by_row(hidden, output, bias)
+    return SinglePredictor(kernel, _layer_table(architecture), architecture, state)
 
 
 def layer_outputs(

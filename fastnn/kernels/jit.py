@@ -8,6 +8,8 @@ Four decorators:
 
 ``kernel``
     What Python calls. Releases the GIL and is cached on disk.
+``quick``
+    The same for what is done in about a microsecond, which keeps the GIL.
 ``inner``
     What kernels call, and nothing else may: it has no entry point for Python. LLVM inlines it.
 ``ordered``
@@ -15,9 +17,9 @@ Four decorators:
 ``shared``
     The same as ``inner``, but one function in its kernel: for what is long and called twice.
 
-In the first two sums may be reordered, so that loops vectorise. Where numbers are computed with in
-`lanes`, there is no need to, and the elementary functions must not: their range reduction needs the
-order, ``(x + big) - big`` must not be folded to ``x``.
+In the first three sums may be reordered, so that loops vectorise. Where numbers are computed with
+in `lanes`, there is no need to, and the elementary functions must not: their range reduction needs
+the order, ``(x + big) - big`` must not be folded to ``x``.
 
 None of them uses ``fastmath=True``: it would let LLVM assume that NaN and infinity
 never occur and delete the checks for them.
@@ -56,7 +58,18 @@ ORDERED_OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_INLINED, "fastmat
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile *function* on its first call, without the GIL, and keep it on disk."""
-    compiled = numba.njit(nogil=True, **_OPTIONS, **KERNEL)(function)
+    return _kept(numba.njit(nogil=True, **_OPTIONS, **KERNEL)(function), function)
+
+
+def quick(function: Callable[..., Any]) -> Any:
+    """The same for what takes about a microsecond: to release the GIL would take a part of that.
+
+    No other thread of Python's can come between, so that it is done as a whole.
+    """
+    return _kept(numba.njit(**_OPTIONS, **KERNEL)(function), function)
+
+
+def _kept(compiled: Any, function: Callable[..., Any]) -> Any:
     if hasattr(compiled, "py_func") and cache.is_on():  # no dispatcher with NUMBA_DISABLE_JIT=1
         compiled._cache = cache.KernelCache(function)
     return compiled

@@ -25,19 +25,20 @@ from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner, kernel, ordered
 from fastnn.kernels.lanes import constant, convert, load, maximum, select, splat, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.losses import OF_CLASSES
+from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.many_products import Matrix, make_multiply
 from fastnn.kernels.many_updates import make_step_of_many, number
 from fastnn.kernels.random import uniforms
 from fastnn.kernels.rows import make_finish_one
 
-#: The samples X (n, n_in) and Y (n, n_out). Network l takes of them those of *rows*, (lanes, its
+#: The samples X (n, n_in) and Y (n, columns). Network l takes of them those of *rows*, (lanes, its
 #: n), by default all; in *order*, (epochs, lanes, its n), by default as they lie; with *weights*,
 #: (lanes, its n). What is not given has length 0.
 Data = namedtuple("Data", "X Y rows order weights")
-#: *values*, *slopes* and *deltas* are (rows, inputs and all units), *targets* (rows, outputs),
-#: *weights* (rows,), *present* (hidden units,), *zero* is one 0.
-Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero")
+#: *values*, *slopes* and *deltas* are (rows, inputs and all units), *targets* (rows, columns of Y),
+#: *weights* (rows,), *present* (hidden units,), *zero* is one 0. *numbers* and *rows*, uint64, are
+#: of the samples that are taken.
+Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero numbers rows")
 #: As in `engines.Piece`, but rates (epochs, 1 or updates, lanes), and sums (epochs, lanes).
 Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")
 #: So many rows are there and back at once, and their gradients summed before the next.
@@ -58,40 +59,44 @@ def make_spread_row(lanes: int) -> Any:
 
 @functools.cache
 def make_take(lanes: int) -> Any:
-    """Make the gathering of the samples at some positions of an epoch; *n_in*, *n_out*: how many.
+    """Make the gathering of n samples from the position *first* of an epoch on.
 
-    With *weighted* their weights too.
+    Inputs go to *at* and every *width* places from there. With *weighted* their weights too.
     """
     spread_row = make_spread_row(lanes)
 
     @inner
-    def row_of(data, l, epoch, position):
-        at = position
-        if len(data.order) > 0:
-            at = data.order[epoch, l, position]
-        return at, data.rows[l, at] if data.rows.shape[1] > 0 else at
+    def find(data, epoch, position, numbers, rows):
+        """Of each lane the number of its sample, and in what row of X and Y that is."""
+        for l in range(lanes):
+            numbers[l] = data.order[epoch, l, position] if len(data.order) > 0 else position
+        for l in range(lanes):
+            rows[l] = data.rows[l, numbers[l]] if data.rows.shape[1] > 0 else numbers[l]
 
     @inner
-    def take(data, epoch, first, n, width, scratch, weighted):
+    def gather_row(source, rows, into, at):
+        for k in range(source.shape[1]):
+            for l in range(lanes):
+                into[(at + k) * lanes + l] = source[rows[l], k]
+
+    @inner
+    def take(data, epoch, first, n, at, width, scratch, weighted):
         X, Y = data.X, data.Y
-        n_in, n_out = X.shape[1], Y.shape[1]
         alike = len(data.order) == 0 and data.rows.shape[1] == 0
         for s in range(n):
-            x, y = s * width, s * n_out
+            x, y = at + s * width, s * Y.shape[1]
+            if not alike or weighted:
+                find(data, epoch, first + s, scratch.numbers, scratch.rows)
             if alike:
                 spread_row(X, first + s, scratch.values, x)
                 spread_row(Y, first + s, scratch.targets, y)
             else:
-                for l in range(lanes):
-                    _, row = row_of(data, l, epoch, first + s)
-                    for i in range(n_in):
-                        scratch.values[(x + i) * lanes + l] = X[row, i]
-                    for o in range(n_out):
-                        scratch.targets[(y + o) * lanes + l] = Y[row, o]
+                gather_row(X, scratch.rows, scratch.values, x)
+                gather_row(Y, scratch.rows, scratch.targets, y)
             if weighted:
                 for l in range(lanes):
-                    at, _ = row_of(data, l, epoch, first + s)
-                    weight = data.weights[l, at] if data.weights.shape[1] > 0 else 1.0
+                    there = data.weights.shape[1] > 0
+                    weight = data.weights[l, scratch.numbers[l]] if there else 1.0
                     scratch.weights[s * lanes + l] = weight
 
     return take
@@ -225,9 +230,11 @@ def make_forward_of_many(hidden: Codes, bias: bool, keeps: bool, drops: bool, la
 @functools.cache
 def make_finish_many(output: int, loss: int, lanes: int) -> Any:
     """Make the end of a sample: the outputs' deltas from their z; returns the loss."""
-    return (_make_finish_classes if loss in OF_CLASSES else _make_finish_outputs)(
-        output, loss, lanes
-    )
+    if loss in OF_CLASSES:
+        return _make_finish_classes(lanes)
+    if loss in (GAUSSIAN, QUANTILE):
+        return _make_finish_distribution(loss, lanes)
+    return _make_finish_outputs(output, loss, lanes)
 
 
 def _make_finish_outputs(output: int, loss: int, lanes: int) -> Any:
@@ -247,7 +254,31 @@ def _make_finish_outputs(output: int, loss: int, lanes: int) -> Any:
     return finish
 
 
-def _make_finish_classes(output: int, loss: int, lanes: int) -> Any:
+def _make_finish_distribution(loss: int, lanes: int) -> Any:
+    is_gaussian = loss == GAUSSIAN
+
+    @ordered
+    def finish(scratch, at, targets, n):
+        total = load(scratch.zero, 0, lanes)
+        m = n // 2 if is_gaussian else n
+        for j in range(m):
+            place, other = (at + j) * lanes, (at + m + j) * lanes
+            z = load(scratch.values, place, lanes)
+            y = load(scratch.targets, (targets + j) * lanes, lanes)
+            if is_gaussian:
+                d, d_log, loss_j = gaussian(z, load(scratch.values, other, lanes), y, m)
+                store(scratch.deltas, other, d_log)
+            else:
+                q = load(scratch.targets, (targets + m + j) * lanes, lanes)
+                d, loss_j = quantile(z, y, q, m)
+            store(scratch.deltas, place, d)
+            total = total + loss_j
+        return total
+
+    return finish
+
+
+def _make_finish_classes(lanes: int) -> Any:
     softmax = make_softmax_of_many(lanes)
 
     @ordered
@@ -270,14 +301,14 @@ def make_finish_rows(output: int, loss: int, weighted: bool, lanes: int) -> Any:
     finish = make_finish_many(output, loss, lanes)
 
     @ordered
-    def finish_rows(layers, scratch, n, n_out):
+    def finish_rows(layers, scratch, n, columns):
         last = len(layers) - 1
-        units = layers[last, UNITS]
+        units, n_out = layers[last, UNITS], layers[last, N_OUT]
         width = units + n_out
         total = load(scratch.zero, 0, lanes)
         for s in range(n):
             at = s * width + units
-            lost = finish(scratch, at, s * n_out, n_out)
+            lost = finish(scratch, at, s * columns, n_out)
             if weighted:
                 weight = load(scratch.weights, s * lanes, lanes)
                 lost = lost * weight
@@ -382,8 +413,8 @@ def make_train_many(
 
     @kernel
     def train_many(layers, p, moments, t, data, span, options, scratch, g):
-        n_out = data.Y.shape[1]
-        width = layers[len(layers) - 1, UNITS] + n_out
+        last = len(layers) - 1
+        width, columns = layers[last, UNITS] + layers[last, N_OUT], data.Y.shape[1]
         per_update = 1 if span.rates.shape[1] > 1 else 0
         for epoch in range(len(span.rates)):
             for first in range(span.start, span.stop, options.batch_size):
@@ -395,10 +426,10 @@ def make_train_many(
                 )  # fmt: skip
                 for position in range(first, after, ROWS):
                     n = min(ROWS, after - position)
-                    take(data, epoch, position, n, width, scratch, extras)
+                    take(data, epoch, position, n, 0, width, scratch, extras)
                     done = np.uint64(position - first) * load(options.n_hidden, 0, lanes)
                     forward(layers, p, scratch, n, options, counter + done)
-                    add_sum(span.loss_sums, epoch, finish_rows(layers, scratch, n, n_out))
+                    add_sum(span.loss_sums, epoch, finish_rows(layers, scratch, n, columns))
                     backward(layers, p, scratch, n, g, position > first)
                 store(t, 0, load(t, 0, lanes) + np.uint64(1))
                 rate = load(span.rates, (epoch, update, 0), lanes)

@@ -80,10 +80,10 @@ def _make_update(lanes: int) -> Any:
 
 
 @functools.cache
-def _make_back(hidden: Codes, keeps: bool, lanes: int) -> Any:
+def _make_back(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
     """Make the update of a layer's weights, and the deltas of the hidden units that it comes from.
 
-    There are none below the first layer.
+    Their biases, at the place b, get these at once.
     """
     update = _make_update(lanes)
 
@@ -91,12 +91,15 @@ def _make_back(hidden: Codes, keeps: bool, lanes: int) -> Any:
         slope = SLOPES[code]
 
         @ordered
-        def back(p, W, n_in, n_out, scratch, x, d):
+        def back(p, W, b, n_in, n_out, scratch, x, d):
             for i in range(n_in):
                 place = (x + i) * lanes
                 x_i = load(scratch.values, place, lanes)
                 factor = load(scratch.slopes, place, lanes) if keeps else slope(x_i, x_i)
-                store(scratch.deltas, place, update(p, W, n_out, scratch, x_i, d, i) * factor)
+                d_i = update(p, W, n_out, scratch, x_i, d, i) * factor
+                store(scratch.deltas, place, d_i)
+                if bias:
+                    store(p, (b + i) * lanes, load(p, (b + i) * lanes, lanes) - d_i)
 
         return back
 
@@ -108,7 +111,7 @@ def _make_learn(hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, 
     """Make the update from the sample whose inputs and targets are in the scratch."""
     weighted_sum, update = _make_weighted_sum(bias, lanes), _make_update(lanes)
     hidden_layer = _make_hidden_layer(hidden, bias, keeps, lanes)
-    back = _make_back(hidden, keeps, lanes)
+    back = _make_back(hidden, bias, keeps, lanes)
     finish = make_finish_many(output, loss, lanes)
 
     @ordered
@@ -128,14 +131,11 @@ def _make_learn(hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, 
     @ordered
     def backward(layers, p, scratch):
         for l in range(len(layers) - 1, -1, -1):
-            n_in, n_out, d = layers[l, N_IN], layers[l, N_OUT], layers[l, UNITS]
-            W, b, x = layers[l, WEIGHTS], layers[l, BIAS], layers[l, INPUTS]
-            if bias:
-                for j in range(n_out):
-                    b_j = load(p, (b + j) * lanes, lanes)
-                    store(p, (b + j) * lanes, b_j - load(scratch.deltas, (d + j) * lanes, lanes))
+            W, n_in, n_out = layers[l, WEIGHTS], layers[l, N_IN], layers[l, N_OUT]
+            x, d = layers[l, INPUTS], layers[l, UNITS]
             if l > 0:
-                back(layers[l - 1, ACTIVATION], p, W, n_in, n_out, scratch, x, d)
+                code, b = layers[l - 1, ACTIVATION], layers[l - 1, BIAS]
+                back(code, p, W, b, n_in, n_out, scratch, x, d)
             else:
                 for i in range(n_in):
                     x_i = load(scratch.values, (x + i) * lanes, lanes)
@@ -144,11 +144,14 @@ def _make_learn(hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, 
     @ordered
     def learn(layers, p, scratch, rate):
         forward(layers, p, scratch)
-        outputs, n_out = layers[len(layers) - 1, UNITS], layers[len(layers) - 1, N_OUT]
+        last = len(layers) - 1
+        b, n_out, outputs = layers[last, BIAS], layers[last, N_OUT], layers[last, UNITS]
         lost = finish(scratch, outputs, 0, n_out)
         for j in range(n_out):
-            place = (outputs + j) * lanes
-            store(scratch.deltas, place, load(scratch.deltas, place, lanes) * rate)
+            d_j = load(scratch.deltas, (outputs + j) * lanes, lanes) * rate
+            store(scratch.deltas, (outputs + j) * lanes, d_j)
+            if bias:
+                store(p, (b + j) * lanes, load(p, (b + j) * lanes, lanes) - d_j)
         backward(layers, p, scratch)
         return lost
 
@@ -174,7 +177,7 @@ def make_train_samples_of_many(
                     if per_update:
                         update = (epoch, position - span.start, 0)
                         rate = number(load(span.rates, update, lanes), p)
-                    take(data, epoch, position, 1, 0, scratch, False)
+                    take(data, epoch, position, 1, 0, 0, scratch, False)
                     total = total + learn(layers, p, scratch, rate)
                 add_sum(span.loss_sums, epoch, total)
         n_updates = np.uint64(len(span.rates) * (span.stop - span.start))

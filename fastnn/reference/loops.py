@@ -253,6 +253,14 @@ class _Trainer:
 trainer = _Trainer
 
 
+def learner(architecture: Architecture, plan: Plan, state: State) -> None:
+    """See `fastnn.engines.Engine`."""
+
+
+def single_predictor(architecture: Architecture, state: State) -> None:
+    """See `fastnn.engines.Engine`."""
+
+
 def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
     return 1e-5 + 1e-6 * architecture.n_parameters

@@ -190,6 +190,14 @@ class _Trainer:
 trainer = _Trainer
 
 
+def learner(architecture: Architecture, plan: Plan, state: State) -> None:
+    """See `fastnn.engines.Engine`."""
+
+
+def single_predictor(architecture: Architecture, state: State) -> None:
+    """See `fastnn.engines.Engine`."""
+
+
 def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
     return 2e-4 / plan.batch_size + 1e-8 * architecture.n_parameters

@@ -60,6 +60,10 @@ class Session:
         finally:
             self._started += time.perf_counter() - started
 
+    def count(self, samples_per_epoch: int) -> None:
+        """Let the bar know how many samples the next epoch has."""
+        self._bar.count(self.history.epochs, samples_per_epoch)
+
     def show(self, part: float = 0.0) -> None:
         """Bring the bar up to date; *part* of the next epoch is done."""
         self._bar.show(self.history.epochs + part, self.history)

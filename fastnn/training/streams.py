@@ -104,6 +104,7 @@ def train(
         reason = None
         try:
             while samples is not None and reason is None:
+                session.count(len(samples))
                 with session.uncounted():
                     run.take(samples)
                 reason = run.train(session, history.epochs + 1)
@@ -117,4 +118,5 @@ def train(
                 raise
             reason = "interrupted"
         history.stop_reason = reason or "completed"
+        run.restore_best()
     return history

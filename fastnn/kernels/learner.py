@@ -1,0 +1,123 @@
+"""Single rows, as the engine "numba" takes them: `fastnn.engines.Learner`, `SinglePredictor`."""
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from fastnn.architecture import Architecture
+from fastnn.engines import State, quiet
+from fastnn.kernels import one_row
+from fastnn.kernels.held import Held
+from fastnn.kernels.one_row import GIVEN, TRIED, OneOutput, Row
+from fastnn.memory import aligned
+
+#: Rates that are made ready at once.
+RATES = 512
+#: The least and the most that targets may be.
+_LIMITS = {"real": (-np.inf, np.inf), "counts": (0.0, np.inf), "signs": (-1.0, 1.0)}
+
+
+class Learner:
+    """See `fastnn.engines.Learner`.
+
+    *train* is the kernel of a trainer for single rows, *plain* says whether of plain SGD. The
+    *arguments* are what else it takes: layers, workspace, options and g, its data and its span.
+    """
+
+    def __init__(
+        self, train: Any, plain: bool, architecture: Architecture, state: State, **arguments: Any
+    ):
+        data = arguments["data"]
+        targets = architecture.loss.targets
+        # In the order of `OF_CLASS`, `SIGN` and `TRIED`.
+        self._notes = np.array([targets == "classes", targets == "signs", 0], np.int64)
+        self._rates = np.zeros(RATES)
+        self._first = np.array([-1], np.int64)
+        self._y = _writable(data.Y)[0]
+        n_before = state.parameters.size + state.moments.size
+        row = Row(
+            p=state.parameters,
+            moments=state.moments.reshape(-1),
+            updates=state.updates,
+            clock=state.clock.steps,
+            x=_writable(data.X)[0],
+            y=self._y,
+            before=aligned(n_before, architecture.dtype),
+            rates=self._rates,
+            first=self._first,
+            notes=self._notes,
+            limits=_limits(architecture),
+            **arguments,
+        )
+        self._held = Held(row, architecture.dtype)
+        self.address = self._held.address
+        self.address_of_target = self.address + GIVEN
+        learn = one_row.make_learn_one(train, plain)
+        self.learn = compiled_for(learn, architecture.dtype, numba.float64, numba.int64)
+
+    @property
+    def tried(self) -> bool:
+        """See `fastnn.engines.Learner`."""
+        return bool(self._notes[TRIED])
+
+    def put_target(self, y: np.ndarray) -> None:
+        """See `fastnn.engines.Learner`."""
+        self._y[...] = y
+
+    def set_rates(self, rates: np.ndarray, first: int) -> None:
+        """See `fastnn.engines.Learner`."""
+        self._rates[: len(rates)] = rates
+        self._first[0] = first
+
+
+class SinglePredictor:
+    """See `fastnn.engines.SinglePredictor`.
+
+    *outputs_by_row* is a kernel of `fastnn.kernels.outputs.make_outputs_by_row`.
+    """
+
+    def __init__(
+        self, outputs_by_row: Any, layers: np.ndarray, architecture: Architecture, state: State
+    ):
+        dtype, sizes = architecture.dtype, architecture.sizes
+        x, values = (np.zeros((1, n), dtype) for n in (sizes[0], sizes[-1]))
+        one = OneOutput(layers, state.parameters, x, values, aligned(sum(sizes), dtype))
+        self._held = Held(one, dtype)
+        self.address = self._held.address
+        vector = numba.types.Array(numba.from_dtype(dtype), 1, "C")
+        predict = one_row.make_predict_one(outputs_by_row)
+        self.predict = compiled_for(predict, dtype, vector, numba.int64)
+
+
+def compiled_for(kernel: Any, dtype: np.dtype[Any], *rest: Any) -> Any:
+    """A quick kernel, compiled for a row of *dtype* and the *rest*; other types are refused then.
+
+    What can be converted to these types safely is taken too: whole numbers for a float.
+    """
+    if not hasattr(kernel, "compile"):
+        return quiet(kernel)  # with the JIT off it is Python
+    signature = (numba.types.Array(numba.from_dtype(dtype), 1, "C"), *rest)
+    if signature not in kernel.overloads:
+        kernel.disable_compile(False)
+        try:
+            kernel.compile(signature)
+        finally:
+            kernel.disable_compile()
+    return kernel
+
+
+def _writable(rows: np.ndarray) -> np.ndarray:
+    """The array whose read-only view the trainer's kernel gets."""
+    assert isinstance(rows.base, np.ndarray)
+    return rows.base
+
+
+def _limits(architecture: Architecture) -> np.ndarray:
+    """See `fastnn.kernels.one_row`."""
+    least, most = _LIMITS.get(architecture.loss.targets, (0.0, 1.0))
+    if not architecture.label_smoothing:
+        return np.array([least, most, min(least, 0.0), 1.0])
+    classes = np.eye(max(2, architecture.sizes[-1]), dtype=architecture.dtype)
+    one_hot = architecture.for_loss(classes)
+    return np.array([least, most, one_hot[0, 1], one_hot[0, 0]], np.float64)

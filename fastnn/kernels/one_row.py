@@ -1,0 +1,181 @@
+"""One update from one row, one prediction of one row, and as little around them as can be.
+
+A call from Python should not take longer than the work: so the kernels here get the row, its
+target, and one address for all else (`fastnn.kernels.held`); and they do inside what otherwise is
+done around a kernel: look whether the row and its target are what they must be, remember the state,
+and go back to it if something is no longer finite. The update itself is that of the trainer's
+kernel, as it is compiled for ``fit``.
+"""
+
+import functools
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+
+from fastnn.kernels.held import held
+from fastnn.kernels.jit import inner, quick
+from fastnn.kernels.lanes import load, store, width
+
+#: What there is to an update of one row. *updates* and *clock* are the state's, *data* and *span*
+#: those of the trainer's kernel, for one row and one rate; x and y are where the row and its target
+#: go. *before* has room for parameters and moments; *rates* are those of the clock's steps from
+#: *first* on; with a *first* below 0 the only one, for ever. *notes* and *limits* are below.
+Row = namedtuple(
+    "Row",
+    "layers p moments updates clock x y data span options workspace g before rates first notes"
+    " limits",
+)
+#: Added to an address, of which there are only even ones: the target is in y already.
+GIVEN = 1
+#: Places in *notes*: whether targets are the numbers of classes; whether they are signs; and, told
+#: by the kernel, whether it had all it needed.
+OF_CLASS, SIGN, TRIED = range(3)
+#: Places in *limits*: the least and the most that a target may be, and what becomes of 0 and of 1,
+#: or of the classes that it is not and of the one that it is.
+LEAST, MOST, OFF, ON = range(4)
+
+#: What there is to a prediction of one row.
+OneOutput = namedtuple("OneOutput", "layers p x values workspace")
+
+
+@inner
+def _all_finite(values):
+    finite = True
+    for k in range(len(values)):
+        finite &= np.isfinite(values[k])
+    return finite
+
+
+@inner
+def _take_row(x, into):
+    """Copy a row; False if it is of another length or not finite."""
+    if len(x) != len(into):
+        return False
+    finite = True
+    for i in range(len(x)):
+        finite &= np.isfinite(x[i])
+        into[i] = x[i]
+    return finite
+
+
+@inner
+def _take_target(value, row):
+    """Write a target that is one number; False if it is none that can be taken."""
+    notes, limits, y = row.notes, row.limits, row.y
+    if notes[OF_CLASS]:
+        if not (value >= 0.0 and value < len(y)) or value != np.floor(value):
+            return False
+        for j in range(len(y)):
+            y[j] = limits[OFF]
+        y[int(value)] = limits[ON]
+        return True
+    if len(y) != 1 or abs(value) > 2.0**53:  # beyond, whole numbers would be rounded twice
+        return False
+    y[0] = value
+    if notes[SIGN]:
+        if not (value == 1.0 or value == 0.0 or value == -1.0):
+            return False
+        y[0] = 1.0 if value == 1.0 else -1.0
+    elif limits[OFF] > limits[LEAST]:  # smoothed
+        if not (value == 0.0 or value == 1.0):
+            return False
+        y[0] = limits[ON] if value == 1.0 else limits[OFF]
+    return np.isfinite(y[0]) and y[0] >= limits[LEAST] and y[0] <= limits[MOST]
+
+
+@inner
+def _set_rate(row):
+    """Set the rate of this update; False if it is not among those that were made ready."""
+    step = 0
+    if row.first[0] >= 0:
+        step = row.clock[0] - row.first[0]
+    if step < 0 or step >= len(row.rates):
+        return False
+    row.span.rates[0, 0] = row.rates[step]
+    return True
+
+
+@inner
+def _copy(source, first, target, at, n):
+    """Copy n numbers from one place to another, by explicit lanes: LLVM took four times as long."""
+    lanes = width(source)
+    whole = n - n % lanes
+    for k in range(0, whole, lanes):
+        store(target, at + k, load(source, first + k, lanes, lanes), lanes)
+    store(target, at + whole, load(source, first + whole, lanes, n - whole), n - whole)
+
+
+@inner
+def _remember(row):
+    n = len(row.p)
+    _copy(row.p, 0, row.before, 0, n)
+    _copy(row.moments, 0, row.before, n, len(row.moments))
+
+
+@inner
+def _go_back(row):
+    n = len(row.p)
+    _copy(row.before, 0, row.p, 0, n)
+    _copy(row.before, n, row.moments, 0, len(row.moments))
+
+
+@functools.cache
+def make_learn_one(train: Any, plain: bool) -> Any:
+    """Make the update with the kernel *train*, of plain SGD or by a rule.
+
+    It returns the loss before the update. NaN says that the state is as before: something was not
+    as it must be, or the update was tried and diverged.
+    """
+
+    @quick
+    def learn_one(x, y, address):
+        given = address % 2 == GIVEN
+        row = held(address - GIVEN if given else address, "Row", x)
+        data, span, notes = row.data, row.span, row.notes
+        notes[TRIED] = 0
+        taken = _take_row(x, row.x) and (_all_finite(row.y) if given else _take_target(y, row))
+        if not (taken and _set_rate(row)):
+            return np.nan
+        notes[TRIED] = 1
+        _remember(row)
+        span.loss_sums[0] = 0.0
+        span.penalty_sums[0] = 0.0
+        if plain:
+            train(row.layers, row.p, data.X, data.Y, data.order, span.rates, 0, 1,
+                  span.loss_sums, row.workspace)  # fmt: skip
+        else:
+            train(row.layers, row.p, row.moments, row.updates[0], data, span, row.options,
+                  row.workspace, row.g)  # fmt: skip
+        loss = span.loss_sums[0] + span.penalty_sums[0]
+        if not (np.isfinite(loss) and _all_finite(row.p)):
+            _go_back(row)
+            return np.nan
+        row.updates[0] += 1
+        row.clock[0] += 1
+        return loss
+
+    return learn_one
+
+
+@functools.cache
+def make_predict_one(outputs_by_row: Any) -> Any:
+    """Make the prediction with the kernel *outputs_by_row*.
+
+    It writes to *values*, and returns False where it cannot.
+    """
+
+    @quick
+    def predict_one(x, values, address):
+        one = held(address, "OneOutput", x)
+        if len(x) != one.x.shape[1]:
+            return False
+        for i in range(len(x)):
+            one.x[0, i] = x[i]
+        if not outputs_by_row(one.layers, one.p, one.x, one.values, one.workspace):
+            return False
+        for j in range(len(values)):
+            values[j] = one.values[0, j]
+        return True
+
+    return predict_one
