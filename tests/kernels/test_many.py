@@ -86,37 +86,34 @@ def rates_of(case, n):
 
 def train(case, networks, lanes, rates, rows=None, orders=None, weights=None, cuts=(), spoil=False):
     """The states after training in lanes, and the sums of losses and penalties."""
-    members = [net._architecture for net in networks]
+    plans = [Plan(case.batch_size, case.optimizer, net._dropout_key) for net in networks]
+    if weights is not None:
+        plans = [replace(plan, weighted=True) for plan in plans]
+    members = [(net._architecture, plan) for net, plan in zip(networks, plans, strict=True)]
+    block = BlockTrainer(members, lanes)
     states = [State.new(net.parameters.copy(), case.optimizer) for net in networks]
-    weighted = weights is not None
-    plans = [
-        Plan(case.batch_size, case.optimizer, net._dropout_key, weighted=weighted)
-        for net in networks
-    ]
-    trainer = BlockTrainer(list(zip(members, plans, strict=True)), lanes)
-    trainer.put([(state.parameters, state.moments, 0) for state in states])
+    block.put([(state.parameters, state.moments, 0) for state in states])
     if spoil:
-        for name, vector in trainer._scratch._asdict().items():
+        for name, vector in block._scratch._asdict().items():
             if name not in ("present", "zero"):
                 vector[:] = np.nan if vector.dtype.kind == "f" else 1 << 40
-        trainer._gradient[:] = np.nan
+        block._gradient[:] = np.nan
     by_lane = np.zeros((EPOCHS, 1, lanes))
     by_lane[:, 0, : len(networks)] = rates
     samples = Together(
         *case.data(), filled(rows, lanes, np.int64), filled(weights, lanes, case.dtype)
     )
-    n = samples.rows.shape[1] or N
-    order = np.empty((0, lanes, n), np.int64)
+    n, sums = samples.rows.shape[1] or N, np.zeros((2, EPOCHS, lanes))
+    order = np.zeros((0, lanes, 0), np.int64)
     if orders is not None:
-        order = np.moveaxis(filled(orders, lanes, np.int64), 0, 1)
-    piece = Piece.of_epochs(by_lane, np.ascontiguousarray(order), n)
+        order = np.ascontiguousarray(filled(orders, lanes, np.int64).transpose(1, 0, 2))
     for epoch in range(EPOCHS):
-        one = piece.epoch(epoch)
+        one = slice(epoch, epoch + 1)
         for start, stop in zip((0, *cuts), (*cuts, n), strict=True):
-            trainer.run(samples, replace(one, start=start, stop=stop))
+            block.run(samples, Piece(by_lane[one], order[one], start, stop, *sums[:, one]))
     for lane, state in enumerate(states):
-        state.parameters[:], state.moments[:], state.updates[0] = trainer.get(lane)
-    return states, (piece.loss_sums.sum(0), piece.penalty_sums.sum(0)), trainer
+        state.parameters, state.moments, state.updates[0] = block.get(lane)
+    return states, sums.sum(1), block
 
 
 def filled(values, lanes, dtype):
@@ -149,7 +146,7 @@ def test_each_network_is_what_fit_makes_of_it(name):
         np.testing.assert_allclose(state.parameters, net.parameters, **close)
         np.testing.assert_allclose(state.moments, net._state.moments, **close)
         assert state.updates[0] == net._state.updates[0]
-        total = (sums[0][lane] + sums[1][lane]) / N
+        total = (sums[0, lane] + sums[1, lane]) / N
         assert total == pytest.approx(sum(history.loss), rel=1e-9 if exact else 1e-4)
 
 
@@ -217,13 +214,12 @@ def test_outputs_and_losses_of_a_block(name):
     case = CASES[name]
     networks, (X, Y) = case.networks(5), case.data()
     block = Block([net._architecture for net in networks], 8, 0)
-    block.put([(net.parameters, np.empty((0, len(net.parameters))), 0) for net in networks])
+    block.put([(net.parameters, np.zeros((0, len(net.parameters))), 0) for net in networks])
     weights = np.random.default_rng(3).random(N)
     outputs = block.outputs(X)
-    losses = block.losses(Samples(X, Y))
-    weighted = block.losses(Samples(X, Y, weights))
+    losses, weighted = block.losses(Samples(X, Y)), block.losses(Samples(X, Y, weights))
     for lane, net in enumerate(networks):
         np.testing.assert_allclose(outputs[lane], net.predict(X), rtol=1e-12, atol=1e-14)
         assert losses[lane] / N == pytest.approx(net.evaluate(X, Y)["loss"], rel=1e-11)
-        expected = net.evaluate(X, Y, sample_weight=weights)["loss"]
-        assert weighted[lane] / N == pytest.approx(expected, rel=1e-11)
+        each = [net.evaluate(X[k : k + 1], Y[k : k + 1])["loss"] for k in range(N)]
+        assert weighted[lane] == pytest.approx(weights @ each, rel=1e-11)
