@@ -80,11 +80,13 @@ from fastnn.schedules import (
 from fastnn.stopping import EarlyStopping
 
 if TYPE_CHECKING:
-    from fastnn.ensembles import predict_many
+    from fastnn.ensembles import Ensemble
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
+    from fastnn.exchange.arrivals import from_keras, from_onnx, from_torch
     from fastnn.many import fit_many
     from fastnn.persistence import load
+    from fastnn.predictions import predict_many
     from fastnn.profiling import profile
     from fastnn.warming import warmup
 
@@ -98,6 +100,7 @@ __all__ = [
     "Checkpoint",
     "CosineDecay",
     "EarlyStopping",
+    "Ensemble",
     "ExponentialDecay",
     "History",
     "InverseScaling",
@@ -110,6 +113,9 @@ __all__ = [
     "TrainingDivergedError",
     "__version__",
     "fit_many",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
     "load",
     "predict_many",
     "profile",
@@ -118,24 +124,34 @@ __all__ = [
 
 #: Names imported when they are first used, and where they are: what they need takes a while.
 _IMPORTED_ON_USE = {
+    "Ensemble": "fastnn.ensembles",
     "MLPClassifier": "fastnn.estimators",
     "MLPRegressor": "fastnn.estimators",
     "fit_many": "fastnn.many",
+    "from_keras": "fastnn.exchange.arrivals",
+    "from_onnx": "fastnn.exchange.arrivals",
+    "from_torch": "fastnn.exchange.arrivals",
     "load": "fastnn.persistence",
-    "predict_many": "fastnn.ensembles",
+    "predict_many": "fastnn.predictions",
     "profile": "fastnn.profiling",
     "warmup": "fastnn.warming",
 }
 
 
+#: Packages that need not be imported by name.
+_ROOMS = ("exchange",)
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"fastnn.{name}")
     if name not in _IMPORTED_ON_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_IMPORTED_ON_USE[name]), name)
 
 
 def __dir__() -> list[str]:
-    names = {*globals(), *_IMPORTED_ON_USE}
+    names = {*globals(), *_IMPORTED_ON_USE, *_ROOMS}
     if importlib.util.find_spec("sklearn") is None:
         names -= {"MLPClassifier", "MLPRegressor"}
     return sorted(names)

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from fastnn import validation
 from fastnn.activations import Activation
 from fastnn.losses import Loss
+from fastnn.names import short
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,11 @@ class Architecture:
     max_norm: float = 0.0
     #: For each hidden layer, the fraction of its units dropped in training; empty: none at all.
     dropout: tuple[float, ...] = ()
-    #: Engines need not know it: the targets that reach them are those of `smoothed`.
+    #: Engines need not know it: the targets that reach them are those of `for_loss`.
     label_smoothing: float = 0.0
+    #: Of the loss "quantile": outputs for the first of them come first. They reach the engines
+    #: by `for_loss`, too.
+    quantiles: tuple[float, ...] = ()
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -67,6 +72,16 @@ class Architecture:
     def n_parameters(self) -> int:
         """Length of the flat parameter vector."""
         return sum((n_in + self.bias) * n_out for n_in, n_out in pairwise(self.sizes))
+
+    @cached_property
+    def n_targets(self) -> int:
+        """How many targets a sample has: columns of y."""
+        return self.sizes[-1] // (self.loss.outputs_per_target * max(len(self.quantiles), 1))
+
+    @cached_property
+    def target_columns(self) -> int:
+        """Columns of what `for_loss` returns."""
+        return 2 * self.sizes[-1] if self.quantiles else self.n_targets
 
     @cached_property
     def is_weight(self) -> np.ndarray:
@@ -92,6 +107,7 @@ class Architecture:
             "max_norm": self.max_norm or None,
             "dropout": list(self.dropout or [0.0] * len(hidden)),
             "label_smoothing": self.label_smoothing,
+            "quantiles": list(self.quantiles) or None,
             "dtype": self.dtype.name,
         }
 
@@ -111,8 +127,17 @@ class Architecture:
         """The loss of *n_samples* from the sum of their losses: reduced, with the penalty."""
         return loss_sum * self.gradient_scale(n_samples) + self.penalty(parameters)
 
-    def smoothed(self, targets: np.ndarray) -> np.ndarray:
-        """The targets (n, n_out) that the loss is computed from; themselves without smoothing."""
+    def for_loss(self, targets: np.ndarray) -> np.ndarray:
+        """What engines compute the loss from, (n, target_columns): mostly the targets themselves.
+
+        With label smoothing others; for quantiles each output's target, then each one's quantile.
+        """
+        if self.quantiles:
+            levels = np.repeat(np.array(self.quantiles, self.dtype), self.n_targets)
+            ours = np.tile(targets, 2 * len(self.quantiles))
+            ours[:, len(levels) :] = levels
+            ours.flags.writeable = False
+            return ours
         s = self.label_smoothing
         if not s:
             return targets
@@ -132,3 +157,37 @@ class Architecture:
     def bias_views(self, vector: np.ndarray) -> list[np.ndarray]:
         """Views (n_out,) into a flat vector, one per layer; empty without biases."""
         return [vector[layer.bias] for layer in self.layers if layer.bias is not None]
+
+
+def get_quantiles(value: object, loss: Loss) -> tuple[float, ...]:
+    """Those of the loss "quantile", by default the median; for others there are none."""
+    if loss.name != "quantile":
+        if value is not None:
+            raise ValueError(f"quantiles={short(value)} needs loss 'quantile', got {loss.name!r}")
+        return ()
+    if value is None:
+        return (0.5,)
+    levels = [validation.real(level, f"quantiles[{k}]") for k, level in enumerate(_numbers(value))]
+    if not levels or levels != sorted(set(levels)) or levels[0] <= 0 or levels[-1] >= 1:
+        raise ValueError(
+            "quantiles must be numbers between 0 and 1, the smaller ones first, such as "
+            f"[0.1, 0.5, 0.9]; got {short(value)}"
+        )
+    return tuple(levels)
+
+
+def _numbers(value: object) -> list[Any]:
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        return list(value)
+    return validation.listed(value, "quantiles", "numbers such as [0.1, 0.5, 0.9]")
+
+
+def check_outputs(n_out: int, loss: Loss, quantiles: tuple[float, ...]) -> None:
+    """Refuse numbers of outputs from which no whole number of targets follows."""
+    each = loss.outputs_per_target * max(len(quantiles), 1)
+    if n_out % each:
+        what = f"{len(quantiles)} quantiles" if quantiles else "a mean and a log-variance"
+        raise ValueError(
+            f"layer_sizes must end with a multiple of {each} for loss {loss.name!r}, {what} for "
+            f"each target, got {n_out}"
+        )

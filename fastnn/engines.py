@@ -29,8 +29,9 @@ quiet = np.errstate(all="ignore")
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs X (n, n_in) and targets Y (n, n_out); classes are one-hot rows.
+    """Inputs X (n, n_in) and targets Y, a row for each; classes are one-hot rows.
 
+    Y is (n, n_targets) at the door, (n, target_columns) for engines: see `Architecture`.
     With *weights*, shape (n,), each sample's loss and gradient are multiplied by its weight.
     """
 
@@ -42,14 +43,14 @@ class Samples:
         return len(self.X)
 
     def for_loss(self, architecture: Architecture) -> "Samples":
-        """What engines compute the loss from: with label smoothing, other targets."""
-        targets = architecture.smoothed(self.Y)
+        """With the targets that engines compute the loss from: see `Architecture.for_loss`."""
+        targets = architecture.for_loss(self.Y)
         return self if targets is self.Y else Samples(self.X, targets, self.weights)
 
 
 @dataclass(frozen=True)
 class Together:
-    """The samples of a block of networks: all share X (n, n_in) and Y (n, n_out).
+    """The samples of a block of networks: all share X (n, n_in) and Y (n, target_columns).
 
     Network l learns from the rows ``rows[l]``, shape (lanes, m); (lanes, 0): from all as they lie.
     With *weights*, shape (lanes, m), or (lanes, 0) without, each of those has its weight.

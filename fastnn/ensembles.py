@@ -1,103 +1,357 @@
-"""Predictions of many networks for the same rows."""
+"""Networks that learn the same and predict together: `Ensemble`."""
 
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from fastnn import validation
-from fastnn.engines import get_engine, quiet
-from fastnn.memory import memory_for
+from fastnn.arrays import numeric
+from fastnn.engines import quiet
+from fastnn.files import write
+from fastnn.history import History
+from fastnn.many import fit_many
+from fastnn.metrics import Function
 from fastnn.names import short
 from fastnn.network import Network
+from fastnn.persistence import reading
+from fastnn.predictions import predict_many
+from fastnn.record import joined, parted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-@quiet
-def predict_many(networks: Sequence[Network], X: Any) -> np.ndarray:
-    """Outputs of each network for each row of *X*.
+def _log(p: np.ndarray) -> np.ndarray:
+    """The logarithm; of 0 that of the smallest normal number."""
+    logarithm: np.ndarray = np.log(np.maximum(p, np.finfo(p.dtype).tiny))
+    return logarithm
 
-    Networks of the same activations, of any widths, are computed together.
+
+#: The weighted sums that an output activation has made such outputs of.
+_INVERSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "identity": lambda outputs: outputs,
+    "sigmoid": lambda p: _log(p) - _log(1 - p),
+    "softmax": _log,
+    "exp": _log,
+}
+
+
+class Ensemble:
+    """Networks of one kind that learn the same from different starts, and predict together.
+
+    Where they agree, the data have said enough; their spread tells where not.
 
     Parameters
     ----------
-    networks : sequence of Network
-        All with the same number of inputs, and of outputs; of any other architecture, dtype and
-        engine. One may occur several times.
-    X : array-like, shape (n, n_inputs)
+    layer_sizes : sequence of int
+        Of each network: see `Network`.
+    n_networks : int
+        How many.
+    bootstrap : bool
+        Have each network learn from rows of its own: as many as there are, drawn with replacement.
+        They depend on *seed*, on the network and on the number of rows, so that a later ``fit``
+        with as many goes on with the same.
+    seed : int or numpy.random.Generator, optional
+        From it each network gets a seed of its own. One seed, and the first ten of twenty
+        networks are those of an ensemble of ten.
+    **as_in_network
+        All other arguments of `Network`.
 
-    Returns
-    -------
-    ndarray, shape (n_networks, n, n_outputs)
-        ``predict(X)`` of each network, to rounding; float64 if any network is.
+    Attributes
+    ----------
+    networks : tuple of Network
+        The members. Each can be trained, changed and saved by itself.
 
     Raises
     ------
     ValueError, TypeError
-        If something in *networks* is no network, or not like the first; if there is none; if X is
-        not a finite numeric array of that shape, or an output is not a number (NaN).
-    MemoryError
-        If the outputs do not fit into memory.
+        Naming the argument, what came and what was expected.
 
     Examples
     --------
     >>> import fastnn
-    >>> networks = [fastnn.Network([4, 16, 2], seed=seed) for seed in range(5)]
-    >>> fastnn.predict_many(networks, [[0, 1, 2, 3], [3, 2, 1, 0]]).shape
-    (5, 2, 2)
+    >>> import numpy as np
+    >>> X = np.linspace(-1, 1, 20)[:, None]
+    >>> ensemble = fastnn.Ensemble([1, 8, 1], n_networks=16, bootstrap=True, seed=0)
+    >>> histories = ensemble.fit(X, X**2, epochs=50, learning_rate=0.1)
+    >>> mean, std = ensemble.predict([[0.5], [3.0]], return_std=True)
+    >>> mean.shape, bool(std[1, 0] > std[0, 0])
+    ((2, 1), True)
     """
-    members = _networks(networks)
-    n_in, n_out = _ends(members[0])
-    dtype = np.result_type(*{network.dtype for network in members})
-    inputs = validation.features(X, n_in, dtype)
-    shape = (len(members), len(inputs), n_out)
-    with memory_for("the outputs, of shape {}, do not fit into memory", shape):
-        values = np.empty(shape, dtype)
-    together = defaultdict(list)
-    for k, network in enumerate(members):
-        together[network.engine, network.dtype].append(k)
-    for numbers in together.values():
-        if not _fill([members[k] for k in numbers], numbers, inputs, values):
-            for k in numbers:
-                validation.finite_parameters(members[k].parameters, f"networks[{k}].parameters")
-            raise validation.too_large("X")
-    return values
 
+    @quiet
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        n_networks: int = 10,
+        bootstrap: bool = False,
+        seed: int | np.random.Generator | None = None,
+        **as_in_network: Any,
+    ):
+        n = validation.integer(n_networks, "n_networks", 1)
+        self._bootstrap = validation.boolean(bootstrap, "bootstrap")
+        self._key = int(validation.generator(seed).integers(1 << 63))
+        seeds = np.random.SeedSequence(self._key).spawn(n)
+        self._networks = tuple(
+            Network(layer_sizes, seed=np.random.default_rng(own), **as_in_network) for own in seeds
+        )
 
-def _networks(value: Any) -> list[Network]:
-    """At least one network, and all with the same ends."""
-    networks = validation.listed(value, "networks", "networks")
-    if not networks:
-        raise ValueError("networks must hold at least one network, got an empty list")
-    for k, network in enumerate(networks):
-        if not isinstance(network, Network):
-            raise TypeError(f"networks[{k}] must be a fastnn.Network, got {short(network)}")
-    expected = _ends(networks[0])
-    for k, network in enumerate(networks):
-        if _ends(network) != expected:
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The members. Each can be trained, changed and saved by itself."""
+        return self._networks
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        each: Mapping[str, Sequence[Any]] | None = None,
+        n_jobs: int | None = None,
+        executor: Executor | None = None,
+        progress: bool = False,
+        **as_in_fit: Any,
+    ) -> list[History]:
+        """Train all networks, from their present parameters on, by `fit_many`.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `Network.fit`.
+        each, n_jobs, executor, progress
+            As in `fit_many`.
+        **as_in_fit
+            Arguments of `Network.fit`. With ``bootstrap=True`` no *validation_split*: a row that
+            is drawn twice would be on both sides.
+
+        Returns
+        -------
+        list of History
+            One for each network.
+
+        Raises
+        ------
+        ValueError, TypeError, TrainingDivergedError, RuntimeError
+            As `fit_many` does.
+        """
+        subsets = None
+        if self._bootstrap:
+            if "validation_split" in {*as_in_fit, *(each or ())}:
+                raise ValueError(
+                    "validation_split was given to an ensemble with bootstrap=True: a row that is "
+                    "drawn twice would be on both sides; give validation_data"
+                )
+            X = self._networks[0]._inputs.features(X)
+            n, k = len(X), range(len(self._networks))
+            subsets = [np.random.default_rng((self._key, i)).integers(n, size=n) for i in k]
+        return fit_many(
+            self._networks, X, y, each=each, subsets=subsets, n_jobs=n_jobs, executor=executor,
+            progress=progress, **as_in_fit,
+        )  # fmt: skip
+
+    def predict_all(self, X: Any) -> np.ndarray:
+        """Outputs of each network for each row of *X*: `predict_many`.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_inputs)
+
+        Returns
+        -------
+        ndarray, shape (n_networks, n, n_outputs)
+        """
+        return predict_many(self._networks, X)
+
+    @quiet
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Mean of the networks' outputs for each row of *X*; of probabilities for classes.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_inputs)
+        return_std : bool
+            Return the spread as well.
+
+        Returns
+        -------
+        mean : ndarray, shape (n, n_outputs)
+            Of what `Network.predict` gives.
+        std : ndarray, shape (n, n_outputs)
+            With *return_std*: the standard deviation over the networks, with their number as the
+            divisor: √(Σ (ŷ - mean)² / n_networks).
+
+        Raises
+        ------
+        ValueError, TypeError, MemoryError
+            As `Network.predict` does.
+        """
+        with_std = validation.boolean(return_std, "return_std")
+        outputs = self.predict_all(X)
+        mean = outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)
+        if not with_std:
+            return mean
+        return mean, outputs.std(axis=0, dtype=np.float64).astype(outputs.dtype)
+
+    @quiet
+    def predict_quantiles(self, X: Any, quantiles: Sequence[float]) -> np.ndarray:
+        """Quantiles over the networks of their outputs for each row of *X*.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_inputs)
+        quantiles : sequence of float
+            From 0 to 1. Between two networks they are interpolated, as by ``numpy.quantile``.
+
+        Returns
+        -------
+        ndarray, shape (n_quantiles, n, n_outputs)
+
+        Raises
+        ------
+        ValueError, TypeError, MemoryError
+            As `Network.predict` does; also for other *quantiles*.
+        """
+        levels = numeric(quantiles, "quantiles")
+        if levels.ndim != 1 or not levels.size or not ((levels >= 0) & (levels <= 1)).all():
             raise ValueError(
-                "networks must have the same number of inputs and of outputs: networks[0] has "
-                "{} and {}, networks[{}] has {} and {}".format(*expected, k, *_ends(network))
+                f"quantiles must be a list of numbers from 0 to 1, got {short(quantiles)}"
             )
-    return networks
+        outputs = self.predict_all(X)
+        values: np.ndarray = np.quantile(outputs, levels.astype(np.float64), axis=0)
+        return values.astype(outputs.dtype, copy=False)
 
+    @quiet
+    def evaluate(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        sample_weight: Any = None,
+        metrics: Iterable[str | Function] | None = None,
+    ) -> dict[str, float]:
+        """Loss and metrics of the ensemble: of the mean of its networks' outputs.
 
-def _ends(network: Network) -> tuple[int, int]:
-    return network.layer_sizes[0], network.layer_sizes[-1]
+        Parameters
+        ----------
+        X, y, sample_weight, metrics
+            As in `Network.evaluate`.
 
+        Returns
+        -------
+        dict
+            As from `Network.evaluate`; the loss is without penalties for weights.
 
-def _fill(networks: list[Network], numbers: list[int], X: np.ndarray, values: np.ndarray) -> bool:
-    """Fill the values of networks of one engine and dtype; see `fastnn.engines.Engine`."""
-    first = networks[0]
-    whole = len(numbers) == len(values)
-    own = values if whole else np.empty((len(numbers), *values.shape[1:]), first.dtype)
-    inputs = validation.features(X, X.shape[1], first.dtype)
-    well = get_engine(first.engine).fill_outputs(
-        [network._architecture for network in networks],
-        [network.parameters for network in networks],
-        inputs,
-        own,
-    )
-    if not whole:
-        values[numbers] = own
-    return well
+        Raises
+        ------
+        ValueError, TypeError
+            As `Network.evaluate` does.
+        """
+        outputs = self.predict(X)
+        if not np.isfinite(outputs).all():
+            raise validation.too_large("X")
+        twin, sums_of = self._output_layer()
+        return twin.evaluate(sums_of(outputs), y, sample_weight=sample_weight, metrics=metrics)
+
+    def _output_layer(self) -> tuple[Network, Callable[[np.ndarray], np.ndarray]]:
+        """A network that does nothing but to activate its inputs, and what undoes that."""
+        member = self._networks[0]
+        arguments = member._architecture.arguments()
+        n_out = member.layer_sizes[-1]
+        arguments |= {"layer_sizes": [n_out, n_out], "activation": [], "bias": False}
+        arguments |= {"l1": 0.0, "l2": 0.0, "max_norm": None, "dropout": 0.0}
+        if not member._architecture.loss.from_logits:
+            arguments["output_activation"] = "identity"
+        twin = Network(**arguments, initializer="zeros", engine=member.engine)
+        twin.set_parameters(np.eye(n_out).ravel())
+        return twin, _INVERSE[arguments["output_activation"]]
+
+    @quiet
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all networks to one file, from which `Ensemble.load` reads them.
+
+        As `Network.save`, it writes a safetensors file with all that is needed to go on with the
+        same bits: as a whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        OSError, ValueError
+            As `Network.save` does.
+        """
+        about = {"bootstrap": self._bootstrap, "key": self._key}
+        write(path, *joined([network._record() for network in self._networks], about))
+
+    @classmethod
+    @quiet
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an ensemble that `Ensemble.save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        Ensemble
+
+        Raises
+        ------
+        OSError, LoadError
+            As `fastnn.load` does. A single network's file is not an ensemble's.
+        """
+        with reading(path) as (texts, tensors):
+            records, about = parted(texts, tensors)
+            ensemble = cls.__new__(cls)
+            ensemble._bootstrap = validation.boolean(about["bootstrap"], "bootstrap")
+            ensemble._key = validation.integer(about["key"], "key", 0)
+            ensemble._networks = tuple(Network._of_record(record) for record in records)
+            return ensemble
+
+    def plot_band(self, X: Any, ax: Axes | None = None, n_std: float = 2.0) -> Axes:
+        """Draw the mean over one input, in a band of standard deviations; needs matplotlib.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, 1)
+            Where; in any order.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        n_std : float
+            How many of the standard deviations of `predict` the band reaches to each side.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        n_std = validation.non_negative(n_std, "n_std")
+        n_in, n_out = (self._networks[0].layer_sizes[k] for k in (0, -1))
+        if n_in != 1:
+            raise ValueError(f"plot_band needs networks with one input, got {n_in} inputs")
+        if ax is None:
+            from fastnn.plotting import pyplot
+
+            ax = pyplot().subplots(figsize=(6.4, 4.0), layout="constrained")[1]
+        x = np.sort(self._networks[0]._inputs.features(X), axis=0)
+        mean, std = self.predict(x, return_std=True)
+        for j in range(n_out):
+            label = f"mean of {len(self._networks)} networks"
+            [line] = ax.plot(x[:, 0], mean[:, j], label=f"{label}, output {j}" if j else label)
+            low, high = mean[:, j] - n_std * std[:, j], mean[:, j] + n_std * std[:, j]
+            band = f"± {n_std:g} standard deviations" if j == 0 else None
+            ax.fill_between(x[:, 0], low, high, color=line.get_color(), alpha=0.25, label=band)
+        ax.set(xlabel="input", ylabel="output")
+        ax.legend()
+        return ax
+
+    def __repr__(self) -> str:
+        alike = repr(self._networks[0]).removeprefix("Network(")
+        n, bootstrap = len(self._networks), self._bootstrap
+        return f"Ensemble(n_networks={n}, bootstrap={bootstrap}, layer_sizes={alike}"

@@ -37,7 +37,7 @@ class TrainingDivergedError(ArithmeticError):
 
     @classmethod
     def of_many(cls, errors: "dict[int, TrainingDivergedError]", n: int) -> "TrainingDivergedError":
-        """Of n networks by their numbers."""
+        """Of *n* networks, from the *errors* of some by their numbers."""
         numbers = tuple(sorted(errors))
         first = errors[numbers[0]]
         error = cls(first.epoch, first.learning_rate, first.schedule)

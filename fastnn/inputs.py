@@ -36,7 +36,7 @@ class Inputs:
     def sample(self, x: Any, y: Any) -> Samples:
         """One sample, from its inputs and its target without the dimension of samples."""
         row, architecture = self.row(x), self._architecture
-        n_out, loss = architecture.sizes[-1], architecture.loss
+        n_out, loss = architecture.n_targets, architecture.loss
         target = arrays.numeric(y, "y", validation.ADVICE_FOR_CLASS_NAMES)
         of_class = loss.targets == "classes"
         if target.shape != (n_out,) and (target.ndim > 0 or not (of_class or n_out == 1)):
@@ -52,7 +52,7 @@ class Inputs:
         """Inputs, targets and weights; *names* are those of X and y in messages."""
         inputs, architecture = self.features(X, names[0]), self._architecture
         targets = validation.targets(
-            y, len(inputs), architecture.loss, architecture.sizes[-1], architecture.dtype, names[1]
+            y, len(inputs), architecture.loss, architecture.n_targets, architecture.dtype, names[1]
         )
         return Samples(inputs, targets, self._weights(sample_weight, len(inputs), "sample_weight"))
 

@@ -28,6 +28,8 @@ class Loss:
     output_activation: str
     #: True when it is computed from z, which needs exactly that output activation.
     from_logits: bool
+    #: How many outputs speak of one target; with "quantile", so many for each quantile.
+    outputs_per_target: int = 1
 
 
 LOSSES = {
@@ -49,6 +51,13 @@ LOSSES = {
              "counts", "exp", True),
         Loss("hinge", 7, "(1/m) Σ_j max(0, 1 - y_j ŷ_j)", "(1/m) (-y_j if y_j ŷ_j < 1 else 0)",
              "signs", "identity", False),
+        Loss("gaussian_nll", 8,
+             "(1/m) Σ_j ½ (s_j + (z_j - y_j)² exp(-s_j)), m targets, s_j = z_(m+j)",
+             "(1/m) (z_j - y_j) exp(-s_j), for s_j (1/m) ½ (1 - (z_j - y_j)² exp(-s_j))",
+             "real", "identity", True, outputs_per_target=2),
+        Loss("quantile", 9, "(1/m) Σ_j max(q_j (y_j - z_j), (q_j - 1) (y_j - z_j))",
+             "(1/m) (1 - q_j if z_j > y_j else -q_j if z_j < y_j else 0)",
+             "real", "identity", True),
     )
 }  # fmt: skip
 

@@ -114,7 +114,7 @@ def fit_many(
     door = _Door(X, y, subsets, len(networks))
     members = [door.member(k, net, arguments(k)) for k, net in enumerate(networks)]
     _refuse_shared_generators(networks, members)
-    workers = Workers(validation.n_jobs(n_jobs), executor, validation.boolean(progress, "progress"))
+    workers = Workers(n_jobs, executor, progress)
     progress_of_all = sum(member.job.epochs or 0 for member in members)
     with _in_training(networks):
         books = _Books(networks, members)
@@ -220,7 +220,7 @@ class _Door:
     def _key(self, network: Network) -> tuple[Any, ...]:
         architecture = network._architecture
         loss, sizes = architecture.loss, architecture.sizes
-        return loss.name, sizes[0], sizes[-1], architecture.dtype
+        return loss.name, sizes[0], sizes[-1], architecture.quantiles, architecture.dtype
 
     def _once(self, name: str, network: Network, value: Any, make: Callable[[], Any]) -> Any:
         """What is made of an argument's value, once for all networks that take the same."""
@@ -278,7 +278,7 @@ def _rows(subset: Any, n: int, k: int) -> np.ndarray:
     try:
         rows = np.asarray(subset)
     except ValueError:
-        rows = np.empty(0, object)
+        rows = np.empty((), object)  # which has no rows
     if rows.dtype == bool and rows.shape == (n,):
         rows = np.flatnonzero(rows)
     if rows.ndim != 1 or not (np.issubdtype(rows.dtype, np.integer) or rows.size == 0):
@@ -358,6 +358,7 @@ def _company(member: Member, asked: tuple[Any, ...] | None) -> tuple[Any, ...] |
         architecture.bias,
         architecture.dtype.char,
         architecture.label_smoothing,
+        architecture.quantiles,
         any(architecture.dropout),
         penalised,
         member.weights is None,

@@ -1,7 +1,8 @@
 """What ``evaluate`` and ``history.metrics`` report beside the loss.
 
 A metric is a function of targets and outputs, both of shape (n, n_out); class numbers have become
-one-hot rows. To add one, add a function here and a line to the tables below.
+one-hot rows, and of several outputs for a target there is one: see `of_targets`. To add one, add a
+function here and a line to the tables below.
 """
 
 import inspect
@@ -28,6 +29,8 @@ class Metric:
 
     def value(self, targets: np.ndarray, outputs: np.ndarray) -> float:
         """The metric; TypeError if a user's function returns anything but one number."""
+        if not self.of_user:
+            outputs = of_targets(outputs, targets.shape[1])
         value = self.function(targets, outputs)
         try:
             return float(value)
@@ -35,6 +38,12 @@ class Metric:
             raise TypeError(
                 f"metric {self.name!r} must return one number, got {type(value).__name__}"
             ) from None
+
+
+def of_targets(outputs: np.ndarray, n_targets: int) -> np.ndarray:
+    """One output for each target, where there are several: the mean, or the middle quantile."""
+    first = (outputs.shape[1] // n_targets - 1) // 2 * n_targets
+    return outputs[:, first : first + n_targets]
 
 
 def class_accuracy(targets: np.ndarray, outputs: np.ndarray) -> float:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
+from numpy import empty, ndarray
 
 from fastnn import validation
 from fastnn.activations import get_hidden_activations, get_output_activation
-from fastnn.architecture import Architecture
+from fastnn.architecture import Architecture, check_outputs, get_quantiles
 from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
 from fastnn.clock import Clock
@@ -82,6 +83,9 @@ class Network:
         * ``"cross_entropy"``: -Σ y log ŷ; class numbers from 0, or rows that sum to 1
         * ``"poisson"``: (1/m) Σ ŷ - y log ŷ + y log y - y; y at least 0
         * ``"hinge"``: (1/m) Σ max(0, 1 - y ŷ); y of -1 and 1, or of 0 and 1
+        * ``"gaussian_nll"``, for m targets and 2m outputs, the means μ and then the logarithms s
+          of the variances: (1/m) Σ ½ (s + (y - μ)² / exp(s)); the constant ½ log 2π is left out
+        * ``"quantile"``: (1/m) Σ max(q (y - ŷ), (q - 1) (y - ŷ)); see *quantiles*
 
         The cross-entropies and poisson are computed from the weighted sums, so they never take
         the logarithm of an output that is 0.
@@ -104,6 +108,10 @@ class Network:
         For the cross-entropies, at least 0 and below 1: the loss everywhere is that of the targets
         (1 - s) y + s / n_outputs with cross-entropy, (1 - s) y + s / 2 with binary cross-entropy.
         Metrics take the targets as they are.
+    quantiles : sequence of float, optional
+        For the loss ``"quantile"``, by default [0.5], the median: numbers q between 0 and 1, the
+        smaller ones first. There is an output for each quantile of each target: those of
+        the first quantile for all targets, then of the second, and so on.
     seed : int or numpy.random.Generator, optional
         For the start weights, for the shuffling in ``fit`` and for dropout.
     dtype : {"float64", "float32"}
@@ -162,6 +170,7 @@ class Network:
         max_norm: float | None = None,
         dropout: float | Sequence[float] = 0.0,
         label_smoothing: float = 0.0,
+        quantiles: Sequence[float] | None = None,
         seed: int | np.random.Generator | None = None,
         dtype: Any = "float64",
         engine: str = "numba",
@@ -183,7 +192,9 @@ class Network:
             max_norm=0.0 if max_norm is None else validation.positive(max_norm, "max_norm"),
             dropout=validation.dropout(dropout, len(sizes) - 2),
             label_smoothing=validation.label_smoothing(label_smoothing, loss_function),
+            quantiles=get_quantiles(quantiles, loss_function),
         )
+        check_outputs(sizes[-1], loss_function, self._architecture.quantiles)
         self._inputs = Inputs(self._architecture)
         get_engine(engine)
         self._engine_name = engine
@@ -288,6 +299,7 @@ class Network:
             memory-mapped ones among them, are not copied.
         y : array-like, shape (n, n_outputs), or (n,)
             One-dimensional for one output; what `predict` returns has two dimensions even then.
+            With ``"gaussian_nll"`` and ``"quantile"`` it is (n, n_targets).
             With ``"cross_entropy"`` also class numbers from 0 to n_outputs - 1; encode text labels
             first. What else a loss asks for: see `Network`.
         epochs : int
@@ -325,7 +337,9 @@ class Network:
         metrics : list of str or function
             ``"accuracy"``, ``"r2"``, ``"mean_absolute_error"``, ``"mean_squared_error"``,
             ``"auc"``, or functions f(targets, outputs) -> float of arrays of shape
-            (n, n_outputs); class numbers have become one-hot rows. After each epoch they are
+            (n, n_outputs); class numbers have become one-hot rows. With ``"gaussian_nll"`` the
+            names are of the means, with ``"quantile"`` of the middle quantile; functions get all
+            outputs. After each epoch they are
             computed on the validation data and go into ``history.metrics["val_accuracy"]``;
             without validation data on all the training data, into
             ``history.metrics["accuracy"]``. Functions take time as callbacks do.
@@ -581,7 +595,8 @@ class Network:
         array([4.])
         """
         learn, address, rate, rule, _held = self._quick_update
-        if learning_rate is rate and optimizer is rule:
+        # numba would take a masked array for a plain one.
+        if learning_rate is rate and optimizer is rule and type(x) is ndarray:
             try:
                 loss: float = learn(x, y, address)
                 if loss == loss:  # no NaN
@@ -698,12 +713,13 @@ class Network:
             As in `predict`.
         """
         predict, address, n_outputs, dtype, _held = self._quick_prediction
-        outputs = np.empty(n_outputs, dtype)
-        try:
-            if predict(x, outputs, address):
-                return outputs
-        except NO_NUMBER:
-            pass  # of a type that it does not know
+        if type(x) is ndarray:
+            outputs = empty(n_outputs, dtype)
+            try:
+                if predict(x, outputs, address):
+                    return outputs
+            except NO_NUMBER:
+                pass  # of a type that it does not know
         return self._predict_one(x)
 
     def _predict_one(self, x: Any) -> np.ndarray:
@@ -895,6 +911,156 @@ class Network:
         net._optimizer, net._state = record.optimizer, record.state
         net.history = record.history
         return net
+
+    @quiet
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dtype: Any = None,
+        opset: int = 20,
+        input_name: str = "input",
+        output_name: str = "output",
+        logits: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the network to an ONNX file: what `predict` computes, for any number of rows.
+
+        A Gemm for each layer and its activation, which onnxruntime runs in either dtype. What is
+        special about training is kept in the file's metadata, and `fastnn.from_onnx` reads it;
+        the optimiser and the history are not. The file is written as a whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+        dtype : {"float64", "float32"}, optional
+            By default the network's.
+        opset : int
+            ONNX's operator set, from 13 on. Older programs may need an older one.
+        input_name, output_name : str
+            Of the graph's input (n, n_inputs) and output (n, n_outputs).
+        logits : bool
+            Leave out the output activation: the outputs are the last layer's weighted sums.
+        metadata : dict of str, optional
+            Texts by name to write into the file.
+
+        Raises
+        ------
+        OSError
+            As `save` does.
+        ValueError, TypeError
+            Naming the argument, what came and what was expected. Also for parameters that are not
+            finite, in the file's dtype.
+        ImportError
+            Without the package onnx: ``pip install "fastnn-jit[onnx]"``.
+        """
+        from fastnn.exchange import onnx
+
+        onnx.write(
+            path,
+            *(self._architecture, self.parameters),
+            dtype=dtype,
+            names=(input_name, output_name),
+            opset=opset,
+            logits=logits,
+            metadata=metadata,
+        )
+
+    def to_torch(self, *, logits: bool = False) -> Any:
+        """Make a ``torch.nn.Sequential`` of the network: Linear, activations, and Dropout.
+
+        Its parameters are copies, of the network's dtype. In training mode, as it is made, it drops
+        units if the network does; after ``module.eval()`` it gives what `predict` gives.
+
+        Parameters
+        ----------
+        logits : bool
+            Leave out the output activation, for PyTorch's losses that take logits.
+
+        Returns
+        -------
+        torch.nn.Sequential
+
+        Raises
+        ------
+        ValueError
+            For the output activation exp, of which PyTorch has no module, without *logits*.
+        """
+        from fastnn.exchange import torch
+
+        return torch.write(self._architecture, self.parameters, logits=logits)
+
+    def to_torch_optimizer(self, module: Any) -> Any:
+        """Make the optimiser of torch.optim that goes on with a module where the last update ended.
+
+        Parameters
+        ----------
+        module : torch.nn.Sequential
+            What `to_torch` returned.
+
+        Returns
+        -------
+        torch.optim.Optimizer
+            SGD, RMSprop, Adagrad, Adam or AdamW, with what the network's remembers.
+
+        Raises
+        ------
+        ValueError
+            For a learning-rate schedule or clipping, which are not a part of PyTorch's optimisers,
+            and for a module of other shapes.
+        """
+        from fastnn.exchange import torch
+
+        return torch.write_optimizer(module, self._architecture, self._optimizer, self._state)
+
+    @quiet
+    def to_c(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str = "net",
+        dtype: Any = None,
+        jacobian: bool = False,
+        self_test: bool = False,
+    ) -> None:
+        """Write the network as C: ``static void name(const T *input, T *output)`` for one row.
+
+        One file of C99, which is C++ too, without allocation and without any library. It can be
+        compiled alone or included as a header, in several files as well. The weights read back
+        exactly. It is written as a whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+        name : str
+            Of the function, and what all other names in the file begin with.
+        dtype : {"float64", "float32"}, optional
+            T is double or float: by default the network's.
+        jacobian : bool
+            Write ``static void name_jacobian(const T *input, T *jacobian)`` too: the derivatives
+            of the outputs with respect to the inputs, (n_outputs, n_inputs) row by row.
+        self_test : bool
+            Write a ``main`` too, which compares outputs with those of `predict`, prints the largest
+            difference and returns 0 if it is none but rounding.
+
+        Raises
+        ------
+        OSError
+            As `save` does.
+        ValueError, TypeError
+            Naming the argument, what came and what was expected. Also for parameters that are not
+            finite, in the file's dtype.
+        """
+        from fastnn.exchange import c
+
+        c.write(
+            path,
+            *(self._architecture, self.parameters),
+            dtype=dtype,
+            name=name,
+            jacobian=jacobian,
+            self_test=self_test,
+        )
 
     def summary(self) -> str:
         """Text: the layers with their output shapes and parameter counts, and the bytes."""

@@ -19,7 +19,7 @@ inside a string.
 ``network`` (JSON)
     The arguments of `fastnn.Network`: layer_sizes (n_0, ..., n_L), activation (a list, one name per
     hidden layer), output_activation, loss, reduction, bias, l1, l2, max_norm (null: none), dropout
-    (a list, one rate per hidden layer), label_smoothing, dtype, engine.
+    (a list, one rate per hidden layer), label_smoothing, quantiles (null: none), dtype, engine.
 ``optimizer`` (JSON)
     ``kind``, the name of one of fastnn's optimiser classes, and its settings by name. A
     learning-rate schedule is an object of the same form in place of the number.
@@ -47,14 +47,21 @@ The tensors:
     The lists of the History: ``history.loss`` and others.
 ``history.metrics.NAME``, shape (epochs,), F64
     Each list in the History's dict of metrics.
+
+The file of a `fastnn.Ensemble` has ``network`` once, for all, and beside it ``ensemble`` (JSON):
+``n_networks``; ``bootstrap``; and ``key``, the number of up to 63 bits from which it draws rows.
+The other entries and all tensors are there for each network, with its number and a point before
+their names: ``0.optimizer``, ``0.state.parameters``.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fastnn import validation
 from fastnn.engines import quiet
 from fastnn.errors import LoadError
-from fastnn.files import read
+from fastnn.files import Tensors, Texts, read
 from fastnn.network import Network
 from fastnn.record import Record
 
@@ -84,7 +91,8 @@ def load(path: str | os.PathLike[str]) -> Network:
     OSError
         If it may not be read.
     LoadError
-        A ValueError: if it is anything else than a whole file of a known version.
+        A ValueError: if it is anything else than a whole file of a known version. For the file of
+        an ensemble there is `Ensemble.load`.
 
     Examples
     --------
@@ -97,9 +105,18 @@ def load(path: str | os.PathLike[str]) -> Network:
     >>> bool((twin.parameters == net.parameters).all())
     True
     """
+    with reading(path) as (texts, tensors):
+        if "ensemble" in texts:
+            raise ValueError("it holds an ensemble: read it by fastnn.Ensemble.load")
+        return Network._of_record(Record.of_parts(texts, tensors))
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[tuple[Texts, Tensors]]:
+    """What is in a file; whatever turns out to be wrong with it inside is a LoadError."""
     name = validation.path(path, "path")
     try:
-        return Network._of_record(Record.of_parts(*read(name)))
+        yield read(name)
     except KeyError as error:
         raise LoadError(name, f"it lacks {error}") from error
     except _BAD_CONTENT as error:

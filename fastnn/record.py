@@ -6,6 +6,7 @@
 import dataclasses
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +73,38 @@ class Record:
         if tensors:
             raise ValueError(f"it holds unexpected tensors: {', '.join(sorted(tensors)[:5])}")
         return cls(arguments, optimizer, state, random_state.from_plain(random), key, history)
+
+
+def joined(records: Sequence[Record], about: dict[str, Any]) -> tuple[Texts, Tensors]:
+    """The texts and tensors of a file of several networks, alike in their arguments."""
+    texts: Texts = {"ensemble": json.dumps({"n_networks": len(records), **about})}
+    tensors: Tensors = {}
+    for k, record in enumerate(records):
+        own_texts, own_tensors = record.parts()
+        texts["network"] = own_texts.pop("network")
+        texts |= {f"{k}.{name}": text for name, text in own_texts.items()}
+        tensors |= {f"{k}.{name}": tensor for name, tensor in own_tensors.items()}
+    return texts, tensors
+
+
+def parted(texts: Texts, tensors: Tensors) -> tuple[list[Record], dict[str, Any]]:
+    """The records that `joined` put together, and what it was told *about* them."""
+    if "ensemble" not in texts:
+        raise ValueError("it holds no ensemble; fastnn.load reads networks")
+    about = json.loads(texts["ensemble"])
+    if not isinstance(about, dict):
+        raise ValueError("its ensemble is no JSON object")
+    n = validation.integer(about.pop("n_networks"), "n_networks", 1, len(tensors))
+    parts: list[tuple[Texts, Tensors]] = [({"network": texts["network"]}, {}) for _ in range(n)]
+    numbers = {str(k): k for k in range(n)}
+    for name in texts:
+        number, point, rest = name.partition(".")
+        if point:
+            parts[numbers[number]][0][rest] = texts[name]
+    for name in tensors:
+        number, _, rest = name.partition(".")
+        parts[numbers[number]][1][rest] = tensors[name]
+    return [Record.of_parts(*own) for own in parts], about
 
 
 def _check_arguments(arguments: Any, parameters: np.ndarray) -> None:

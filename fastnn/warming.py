@@ -65,10 +65,10 @@ def warmup(
     for network in networks or _usual_networks():
         architecture = network._architecture
         engine = get_engine(network.engine)
-        n_in, n_out = architecture.sizes[0], architecture.sizes[-1]
+        n_in, n = architecture.sizes[0], architecture.target_columns
         samples = Samples(
             _frozen(np.zeros((2, n_in), architecture.dtype)),
-            _frozen(np.full((2, n_out), 1 / n_out, architecture.dtype)),
+            _frozen(np.full((2, n), 1 / n, architecture.dtype)),
         )
         if rule is None:
             objective(engine, architecture, samples)

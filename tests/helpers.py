@@ -64,6 +64,8 @@ NUMBA_SLOW = slow_but(["python", "numpy"], ENGINES)
 PYTHON_SLOW = slow_but(["numpy", "numba"], ENGINES)
 LOSSES = ("half_squared_error", "squared_error", "binary_cross_entropy", "cross_entropy",
           "absolute_error", "huber", "poisson", "hinge")  # fmt: skip
+#: With several outputs for a target, or a parameter: see ``test_distributions.py``.
+DISTRIBUTIONS = ("gaussian_nll", "quantile")
 ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus",
                "silu", "gelu", "hard_tanh")  # fmt: skip
 #: Of these, the first so many are tested in all combinations, the others in a part of them.

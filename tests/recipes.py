@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import helpers
 import numpy as np
 import pytest
 
@@ -37,7 +38,7 @@ ALL = "all"
 #: The factors of the grid over which engines are compared with PyTorch.
 GRID: dict[str, list[Any]] = {
     "optimizer": list(OPTIMIZERS),
-    "loss": list(LOSSES),
+    "loss": list(helpers.LOSSES),
     "activation": [name for name, row in ACTIVATIONS.items() if not row.output_only],
     "depth": [0, 1, 2, 3],
     "batch": [1, 7, ALL],
@@ -293,7 +294,7 @@ GOLDEN = [
     *(
         Recipe(
             optimizer=list(OPTIMIZERS)[i % len(OPTIMIZERS)],
-            loss=GRID["loss"][(i + i // 8) % len(LOSSES)],
+            loss=GRID["loss"][(i + i // 8) % len(helpers.LOSSES)],
             activation=GRID["activation"][i % len(GRID["activation"])],
             depth=(1, 2, 3, 1, 0)[i % 5],
             batch=GRID["batch"][i % 3],

@@ -241,6 +241,7 @@ def test_somebody_elses_ctrl_c_handler_is_left_in_charge(engine):
     assert history.stop_reason == "completed"
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 @pytest.mark.parametrize("batch_size", [1, 32, None])
 def test_small_work_needs_no_thread_for_ctrl_c(engine, batch_size, monkeypatch):
     def refuse(self, work, *arguments):

@@ -67,6 +67,8 @@ LOOK_UP = {
          "binary_cross_entropy"),
         ("loss", "categorical_crossentropy sparse_categorical_crossentropy CrossEntropyLoss nll "
          "NLLLoss", "cross_entropy"),
+        ("loss", "GaussianNLLLoss", "gaussian_nll"),
+        ("loss", "pinball PinballLoss", "quantile"),
         ("loss", "smooth_l1 SmoothL1Loss HuberLoss", "huber"),
         ("loss", "squared_hinge mean_absolute_percentage_error", None),
         ("metrics", "acc categorical_accuracy accuracy_score", "accuracy"),

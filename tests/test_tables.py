@@ -12,7 +12,7 @@ import numpy as np
 import oracles
 import pytest
 import recipes
-from helpers import ENGINES, telling_slice
+from helpers import DISTRIBUTIONS, ENGINES, telling_slice
 
 import fastnn
 from fastnn.activations import ACTIVATIONS, ALIASES, SELU_ALPHA, SELU_SCALE
@@ -26,7 +26,7 @@ from fastnn.reference import loops, loops_updates, vectors, vectors_updates
 
 HIDDEN = {name for name, activation in ACTIVATIONS.items() if not activation.output_only}
 ELEMENTWISE = set(ACTIVATIONS) - {"softmax"}
-COUPLED = {name for name, loss in LOSSES.items() if loss.targets == "classes"}
+CLASSES = {name for name, loss in LOSSES.items() if loss.targets == "classes"}
 
 
 @pytest.mark.parametrize("table", [ACTIVATIONS, LOSSES], ids=["activations", "losses"])
@@ -70,8 +70,10 @@ def test_the_kernels_implement_every_activation():
 
 
 def test_the_kernels_implement_every_loss():
-    assert set(jitted_losses.FUNCTIONS) == set(LOSSES) - COUPLED
-    assert {jitted_losses.CROSS_ENTROPY} == {LOSSES[name].code for name in COUPLED}
+    assert set(jitted_losses.FUNCTIONS) == set(LOSSES) - CLASSES - set(DISTRIBUTIONS)
+    assert {jitted_losses.CROSS_ENTROPY} == {LOSSES[name].code for name in CLASSES}
+    codes = {LOSSES[name].code for name in DISTRIBUTIONS}
+    assert {jitted_losses.GAUSSIAN, jitted_losses.QUANTILE} == codes
 
 
 def test_every_rule_is_implemented_and_used():
@@ -89,7 +91,8 @@ def test_the_tests_run_over_every_activation_and_loss():
     """A new row of a table is not tested before it stands in helpers.py and oracles.py."""
     cases = telling_slice()
     assert set(helpers.ACTIVATIONS) == HIDDEN == {case.activation for case in cases}
-    assert set(helpers.LOSSES) == set(LOSSES) == {case.loss for case in cases}
+    assert set(helpers.LOSSES) == {case.loss for case in cases}
+    assert {*helpers.LOSSES, *DISTRIBUTIONS} == set(LOSSES)
     assert set(oracles.ACTIVATIONS) == ELEMENTWISE
 
 

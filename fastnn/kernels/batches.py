@@ -48,7 +48,7 @@ def make_batch_gradient(
             n, before = np.uint64(minimum(block, after - position)), np.uint64(position)
             x, y = places.x, places.y
             if kept:
-                x, y = x + before * n_in, y + before * n_out
+                x, y = x + before * n_in, y + before * np.uint64(data.Y.shape[1])
             if not there:
                 gather(data.X, data.order, epoch, position, n, turned, w, x)
                 gather(data.Y, data.order, epoch, position, n, n > 0, w, y)

@@ -26,7 +26,7 @@ from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner, shared
 from fastnn.kernels.lanes import maximum, minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
-from fastnn.kernels.losses import OF_CLASSES
+from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.plain import row_of
 from fastnn.kernels.products import AT_ONCE, Matrix, find_blas, inputs_at_once, multiply
 from fastnn.kernels.random import uniform
@@ -60,10 +60,11 @@ Places = namedtuple("Places", "block x y weights units slopes d d_below scratch 
 def find_places(architecture: Architecture, training: bool, kept: int = 0) -> Places:
     """The places for a network, with room for *kept* samples of X and Y."""
     n_in, *hidden, n_out = architecture.sizes
+    columns = architecture.target_columns
     block = _find_block(architecture, training)
     room, widest = max(block, kept), max(2, *hidden, n_out)
     y = n_in * room
-    weights = y + n_out * room
+    weights = y + columns * room
     units = weights + room
     slopes = units + (sum(hidden) + n_out) * block
     d = slopes + sum(hidden) * block
@@ -82,8 +83,8 @@ def _find_block(architecture: Architecture, training: bool) -> int:
     that BLAS packs nothing.
     """
     sizes, itemsize = architecture.sizes, architecture.dtype.itemsize
-    n_in, n_out, units = sizes[0], sizes[-1], sum(sizes[1:])
-    fitting = MOST_BYTES // ((n_in + n_out + 1 + 2 * units + 3 * max(2, *sizes[1:])) * itemsize)
+    n_in, columns, units = sizes[0], architecture.target_columns, sum(sizes[1:])
+    fitting = MOST_BYTES // ((n_in + columns + 1 + 2 * units + 3 * max(2, *sizes[1:])) * itemsize)
     if fitting < BLOCK:
         fitting = max(fitting - fitting % 8, 1)
     if not training:
@@ -304,9 +305,11 @@ def softmax(w, z, a, n_classes, n, top, total):
 def make_finish(output: int, loss: int, weighted: bool) -> Any:
     """Make the end of the forward pass: D of the output layer from its Z; the sum of losses.
 
-    Z, Y and D are (n_out, n), *scratch* has room for 2 n numbers. With *weighted* D and losses are
-    multiplied by the n *weights*, which otherwise are not looked at.
+    Z and D are (n_out, n), Y (target_columns, n); *scratch* has room for 2 n numbers. With
+    *weighted* D and losses are multiplied by the n *weights*, which otherwise are not looked at.
     """
+    if loss in (GAUSSIAN, QUANTILE):
+        return _make_finish_distribution(loss, weighted)
     if weighted:
         return _make_finish_weighted(output, loss)
     if loss in OF_CLASSES:
@@ -341,6 +344,32 @@ def _make_finish_classes(loss: int) -> Any:
         return loss
 
     return finish_classes
+
+
+def _make_finish_distribution(loss: int, weighted: bool) -> Any:
+    """Make it for a loss whose outputs say more than a number of their target."""
+    is_gaussian = loss == GAUSSIAN
+
+    @inner
+    def finish_distribution(w, z, y, d, n_out, n, scratch, weights):
+        total, weight = w.dtype.type(0), w.dtype.type(1)
+        m = n_out >> _1 if is_gaussian else n_out
+        other = m * n
+        for j in range(m):
+            for s in range(n):
+                k = j * n + s
+                if weighted:
+                    weight = w[weights + s]
+                if is_gaussian:
+                    d_k, d_log, loss_k = gaussian(w[z + k], w[z + other + k], w[y + k], m)
+                    w[d + other + k] = weight * d_log
+                else:
+                    d_k, loss_k = quantile(w[z + k], w[y + k], w[y + other + k], m)
+                w[d + k] = weight * d_k
+                total += weight * loss_k
+        return total
+
+    return finish_distribution
 
 
 def _make_finish_weighted(output: int, loss: int) -> Any:

@@ -35,7 +35,7 @@ from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import N_OUT, layer_table
 from fastnn.kernels.learner import Learner, SinglePredictor
-from fastnn.kernels.losses import OF_CLASSES
+from fastnn.kernels.losses import TERMS
 from fastnn.kernels.updates import has_extras, options_of
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES
@@ -86,7 +86,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     if len(layers) != 2:
         return sample_kernels.make_train_samples(*codes), sample_kernels.workspace_size(layers)
     wide = int(layers[0, N_OUT]) >= one_hidden.WIDE_FROM
-    if one_output.pays(layers) and architecture.loss.code not in OF_CLASSES:
+    if one_output.pays(layers) and architecture.loss.code in TERMS:
         n_in, units, _ = architecture.sizes
         train = one_output.make_train_one_output(
             *codes, n_in=n_in, units=units if n_in > 1 else 0, wide=wide
@@ -224,7 +224,7 @@ def _blank_samples(architecture: Architecture, weighted: bool, n: int = 0) -> Sa
     sizes, dtype = architecture.sizes, architecture.dtype
     return Samples(
         _read_only((n, sizes[0]), dtype),
-        _read_only((n, sizes[-1]), dtype),
+        _read_only((n, architecture.target_columns), dtype),
         _read_only(n, dtype) if weighted else None,
     )
 
@@ -274,8 +274,8 @@ def learner(architecture: Architecture, plan: Plan, state: State) -> Learner:
     """See `fastnn.engines.Engine`. The kernels are compiled here."""
     made = _compiled_trainer(architecture, plan)
     plain = isinstance(made, _PlainSampleTrainer)
-    sizes = architecture.sizes
-    X, Y = (np.zeros((1, n), architecture.dtype).view() for n in (sizes[0], sizes[-1]))
+    widths = architecture.sizes[0], architecture.target_columns
+    X, Y = (np.zeros((1, n), architecture.dtype).view() for n in widths)
     X.flags.writeable = Y.flags.writeable = False
     weights = _no_weights(architecture.dtype)
     return Learner(

@@ -100,8 +100,10 @@ def compiled_for(kernel: Any, dtype: np.dtype[Any], *rest: Any) -> Any:
     signature = (numba.types.Array(numba.from_dtype(dtype), 1, "C"), *rest)
     if signature not in kernel.overloads:
         kernel.disable_compile(False)
-        kernel.compile(signature)
-        kernel.disable_compile()
+        try:
+            kernel.compile(signature)
+        finally:
+            kernel.disable_compile()
     return kernel
 
 
@@ -117,5 +119,5 @@ def _limits(architecture: Architecture) -> np.ndarray:
     if not architecture.label_smoothing:
         return np.array([least, most, min(least, 0.0), 1.0])
     classes = np.eye(max(2, architecture.sizes[-1]), dtype=architecture.dtype)
-    one_hot = architecture.smoothed(classes)
+    one_hot = architecture.for_loss(classes)
     return np.array([least, most, one_hot[0, 1], one_hot[0, 0]], np.float64)

@@ -2,6 +2,7 @@
 
 Each function takes the output's weighted sum z, its value a, its target y, which are numbers or
 lanes, and the number of outputs m. Cross-entropy couples the outputs: see `fastnn.kernels.rows`.
+So does a Gaussian, and a quantile needs to be known: their functions say what they take.
 """
 
 import numpy as np
@@ -110,6 +111,23 @@ def _hinge_gradient(z, a, y, m):
     return select(y * a < constant(1, a), -y, constant(0, a)) / constant(m, a)
 
 
+@inner
+def gaussian(mean, log_variance, y, m):
+    """Of one of m targets: the gradients for its two outputs, and its part of the loss."""
+    error, precision = mean - y, exp(-log_variance)
+    square = error * error * precision
+    half, one, n = constant(0.5, mean), constant(1, mean), constant(m, mean)
+    return error * precision / n, half * (one - square) / n, half * (log_variance + square) / n
+
+
+@inner
+def quantile(z, y, q, m):
+    """Of one of m outputs, for a target and a quantile: the gradient, and its part of the loss."""
+    error, zero, one, n = y - z, constant(0, z), constant(1, z), constant(m, z)
+    slope = select(error < zero, one - q, select(error > zero, -q, zero))
+    return slope / n, maximum(q * error, (q - one) * error) / n
+
+
 #: name: (one output's part of the loss, its gradient with respect to a, or to z from logits)
 FUNCTIONS = {
     "half_squared_error": (_half_square, _difference),
@@ -128,6 +146,7 @@ FROM_LOGITS = frozenset(
     loss.code for loss in (*LOSSES.values(), *CLIPPED.values()) if loss.from_logits
 )
 CROSS_ENTROPY = LOSSES["cross_entropy"].code
+GAUSSIAN, QUANTILE = LOSSES["gaussian_nll"].code, LOSSES["quantile"].code
 #: The losses that couple the outputs, and what becomes of the loss of each class.
 OF_CLASSES = {CROSS_ENTROPY: as_it_is, CLIPPED["cross_entropy"].code: clipped}
 

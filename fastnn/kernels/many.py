@@ -25,17 +25,17 @@ from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner, kernel, ordered
 from fastnn.kernels.lanes import constant, convert, load, maximum, select, splat, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.losses import OF_CLASSES
+from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.many_products import Matrix, make_multiply
 from fastnn.kernels.many_updates import make_step_of_many, number
 from fastnn.kernels.random import uniforms
 from fastnn.kernels.rows import make_finish_one
 
-#: The samples X (n, n_in) and Y (n, n_out). Network l takes of them those of *rows*, (lanes, its
+#: The samples X (n, n_in) and Y (n, columns). Network l takes of them those of *rows*, (lanes, its
 #: n), by default all; in *order*, (epochs, lanes, its n), by default as they lie; with *weights*,
 #: (lanes, its n). What is not given has length 0.
 Data = namedtuple("Data", "X Y rows order weights")
-#: *values*, *slopes* and *deltas* are (rows, inputs and all units), *targets* (rows, outputs),
+#: *values*, *slopes* and *deltas* are (rows, inputs and all units), *targets* (rows, columns of Y),
 #: *weights* (rows,), *present* (hidden units,), *zero* is one 0. *numbers* and *rows*, uint64, are
 #: of the samples that are taken.
 Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero numbers rows")
@@ -230,9 +230,11 @@ def make_forward_of_many(hidden: Codes, bias: bool, keeps: bool, drops: bool, la
 @functools.cache
 def make_finish_many(output: int, loss: int, lanes: int) -> Any:
     """Make the end of a sample: the outputs' deltas from their z; returns the loss."""
-    return (_make_finish_classes if loss in OF_CLASSES else _make_finish_outputs)(
-        output, loss, lanes
-    )
+    if loss in OF_CLASSES:
+        return _make_finish_classes(lanes)
+    if loss in (GAUSSIAN, QUANTILE):
+        return _make_finish_distribution(loss, lanes)
+    return _make_finish_outputs(output, loss, lanes)
 
 
 def _make_finish_outputs(output: int, loss: int, lanes: int) -> Any:
@@ -252,7 +254,31 @@ def _make_finish_outputs(output: int, loss: int, lanes: int) -> Any:
     return finish
 
 
-def _make_finish_classes(output: int, loss: int, lanes: int) -> Any:
+def _make_finish_distribution(loss: int, lanes: int) -> Any:
+    is_gaussian = loss == GAUSSIAN
+
+    @ordered
+    def finish(scratch, at, targets, n):
+        total = load(scratch.zero, 0, lanes)
+        m = n // 2 if is_gaussian else n
+        for j in range(m):
+            place, other = (at + j) * lanes, (at + m + j) * lanes
+            z = load(scratch.values, place, lanes)
+            y = load(scratch.targets, (targets + j) * lanes, lanes)
+            if is_gaussian:
+                d, d_log, loss_j = gaussian(z, load(scratch.values, other, lanes), y, m)
+                store(scratch.deltas, other, d_log)
+            else:
+                q = load(scratch.targets, (targets + m + j) * lanes, lanes)
+                d, loss_j = quantile(z, y, q, m)
+            store(scratch.deltas, place, d)
+            total = total + loss_j
+        return total
+
+    return finish
+
+
+def _make_finish_classes(lanes: int) -> Any:
     softmax = make_softmax_of_many(lanes)
 
     @ordered
@@ -275,14 +301,14 @@ def make_finish_rows(output: int, loss: int, weighted: bool, lanes: int) -> Any:
     finish = make_finish_many(output, loss, lanes)
 
     @ordered
-    def finish_rows(layers, scratch, n, n_out):
+    def finish_rows(layers, scratch, n, columns):
         last = len(layers) - 1
-        units = layers[last, UNITS]
+        units, n_out = layers[last, UNITS], layers[last, N_OUT]
         width = units + n_out
         total = load(scratch.zero, 0, lanes)
         for s in range(n):
             at = s * width + units
-            lost = finish(scratch, at, s * n_out, n_out)
+            lost = finish(scratch, at, s * columns, n_out)
             if weighted:
                 weight = load(scratch.weights, s * lanes, lanes)
                 lost = lost * weight
@@ -387,8 +413,8 @@ def make_train_many(
 
     @kernel
     def train_many(layers, p, moments, t, data, span, options, scratch, g):
-        n_out = data.Y.shape[1]
-        width = layers[len(layers) - 1, UNITS] + n_out
+        last = len(layers) - 1
+        width, columns = layers[last, UNITS] + layers[last, N_OUT], data.Y.shape[1]
         per_update = 1 if span.rates.shape[1] > 1 else 0
         for epoch in range(len(span.rates)):
             for first in range(span.start, span.stop, options.batch_size):
@@ -403,7 +429,7 @@ def make_train_many(
                     take(data, epoch, position, n, 0, width, scratch, extras)
                     done = np.uint64(position - first) * load(options.n_hidden, 0, lanes)
                     forward(layers, p, scratch, n, options, counter + done)
-                    add_sum(span.loss_sums, epoch, finish_rows(layers, scratch, n, n_out))
+                    add_sum(span.loss_sums, epoch, finish_rows(layers, scratch, n, columns))
                     backward(layers, p, scratch, n, g, position > first)
                 store(t, 0, load(t, 0, lanes) + np.uint64(1))
                 rate = load(span.rates, (epoch, update, 0), lanes)

@@ -14,7 +14,7 @@ from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.jit import kernel, ordered
 from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
-from fastnn.kernels.losses import OF_CLASSES
+from fastnn.kernels.losses import TERMS
 from fastnn.kernels.many import ROWS, make_add_sum, make_take
 from fastnn.kernels.many_updates import number
 from fastnn.kernels.rows import make_finish_one
@@ -29,7 +29,7 @@ def pays(architecture: Architecture) -> bool:
     """Whether the sweep is made for such networks, of any width, and faster."""
     n_in, *hidden, n_out = architecture.sizes
     keeps = any(a.slope_needs_z for a in architecture.activations[:-1])
-    one_of_each = len(hidden) == 1 and n_out == 1 and architecture.loss.code not in OF_CLASSES
+    one_of_each = len(hidden) == 1 and n_out == 1 and architecture.loss.code in TERMS
     return one_of_each and n_in <= MOST_INPUTS and not keeps
 
 

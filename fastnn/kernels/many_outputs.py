@@ -91,14 +91,14 @@ def make_losses_of_many(
 
     @kernel
     def losses_of_many(layers, p, data, n_samples, sums, scratch):
-        n_out = data.Y.shape[1]
-        width = layers[len(layers) - 1, UNITS] + n_out
+        last = len(layers) - 1
+        width, columns = layers[last, UNITS] + layers[last, N_OUT], data.Y.shape[1]
         total = load(sums, 0, lanes)
         for position in range(0, n_samples, ROWS):
             n = min(ROWS, n_samples - position)
             take(data, 0, position, n, 0, width, scratch, weighted)
             forward(layers, p, scratch, n, None, 0)
-            total = total + convert(finish_rows(layers, scratch, n, n_out), np.float64)
+            total = total + convert(finish_rows(layers, scratch, n, columns), np.float64)
         store(sums, 0, total)
 
     return losses_of_many

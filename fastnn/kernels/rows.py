@@ -15,7 +15,18 @@ from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import maximum
-from fastnn.kernels.losses import FROM_LOGITS, GRADIENTS, OF_CLASSES, TERMS
+from fastnn.kernels.losses import (
+    FROM_LOGITS,
+    GAUSSIAN,
+    GRADIENTS,
+    OF_CLASSES,
+    QUANTILE,
+    TERMS,
+    gaussian,
+    quantile,
+)
+
+_1 = np.uint64(1)
 
 
 @inner
@@ -210,6 +221,10 @@ def make_finish(output: int, loss: int) -> Any:
     """Make the end of the forward pass: d of n outputs from their z and targets; the loss."""
     if loss in OF_CLASSES:
         return _make_finish_classes(loss)
+    if loss == GAUSSIAN:
+        return _finish_gaussian
+    if loss == QUANTILE:
+        return _finish_quantiles
     finish_one = make_finish_one(output, loss)
 
     @inner
@@ -238,6 +253,27 @@ def _make_finish_classes(loss: int) -> Any:
         return total
 
     return finish_classes
+
+
+@inner
+def _finish_gaussian(w, z, d, n, Y, row):
+    total, m = w.dtype.type(0), n >> _1
+    for j in range(m):
+        d_mean, d_log, loss = gaussian(w[z + j], w[z + m + j], Y[row, j], m)
+        w[d + j] = d_mean
+        w[d + m + j] = d_log
+        total += loss
+    return total
+
+
+@inner
+def _finish_quantiles(w, z, d, n, Y, row):
+    total = w.dtype.type(0)
+    for j in range(n):
+        d_j, loss = quantile(w[z + j], Y[row, j], Y[row, n + j], n)
+        w[d + j] = d_j
+        total += loss
+    return total
 
 
 @functools.cache

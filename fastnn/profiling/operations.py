@@ -170,7 +170,7 @@ def samples_for(architecture: Architecture, samples: int) -> Samples:
         Y = np.zeros((samples, n_out))
         Y[np.arange(samples), random.integers(n_out, size=samples)] = 1
     else:
-        Y = random.random((samples, n_out))
+        Y = architecture.for_loss(random.random((samples, architecture.n_targets)))
     return Samples(X, Y.astype(architecture.dtype))
 
 

@@ -187,6 +187,43 @@ def hinge_gradient(a: Vector, y: Vector) -> Vector:
     return [-y_j / len(a) if y_j * a_j < 1.0 else 0.0 for a_j, y_j in zip(a, y, strict=True)]
 
 
+def gaussian_nll(z: Vector, a: Vector, y: Vector) -> float:
+    """(1/m) Σ ½ (s + (μ - y)² e^-s): the means μ are the first m of z, then come the s."""
+    m = len(y)
+    errors = [mean - y_j for mean, y_j in zip(z[:m], y, strict=True)]
+    return sum(
+        0.5 * (s + error * error * exp_or_infinity(-s))
+        for error, s in zip(errors, z[m:], strict=True)
+    ) / m  # fmt: skip
+
+
+def gaussian_nll_gradient(a: Vector, y: Vector) -> Vector:
+    """(1/m) (μ - y) e^-s for each mean, and (1/m) ½ (1 - (μ - y)² e^-s) for each s."""
+    m = len(y)
+    errors = [mean - y_j for mean, y_j in zip(a[:m], y, strict=True)]
+    precisions = [exp_or_infinity(-s) for s in a[m:]]
+    pairs = list(zip(errors, precisions, strict=True))
+    return [error * p / m for error, p in pairs] + [
+        0.5 * (1.0 - error * error * p) / m for error, p in pairs
+    ]
+
+
+def quantile(z: Vector, a: Vector, y: Vector) -> float:
+    """(1/m) Σ max(q (y - z), (q - 1) (y - z)); y are m targets, and then as many q."""
+    m = len(z)
+    errors = [y_j - z_j for y_j, z_j in zip(y[:m], z, strict=True)]
+    return sum(max(q * e, (q - 1.0) * e) for e, q in zip(errors, y[m:], strict=True)) / m
+
+
+def quantile_gradient(a: Vector, y: Vector) -> Vector:
+    """(1/m) (1 - q where z > y, -q where z < y); 0 where they are equal."""
+    m = len(a)
+    return [
+        ((a_j > y_j) * (1.0 - q) - (a_j < y_j) * q) / m
+        for a_j, y_j, q in zip(a, y[:m], y[m:], strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class LossFunction:
     """A sample's loss (z, a, y) -> float, and its gradient (a, y) -> one number per output."""
@@ -204,4 +241,6 @@ LOSSES = {
     "huber": LossFunction(huber, huber_gradient),
     "poisson": LossFunction(poisson, mean_difference),
     "hinge": LossFunction(hinge, hinge_gradient),
+    "gaussian_nll": LossFunction(gaussian_nll, gaussian_nll_gradient),
+    "quantile": LossFunction(quantile, quantile_gradient),
 }

@@ -149,6 +149,37 @@ def hinge_gradient(A: np.ndarray, Y: np.ndarray) -> np.ndarray:
     return np.where(Y * A < 1, -Y / Y.shape[1], 0)
 
 
+def gaussian_nll(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """(1/m) Σ ½ (s + (μ - y)² e^-s): the means μ are the first m columns, then come the s."""
+    M, S = np.split(Z, 2, axis=1)
+    losses: np.ndarray = (0.5 * (S + (M - Y) ** 2 * np.exp(-S))).mean(axis=1)
+    return losses
+
+
+def gaussian_nll_gradient(A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """(1/m) (μ - y) e^-s for each mean, and (1/m) ½ (1 - (μ - y)² e^-s) for each s."""
+    M, S = np.split(A, 2, axis=1)
+    P = np.exp(-S)
+    D: np.ndarray = np.hstack([(M - Y) * P, 0.5 * (1 - (M - Y) ** 2 * P)]) / Y.shape[1]
+    return D
+
+
+def quantile(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """(1/m) Σ max(q (y - z), (q - 1) (y - z)); Y holds m targets, and then as many q."""
+    targets, Q = np.split(Y, 2, axis=1)
+    E = targets - Z
+    losses: np.ndarray = np.maximum(Q * E, (Q - 1) * E).mean(axis=1)
+    return losses
+
+
+def quantile_gradient(A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """(1/m) (1 - q where z > y, -q where z < y); 0 where they are equal."""
+    targets, Q = np.split(Y, 2, axis=1)
+    E = targets - A
+    D: np.ndarray = np.where(E < 0, 1 - Q, np.where(E > 0, -Q, 0)) / A.shape[1]
+    return D
+
+
 @dataclass(frozen=True)
 class LossFunction:
     """Each sample's loss (Z, A, Y) -> (b,), and its gradient (A, Y) -> a new array (b, m).
@@ -175,6 +206,8 @@ LOSSES = {
     "huber": LossFunction(huber, lambda A, Y: np.clip(A - Y, -1, 1) / Y.shape[1]),
     "poisson": LossFunction(poisson, lambda A, Y: (A - Y) / Y.shape[1]),
     "hinge": LossFunction(lambda Z, A, Y: np.maximum(1 - Y * A, 0).mean(axis=1), hinge_gradient),
+    "gaussian_nll": LossFunction(gaussian_nll, gaussian_nll_gradient),
+    "quantile": LossFunction(quantile, quantile_gradient),
 }
 CLIPPED = {
     "clipped_binary_cross_entropy": LossFunction(

@@ -24,10 +24,10 @@ _RANGES = {
     "unit": (0.0, 1.0),
     "counts": (0.0, np.inf),
 }
-#: What a single target may be to go the short way, and what a learner says of other things: ints
-#: that are too large among them.
+#: What a single target may be to go the short way.
 _NUMBERS = frozenset((float, int, np.float64, np.float32, np.int64))
-NO_NUMBER = (TypeError, ValueError, OverflowError)
+#: What a learner says of what is none: a TypeError, or whatever numba has to say of an odd object.
+NO_NUMBER = Exception
 
 #: What `Network.learn_one` calls: a learner's ``learn`` and ``address``, the rate and the optimiser
 #: that are asked for, and the learner, which must live for as long as it is called.
@@ -101,9 +101,9 @@ class Updater:
         return self._take_targets(y) and isfinite(self._numbers.dot(self._numbers))
 
     def _take_targets(self, y: Any) -> bool:
-        kind, n_out = self._architecture.loss.targets, self._architecture.sizes[-1]
+        kind, n_out = self._architecture.loss.targets, self._architecture.n_targets
         Y = self._Y
-        if self._architecture.label_smoothing:
+        if self._architecture.label_smoothing or self._architecture.quantiles:
             return False
         if kind == "classes" and y.shape == (self._n,) and y.dtype.kind in "iu":
             if y.min() < 0 or y.max() >= n_out:
@@ -201,7 +201,7 @@ class RowUpdater:
         self._state = state
         self._takes_rows = architecture.loss.targets == "real"
         self._classes = architecture.loss.targets == "classes"
-        self._x_shape, self._y_shape = (1, architecture.sizes[0]), (architecture.sizes[-1],)
+        self._x_shape, self._y_shape = (1, architecture.sizes[0]), (architecture.n_targets,)
         self._dtype = architecture.dtype
         self.change_rate(optimizer)
 
@@ -229,6 +229,8 @@ class RowUpdater:
     def learn(self, x: Any, y: Any) -> float:
         """The same with a row, and its target as a number or as a row (n_out,)."""
         learner = self.learner
+        if type(x) is not np.ndarray:
+            return np.nan
         try:
             if type(y) is not np.ndarray:
                 return learner.learn(x, y, learner.address) if type(y) in _NUMBERS else np.nan
@@ -281,7 +283,7 @@ def new_updater(
     architecture: Architecture, engine: Engine, samples: Samples, plan: Plan, state: State
 ) -> AnyUpdater:
     """The updater for so many rows, with weights or not."""
-    if len(samples) == 1 and samples.weights is None:
+    if len(samples) == 1 and samples.weights is None and not architecture.quantiles:
         learner = engine.learner(architecture, plan, state)
         if learner is not None:
             return RowUpdater(architecture, learner, plan.optimizer, state)

@@ -68,9 +68,10 @@ def make_problem(sizes, loss, activation="tanh", bias=True, dtype="float64", n=2
     for b in net.biases:
         b[:] = rng.normal(size=b.shape)
     X = rng.normal(size=(n, sizes[0]))
-    Y = rng.random((n, sizes[-1]))
+    Y = rng.random((n, net._architecture.n_targets))
     if loss == "cross_entropy":
         Y /= Y.sum(axis=1, keepdims=True)
+    Y = net._architecture.for_loss(Y)
     arrays = [np.ascontiguousarray(a, dtype=dtype) for a in (X, Y)]
     for array in arrays:
         array.flags.writeable = False

@@ -106,7 +106,7 @@ def train(case, networks, lanes, rates, rows=None, orders=None, weights=None, cu
     n, sums = samples.rows.shape[1] or N, np.zeros((2, EPOCHS, lanes))
     order = np.zeros((0, lanes, 0), np.int64)
     if orders is not None:
-        order = filled(orders, lanes, np.int64).transpose(1, 0, 2)
+        order = np.ascontiguousarray(filled(orders, lanes, np.int64).transpose(1, 0, 2))
     for epoch in range(EPOCHS):
         one = slice(epoch, epoch + 1)
         for start, stop in zip((0, *cuts), (*cuts, n), strict=True):

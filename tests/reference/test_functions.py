@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import helpers
 import numpy as np
 import oracles
 import pytest
@@ -85,7 +86,7 @@ def test_float32_stays_float32(name):
     assert value(vectors, name, Z).dtype == slope(vectors, name, Z).dtype == np.float32
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", helpers.LOSSES)
 @pytest.mark.parametrize("m", [1, 3])
 def test_losses(name, m):
     n = 9
@@ -100,7 +101,7 @@ def test_losses(name, m):
     np.testing.assert_allclose(in_lists, expected, rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", helpers.LOSSES)
 def test_gradients_of_losses_agree_and_are_new_arrays(name):
     n, m = 9, 3
     A = np.random.default_rng(0).uniform(0.1, 2, (n, m))

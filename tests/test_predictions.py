@@ -1,0 +1,118 @@
+"""Predictions of many networks at once are those of each, and bad input is refused at the door."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import ENGINES
+
+import fastnn
+
+X = np.random.default_rng(1).normal(size=(37, 3))
+
+
+def networks(n=20, **arguments):
+    return [
+        fastnn.Network(
+            [3, 4 + k % 5, 2], activation=["relu", "sigmoid"][k % 2], seed=k, **arguments
+        )
+        for k in range(n)
+    ]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_vectors_in_place_of_the_parameters(engine):
+    net = networks(1, engine=engine)[0]
+    before = net.parameters.copy()
+    vectors = np.random.default_rng(2).normal(size=(19, len(before)))
+    outputs = net.predict_with(vectors, X)
+    assert np.array_equal(net.parameters, before)
+    alone = [net.set_parameters(vector).predict(X) for vector in vectors]
+    np.testing.assert_allclose(outputs, alone, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_networks_of_several_widths_and_activations(engine):
+    many = networks(engine=engine)
+    alone = [net.predict(X) for net in many]
+    np.testing.assert_allclose(fastnn.predict_many(many, X), alone, rtol=1e-13, atol=1e-14)
+
+
+def test_networks_of_several_dtypes_and_engines_and_one_too_wide_for_lanes():
+    wide = fastnn.Network([3, 4000, 2], activation="relu", seed=1)
+    many = [*networks(3), *networks(3, dtype="float32"), *networks(2, engine="numpy"), wide, wide]
+    outputs = fastnn.predict_many(many, X)
+    assert outputs.dtype == np.float64
+    alone = [net.predict(X) for net in many]
+    np.testing.assert_allclose(outputs, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_what_a_network_predicts_does_not_depend_on_its_company():
+    many = networks()
+    together = fastnn.predict_many(many, X)
+    for some in (many[::-1], many[3:4], many[2:11]):
+        outputs = fastnn.predict_many(some, X)
+        assert all(np.array_equal(outputs[some.index(n)], together[many.index(n)]) for n in some)
+
+
+BAD_NETWORKS = {
+    "none": ([], ValueError, "at least one network"),
+    "no list": (3, TypeError, "networks must be a list"),
+    "no network": ([*networks(1), "net"], TypeError, r"networks\[1\] must be a fastnn.Network"),
+    "other ends": (
+        [*networks(1), fastnn.Network([4, 2])],
+        ValueError,
+        r"networks\[0\] has 3 and 2, networks\[1\] has 4 and 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_NETWORKS)
+def test_bad_networks_are_refused(case):
+    many, error, message = BAD_NETWORKS[case]
+    with pytest.raises(error, match=message):
+        fastnn.predict_many(many, X)
+
+
+def test_parameters_that_are_not_finite_are_named():
+    many = networks(3)
+    many[1].parameters[4] = np.nan
+    with pytest.raises(ValueError, match=r"networks\[1\]\.parameters\[4\] = nan"):
+        fastnn.predict_many(many, X)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_inputs_that_are_not_finite_are_refused(bad):
+    net = networks(1)[0]
+    for predict in (
+        lambda inputs: fastnn.predict_many([net], inputs),
+        lambda inputs: net.predict_with(net.parameters.reshape(1, -1), inputs),
+    ):
+        with pytest.raises(ValueError, match=r"X must be finite, got X\[0, 0\]"):
+            predict(np.full((2, 3), bad))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (np.ones((2, 25)), r"\(n_vectors, 26\), got shape \(2, 25\)"),
+        (np.ones(26), r"pass parameters.reshape\(1, -1\)"),
+        (np.full((1, 26), np.nan), r"parameters must be finite, got parameters\[0, 0\] = nan"),
+        (np.ones((0, 26)), "parameters is empty"),
+    ],
+)
+def test_bad_vectors_are_refused(vectors, message):
+    with pytest.raises(ValueError, match=message):
+        networks(1)[0].predict_with(vectors, X)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sums_that_overflow_to_no_number_are_an_error(engine):
+    net = fastnn.Network([2, 3, 1], activation="relu", engine=engine)
+    huge = np.full(len(net.parameters), 1e200)
+    huge[-2] = -1e200  # the last weight: infinity less infinity
+    with pytest.raises(ValueError, match="parameters and X must be smaller"):
+        net.predict_with([huge], [[1e150, 1e150]])
+    net.parameters[:] = huge
+    with pytest.raises(ValueError, match="X must be smaller"):
+        fastnn.predict_many([net], [[1e150, 1e150]])
