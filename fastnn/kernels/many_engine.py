@@ -364,7 +364,7 @@ def _scratch(widest: Architecture, lanes: int, n_rows: int, present: np.ndarray)
         values=room(size),
         slopes=room(size),
         deltas=room(size),
-        targets=room(rows * widest.sizes[-1]),
+        targets=room(rows * widest.target_columns),
         weights=room(rows),
         present=present,
         zero=room(1),

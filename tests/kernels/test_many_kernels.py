@@ -48,7 +48,10 @@ class Case:
         X = rng.normal(size=(N, self.sizes[0])).astype(self.dtype)
         if "entropy" in self.loss:
             return X, np.eye(self.sizes[-1], dtype=self.dtype)[rng.integers(self.sizes[-1], size=N)]
-        Y = rng.normal(size=(N, self.sizes[-1])).astype(self.dtype)
+        columns = {"quantile": 1, "gaussian_nll": self.sizes[-1] // 2}.get(
+            self.loss, self.sizes[-1]
+        )
+        Y = rng.normal(size=(N, columns)).astype(self.dtype)
         return X, {"poisson": np.abs, "hinge": np.sign}.get(self.loss, np.asarray)(Y)
 
 
@@ -74,6 +77,11 @@ CASES = {
     ),
     "rmsprop": Case((3, 6, 2), "leaky_relu", "absolute_error", 4, fastnn.RMSprop(0.01)),
     "adagrad": Case((3, 6, 2), "hard_tanh", "hinge", 1, fastnn.Adagrad(0.05)),
+    "quantiles": Case(
+        (3, 5, 3), "tanh", "quantile", 7, arguments=(("quantiles", (0.1, 0.5, 0.9)),)
+    ),
+    "quantile": Case((3, 5, 1), "tanh", "quantile", arguments=(("quantiles", (0.8,)),)),
+    "gaussian": Case((3, 5, 4), "tanh", "gaussian_nll", 1),
     "adamw": Case((3, 6, 1), "identity", "poisson", 5, fastnn.AdamW(0.01)),
 }
 FAST = ["one output", "samples", "adam, everything"]
@@ -100,9 +108,9 @@ def train(case, networks, lanes, rates, rows=None, orders=None, weights=None, cu
         block._gradient[:] = np.nan
     by_lane = np.zeros((EPOCHS, 1, lanes))
     by_lane[:, 0, : len(networks)] = rates
-    samples = Together(
-        *case.data(), filled(rows, lanes, np.int64), filled(weights, lanes, case.dtype)
-    )
+    X, Y = case.data()
+    Y = members[0][0].for_loss(Y)
+    samples = Together(X, Y, filled(rows, lanes, np.int64), filled(weights, lanes, case.dtype))
     n, sums = samples.rows.shape[1] or N, np.zeros((2, EPOCHS, lanes))
     order = np.zeros((0, lanes, 0), np.int64)
     if orders is not None:
