@@ -18,7 +18,10 @@ the outputs, of up to 7 samples                        `outputs.make_outputs_by_
 the outputs, of more; those of every layer             `outputs.make_outputs`
 the loss                                               `outputs.make_loss`
 many networks at once, a lane each: see `many`
-    training                                           `many.make_train_many`
+    training sample by sample, plain SGD: one hidden   `many_one_output`
+    layer, one output, few inputs
+    the same with other layers                         `many_samples`
+    training otherwise                                 `many.make_train_many`
     their outputs; their losses                        `many_outputs.make_outputs_of_many`;
                                                        `many_outputs.make_losses_of_many`
 the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
