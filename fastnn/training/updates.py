@@ -31,13 +31,13 @@ NO_NUMBER = Exception
 
 #: What `Network.learn_one` calls: a learner's ``learn`` and ``address``, the rate and the optimiser
 #: that are asked for, and the learner, which must live for as long as it is called.
-QuickUpdate = tuple[Callable[[Any, Any, int], float], int, Any, Any, Any]
+QuickUpdate = tuple[Callable[[Any, Any, float], float], float, Any, Any, Any]
 #: The same of `Network.predict_one`: ``predict`` and ``address``, the outputs' number and dtype,
 #: and the predictor.
-QuickPrediction = tuple[Callable[[Any, Any, int], bool], int, int, Any, Any]
+QuickPrediction = tuple[Callable[[Any, Any, float], bool], float, int, Any, Any]
 #: Where nothing is ready: nobody can ask for this rate.
-NO_UPDATE: QuickUpdate = (lambda x, y, address: math.nan, 0, object(), None, None)
-NO_PREDICTION: QuickPrediction = (lambda x, values, address: False, 0, 0, None, None)
+NO_UPDATE: QuickUpdate = (lambda x, y, address: math.nan, 0.0, object(), None, None)
+NO_PREDICTION: QuickPrediction = (lambda x, values, address: False, 0.0, 0, None, None)
 
 
 class Updater:
