@@ -3,10 +3,11 @@
 `Network` is the model: ``fit``, ``predict``, ``evaluate``, ``save``; `load` reads it back.
 Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
 `StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
-While training: `EarlyStopping`, `Checkpoint`, `History`. Many networks: `fit_many`,
-`predict_many`, `Ensemble`. In place of scikit-learn's:
-`MLPClassifier`, `MLPRegressor`, where scikit-learn is installed.
-And `profile`, `warmup`. Errors: `TrainingDivergedError`, `LoadError`.
+While training: `EarlyStopping`, `Checkpoint`, `History`. Many networks: `fit_many`, `predict_many`,
+`Ensemble`. From other systems: `from_onnx`, `from_torch`, `from_keras`. In place of
+scikit-learn's: `MLPClassifier`, `MLPRegressor`, where scikit-learn is installed; for river
+`fastnn.river`. And `profile`, `warmup`. Errors: `TrainingDivergedError`,
+`LoadError`.
 
 For contributors
 ----------------
@@ -25,9 +26,11 @@ where a schedule stands. ``kernels/`` is the engine "numba", with a map of its o
 ``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
 ``persistence.py``, ``record.py``, ``files.py`` and ``random_state.py`` save networks; ``memory.py``
 and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``many.py`` trains many networks
-in one call, ``predictions.py`` predicts with them, ``ensembles.py`` does both. ``estimators/`` is
-scikit-learn's MLP. The rest is ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``,
-``summary.py``, ``plotting.py``, ``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
+in one call, ``predictions.py`` predicts with them, ``ensembles.py`` does both. ``exchange/`` is for
+ONNX, PyTorch, Keras and C, with a map of its own. ``estimators/`` is scikit-learn's MLP,
+``river.py`` river's, of the networks over features with names in ``features.py``. The rest is
+``profiling/``, ``demos/``, ``machine.py``, ``warming.py``, ``summary.py``, ``plotting.py``,
+``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
 ``tests/`` mirrors this; ``bench/`` measures.
 
 **To add something**, go through its files in this order; tests that fail say which is next.
@@ -80,6 +83,7 @@ if TYPE_CHECKING:
     from fastnn.ensembles import Ensemble
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
+    from fastnn.exchange.arrivals import from_keras, from_onnx, from_torch
     from fastnn.many import fit_many
     from fastnn.persistence import load
     from fastnn.predictions import predict_many
@@ -109,6 +113,9 @@ __all__ = [
     "TrainingDivergedError",
     "__version__",
     "fit_many",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
     "load",
     "predict_many",
     "profile",
@@ -121,6 +128,9 @@ _IMPORTED_ON_USE = {
     "MLPClassifier": "fastnn.estimators",
     "MLPRegressor": "fastnn.estimators",
     "fit_many": "fastnn.many",
+    "from_keras": "fastnn.exchange.arrivals",
+    "from_onnx": "fastnn.exchange.arrivals",
+    "from_torch": "fastnn.exchange.arrivals",
     "load": "fastnn.persistence",
     "predict_many": "fastnn.predictions",
     "profile": "fastnn.profiling",
@@ -128,14 +138,20 @@ _IMPORTED_ON_USE = {
 }
 
 
+#: Packages that need not be imported by name.
+_ROOMS = ("exchange",)
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"fastnn.{name}")
     if name not in _IMPORTED_ON_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_IMPORTED_ON_USE[name]), name)
 
 
 def __dir__() -> list[str]:
-    names = {*globals(), *_IMPORTED_ON_USE}
+    names = {*globals(), *_IMPORTED_ON_USE, *_ROOMS}
     if importlib.util.find_spec("sklearn") is None:
         names -= {"MLPClassifier", "MLPRegressor"}
     return sorted(names)

@@ -28,11 +28,13 @@ _PLAIN = frozenset((float, int, bool, np.float64, np.float32, np.int64, np.bool_
 
 def is_ready(X: Any, n_in: int, dtype: np.dtype[np.floating]) -> bool:
     """Whether inputs need no conversion, and no check but of their values: for short ways."""
-    if type(X) is not np.ndarray or X.ndim != 2:
+    if type(X) is not np.ndarray:
         return False
-    n, width = X.shape
+    shape = X.shape
+    if len(shape) != 2 or shape[1] != n_in or shape[0] == 0:
+        return False
     same_type = X.dtype is dtype or X.dtype == dtype  # mostly it is the same object
-    return n > 0 and width == n_in and same_type and X.flags.carray
+    return same_type and X.flags.carray
 
 
 def numeric(

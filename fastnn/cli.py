@@ -203,6 +203,38 @@ def run_profile(options: argparse.Namespace) -> int:
     return 0
 
 
+def add_convert_parser(subparsers: Subparsers) -> None:
+    """``fastnn convert IN OUT``."""
+    parser = subparsers.add_parser(
+        "convert",
+        help="a network from one file to another: .safetensors, .onnx, .c",
+        description="Read a network from IN (.safetensors or .onnx) and write it to OUT "
+        "(.safetensors, .onnx or .c).",
+        epilog="Exit code: 0, or 2 for bad input.",
+    )
+    parser.add_argument("source", type=_path, metavar="IN", help="the file to read")
+    parser.add_argument("target", type=_path, metavar="OUT", help="the file to write")
+    parser.add_argument(
+        "--dtype", choices=("float32", "float64"), help="of OUT, .onnx or .c (default: IN's)"
+    )
+    parser.add_argument(
+        "--logits", action="store_true", help="without the output activation, in .onnx"
+    )
+    parser.set_defaults(run=run_convert)
+
+
+def run_convert(options: argparse.Namespace) -> int:
+    """Convert what was asked for, and say so."""
+    from fastnn.exchange.convert import convert
+
+    try:
+        convert(options.source, options.target, dtype=options.dtype, logits=options.logits)
+    except (ValueError, ImportError, OSError) as error:
+        raise BadInputError(error) from None
+    print(f"{options.source} -> {options.target}")
+    return 0
+
+
 def add_info_parser(subparsers: Subparsers) -> None:
     """``fastnn info``."""
     parser = subparsers.add_parser(
@@ -224,6 +256,7 @@ def run_info(_options: argparse.Namespace) -> int:
 SUBCOMMANDS: tuple[Callable[[Subparsers], None], ...] = (
     add_demo_parser,
     add_profile_parser,
+    add_convert_parser,
     add_info_parser,
 )
 

@@ -227,15 +227,15 @@ class Learner(Protocol):
         returns the loss before the update. NaN: the state is as before, since something was not
         what it must be, or the update was `tried` and diverged. What is of no type that it knows is
         a TypeError.
-    address : int
+    address : float
         To be given to ``learn``, while somebody holds the learner.
-    address_of_target : int
+    address_of_target : float
         The same where the target is the one last put into place by `put_target`.
     """
 
-    learn: Callable[[Any, Any, int], float]
-    address: int
-    address_of_target: int
+    learn: Callable[[Any, Any, float], float]
+    address: float
+    address_of_target: float
 
     @property
     def tried(self) -> bool:
@@ -330,12 +330,12 @@ class SinglePredictor(Protocol):
         ``predict(x, values, address)`` writes the outputs for a row to *values*, both C-contiguous
         and of the network's dtype. False: the row is not what it must be, or an output is NaN. What
         is of no type that it knows is a TypeError.
-    address : int
+    address : float
         To be given to ``predict``, while somebody holds this.
     """
 
-    predict: Callable[[Any, np.ndarray, int], bool]
-    address: int
+    predict: Callable[[Any, np.ndarray, float], bool]
+    address: float
 
 
 class Engine(Protocol):

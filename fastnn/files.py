@@ -42,7 +42,20 @@ _PART = 1 << 20
 
 
 def write(path: str | os.PathLike[str], texts: Texts, tensors: Tensors) -> None:
-    """Write the file at *path*: all of it, or nothing.
+    """Write the safetensors file at *path*: all of it, or nothing."""
+    # The widest first, so that each begins at a multiple of its numbers' size.
+    arrays = {
+        name: np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        for name, array in sorted(tensors.items(), key=lambda item: -item[1].itemsize)
+    }
+    header = _header(texts, arrays)
+    with whole_file(path) as file:
+        _write(file, header, list(arrays.values()))
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write, which becomes that at *path* as a whole or, if anything is raised, not.
 
     It is written under another name in the same directory, forced to the disk, and
     then put in the place of the old one. If the process is killed before, the old file is
@@ -53,15 +66,9 @@ def write(path: str | os.PathLike[str], texts: Texts, tensors: Tensors) -> None:
         os.stat(target)  # its name may be too long, which the temporary file's is not
     if os.path.isdir(target):
         raise IsADirectoryError(f"cannot save to {os.fspath(path)!r}: it is a directory")
-    # The widest first, so that each begins at a multiple of its numbers' size.
-    arrays = {
-        name: np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-        for name, array in sorted(tensors.items(), key=lambda item: -item[1].itemsize)
-    }
-    header = _header(texts, arrays)
     try:
         with _replacing(target) as file:
-            _write(file, header, list(arrays.values()))
+            yield file
     except FileNotFoundError:  # it names the temporary file
         raise FileNotFoundError(
             f"cannot save to {os.fspath(path)!r}: the directory {os.path.dirname(target)!r} does "
@@ -71,9 +78,7 @@ def write(path: str | os.PathLike[str], texts: Texts, tensors: Tensors) -> None:
 
 def read(path: str) -> tuple[Texts, Tensors]:
     """The texts and tensors of a file; ValueError if it is not one that `write` made, and whole."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError("it is not a regular file")
-    with open(path, "rb") as file:
+    with regular_file(path) as file:
         size = os.fstat(file.fileno()).st_size - 8
         start = file.read(8)
         length = int.from_bytes(start, "little")
@@ -85,6 +90,13 @@ def read(path: str) -> tuple[Texts, Tensors]:
         _check_digest(file, start + header, texts["sha256"])
         file.seek(8 + length)
         return texts, _tensors(file, entries, size - length)
+
+
+def regular_file(path: str) -> BufferedReader:
+    """A file to read; ValueError if it is a directory, a pipe or a device."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError("it is not a regular file")
+    return open(path, "rb")
 
 
 @contextlib.contextmanager

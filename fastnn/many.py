@@ -18,8 +18,9 @@ from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.names import describe
 from fastnn.network import Network
+from fastnn.training.groups import works
 from fastnn.training.job import Job
-from fastnn.training.many import Member, Outcome, Work, looks_at_epochs
+from fastnn.training.many import Member, Outcome, Work
 from fastnn.training.workers import Workers
 
 #: The arguments of `Network.fit` that `fit_many` takes, for all or by network.
@@ -114,7 +115,7 @@ def fit_many(
     door = _Door(X, y, subsets, len(networks))
     members = [door.member(k, net, arguments(k)) for k, net in enumerate(networks)]
     _refuse_shared_generators(networks, members)
-    workers = Workers(validation.n_jobs(n_jobs), executor, validation.boolean(progress, "progress"))
+    workers = Workers(n_jobs, executor, progress)
     progress_of_all = sum(member.job.epochs or 0 for member in members)
     with _in_training(networks):
         books = _Books(networks, members)
@@ -122,7 +123,8 @@ def fit_many(
         for member in here:
             books.train_here(member, door.data(networks[member.number]))
         elsewhere = [member for member in members if not member.job.callbacks]
-        workers.run(_works(elsewhere, networks, door), books, progress_of_all)
+        data = [door.data(networks[member.number]) for member in elsewhere]
+        workers.run(works(elsewhere, data), books, progress_of_all)
     return books.close()
 
 
@@ -308,79 +310,6 @@ def _refuse_shared_generators(networks: list[Network], members: list[Member]) ->
                 f"networks {first} and {member.number} share a random generator, given to both as "
                 "seed; give each a seed of its own, or shuffle=False"
             )
-
-
-def _works(members: list[Member], networks: list[Network], door: _Door) -> list[Work]:
-    """The networks in blocks that are trained together, and single ones."""
-    groups: dict[Any, list[Member]] = {}
-    works = []
-    asked = {id(member.job): _asked(member.job) for member in members}
-    for member in members:
-        network = networks[member.number]
-        key = _company(member, asked[id(member.job)])
-        if key is None:
-            works.append(Work((member,), door.data(network)))
-        else:
-            groups.setdefault((*key, id(door.data(network))), []).append(member)
-    for group in groups.values():
-        group.sort(key=lambda member: (member.architecture.sizes, member.job.epochs or 0))
-        job = group[0].job
-        assert job.engine.blocks is not None
-        data = door.data(networks[group[0].number])
-        lanes = job.engine.blocks.lanes_for(group[-1].architecture, len(group))
-        while group:
-            works.append(Work(tuple(group[-lanes:]), data, lanes))
-            del group[-lanes:]
-    return works
-
-
-def _company(member: Member, asked: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-    """What networks have in common that are trained together, part of it what is *asked*.
-
-    None: it is trained alone. It depends on nothing but the network and what is asked of it.
-    """
-    job, architecture = member.job, member.architecture
-    blocks = job.engine.blocks
-    n = None if member.rows is None else len(member.rows)
-    if blocks is None or asked is None:
-        return None
-    if not blocks.pays(architecture, job.batch_size or n or 1 << 30):
-        return None
-    penalised = bool(architecture.l1 or architecture.l2 or architecture.max_norm)
-    # A unit that is not there has a gradient of 0: without an epsilon its step is 0/0.
-    sizes = architecture.sizes if getattr(job.optimizer, "epsilon", 1.0) == 0 else ()
-    return (
-        len(architecture.sizes),
-        sizes,
-        tuple([activation.code for activation in architecture.activations]),
-        architecture.loss.code,
-        architecture.reduction,
-        architecture.bias,
-        architecture.dtype.char,
-        architecture.label_smoothing,
-        architecture.quantiles,
-        any(architecture.dropout),
-        penalised,
-        member.weights is None,
-        n,
-        asked,
-    )
-
-
-def _asked(job: Job) -> tuple[Any, ...] | None:
-    """The same, of what is asked."""
-    if job.lbfgs is not None or any(metric.of_user for metric in job.metrics):
-        return None
-    optimizer = job.optimizer
-    return (
-        bool(optimizer.clip_value or optimizer.clip_norm),
-        optimizer.rule,
-        job.batch_size,
-        job.shuffle,
-        looks_at_epochs(job),
-        id(job.validation),
-        tuple(metric.name for metric in job.metrics),
-    )
 
 
 @contextmanager

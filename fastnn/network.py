@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
+from numpy import empty, ndarray
 
 from fastnn import validation
 from fastnn.activations import get_hidden_activations, get_output_activation
@@ -440,12 +441,14 @@ class Network:
             As in `fit`, except for L-BFGS.
         shuffle : bool
             Take the samples of each chunk in a random order.
-        validation_data, early_stopping, callbacks
-            As in `fit`, after each chunk.
+        validation_data : tuple (X, y), optional
+            As in `fit`; its loss is computed after each chunk.
         class_weight : dict, optional
             As in `fit`; "balanced" would need all samples.
         metrics : list of str or function
             As in `fit`: on the validation data, or without them on each chunk.
+        early_stopping, callbacks
+            As in `fit`, after each chunk.
         progress : bool
             Show a progress bar, with samples per second.
 
@@ -592,7 +595,8 @@ class Network:
         array([4.])
         """
         learn, address, rate, rule, _held = self._quick_update
-        if learning_rate is rate and optimizer is rule:
+        # numba would take a masked array for a plain one.
+        if learning_rate is rate and optimizer is rule and type(x) is ndarray:
             try:
                 loss: float = learn(x, y, address)
                 if loss == loss:  # no NaN
@@ -709,12 +713,13 @@ class Network:
             As in `predict`.
         """
         predict, address, n_outputs, dtype, _held = self._quick_prediction
-        outputs = np.empty(n_outputs, dtype)
-        try:
-            if predict(x, outputs, address):
-                return outputs
-        except NO_NUMBER:
-            pass  # of a type that it does not know
+        if type(x) is ndarray:
+            outputs = empty(n_outputs, dtype)
+            try:
+                if predict(x, outputs, address):
+                    return outputs
+            except NO_NUMBER:
+                pass  # of a type that it does not know
         return self._predict_one(x)
 
     def _predict_one(self, x: Any) -> np.ndarray:
@@ -732,7 +737,7 @@ class Network:
     def predict_with(self, parameters: Any, X: Any) -> np.ndarray:
         """Outputs for each row of *X* with each of many vectors in place of the parameters.
 
-        For populations and samples of parameters: about 10 times as fast as a loop of
+        For populations and samples of parameters: 5 to 10 times as fast as a loop of
         `set_parameters` and `predict` for small networks. The network is not changed.
 
         Parameters
@@ -906,6 +911,156 @@ class Network:
         net._optimizer, net._state = record.optimizer, record.state
         net.history = record.history
         return net
+
+    @quiet
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dtype: Any = None,
+        opset: int = 20,
+        input_name: str = "input",
+        output_name: str = "output",
+        logits: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the network to an ONNX file: what `predict` computes, for any number of rows.
+
+        A Gemm for each layer and its activation, which onnxruntime runs in either dtype. What is
+        special about training is kept in the file's metadata, and `fastnn.from_onnx` reads it;
+        the optimiser and the history are not. The file is written as a whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+        dtype : {"float64", "float32"}, optional
+            By default the network's.
+        opset : int
+            ONNX's operator set, from 13 on. Older programs may need an older one.
+        input_name, output_name : str
+            Of the graph's input (n, n_inputs) and output (n, n_outputs).
+        logits : bool
+            Leave out the output activation: the outputs are the last layer's weighted sums.
+        metadata : dict of str, optional
+            Texts by name to write into the file.
+
+        Raises
+        ------
+        OSError
+            As `save` does.
+        ValueError, TypeError
+            Naming the argument, what came and what was expected. Also for parameters that are not
+            finite, in the file's dtype.
+        ImportError
+            Without the package onnx: ``pip install "fastnn-jit[onnx]"``.
+        """
+        from fastnn.exchange import onnx
+
+        onnx.write(
+            path,
+            *(self._architecture, self.parameters),
+            dtype=dtype,
+            names=(input_name, output_name),
+            opset=opset,
+            logits=logits,
+            metadata=metadata,
+        )
+
+    def to_torch(self, *, logits: bool = False) -> Any:
+        """Make a ``torch.nn.Sequential`` of the network: Linear, activations, and Dropout.
+
+        Its parameters are copies, of the network's dtype. In training mode, as it is made, it drops
+        units if the network does; after ``module.eval()`` it gives what `predict` gives.
+
+        Parameters
+        ----------
+        logits : bool
+            Leave out the output activation, for PyTorch's losses that take logits.
+
+        Returns
+        -------
+        torch.nn.Sequential
+
+        Raises
+        ------
+        ValueError
+            For the output activation exp, of which PyTorch has no module, without *logits*.
+        """
+        from fastnn.exchange import torch
+
+        return torch.write(self._architecture, self.parameters, logits=logits)
+
+    def to_torch_optimizer(self, module: Any) -> Any:
+        """Make the optimiser of torch.optim that goes on with a module where the last update ended.
+
+        Parameters
+        ----------
+        module : torch.nn.Sequential
+            What `to_torch` returned.
+
+        Returns
+        -------
+        torch.optim.Optimizer
+            SGD, RMSprop, Adagrad, Adam or AdamW, with what the network's remembers.
+
+        Raises
+        ------
+        ValueError
+            For a learning-rate schedule or clipping, which are not a part of PyTorch's optimisers,
+            and for a module of other shapes.
+        """
+        from fastnn.exchange import torch
+
+        return torch.write_optimizer(module, self._architecture, self._optimizer, self._state)
+
+    @quiet
+    def to_c(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str = "net",
+        dtype: Any = None,
+        jacobian: bool = False,
+        self_test: bool = False,
+    ) -> None:
+        """Write the network as C: ``static void name(const T *input, T *output)`` for one row.
+
+        One file of C99, which is C++ too, without allocation and without any library. It can be
+        compiled alone or included as a header, in several files as well. The weights read back
+        exactly. It is written as a whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+        name : str
+            Of the function, and what all other names in the file begin with.
+        dtype : {"float64", "float32"}, optional
+            T is double or float: by default the network's.
+        jacobian : bool
+            Write ``static void name_jacobian(const T *input, T *jacobian)`` too: the derivatives
+            of the outputs with respect to the inputs, (n_outputs, n_inputs) row by row.
+        self_test : bool
+            Write a ``main`` too, which compares outputs with those of `predict`, prints the largest
+            difference and returns 0 if it is none but rounding.
+
+        Raises
+        ------
+        OSError
+            As `save` does.
+        ValueError, TypeError
+            Naming the argument, what came and what was expected. Also for parameters that are not
+            finite, in the file's dtype.
+        """
+        from fastnn.exchange import c
+
+        c.write(
+            path,
+            *(self._architecture, self.parameters),
+            dtype=dtype,
+            name=name,
+            jacobian=jacobian,
+            self_test=self_test,
+        )
 
     def summary(self) -> str:
         """Text: the layers with their output shapes and parameter counts, and the bytes."""

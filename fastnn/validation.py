@@ -16,7 +16,6 @@ import numpy as np
 
 from fastnn import arrays
 from fastnn.losses import Loss
-from fastnn.machine import cores
 from fastnn.memory import memory_for
 from fastnn.names import describe, short
 
@@ -128,16 +127,6 @@ def split_position(value: object, n_samples: int) -> int:
             f"validation_split={value} of {n_samples} samples leaves none for training"
         )
     return remaining
-
-
-def n_jobs(value: object) -> int:
-    """How many threads: None is 1, -1 as many as there are cores for us."""
-    if value is None:
-        return 1
-    number = integer(value, "n_jobs", -1)
-    if number == 0:
-        raise ValueError("n_jobs must be at least 1, or -1 for one per core, got 0")
-    return number if number > 0 else len(cores())
 
 
 def text(value: object, name: str) -> str:

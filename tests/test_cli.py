@@ -207,6 +207,7 @@ def test_ctrl_c_ends_the_command_and_not_only_one_training(capsys, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.slow  # tests/test_printing.py has another demo on another such terminal
 def test_a_terminal_without_the_characters():
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     result = subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -27,6 +28,7 @@ MODULES = [
     module.name
     for module in pkgutil.walk_packages(fastnn.__path__, "fastnn.")
     if not module.name.endswith("__main__")
+    and (module.name != "fastnn.river" or importlib.util.find_spec("river"))
 ]
 
 

@@ -122,7 +122,8 @@ def test_what_reaches_an_engine_is_what_the_contract_says(
     for name, value in SLICINGS[slicing].items():
         monkeypatch.setattr(cuts, name, value)
     engine = Watching(dtype)
-    monkeypatch.setattr("fastnn.network.get_engine", lambda name: engine)
+    for where in ("fastnn.network", "fastnn.training.job"):
+        monkeypatch.setattr(f"{where}.get_engine", lambda name: engine)
     net = fastnn.Network([2, 3, 1], dtype=dtype)
     X, y = data_for("half_squared_error", 150, 2, 1)
     net.fit(
@@ -137,7 +138,8 @@ def test_what_reaches_an_engine_is_what_the_contract_says(
 @pytest.mark.parametrize("rate", [1, np.float32(0.1), np.int8(1), fractions.Fraction(1, 3)])
 def test_rates_reach_an_engine_as_float64(monkeypatch, rate):
     engine = Watching("float64")
-    monkeypatch.setattr("fastnn.network.get_engine", lambda name: engine)
+    for where in ("fastnn.network", "fastnn.training.job"):
+        monkeypatch.setattr(f"{where}.get_engine", lambda name: engine)
     fastnn.Network([1, 1]).fit([1.0], [1.0], optimizer=fastnn.SGD(rate))
     assert engine.pieces > 0
 

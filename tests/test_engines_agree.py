@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers import CORE, Case, full_grid, on_engines, slow_but, telling_slice
+from helpers import CORE, SINGLE, Case, full_grid, on_engines, slow_but, telling_slice
 
 import fastnn
 
@@ -70,7 +70,7 @@ def test_engines_agree_on_batches_reductions_and_orders(other, batch_size, reduc
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("other", slow_but(["python"], ["python", "numba"]))
 def test_engines_agree_in_float32(other, batch_size):
-    check(other, CORE[1], batch_size, tolerance=2e-4)
+    check(other, SINGLE, batch_size, tolerance=2e-4)
 
 
 @pytest.mark.parametrize(

@@ -114,51 +114,62 @@ def test_an_interrupted_training_restores_the_best_if_asked_to(engine):
 
 
 #: Epochs of 20 samples in one full batch that take an engine a second or two: what is given up goes
-#: on by itself, beside the next tests. The scripted engine waits until its test is over.
+#: on by itself, beside the next tests. The scripted engine works only when it is let go.
 SECONDS_OF_EPOCHS = {"numpy": 40_000, "numba": 2_000_000, "scripted": 1}
 
 
 @pytest.fixture
 def seconds_of_work(loop_engine, monkeypatch):
-    """A network, its generator, and a function that fits it with one piece of some seconds."""
+    """A network, its generator, and a function that fits it with one piece of some seconds.
+
+    And one that lets the scripted engine do what was given up, and waits for its end.
+    """
     if loop_engine == "python":  # a single update
         net, rng = make(loop_engine)
         data = regression(200_000)
-        yield net, rng, lambda: net.fit(*data, epochs=3, batch_size=None)
+        yield net, rng, lambda: net.fit(*data, epochs=3, batch_size=None), lambda: None
         return
-    over = threading.Event()
+    let_go, done = threading.Event(), threading.Event()
     run = scripted.Trainer.run
+
+    def run_late(*arguments):
+        let_go.wait(MOST_SECONDS)
+        run(*arguments)
+        done.set()
+
+    def end():
+        let_go.set()
+        assert loop_engine != "scripted" or done.wait(MOST_SECONDS)
+
     use(monkeypatch, "all in one piece")
     monkeypatch.setattr(cuts, "MOST_ORDERED_ROWS", 1 << 40)
     net, rng = make(loop_engine)
     net.fit(*regression(20), batch_size=None)
     monkeypatch.setattr(job, "LONG_SECONDS", 0.0)
-    monkeypatch.setattr(
-        scripted.Trainer, "run", lambda *arguments: (run(*arguments), over.wait(MOST_SECONDS))
-    )
+    monkeypatch.setattr(scripted.Trainer, "run", run_late)
     epochs = SECONDS_OF_EPOCHS[loop_engine]
-    yield net, rng, lambda: net.fit(*regression(20), epochs=epochs, batch_size=None)
-    over.set()
+    yield net, rng, lambda: net.fit(*regression(20), epochs=epochs, batch_size=None), end
+    let_go.set()
 
 
 def test_ctrl_c_gives_up_work_that_takes_seconds(seconds_of_work, monkeypatch):
-    net, rng, fit = seconds_of_work
+    net, rng, fit, end = seconds_of_work
     before = state(net, rng)
     with ctrl_c_in_piece(1):
         history = fit()
     assert history.stop_reason == "interrupted"
     assert history is net.history
     assert history.epochs == 0
+    end()
     assert state(net, rng) == before
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     monkeypatch.setattr(job, "LONG_SECONDS", 60.0)
-    monkeypatch.setattr(scripted.Trainer, "run", lambda *arguments: None)
     assert net.fit(*regression(20), epochs=2).stop_reason == "completed"
 
 
 def test_a_second_ctrl_c_at_once_raises_keyboard_interrupt(seconds_of_work, monkeypatch):
     monkeypatch.setattr(Interrupts, "_remind", lambda self: press())  # when the first was heard
-    net, rng, fit = seconds_of_work
+    net, rng, fit, _ = seconds_of_work
     before, history = state(net, rng), net.history
     run_piece = Run._run
     monkeypatch.setattr(Run, "_run", lambda self, piece: (press(), run_piece(self, piece))[1])
@@ -230,6 +241,7 @@ def test_somebody_elses_ctrl_c_handler_is_left_in_charge(engine):
     assert history.stop_reason == "completed"
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 @pytest.mark.parametrize("batch_size", [1, 32, None])
 def test_small_work_needs_no_thread_for_ctrl_c(engine, batch_size, monkeypatch):
     def refuse(self, work, *arguments):

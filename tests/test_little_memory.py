@@ -89,7 +89,7 @@ def test_other_networks_have_whole_blocks(sizes):
 
 def outcomes(engine):
     rng = np.random.default_rng(3)
-    X, Y = rng.normal(size=(150, 2)), rng.normal(size=(150, 1))
+    X, Y = rng.normal(size=(100, 2)), rng.normal(size=(100, 1))
     net = fastnn.Network([2, 40_000, 1], engine=engine, seed=4)
     loss, gradient = net.loss_and_gradient(X, Y)
     yield from (net.predict(X), loss, gradient, net.evaluate(X, Y)["loss"])

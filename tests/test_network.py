@@ -15,6 +15,7 @@ from helpers import (
     DTYPES,
     ENGINES,
     NUMBA_SLOW,
+    PYTHON_SLOW,
     data_for,
     in_core,
     in_turn,
@@ -308,6 +309,7 @@ def test_a_sample_is_predicted_alike_alone_and_among_others(engine):
         np.testing.assert_allclose(net.predict(X[i : i + 1])[0], together[i], rtol=1e-13)
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 def test_many_threads_may_predict_with_one_network(engine):
     net = make((2, 9, 3), engine=engine)
     X, _ = data_for("squared_error", 40, 2, 3)

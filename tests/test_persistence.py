@@ -281,7 +281,7 @@ else:
 )
 def test_little_memory_ends_no_process(path, door, room, answer):
     """In *room* times what the parameters take."""
-    size = 4000
+    size = 2500
     if door == "load":
         fastnn.Network([size, size], initializer="zeros", engine="numpy").save(path)
     most = int(room * 8 * size * size)

@@ -228,12 +228,12 @@ def test_the_ceilings_of_this_machine(monkeypatch):
 
 
 def test_enough_memory_for_the_samples_is_enough(monkeypatch):
-    needed = 8 * 2 * 20_000 * 3
+    needed = 8 * 2 * 2_000 * 3
     monkeypatch.setattr(networks, "available_memory", lambda: 3 * needed)
-    fastnn.profile([1, 1], samples=20_000, engines=["numpy"], seconds=0.1)
+    fastnn.profile([1, 1], samples=2_000, engines=["numpy"], seconds=0.1)
     monkeypatch.setattr(networks, "available_memory", lambda: needed)
     with pytest.raises(ValueError, match="of memory"):
-        fastnn.profile([1, 1], samples=20_000, engines=["numpy"], seconds=0.1)
+        fastnn.profile([1, 1], samples=2_000, engines=["numpy"], seconds=0.1)
 
 
 def test_crossovers_in_words(machine):

@@ -202,6 +202,19 @@ def test_bad_rows_are_named_and_change_nothing(engine, case, x, y, error, messag
     assert bits(net) == bits(twin)
 
 
+def test_masked_rows_are_refused_where_an_update_has_been_made_ready():
+    case = CORE[0]
+    X, Y = rows(case)
+    net = case.network("numba")
+    masked = np.ma.masked_array(X[0], [True, False])
+    for _ in range(2):
+        net.learn_one(X[0], Y[0])
+        net.predict_one(X[0])
+        for call in (lambda: net.learn_one(masked, Y[0]), lambda: net.predict_one(masked)):
+            with unchanged(net, net._rng), pytest.raises(ValueError, match="x has masked values"):
+                call()
+
+
 def test_a_bad_argument_leaves_rate_and_optimiser_as_they_were():
     case = CORE[0]
     X, Y = rows(case)

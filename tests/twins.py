@@ -83,7 +83,7 @@ def assert_same(ours, theirs, tolerance=1e-6):
     """The same attributes, of the same kinds and within rounding."""
     a, b = vars(ours), vars(theirs)
     assert set(b) <= set(a)
-    assert set(a) - set(b) <= {"_model", "class_weight", "dropout", "callbacks"}
+    assert set(a) - set(b) <= {"_model", "_epochs", "class_weight", "dropout", "callbacks"}
     for name in set(b) - set(theirs.get_params()):
         if name.startswith("_"):
             continue

@@ -39,7 +39,7 @@ ENGINES = ("numba", "numpy", "python")
 COMPILED = ("numba", "numba-kernel", "c", "c-512", "jax", "jax-by-hand")
 
 #: Who trains by more rules than plain SGD.
-_ANY_RULE = ("numba", "numba-kernel", "numpy", "python", "torch")
+_ANY_RULE = ("numba", "numba-kernel", "numpy", "python", "jax", "torch")
 
 #: Who takes part in what. Who cannot do a problem, or is not installed, is skipped with a reason.
 OPERATIONS = {

@@ -40,30 +40,69 @@ def train(problem: Problem, gradient_by: str) -> Entry:
     elif problem.batch not in (1, None):
         X, Y = (a.reshape(-1, problem.batch, a.shape[1]) for a in (X, Y))
 
-    def update(params: Any, batch: Any) -> Any:
-        loss, gradient = value_and_gradient(params, *batch)
-        return jax.tree.map(lambda p, g: p - rate * g, params, gradient), loss
+    step, memory = _rule(jax, problem, rate)
 
-    def all_at_once(params: Any, X: Any, Y: Any) -> Any:
+    def update(state: Any, batch: Any) -> Any:
+        loss, gradient = value_and_gradient(state[0], *batch)
+        return step(gradient, *state), loss
+
+    def all_at_once(state: Any, X: Any, Y: Any) -> Any:
         return jax.lax.scan(
-            lambda params, _: update(params, (X, Y)), params, length=problem.epochs, unroll=unroll
+            lambda state, _: update(state, (X, Y)), state, length=problem.epochs, unroll=unroll
         )
 
-    def in_batches(params: Any, X: Any, Y: Any) -> Any:
-        def epoch(params: Any, _: Any) -> Any:
-            params, losses = jax.lax.scan(update, params, (X, Y), unroll=unroll)
-            return params, losses.mean()
+    def in_batches(state: Any, X: Any, Y: Any) -> Any:
+        def epoch(state: Any, _: Any) -> Any:
+            state, losses = jax.lax.scan(update, state, (X, Y), unroll=unroll)
+            return state, losses.mean()
 
-        return jax.lax.scan(epoch, params, length=problem.epochs)
+        return jax.lax.scan(epoch, state, length=problem.epochs)
 
     fit = jax.jit(all_at_once if problem.batch is None else in_batches, donate_argnums=0)
-    state = [_to_jax(jnp, problem, turned)]
+    params = _to_jax(jnp, problem, turned)
+    state = [(params, *memory(params))]
 
     def run() -> None:
         state[0], losses = fit(state[0], X, Y)
         jax.block_until_ready((state[0], losses))
 
-    return Entry(run, lambda: _to_flat(state[0], turned), {})
+    return Entry(run, lambda: _to_flat(state[0][0], turned), {})
+
+
+def _rule(jax: Any, problem: Problem, rate: Any) -> tuple[Any, Any]:
+    """A step from a gradient, the parameters and what the rule remembers; and what it begins with.
+
+    Steps give parameters and memory back.
+    """
+    jnp, number = jax.numpy, type(rate)
+    each = jax.tree.map
+
+    def sgd(g: Any, p: Any) -> Any:
+        return (each(lambda p, g: p - rate * g, p, g),)
+
+    def momentum(g: Any, p: Any, v: Any) -> Any:
+        v = each(lambda v, g: number(0.9) * v + g, v, g)
+        return each(lambda p, v: p - rate * v, p, v), v
+
+    def adam(g: Any, p: Any, m: Any, v: Any, t: Any) -> Any:
+        t = t + number(1)
+        m = each(lambda m, g: number(0.9) * m + number(0.1) * g, m, g)
+        v = each(lambda v, g: number(0.999) * v + number(0.001) * g * g, v, g)
+        left_1, left_2 = 1 - number(0.9) ** t, 1 - number(0.999) ** t
+
+        def new(p: Any, m: Any, v: Any) -> Any:
+            return p - rate * (m / left_1) / (jnp.sqrt(v / left_2) + number(1e-8))
+
+        return each(new, p, m, v), m, v, t
+
+    def nothing(params: Any) -> Any:
+        return each(jnp.zeros_like, params)
+
+    return {
+        "sgd": (sgd, lambda params: ()),
+        "momentum": (momentum, lambda params: (nothing(params),)),
+        "adam": (adam, lambda params: (nothing(params), nothing(params), number(0))),
+    }[problem.optimizer]
 
 
 def gradient(problem: Problem, gradient_by: str) -> Entry:

@@ -9,6 +9,7 @@ change, is the last of them; so how they are cut changes no bit of the result.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,10 @@ class Epochs:
     held : Held
     incremental : bool
         One epoch for ``partial_fit``.
+
+    Attributes
+    ----------
+    n_samples : int
     """
 
     def __init__(
@@ -62,7 +67,7 @@ class Epochs:
         self._est = estimator
         self._model = model
         self._samples = samples
-        self._n = len(samples)
+        self.n_samples = self._n = len(samples)
         self._batch_size = batch_size
         self._held = held
         self._incremental = incremental
@@ -81,6 +86,48 @@ class Epochs:
         self._order = np.arange(self._n, dtype=np.int64)
         self._listeners = Listeners(estimator, model)
         self._ended = False
+        self._left: tuple[Any, ...] | None = None
+
+    def can_go_on(self, estimator: Any, parameters: tuple[Any, ...]) -> bool:
+        """Whether another ``partial_fit`` of as many samples finds everything as the last left it.
+
+        *parameters* are the estimator's, to be the same objects in each call.
+        """
+        mine = vars(estimator)
+        same = self._left is not None and all(map(is_, parameters, self._left))
+        return (
+            same
+            and mine.get("_optimizer") is self._optimizer
+            and mine.get("_model") is self._model
+            and estimator.t_ == self._seen
+            and _remembered(self._optimizer) is self._written
+            and self._model.is_of(estimator)
+        )
+
+    def leave(self, parameters: tuple[Any, ...]) -> None:
+        """Note how a ``partial_fit`` leaves things, for the next one to go on from there."""
+        self._left = parameters
+        self._seen = self._est.t_
+        self._written = _remembered(self._optimizer)
+
+    def go_on(self, samples: Samples) -> None:
+        """Another ``partial_fit``, of other samples.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is no longer finite, as in scikit-learn.
+        """
+        assert self._left is not None
+        self._samples, self._ended = samples, False
+        self._order[:] = range(self._n)
+        self.run()
+        self.leave(self._left)
+        if not self._state.is_finite():
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed."
+            )
 
     def _plan(self, architecture: Architecture) -> Plan:
         drops = bool(architecture.dropout)
@@ -197,6 +244,11 @@ class Epochs:
         if not stops:
             est._no_improvement_count = 0
         return stops
+
+
+def _remembered(optimizer: Any) -> Any:
+    """The list of arrays that an optimiser of scikit-learn's keeps."""
+    return optimizer.ms if hasattr(optimizer, "ms") else optimizer.velocities
 
 
 def draw_orders(rng: np.random.RandomState, order: np.ndarray, epochs: int) -> np.ndarray:

@@ -4,14 +4,16 @@ They inherit constructor checks, validation, tags, metadata routing, start weigh
 `fastnn.estimators.perceptron` says what they rely on.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn import neural_network
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn import arrays, validation
+from fastnn.estimators import short
 from fastnn.estimators.inputs import (
     refuse_masked_labels,
     refuse_what_is_no_number,
@@ -24,6 +26,11 @@ from fastnn.losses import LOSSES
 def _quick_score_holds(weights: np.ndarray | None) -> bool:
     """Whether scikit-learn's scores have nothing to say of these validation weights."""
     return weights is None or bool(weights.any() and (weights >= 0).all())
+
+
+def _has_partial_fit(estimator: Any) -> bool:
+    """Whether an estimator has ``partial_fit``: where scikit-learn's has it."""
+    return hasattr(super(FastPerceptron, estimator), "partial_fit")
 
 
 class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
@@ -100,6 +107,30 @@ class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
     ):
         super().__init__(**arguments_in(locals()))
 
+    @available_if(_has_partial_fit)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Update the model with a single iteration over the given data, as scikit-learn does.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,)
+        sample_weight : array-like, shape (n_samples,), optional
+        classes : array-like, shape (n_classes,), optional
+            All classes that there will be; needed in the first call.
+
+        Returns
+        -------
+        self
+            Fastest where X is a C-contiguous array of the dtype of the fitted arrays, y an array of
+            whole numbers or texts, and as many samples come in each call.
+        """
+        seen: Any = vars(self).get("classes_")
+        known = classes is None or np.array_equal(classes, seen)
+        if sample_weight is None and known and self._go_on(X, y):
+            return self
+        return super().partial_fit(X, y, sample_weight=sample_weight, classes=classes)
+
     def predict(self, X: Any) -> np.ndarray:
         """Predict the classes of *X*, shape (n_samples, n_features), dense or sparse.
 
@@ -155,6 +186,9 @@ class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
         if len(classes) != 2:
             return self._label_binarizer.inverse_transform(positive)
         return classes.take(positive > 0.5)
+
+    def _short_targets(self, y: Any, n: int, incremental: bool) -> np.ndarray | None:
+        return short.binarised(self, y, n, incremental)
 
     def _check_targets(self, given: Any, y: Any, dtype: Any, incremental: bool) -> None:
         """Refuse masked labels, and a ``class_weight`` that does not go with the classes."""
@@ -284,6 +318,26 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
     ):
         super().__init__(**arguments_in(locals()))
 
+    @available_if(_has_partial_fit)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Update the model with a single iteration over the given data, as scikit-learn does.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like, shape (n_samples,), optional
+
+        Returns
+        -------
+        self
+            Fastest where X is a C-contiguous array of the dtype of the fitted arrays, y a vector of
+            numbers, and as many samples come in each call.
+        """
+        if sample_weight is None and self._go_on(X, y):
+            return self
+        return super().partial_fit(X, y, sample_weight=sample_weight)
+
     def predict(self, X: Any) -> np.ndarray:
         """Predict the targets of *X*, shape (n_samples, n_features), dense or sparse.
 
@@ -306,6 +360,9 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
         if not np.isfinite(outputs).all() or np.any(spread == 0):
             return super()._score(X, y, sample_weight=sample_weight)
         return float(np.mean(1 - np.sum(weights * (y - outputs) ** 2, axis=0) / spread))
+
+    def _short_targets(self, y: Any, n: int, incremental: bool) -> np.ndarray | None:
+        return y if short.numbers(y, n) else None
 
     def _check_targets(self, given: Any, y: Any, dtype: Any, incremental: bool) -> None:
         """Refuse targets that `Network` refuses."""

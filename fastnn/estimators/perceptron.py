@@ -15,6 +15,7 @@ Beyond scikit-learn's public names they rely on these private ones, in scikit-le
 import contextlib
 import copy
 import inspect
+import warnings
 from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -22,13 +23,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn import arrays, validation
 from fastnn.activations import ACTIVATIONS, ALIASES
 from fastnn.engines import Samples, quiet
-from fastnn.estimators import solvers
+from fastnn.estimators import short, solvers
 from fastnn.estimators.epochs import Epochs, Held
 from fastnn.estimators.inputs import refuse_what_is_no_number
 from fastnn.estimators.lbfgs import LossAndGradient
@@ -119,7 +121,8 @@ class FastPerceptron(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: arrays and plain values, without what is made from them."""
         state = dict(super().__getstate__())
-        state.pop("_model", None)
+        for made in ("_model", "_epochs"):
+            state.pop(made, None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -217,6 +220,8 @@ class FastPerceptron(BaseEstimator):
 
     def _validate_params(self) -> None:
         """scikit-learn's checks of the parameters, overriding its method, which takes durations."""
+        if short.checked_before(self, self._parameter_constraints):
+            return
         for name in self._parameter_constraints:  # get_params reads the signature anew
             value = getattr(self, name)
             if isinstance(value, np.ndarray):
@@ -228,10 +233,18 @@ class FastPerceptron(BaseEstimator):
                     f"Got {value!r} instead."
                 )
         super()._validate_params()
+        short.remember_checked(self, self._parameter_constraints)
 
     @quiet
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         """scikit-learn's checks of X and y and then ours, overriding its method."""
+        if short.inputs(self, X, reset):
+            targets = self._short_targets(y, len(X), incremental)
+            if targets is not None:
+                self._check_targets(y, targets, X.dtype, incremental)
+                with warnings.catch_warnings():
+                    pass  # as in scikit-learn's checks, after which warnings are shown once more
+                return X, targets
         checked_X, checked_y = super()._validate_input(X, y, incremental, reset)
         refuse_what_is_no_number(X, "X")
         checked_y = _dense(checked_y)  # of several columns scikit-learn lets them through
@@ -253,10 +266,46 @@ class FastPerceptron(BaseEstimator):
         X, y, sample_weight, held = self._hold_out(X, y, sample_weight, incremental)
         samples = _samples(model, X, y, sample_weight)
         batch_size = self._clip_batch_size(len(samples))
-        Epochs(self, model, samples, batch_size, held, incremental).run()
+        epochs = Epochs(self, model, samples, batch_size, held, incremental)
+        epochs.run()
+        self.__dict__.pop("_epochs", None)
+        if incremental and sample_weight is None and not (np.any(self.dropout) or self.callbacks):
+            epochs.leave(self._parameters())
+            self._epochs = epochs
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
             self._bind()
+
+    def _parameters(self) -> tuple[Any, ...]:
+        mine = vars(self)
+        return tuple([mine[name] for name in self._parameter_constraints])
+
+    def _go_on(self, X: Any, y: Any) -> bool:
+        """Make a ``partial_fit`` like the last one, if nothing else has to be looked at.
+
+        That is so where parameters and state are as that one left them, there are as many samples,
+        and `short` finds nothing that scikit-learn's checks would.
+        """
+        epochs: Epochs | None = vars(self).get("_epochs")
+        if (
+            epochs is None
+            or type(X) is not np.ndarray
+            or len(X) != epochs.n_samples
+            or not epochs.can_go_on(self, self._parameters())
+            or X.dtype != self._model.parameters.dtype
+            or not short.inputs(self, X, reset=False)
+        ):
+            return False
+        targets = self._short_targets(y, len(X), incremental=True)
+        if targets is None:
+            return False
+        self._check_targets(y, targets, X.dtype, incremental=True)
+        if len(X) > 1:  # with a single row nothing has been drawn since it was seeded
+            self._random_state = check_random_state(self.random_state)
+        rows, targets = X.view(), targets.reshape(len(X), -1).astype(X.dtype)
+        rows.flags.writeable = targets.flags.writeable = False
+        epochs.go_on(Samples(rows, targets))
+        return True
 
     def _hold_out(
         self, X: Any, y: Any, weights: Any, incremental: bool
@@ -315,6 +364,10 @@ class FastPerceptron(BaseEstimator):
     ) -> tuple[float, np.ndarray]:
         """Loss and gradient for SciPy, overriding scikit-learn's method."""
         return loss_and_gradient(packed)
+
+    def _short_targets(self, y: Any, n: int, incremental: bool) -> np.ndarray | None:
+        """What scikit-learn's checks make of y, if it is plain; None: they have to look at it."""
+        raise NotImplementedError
 
     def _check_targets(self, given: Any, y: Any, dtype: Any, incremental: bool) -> None:
         """Refuse targets that scikit-learn's checks let through: as *given*, and as checked."""

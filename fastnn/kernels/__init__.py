@@ -13,11 +13,15 @@ penalty, a limit, weights, dropout, silu or gelu
 training in batches                                    `batches.make_train_batches`
 the gradient alone                                     `batches.make_gradient`
 one row at a time, around one of the above or below    `one_row`, which `learner` prepares
+rows of features with names, by their places           `feature_rows`
 the outputs, of up to 7 samples                        `outputs.make_outputs_by_row`
 the outputs, of more; those of every layer             `outputs.make_outputs`
 the loss                                               `outputs.make_loss`
 many networks at once, a lane each: see `many`
-    training                                           `many.make_train_many`
+    training sample by sample, plain SGD: one hidden   `many_one_output`
+    layer, one output, few inputs
+    the same with other layers                         `many_samples`
+    training otherwise                                 `many.make_train_many`
     their outputs; their losses                        `many_outputs.make_outputs_of_many`;
                                                        `many_outputs.make_losses_of_many`
 the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`

@@ -51,10 +51,10 @@ class Learner:
             **arguments,
         )
         self._held = Held(row, architecture.dtype)
-        self.address = self._held.address
+        self.address = float(self._held.address)
         self.address_of_target = self.address + GIVEN
         learn = one_row.make_learn_one(train, plain)
-        self.learn = compiled_for(learn, architecture.dtype, numba.float64, numba.int64)
+        self.learn = compiled_for(learn, architecture.dtype, numba.float64, numba.float64)
 
     @property
     def tried(self) -> bool:
@@ -84,10 +84,10 @@ class SinglePredictor:
         x, values = (np.zeros((1, n), dtype) for n in (sizes[0], sizes[-1]))
         one = OneOutput(layers, state.parameters, x, values, aligned(sum(sizes), dtype))
         self._held = Held(one, dtype)
-        self.address = self._held.address
+        self.address = float(self._held.address)
         vector = numba.types.Array(numba.from_dtype(dtype), 1, "C")
         predict = one_row.make_predict_one(outputs_by_row)
-        self.predict = compiled_for(predict, dtype, vector, numba.int64)
+        self.predict = compiled_for(predict, dtype, vector, numba.float64)
 
 
 def compiled_for(kernel: Any, dtype: np.dtype[Any], *rest: Any) -> Any:
@@ -100,8 +100,10 @@ def compiled_for(kernel: Any, dtype: np.dtype[Any], *rest: Any) -> Any:
     signature = (numba.types.Array(numba.from_dtype(dtype), 1, "C"), *rest)
     if signature not in kernel.overloads:
         kernel.disable_compile(False)
-        kernel.compile(signature)
-        kernel.disable_compile()
+        try:
+            kernel.compile(signature)
+        finally:
+            kernel.disable_compile()
     return kernel
 
 

@@ -35,9 +35,10 @@ from fastnn.kernels.rows import make_finish_one
 #: n), by default all; in *order*, (epochs, lanes, its n), by default as they lie; with *weights*,
 #: (lanes, its n). What is not given has length 0.
 Data = namedtuple("Data", "X Y rows order weights")
-#: *values*, *slopes* and *deltas* are (rows, inputs and all units), *targets* (rows, columns),
-#: *weights* (rows,), *present* (hidden units,), *zero* is one 0.
-Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero")
+#: *values*, *slopes* and *deltas* are (rows, inputs and all units), *targets* (rows, columns of Y),
+#: *weights* (rows,), *present* (hidden units,), *zero* is one 0. *numbers* and *rows*, uint64, are
+#: of the samples that are taken.
+Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero numbers rows")
 #: As in `engines.Piece`, but rates (epochs, 1 or updates, lanes), and sums (epochs, lanes).
 Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")
 #: So many rows are there and back at once, and their gradients summed before the next.
@@ -58,42 +59,44 @@ def make_spread_row(lanes: int) -> Any:
 
 @functools.cache
 def make_take(lanes: int) -> Any:
-    """Make the gathering of the samples at some positions of an epoch.
+    """Make the gathering of n samples from the position *first* of an epoch on.
 
-    The values of one are *width* numbers after those of the one before.
-
-    With *weighted* their weights too.
+    Inputs go to *at* and every *width* places from there. With *weighted* their weights too.
     """
     spread_row = make_spread_row(lanes)
 
     @inner
-    def row_of(data, l, epoch, position):
-        at = position
-        if len(data.order) > 0:
-            at = data.order[epoch, l, position]
-        return at, data.rows[l, at] if data.rows.shape[1] > 0 else at
+    def find(data, epoch, position, numbers, rows):
+        """Of each lane the number of its sample, and in what row of X and Y that is."""
+        for l in range(lanes):
+            numbers[l] = data.order[epoch, l, position] if len(data.order) > 0 else position
+        for l in range(lanes):
+            rows[l] = data.rows[l, numbers[l]] if data.rows.shape[1] > 0 else numbers[l]
 
     @inner
-    def take(data, epoch, first, n, width, scratch, weighted):
+    def gather_row(source, rows, into, at):
+        for k in range(source.shape[1]):
+            for l in range(lanes):
+                into[(at + k) * lanes + l] = source[rows[l], k]
+
+    @inner
+    def take(data, epoch, first, n, at, width, scratch, weighted):
         X, Y = data.X, data.Y
-        n_in, columns = X.shape[1], Y.shape[1]
         alike = len(data.order) == 0 and data.rows.shape[1] == 0
         for s in range(n):
-            x, y = s * width, s * columns
+            x, y = at + s * width, s * Y.shape[1]
+            if not alike or weighted:
+                find(data, epoch, first + s, scratch.numbers, scratch.rows)
             if alike:
                 spread_row(X, first + s, scratch.values, x)
                 spread_row(Y, first + s, scratch.targets, y)
             else:
-                for l in range(lanes):
-                    _, row = row_of(data, l, epoch, first + s)
-                    for i in range(n_in):
-                        scratch.values[(x + i) * lanes + l] = X[row, i]
-                    for o in range(columns):
-                        scratch.targets[(y + o) * lanes + l] = Y[row, o]
+                gather_row(X, scratch.rows, scratch.values, x)
+                gather_row(Y, scratch.rows, scratch.targets, y)
             if weighted:
                 for l in range(lanes):
-                    at, _ = row_of(data, l, epoch, first + s)
-                    weight = data.weights[l, at] if data.weights.shape[1] > 0 else 1.0
+                    there = data.weights.shape[1] > 0
+                    weight = data.weights[l, scratch.numbers[l]] if there else 1.0
                     scratch.weights[s * lanes + l] = weight
 
     return take
@@ -423,7 +426,7 @@ def make_train_many(
                 )  # fmt: skip
                 for position in range(first, after, ROWS):
                     n = min(ROWS, after - position)
-                    take(data, epoch, position, n, width, scratch, extras)
+                    take(data, epoch, position, n, 0, width, scratch, extras)
                     done = np.uint64(position - first) * load(options.n_hidden, 0, lanes)
                     forward(layers, p, scratch, n, options, counter + done)
                     add_sum(span.loss_sums, epoch, finish_rows(layers, scratch, n, columns))

@@ -96,7 +96,7 @@ def make_losses_of_many(
         total = load(sums, 0, lanes)
         for position in range(0, n_samples, ROWS):
             n = min(ROWS, n_samples - position)
-            take(data, 0, position, n, width, scratch, weighted)
+            take(data, 0, position, n, 0, width, scratch, weighted)
             forward(layers, p, scratch, n, None, 0)
             total = total + convert(finish_rows(layers, scratch, n, columns), np.float64)
         store(sums, 0, total)

@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.kernels.llvm import register_bits
-from fastnn.kernels.many_engine import Outputs, places_in
+from fastnn.kernels.many_engine import Outputs, places_in, widest_of
 from fastnn.memory import aligned
 
 #: Bytes of parameters that are laid out by lanes at once.
@@ -63,12 +62,6 @@ def _kind(architecture: Architecture) -> Any:
     if not pays(architecture):
         return _ALONE
     return architecture.activations, architecture.bias
-
-
-def widest_of(architectures: Sequence[Architecture]) -> Architecture:
-    """The first of them, each layer as wide as the widest of all."""
-    sizes = tuple(map(max, zip(*(a.sizes for a in architectures), strict=True)))
-    return replace(architectures[0], sizes=sizes)
 
 
 def _lanes(architecture: Architecture) -> int:

@@ -25,37 +25,63 @@ from fastnn.kernels.many_updates import number
 
 
 @functools.cache
-def _make_weighted_sum(bias: bool, lanes: int) -> Any:
-    """Make z_j = b_j + Σ_i x_i W_ij of a unit j of a sample, whose inputs are at the place x."""
+def _make_weighted_sums(bias: bool, lanes: int) -> tuple[Any, Any]:
+    """Make z_j = b_j + Σ_i x_i W_ij of unit j of a sample, and of four units from j on.
+
+    Four share each x_i that is loaded. The inputs are at the place x.
+    """
 
     @ordered
-    def weighted_sum(p, W, b, n_in, n_out, scratch, x, j):
+    def one_sum(p, W, b, n_in, n_out, scratch, x, j):
         z = load(p, (b + j) * lanes, lanes) if bias else load(scratch.zero, 0, lanes)
         for i in range(n_in):
             w = load(p, (W + i * n_out + j) * lanes, lanes)
             z = z + load(scratch.values, (x + i) * lanes, lanes) * w
         return z
 
-    return weighted_sum
+    @ordered
+    def four_sums(p, W, b, n_in, n_out, scratch, x, j):
+        z0 = z1 = z2 = z3 = load(scratch.zero, 0, lanes)
+        if bias:
+            z0, z1 = load(p, (b + j) * lanes, lanes), load(p, (b + j + 1) * lanes, lanes)
+            z2, z3 = load(p, (b + j + 2) * lanes, lanes), load(p, (b + j + 3) * lanes, lanes)
+        for i in range(n_in):
+            x_i, row = load(scratch.values, (x + i) * lanes, lanes), W + i * n_out + j
+            z0 = z0 + x_i * load(p, row * lanes, lanes)
+            z1 = z1 + x_i * load(p, (row + 1) * lanes, lanes)
+            z2 = z2 + x_i * load(p, (row + 2) * lanes, lanes)
+            z3 = z3 + x_i * load(p, (row + 3) * lanes, lanes)
+        return z0, z1, z2, z3
+
+    return one_sum, four_sums
 
 
 @functools.cache
 def _make_hidden_layer(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
     """Make a hidden layer's values from its inputs', and slopes if they are kept."""
-    weighted_sum = _make_weighted_sum(bias, lanes)
+    one_sum, four_sums = _make_weighted_sums(bias, lanes)
 
     def for_code(code: int) -> Any:
         value, slope = VALUES[code], SLOPES[code]
 
         @ordered
+        def put(scratch, place, unit, z):
+            a = value(z)
+            store(scratch.values, place * lanes, a * load(scratch.present, unit * lanes, lanes))
+            if keeps:
+                store(scratch.slopes, place * lanes, slope(z, a))
+
+        @ordered
         def hidden_layer(p, W, b, n_in, n_out, scratch, x, units, unit):
-            for j in range(n_out):
-                z = weighted_sum(p, W, b, n_in, n_out, scratch, x, j)
-                a = value(z)
-                there = load(scratch.present, (unit + j) * lanes, lanes)
-                store(scratch.values, (units + j) * lanes, a * there)
-                if keeps:
-                    store(scratch.slopes, (units + j) * lanes, slope(z, a))
+            for j in range(0, n_out - 3, 4):
+                z0, z1, z2, z3 = four_sums(p, W, b, n_in, n_out, scratch, x, j)
+                put(scratch, units + j, unit + j, z0)
+                put(scratch, units + j + 1, unit + j + 1, z1)
+                put(scratch, units + j + 2, unit + j + 2, z2)
+                put(scratch, units + j + 3, unit + j + 3, z3)
+            for j in range(n_out - n_out % 4, n_out):
+                z = one_sum(p, W, b, n_in, n_out, scratch, x, j)
+                put(scratch, units + j, unit + j, z)
 
         return hidden_layer
 
@@ -63,12 +89,15 @@ def _make_hidden_layer(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> An
 
 
 @functools.cache
-def _make_update(lanes: int) -> Any:
-    """Make W_ij -= x_i d_j of an input i; it returns Σ_j d_j W_ij of the weights before."""
+def _make_updates(lanes: int) -> tuple[Any, Any]:
+    """Make W_ij -= x_i d_j of input i, and of the two from i on, which share each d_j.
+
+    They return Σ_j d_j W_ij of the weights before.
+    """
 
     @ordered
-    def update(p, W, n_out, scratch, x_i, d, i):
-        total = load(scratch.zero, 0, lanes)
+    def update_one(p, W, n_out, scratch, x, d, i):
+        x_i, total = load(scratch.values, (x + i) * lanes, lanes), load(scratch.zero, 0, lanes)
         for j in range(n_out):
             place = (W + i * n_out + j) * lanes
             w, d_j = load(p, place, lanes), load(scratch.deltas, (d + j) * lanes, lanes)
@@ -76,27 +105,50 @@ def _make_update(lanes: int) -> Any:
             store(p, place, w - x_i * d_j)
         return total
 
-    return update
+    @ordered
+    def update_two(p, W, n_out, scratch, x, d, i):
+        total_0 = total_1 = load(scratch.zero, 0, lanes)
+        x_0 = load(scratch.values, (x + i) * lanes, lanes)
+        x_1 = load(scratch.values, (x + i + 1) * lanes, lanes)
+        for j in range(n_out):
+            place = (W + i * n_out + j) * lanes
+            below, d_j = place + n_out * lanes, load(scratch.deltas, (d + j) * lanes, lanes)
+            w_0, w_1 = load(p, place, lanes), load(p, below, lanes)
+            total_0, total_1 = total_0 + d_j * w_0, total_1 + d_j * w_1
+            store(p, place, w_0 - x_0 * d_j)
+            store(p, below, w_1 - x_1 * d_j)
+        return total_0, total_1
+
+    return update_one, update_two
 
 
 @functools.cache
-def _make_back(hidden: Codes, keeps: bool, lanes: int) -> Any:
+def _make_back(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
     """Make the update of a layer's weights, and the deltas of the hidden units that it comes from.
 
-    There are none below the first layer.
+    Their biases, at the place b, get these at once.
     """
-    update = _make_update(lanes)
+    update_one, update_two = _make_updates(lanes)
 
     def for_code(code: int) -> Any:
         slope = SLOPES[code]
 
         @ordered
-        def back(p, W, n_in, n_out, scratch, x, d):
-            for i in range(n_in):
-                place = (x + i) * lanes
-                x_i = load(scratch.values, place, lanes)
-                factor = load(scratch.slopes, place, lanes) if keeps else slope(x_i, x_i)
-                store(scratch.deltas, place, update(p, W, n_out, scratch, x_i, d, i) * factor)
+        def put(p, b, scratch, at, total):
+            place, a = at * lanes, load(scratch.values, at * lanes, lanes)
+            d = total * (load(scratch.slopes, place, lanes) if keeps else slope(a, a))
+            store(scratch.deltas, place, d)
+            if bias:
+                store(p, b * lanes, load(p, b * lanes, lanes) - d)
+
+        @ordered
+        def back(p, W, b, n_in, n_out, scratch, x, d):
+            for i in range(0, n_in - 1, 2):
+                total_0, total_1 = update_two(p, W, n_out, scratch, x, d, i)
+                put(p, b + i, scratch, x + i, total_0)
+                put(p, b + i + 1, scratch, x + i + 1, total_1)
+            for i in range(n_in - n_in % 2, n_in):
+                put(p, b + i, scratch, x + i, update_one(p, W, n_out, scratch, x, d, i))
 
         return back
 
@@ -106,9 +158,10 @@ def _make_back(hidden: Codes, keeps: bool, lanes: int) -> Any:
 @functools.cache
 def _make_learn(hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, lanes: int) -> Any:
     """Make the update from the sample whose inputs and targets are in the scratch."""
-    weighted_sum, update = _make_weighted_sum(bias, lanes), _make_update(lanes)
+    one_sum, _ = _make_weighted_sums(bias, lanes)
+    update_one, update_two = _make_updates(lanes)
     hidden_layer = _make_hidden_layer(hidden, bias, keeps, lanes)
-    back = _make_back(hidden, keeps, lanes)
+    back = _make_back(hidden, bias, keeps, lanes)
     finish = make_finish_many(output, loss, lanes)
 
     @ordered
@@ -122,33 +175,34 @@ def _make_learn(hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, 
                 hidden_layer(code, p, W, b, n_in, n_out, scratch, x, units, unit)
             else:
                 for j in range(n_out):
-                    z = weighted_sum(p, W, b, n_in, n_out, scratch, x, j)
+                    z = one_sum(p, W, b, n_in, n_out, scratch, x, j)
                     store(scratch.values, (units + j) * lanes, z)
 
     @ordered
     def backward(layers, p, scratch):
         for l in range(len(layers) - 1, -1, -1):
-            n_in, n_out, d = layers[l, N_IN], layers[l, N_OUT], layers[l, UNITS]
-            W, b, x = layers[l, WEIGHTS], layers[l, BIAS], layers[l, INPUTS]
-            if bias:
-                for j in range(n_out):
-                    b_j = load(p, (b + j) * lanes, lanes)
-                    store(p, (b + j) * lanes, b_j - load(scratch.deltas, (d + j) * lanes, lanes))
+            W, n_in, n_out = layers[l, WEIGHTS], layers[l, N_IN], layers[l, N_OUT]
+            x, d = layers[l, INPUTS], layers[l, UNITS]
             if l > 0:
-                back(layers[l - 1, ACTIVATION], p, W, n_in, n_out, scratch, x, d)
+                code, b = layers[l - 1, ACTIVATION], layers[l - 1, BIAS]
+                back(code, p, W, b, n_in, n_out, scratch, x, d)
             else:
-                for i in range(n_in):
-                    x_i = load(scratch.values, (x + i) * lanes, lanes)
-                    update(p, W, n_out, scratch, x_i, d, i)
+                for i in range(0, n_in - 1, 2):
+                    update_two(p, W, n_out, scratch, x, d, i)
+                if n_in % 2 == 1:
+                    update_one(p, W, n_out, scratch, x, d, n_in - 1)
 
     @ordered
     def learn(layers, p, scratch, rate):
         forward(layers, p, scratch)
-        outputs, n_out = layers[len(layers) - 1, UNITS], layers[len(layers) - 1, N_OUT]
+        last = len(layers) - 1
+        b, n_out, outputs = layers[last, BIAS], layers[last, N_OUT], layers[last, UNITS]
         lost = finish(scratch, outputs, 0, n_out)
         for j in range(n_out):
-            place = (outputs + j) * lanes
-            store(scratch.deltas, place, load(scratch.deltas, place, lanes) * rate)
+            d_j = load(scratch.deltas, (outputs + j) * lanes, lanes) * rate
+            store(scratch.deltas, (outputs + j) * lanes, d_j)
+            if bias:
+                store(p, (b + j) * lanes, load(p, (b + j) * lanes, lanes) - d_j)
         backward(layers, p, scratch)
         return lost
 
@@ -174,7 +228,7 @@ def make_train_samples_of_many(
                     if per_update:
                         update = (epoch, position - span.start, 0)
                         rate = number(load(span.rates, update, lanes), p)
-                    take(data, epoch, position, 1, 0, scratch, False)
+                    take(data, epoch, position, 1, 0, 0, scratch, False)
                     total = total + learn(layers, p, scratch, rate)
                 add_sum(span.loss_sums, epoch, total)
         n_updates = np.uint64(len(span.rates) * (span.stop - span.start))

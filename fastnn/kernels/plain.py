@@ -17,6 +17,8 @@ So the forward pass may be that of the sample at hand and the update that of the
 import functools
 from typing import Any
 
+import numpy as np
+
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import prefer_wide_vectors
 
@@ -41,7 +43,7 @@ def make_train(begin: Any, learn: Any, end: Any, wide: bool) -> Any:
         begin(layers, p, w)
         per_update = 1 if rates.shape[1] > 1 else 0
         if start < stop:
-            last, carried = row_of(order, 0, start), p.dtype.type(0)
+            last, carried = row_of(order, np.int64(0), start), p.dtype.type(0)
             for epoch in range(len(rates)):
                 total = loss_sums[epoch]
                 for position in range(start, stop):

@@ -5,8 +5,11 @@
 ``cuts``        how epochs are cut into pieces of about 50 ms
 ``run``         ``fit``: pieces on an engine, and the way back inside one
 ``streams``     ``fit_stream``: the same run, with other samples for each epoch
-``updates``     ``partial_fit``: one update after another
+``updates``     ``partial_fit`` and ``learn_one``: one update after another
 ``lbfgs``       ``fit`` by SciPy's L-BFGS
+``groups``      ``fit_many``: which networks are trained together
+``many``        a block of them in lanes, or one by its own kernel
+``workers``     who trains the blocks: this thread, several, or an executor
 ``watching``    the rules that look at each epoch's values
 ``scoring``     the validation loss and the metrics after each epoch
 ``interrupts``  Ctrl-C

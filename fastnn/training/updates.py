@@ -24,20 +24,20 @@ _RANGES = {
     "unit": (0.0, 1.0),
     "counts": (0.0, np.inf),
 }
-#: What a single target may be to go the short way, and what a learner says of other things: ints
-#: that are too large among them.
+#: What a single target may be to go the short way.
 _NUMBERS = frozenset((float, int, np.float64, np.float32, np.int64))
-NO_NUMBER = (TypeError, ValueError, OverflowError)
+#: What a learner says of what is none: a TypeError, or whatever numba has to say of an odd object.
+NO_NUMBER = Exception
 
 #: What `Network.learn_one` calls: a learner's ``learn`` and ``address``, the rate and the optimiser
 #: that are asked for, and the learner, which must live for as long as it is called.
-QuickUpdate = tuple[Callable[[Any, Any, int], float], int, Any, Any, Any]
+QuickUpdate = tuple[Callable[[Any, Any, float], float], float, Any, Any, Any]
 #: The same of `Network.predict_one`: ``predict`` and ``address``, the outputs' number and dtype,
 #: and the predictor.
-QuickPrediction = tuple[Callable[[Any, Any, int], bool], int, int, Any, Any]
+QuickPrediction = tuple[Callable[[Any, Any, float], bool], float, int, Any, Any]
 #: Where nothing is ready: nobody can ask for this rate.
-NO_UPDATE: QuickUpdate = (lambda x, y, address: math.nan, 0, object(), None, None)
-NO_PREDICTION: QuickPrediction = (lambda x, values, address: False, 0, 0, None, None)
+NO_UPDATE: QuickUpdate = (lambda x, y, address: math.nan, 0.0, object(), None, None)
+NO_PREDICTION: QuickPrediction = (lambda x, values, address: False, 0.0, 0, None, None)
 
 
 class Updater:
@@ -229,6 +229,8 @@ class RowUpdater:
     def learn(self, x: Any, y: Any) -> float:
         """The same with a row, and its target as a number or as a row (n_out,)."""
         learner = self.learner
+        if type(x) is not np.ndarray:
+            return np.nan
         try:
             if type(y) is not np.ndarray:
                 return learner.learn(x, y, learner.address) if type(y) in _NUMBERS else np.nan

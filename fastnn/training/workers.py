@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
+from fastnn import validation
 from fastnn.history import History
+from fastnn.machine import cores
 from fastnn.names import describe
 from fastnn.progress import NetworksBar
 from fastnn.training.interrupts import remember_interrupt
@@ -33,7 +35,8 @@ class Books(Protocol):
 class Workers:
     """Who does the work: one thread, the caller's own; *n_jobs* of them; or an *executor*."""
 
-    def __init__(self, n_jobs: int, executor: Any, progress: bool):
+    def __init__(self, n_jobs: Any, executor: Any, progress: Any):
+        n_jobs = _number_of_threads(n_jobs)
         if executor is not None and not callable(getattr(executor, "submit", None)):
             raise TypeError(
                 "executor must be a concurrent.futures.Executor, such as a ProcessPoolExecutor or "
@@ -41,7 +44,8 @@ class Workers:
             )
         if executor is not None and n_jobs != 1:
             raise ValueError(f"n_jobs={n_jobs} was given beside an executor; give one of the two")
-        self._n_jobs, self._executor, self._progress = n_jobs, executor, progress
+        self._n_jobs, self._executor = n_jobs, executor
+        self._progress = validation.boolean(progress, "progress")
 
     def run(self, works: Sequence[Work], books: Books, epochs: int) -> None:
         """Have all works done, and what comes of it noted; *epochs* of all networks for the bar."""
@@ -87,6 +91,16 @@ class Workers:
                 k = futures.pop(future)
                 _settle(works[k], books, partial(_result, future, works[k]))
                 look.finished(k, works[k])
+
+
+def _number_of_threads(n_jobs: Any) -> int:
+    """None is 1, -1 as many as there are cores for us."""
+    if n_jobs is None:
+        return 1
+    number = validation.integer(n_jobs, "n_jobs", -1)
+    if number == 0:
+        raise ValueError("n_jobs must be at least 1, or -1 for one per core, got 0")
+    return number if number > 0 else len(cores())
 
 
 def _result(future: Future[list[Outcome]], work: Work) -> list[Outcome]:

@@ -96,8 +96,7 @@ BREAKS = {
 #: Breaks that NumPy's runs are long enough to show; numba has kernels for the curve only.
 SHOWN = [("numpy", name) for name in BREAKS if name not in
          ("gate, a digit", "gate, start", "curve, a digit")]  # fmt: skip
-FAST = [("numpy", "gate, data"), ("numpy", "logistic, bias"), ("numpy", "celsius, data"),
-        ("numba", "curve, a digit"), ("numba", "curve, function")]  # fmt: skip
+FAST = [("numpy", "gate, data"), ("numba", "curve, a digit"), ("numba", "curve, function")]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -373,6 +374,15 @@ def test_drift_is_followed_by_a_new_model():
             found.append(k)
         model.learn_one(x, y)
     assert any(1500 <= k < 1900 for k in found)
+
+
+def test_the_readmes_example_runs(capsys):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    block = text.split("<!-- river:begin -->")[1].split("<!-- river:end -->")[0]
+    code = block.split("```python")[1].split("```")[0]
+    exec(compile(code, "README.md", "exec"), {})
+    accuracy = float(capsys.readouterr().out.removeprefix("Accuracy: ").strip().rstrip("%"))
+    assert accuracy > 85
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """SIMD values: every operation against NumPy, the ends, and the machines they are compiled for."""
 
 import functools
+import itertools
 import os
 import platform
 import re
@@ -11,7 +12,8 @@ import llvmlite.binding
 import numba
 import numpy as np
 import pytest
-from helpers import in_turn, slow_but
+from helpers import in_turn
+from problems import few_to_compile
 
 from fastnn.kernels import estimates, lanes
 from fastnn.kernels.jit import _OPTIONS, inner
@@ -64,6 +66,7 @@ FLOATS = {
     "from_bits(select(bits(a) < bits(b), bits(a), -(0 - bits(b))))": (
         "np.minimum(a.view(f'i{a.itemsize}'), b.view(f'i{a.itemsize}')).view(a.dtype)"
     ),
+    "from_bits(bits(a) ^ 1)": "(a.view(f'i{a.itemsize}') ^ 1).view(a.dtype)",
     "estimates.inverse(abs(a) + one)": "1 / (abs(a) + 1)",
     "estimates.inverse_root(abs(a) + one)": "1 / np.sqrt(abs(a) + 1)",
 }
@@ -94,8 +97,11 @@ def results(dtype, n):
 
 
 @in_turn("expression", FLOATS)
-@every_dtype
-@pytest.mark.parametrize("n", slow_but([4, 32], [1, 4, 32]), ids="n{}".format)
+@pytest.mark.parametrize(
+    ("dtype", "n"),
+    few_to_compile([(np.float64, 32), (np.float32, 4)], itertools.product(DTYPES, [1, 4, 32])),
+    ids=lambda value: f"n{value}" if isinstance(value, int) else None,
+)
 def test_an_operation_is_numpys(expression, dtype, n):
     names = {"a": numbers(dtype, n), "b": numbers(dtype, n, 1), "one": dtype(1), "zero": dtype(0)}
     names["constant"], names["np"] = (lambda value, _: dtype(value)), np
@@ -151,6 +157,24 @@ def test_minimum_and_maximum_treat_nan_as_python_does():
     x, out = np.array([[np.nan, 1.0], [1.0, np.nan]]), np.zeros((2, 2))
     extremes(x, out)
     np.testing.assert_array_equal(out, [[min(*pair) for pair in x.T], [max(*pair) for pair in x.T]])
+
+
+def test_unsigned_numbers_are_shifted_without_a_sign_and_become_floats():
+    @compiled
+    def change(x, signed, shifted, floats, longer):
+        value = load(x, 0, 4)
+        store(shifted, 0, value >> np.uint64(1))
+        store(signed, 0, load(signed, 0, 4) >> 1)
+        store(floats, 0, lanes.convert(value, np.float64))
+        store(longer, 0, lanes.convert(lanes.convert(value, np.uint32), np.uint64))
+
+    x = np.array([0, 1, (1 << 63) + 4096, (1 << 64) - (1 << 11)], np.uint64)
+    signed, shifted, floats, longer = x.view(np.int64).copy(), x.copy(), np.zeros(4), x.copy()
+    change(x, signed, shifted, floats, longer)
+    np.testing.assert_array_equal(shifted, x >> np.uint64(1))
+    np.testing.assert_array_equal(signed, x.view(np.int64) >> 1)
+    np.testing.assert_array_equal(floats, x.astype(np.float64))
+    np.testing.assert_array_equal(longer, x & np.uint64((1 << 32) - 1))
 
 
 def test_other_dtypes_of_one_value():
@@ -439,10 +463,13 @@ def test_the_width_here_is_of_the_widest_registers():
 )
 def test_operations_and_ends_on_other_machines(machine):
     some = "(operation and n32 or a_loop or estimates) and not machines"
-    output = run("-m", "pytest", "-p", "no:cacheprovider", "-v", __file__, "-k", some, **machine)
-    assert re.search(r"^10 passed", output, re.MULTILINE)
+    output = run(
+        "-m", "pytest", "-m", "", "-p", "no:cacheprovider", "-v", __file__, "-k", some, **machine
+    )
+    assert re.search(r"\b10 passed", output)
 
 
+@pytest.mark.slow  # a process for what `checked_copier` is asked for in this one
 @only_compiled
 def test_places_are_checked_where_numba_is_asked_to():
     code = """

@@ -209,13 +209,20 @@ def check_against_plain_loop(problem, monkeypatch, shuffled):
         np.testing.assert_allclose(values, wanted, rtol=1e-12, atol=1e-12)
 
 
+in_blocks = in_turn("n", WIDTHS if SMALL else (*range(1, 67), 127, 128, 129, 200))
+
+
 @pytest.mark.parametrize("path", few_to_compile(["wide first layer"], WIDE_FIRST_LAYER))
-@in_turn("n", WIDTHS if SMALL else (*range(1, 67), 127, 128, 129, 200))
+@in_blocks
+def test_every_number_of_samples_in_blocks(path, n):
+    check_training(make_problem(*PATHS[path], n=n), 1, shuffled=n % 2 == 0)
+
+
+@slow_to_compile
+@pytest.mark.parametrize("path", WIDE_FIRST_LAYER)
+@in_blocks
 def test_blocks_of_samples_equal_the_plain_loop(path, n, monkeypatch):
-    sizes, loss, activation = PATHS[path]
-    problem = make_problem(sizes, loss, activation, n=n)
-    check_against_plain_loop(problem, monkeypatch, shuffled=n % 2 == 0)
-    check_training(problem, 1, shuffled=False)
+    check_against_plain_loop(make_problem(*PATHS[path], n=n), monkeypatch, shuffled=n % 2 == 0)
 
 
 @pytest.mark.slow

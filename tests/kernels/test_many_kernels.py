@@ -1,0 +1,225 @@
+"""Many networks at once: each is what it is alone by NumPy, to the bit whatever is beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+from helpers import slow_but
+
+import fastnn
+from fastnn.engines import Piece, Plan, Samples, State, Together
+from fastnn.kernels.many_engine import Block, BlockTrainer
+
+N, EPOCHS = 29, 4
+MOMENTUM = fastnn.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01, clip_norm=0.5)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Networks that differ in widths, seeds and rates, and how they are trained."""
+
+    sizes: tuple[int, ...] = (3, 4, 1)
+    activation: object = "sigmoid"
+    loss: str = "half_squared_error"
+    batch_size: int = 1
+    optimizer: object = field(default_factory=lambda: fastnn.SGD(0.1))
+    arguments: tuple = ()
+    dtype: str = "float64"
+
+    def networks(self, n):
+        first, *hidden, last = self.sizes
+        return [
+            fastnn.Network(
+                [first, *(width + k % 3 for width in hidden), last],
+                activation=self.activation,
+                loss=self.loss,
+                seed=k,
+                dtype=self.dtype,
+                engine="numpy",
+                **dict(self.arguments),
+            )
+            for k in range(n)
+        ]
+
+    def data(self):
+        rng = np.random.default_rng(5)
+        X = rng.normal(size=(N, self.sizes[0])).astype(self.dtype)
+        if "entropy" in self.loss:
+            return X, np.eye(self.sizes[-1], dtype=self.dtype)[rng.integers(self.sizes[-1], size=N)]
+        Y = rng.normal(size=(N, self.sizes[-1])).astype(self.dtype)
+        return X, {"poisson": np.abs, "hinge": np.sign}.get(self.loss, np.asarray)(Y)
+
+
+EVERYTHING = (("l1", 0.01), ("l2", 0.02), ("max_norm", 1.0), ("dropout", 0.3))
+CASES = {
+    "one output": Case(),
+    "one output, no biases": Case(arguments=(("bias", False),)),
+    "one output, float32": Case(dtype="float32"),
+    "one output, one input": Case((1, 9, 1), "tanh"),
+    "no hidden layer": Case((3, 2), "relu", "squared_error"),
+    "samples": Case((3, 4, 5, 3), ("tanh", "gelu"), "cross_entropy"),
+    "samples, relu": Case((3, 4, 3), "relu", "binary_cross_entropy"),
+    "many inputs, one output": Case((7, 5, 1), "selu", "huber"),
+    "batches": Case((3, 4, 5, 3), "relu", "cross_entropy", 7),
+    "batches, float32": Case((3, 4, 5, 3), "relu", "cross_entropy", 7, dtype="float32"),
+    "no hidden layer, batches": Case((5, 3), "relu", "cross_entropy", 6),
+    "all samples": Case((3, 6, 2), "softplus", "half_squared_error", N),
+    "adam, everything": Case(
+        (3, 4, 5, 3), "silu", "cross_entropy", 7, fastnn.Adam(0.01), EVERYTHING
+    ),
+    "momentum, everything": Case(
+        (3, 4, 5, 3), ("elu", "relu"), "squared_error", 1, MOMENTUM, EVERYTHING
+    ),
+    "rmsprop": Case((3, 6, 2), "leaky_relu", "absolute_error", 4, fastnn.RMSprop(0.01)),
+    "adagrad": Case((3, 6, 2), "hard_tanh", "hinge", 1, fastnn.Adagrad(0.05)),
+    "adamw": Case((3, 6, 1), "identity", "poisson", 5, fastnn.AdamW(0.01)),
+}
+FAST = ["one output", "samples", "adam, everything"]
+some_cases = pytest.mark.parametrize("name", slow_but(FAST, CASES))
+
+
+def rates_of(case, n):
+    return case.optimizer.learning_rate * (1 + 0.1 * np.arange(n))
+
+
+def train(case, networks, lanes, rates, rows=None, orders=None, weights=None, cuts=(), spoil=False):
+    """The states after training in lanes, and the sums of losses and penalties."""
+    plans = [Plan(case.batch_size, case.optimizer, net._dropout_key) for net in networks]
+    if weights is not None:
+        plans = [replace(plan, weighted=True) for plan in plans]
+    members = [(net._architecture, plan) for net, plan in zip(networks, plans, strict=True)]
+    block = BlockTrainer(members, lanes)
+    states = [State.new(net.parameters.copy(), case.optimizer) for net in networks]
+    block.put([(state.parameters, state.moments, 0) for state in states])
+    if spoil:
+        for name, vector in block._scratch._asdict().items():
+            if name not in ("present", "zero"):
+                vector[:] = np.nan if vector.dtype.kind == "f" else 1 << 40
+        block._gradient[:] = np.nan
+    by_lane = np.zeros((EPOCHS, 1, lanes))
+    by_lane[:, 0, : len(networks)] = rates
+    samples = Together(
+        *case.data(), filled(rows, lanes, np.int64), filled(weights, lanes, case.dtype)
+    )
+    n, sums = samples.rows.shape[1] or N, np.zeros((2, EPOCHS, lanes))
+    order = np.zeros((0, lanes, 0), np.int64)
+    if orders is not None:
+        order = np.ascontiguousarray(filled(orders, lanes, np.int64).transpose(1, 0, 2))
+    for epoch in range(EPOCHS):
+        one = slice(epoch, epoch + 1)
+        for start, stop in zip((0, *cuts), (*cuts, n), strict=True):
+            block.run(samples, Piece(by_lane[one], order[one], start, stop, *sums[:, one]))
+    for lane, state in enumerate(states):
+        state.parameters, state.moments, state.updates[0] = block.get(lane)
+    return states, sums.sum(1), block
+
+
+def filled(values, lanes, dtype):
+    """The values of the networks, and for the lanes that have none those of the first."""
+    if values is None:
+        return np.zeros((lanes, 0), dtype)
+    return np.array([*values, *[values[0]] * (lanes - len(values))], dtype)
+
+
+def assert_same_bits(states, others):
+    for state, other in zip(states, others, strict=True):
+        assert np.array_equal(state.parameters, other.parameters)
+        assert np.array_equal(state.moments, other.moments)
+        assert state.updates[0] == other.updates[0]
+
+
+@some_cases
+def test_each_network_is_what_fit_makes_of_it(name):
+    case = CASES[name]
+    networks, rates = case.networks(5), rates_of(CASES[name], 5)
+    states, sums, _ = train(case, networks, 8, rates)
+    exact = case.dtype == "float64"
+    for lane, (net, state) in enumerate(zip(networks, states, strict=True)):
+        optimizer = replace(case.optimizer, learning_rate=float(rates[lane]))
+        history = net.fit(
+            *case.data(), epochs=EPOCHS, batch_size=case.batch_size, optimizer=optimizer,
+            shuffle=False,
+        )  # fmt: skip
+        close = {"rtol": 1e-11 if exact else 1e-3, "atol": 1e-12 if exact else 1e-5}
+        np.testing.assert_allclose(state.parameters, net.parameters, **close)
+        np.testing.assert_allclose(state.moments, net._state.moments, **close)
+        assert state.updates[0] == net._state.updates[0]
+        total = (sums[0, lane] + sums[1, lane]) / N
+        assert total == pytest.approx(sum(history.loss), rel=1e-9 if exact else 1e-4)
+
+
+@some_cases
+def test_bits_depend_neither_on_company_nor_on_order_lanes_cuts_and_what_was_in_memory(name):
+    case = CASES[name]
+    networks, rates = case.networks(5), rates_of(CASES[name], 5)
+    states, _, _ = train(case, networks, 8, rates)
+    turned, _, _ = train(case, networks[::-1], 8, rates[::-1])
+    assert_same_bits(states, turned[::-1])
+    alone, _, _ = train(case, networks[3:4], 8, rates[3:4])
+    assert_same_bits(states[3:4], alone)
+    few, _, _ = train(case, networks[:3], 4, rates[:3])
+    assert_same_bits(states[:3], few)
+    cuts = (case.batch_size, 3 * case.batch_size) if case.batch_size < 9 else ()
+    cut, _, _ = train(case, networks, 8, rates, cuts=cuts, spoil=True)
+    assert_same_bits(states, cut)
+
+
+@pytest.mark.parametrize("name", slow_but(["one output"], ["one output", "samples", "batches"]))
+def test_rows_and_orders_of_own(name):
+    case = CASES[name]
+    networks, rates = case.networks(5), rates_of(case, 5)
+    rng = np.random.default_rng(3)
+    rows = [rng.integers(N, size=11) for _ in networks]
+    orders = [np.array([rng.permutation(11) for _ in range(EPOCHS)]) for _ in networks]
+    states, _, _ = train(case, networks, 8, rates, rows, orders)
+    X, Y = case.data()
+    for lane, (net, state) in enumerate(zip(networks, states, strict=True)):
+        for order in orders[lane]:
+            some = rows[lane][order]
+            net.fit(
+                X[some], Y[some], batch_size=case.batch_size, shuffle=False,
+                learning_rate=float(rates[lane]),
+            )  # fmt: skip
+        np.testing.assert_allclose(state.parameters, net.parameters, rtol=1e-11, atol=1e-12)
+
+
+def test_weights_of_own():
+    case = CASES["adam, everything"]
+    networks, rates = case.networks(3), rates_of(case, 3)
+    weights = np.random.default_rng(3).random((3, N))
+    states, _, _ = train(case, networks, 8, rates, weights=weights)
+    for lane, (net, state) in enumerate(zip(networks, states, strict=True)):
+        net.fit(
+            *case.data(), epochs=EPOCHS, batch_size=case.batch_size, shuffle=False,
+            optimizer=replace(case.optimizer, learning_rate=float(rates[lane])),
+            sample_weight=weights[lane],
+        )  # fmt: skip
+        np.testing.assert_allclose(state.parameters, net.parameters, rtol=1e-11, atol=1e-12)
+
+
+@some_cases
+def test_units_that_a_network_has_not_stay_zero(name):
+    case = CASES[name]
+    networks = case.networks(5)
+    _, _, block = train(case, networks, 8, rates_of(case, 5))
+    by_lane = block.parameters.reshape(-1, 8)
+    for lane, net in enumerate(networks):
+        assert np.count_nonzero(by_lane[:, lane]) <= len(net.parameters)
+
+
+@pytest.mark.parametrize("name", slow_but(["samples"], ["samples", "one output", "batches"]))
+def test_outputs_and_losses_of_a_block(name):
+    case = CASES[name]
+    networks, (X, Y) = case.networks(5), case.data()
+    block = Block([net._architecture for net in networks], 8, 0)
+    block.put([(net.parameters, np.zeros((0, len(net.parameters))), 0) for net in networks])
+    weights = np.random.default_rng(3).random(N)
+    outputs = block.outputs(X)
+    losses, weighted = block.losses(Samples(X, Y)), block.losses(Samples(X, Y, weights))
+    for lane, net in enumerate(networks):
+        np.testing.assert_allclose(outputs[lane], net.predict(X), rtol=1e-12, atol=1e-14)
+        assert losses[lane] / N == pytest.approx(net.evaluate(X, Y)["loss"], rel=1e-11)
+        each = [net.evaluate(X[k : k + 1], Y[k : k + 1])["loss"] for k in range(N)]
+        assert weighted[lane] == pytest.approx(weights @ each, rel=1e-11)
