@@ -18,9 +18,10 @@ from problems import (
 
 import fastnn
 from fastnn.activations import ACTIVATIONS
-from fastnn.engines import Samples
+from fastnn.engines import Piece, Plan, Samples, State
 from fastnn.kernels import engine
 from fastnn.losses import LOSSES
+from fastnn.reference import vectors
 
 MOMENTUM, ADAM = fastnn.SGD(momentum=0.9), fastnn.Adam()
 
@@ -78,6 +79,24 @@ FUNCTIONS = [
 def test_every_function_as_plain_python(activation, loss, batch_size):
     problem = make_problem([2, 3, 2], loss, activation, n=9)
     check_training(with_rule(problem, MOMENTUM, everything=True), batch_size, shuffled=True)
+
+
+@pytest.mark.skipif(not SMALL, reason="compiled, weighted estimators train with it")
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_division_by_the_weights_as_plain_python(batch_size):
+    problem = make_problem([3, 4, 2], "squared_error", n=9)
+    problem = with_rule(problem, MOMENTUM, everything=True)
+    plan = Plan(batch_size, problem.optimizer, 7, weighted=True, divide_by_weights=True)
+    outcomes = []
+    for module in (engine, vectors):
+        state = State.new(problem.parameters.copy(), plan.optimizer)
+        piece = Piece.of_epochs(np.full((2, 1), 0.1), orders(9, 2, True), 9)
+        module.trainer(problem.architecture, plan).run(state, problem.samples, piece)
+        whole = module.differentiator(problem.architecture, replace(plan, batch_size=9))
+        loss, penalty, gradient = whole(problem.parameters, problem.samples)
+        outcomes.append((state.parameters, piece.loss_sums, loss, penalty, gradient))
+    for got, expected in zip(*outcomes, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
 
 
 @slow_to_compile
