@@ -17,7 +17,7 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.clock import Clock, rates_of_piece
-from fastnn.engines import Plan
+from fastnn.engines import Plan, quiet
 from fastnn.kernels import feature_rows as kernels
 from fastnn.kernels.held import Held
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS, layer_table
@@ -241,7 +241,7 @@ class _Made:
         self._done = np.zeros(1, np.int64)
         self._held = Held(self._store(network, architecture, layers), architecture.dtype)
         self.address = self._held.address
-        self.learn = kernels.make_learn_rows(train, of_class, optimizer.n_moments)
+        self.learn = _quietly(kernels.make_learn_rows(train, of_class, optimizer.n_moments))
         self.predict = kernels.make_predict_rows(
             make_outputs_by_row(hidden, output, True), of_class
         )
@@ -293,6 +293,11 @@ class _Made:
         rates = rates_of_piece(rate, clock, 1, RATES if by_update else 1)[0]
         self._rates[: len(rates)] = rates
         self._first[0] = updates if by_update else -1
+
+
+def _quietly(kernel: Any) -> Any:
+    """A kernel; with the JIT off it is Python, and NumPy would warn of what overflows."""
+    return kernel if hasattr(kernel, "compile") else quiet(kernel)
 
 
 def _layers(architecture: Architecture, n_rest: int) -> np.ndarray:
