@@ -10,6 +10,7 @@ import pytest
 from helpers import ENGINES, NUMBA_SLOW
 
 import fastnn
+from fastnn.exchange import arrivals
 
 X = np.random.default_rng(1).uniform(-1, 1, (26, 3))
 Y = np.random.default_rng(2).uniform(-1, 1, (26, 2))
@@ -273,6 +274,10 @@ def test_bad_arguments_are_refused(case):
     sizes, arguments, error, message = BAD[case]
     with pytest.raises(error, match=message):
         fastnn.Network(sizes, **arguments)
+
+
+def test_a_network_that_arrives_with_plain_outputs_is_not_taken_for_one_of_them():
+    assert set(arrivals._LOSSES) == {"sigmoid", "softmax", "exp"}
 
 
 def test_targets_are_as_many_as_the_outputs_speak_of():

@@ -15,8 +15,12 @@ from fastnn.network import Network
 
 #: What a file can make the code that builds a network raise.
 _BAD_CONTENT = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError)
-#: The loss of a network that comes without one, by its output activation.
-_LOSSES = {loss.output_activation: loss.name for loss in LOSSES.values() if loss.from_logits}
+#: The loss of a network that comes without one, by its output activation; of no other activation.
+_LOSSES = {
+    loss.output_activation: loss.name
+    for loss in LOSSES.values()
+    if loss.from_logits and loss.output_activation != "identity"
+}
 
 
 @quiet
