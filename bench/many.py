@@ -8,7 +8,6 @@ would take minutes, is left out.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -212,7 +211,7 @@ def _outputs_4_16_2(p: Any, X: Any) -> Any:
 def main(arguments: list[str]) -> None:
     """Print the tables."""
     n_jobs = -1 if "all" in arguments else 1
-    cores = sorted(os.sched_getaffinity(0))
+    cores = machine.facts.cores()
     machine.use_cores(cores if n_jobs == -1 else cores[-1:])
     print(f"| network | dtype | networks | {' | '.join(CONTESTANTS)} | ours / best of theirs |")
     print("|---|---|---:|" + "---:|" * (len(CONTESTANTS) + 1))

@@ -25,6 +25,7 @@ NETWORKS = {
     "l2": {"l2": 1e-3},
     "max_norm": {"max_norm": 1.5},
     "dropout": {"dropout": [0.0, 0.3]},
+    "quantiles": {"loss": "quantile", "quantiles": [0.1]},
     "label_smoothing": {"loss": "binary_cross_entropy", "label_smoothing": 0.1},
 }
 

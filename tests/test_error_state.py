@@ -61,6 +61,17 @@ def partial_fit(net, tmp_path):
     ]
 
 
+def single_rows(net, tmp_path):
+    """Each row learned and predicted by itself."""
+    rows = zip(narrowed(X, net.dtype), Y[:, 0].tolist(), strict=True)
+    return [(net.learn_one(x, y), net.predict_one(x).tobytes()) for x, y in rows]
+
+
+def c_source(net, tmp_path):
+    net.to_c(tmp_path / "net.c")
+    return (tmp_path / "net.c").read_text()
+
+
 #: The squares of these overflow, in float32 too.
 HUGE = np.array([[1e30, -1e30], [3e38, 3e38]])
 
@@ -87,6 +98,9 @@ DOORS = {
     "predict": lambda net, path: net.predict(X),
     "predict as it is": predict_as_it_is,
     "predict a list": lambda net, path: net.predict(X.tolist()),
+    "predict_with": lambda net, path: net.predict_with([net.parameters, -net.parameters], X),
+    "predict_one learn_one": single_rows,
+    "to_c": c_source,
     "layer_outputs": lambda net, path: net.layer_outputs(X),
     "evaluate": lambda net, path: net.evaluate(
         X, Y, sample_weight=WEIGHTS, metrics=["auc", "accuracy", "mean_absolute_error"]
@@ -117,10 +131,14 @@ DOORS = {
 }
 
 
+#: These need packages that these tests do without.
+WITH_EXTRAS = {"to_onnx", "to_torch", "to_torch_optimizer"}
+
+
 def test_every_method_is_a_door():
     methods = {name for name, _ in inspect.getmembers(fastnn.Network, inspect.isfunction)}
     words = {word for door in DOORS for word in door.split()}
-    assert {name for name in methods if not name.startswith("_")} <= words
+    assert {name for name in methods if not name.startswith("_")} - WITH_EXTRAS <= words
 
 
 def outcome(engine, dtype, door, tmp_path):
