@@ -73,12 +73,12 @@ class Architecture:
         """Length of the flat parameter vector."""
         return sum((n_in + self.bias) * n_out for n_in, n_out in pairwise(self.sizes))
 
-    @cached_property
+    @property
     def n_targets(self) -> int:
         """How many targets a sample has: columns of y."""
         return self.sizes[-1] // (self.loss.outputs_per_target * max(len(self.quantiles), 1))
 
-    @cached_property
+    @property
     def target_columns(self) -> int:
         """Columns of what `for_loss` returns."""
         return 2 * self.sizes[-1] if self.quantiles else self.n_targets

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
-from fastnn.kernels.jit import inner
+from fastnn.kernels.jit import inner, ordered
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
 from fastnn.kernels.plain import make_train
 from fastnn.kernels.rows import make_finish, make_finish_one
@@ -36,7 +36,7 @@ def pays(layers: np.ndarray) -> bool:
     return bool(few and layers[1, N_OUT] == ONE)
 
 
-@inner
+@ordered
 def _update_and_sum(p, X, last, row, at, step, n_in, d):
     """Update one unit's n_in input weights, *step* apart, and return the next sample's sum.
 
@@ -60,8 +60,11 @@ def make_sweep(hidden: Codes, bias: bool, n_in: int, units: int) -> Any:
     """
     value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
     inputs, few = np.uint64(n_in), np.uint64(units)
+    # Of few units LLVM makes one straight line, each time that it meets the sweep: reassociated, the
+    # one at the end of a piece would update otherwise than those within.
+    compiled = ordered if units else inner
 
-    @inner
+    @compiled
     def sweep(layers, p, X, last, row, g, h):
         W, b = layers[0, WEIGHTS], layers[0, BIAS]
         V, n_hidden = layers[1, WEIGHTS], layers[0, N_OUT] if n_in == 1 else few
