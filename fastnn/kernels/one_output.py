@@ -60,8 +60,8 @@ def make_sweep(hidden: Codes, bias: bool, n_in: int, units: int) -> Any:
     """
     value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
     inputs, few = np.uint64(n_in), np.uint64(units)
-    # Of few units LLVM makes one straight line, each time that it meets the sweep: reassociated, the
-    # one at the end of a piece would update otherwise than those within.
+    # Of few units LLVM makes one straight line, each time that it meets the sweep: reassociated,
+    # the one at the end of a piece would update otherwise than those within.
     compiled = ordered if units else inner
 
     @compiled
