@@ -20,7 +20,7 @@ MODELS = [
     MLPClassifier(),
     MLPRegressor(),
     MLPClassifier(hidden=None, optimizer="sgd"),
-    MLPRegressor(hidden=(8, 4), optimizer=fastnn.SGD(0.01, momentum=0.5), scale=False),
+    MLPRegressor(hidden=(8, 4), optimizer=fastnn.SGD(1e-3, clip_norm=1.0), scale=False),
 ]
 PHISHING = list(datasets.Phishing())
 CHECKS = [
