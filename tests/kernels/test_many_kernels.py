@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import numba
 import numpy as np
 import pytest
 from helpers import slow_but
@@ -86,6 +87,8 @@ CASES = {
 }
 #: Each takes a kernel, and another one with another number of lanes.
 FAST = ["one output", "adam, everything"]
+if numba.config.DISABLE_JIT:  # nothing is compiled then, and every line is to be seen
+    FAST = list(CASES)
 some_cases = pytest.mark.parametrize("name", slow_but(FAST, CASES))
 
 
