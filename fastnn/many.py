@@ -18,7 +18,9 @@ from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.names import describe
 from fastnn.network import Network
+from fastnn.training import lbfgs
 from fastnn.training.groups import works
+from fastnn.training.interrupts import remember_interrupt
 from fastnn.training.job import Job
 from fastnn.training.many import Member, Outcome, Work
 from fastnn.training.workers import Workers
@@ -117,7 +119,7 @@ def fit_many(
     _refuse_shared_generators(networks, members)
     workers = Workers(n_jobs, executor, progress)
     progress_of_all = sum(member.job.epochs or 0 for member in members)
-    with _in_training(networks):
+    with _in_training(networks), remember_interrupt():  # one Ctrl-C is for all of them
         books = _Books(networks, members)
         here = [member for member in members if member.job.callbacks]
         for member in here:
@@ -254,6 +256,8 @@ class _Door:
         elif rows is not None and weights is not None:
             weights = inputs._weights(weights[rows], len(rows), "sample_weight of its subset")
         job = self._job(network, held_out, rest)
+        if job.lbfgs is not None:
+            lbfgs.check(network._architecture)
         state = network._next_state(job)
         architecture, _, key = network._blueprint
         return Member(k, job, architecture, key, state, network._rng, rows, weights)
@@ -296,8 +300,9 @@ def _rows(subset: Any, n: int, k: int) -> np.ndarray:
 
 
 def _of_network(error: Exception, k: int) -> Exception:
-    """The same error, which says of which network it is."""
-    return type(error)(f"network {k}: {error}")
+    """The same error, which says of which network it is; subclasses may take other arguments."""
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"network {k}: {error}")
 
 
 def _refuse_shared_generators(networks: list[Network], members: list[Member]) -> None:

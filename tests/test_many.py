@@ -316,6 +316,21 @@ def test_ctrl_c_ends_training_and_all_keep_what_they_learned(n_jobs, monkeypatch
         assert not net._in_training
 
 
+@pytest.mark.usefixtures("default_ctrl_c")
+def test_ctrl_c_in_a_callback_ends_the_training_of_all():
+    class Presses:
+        def on_epoch_end(self, network, epoch, logs):
+            if epoch == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    nets = networks(4, engine="numpy")
+    callbacks = [[Presses()], [Presses()], [], []]
+    histories = fastnn.fit_many(nets, X, Y, epochs=50, each={"callbacks": callbacks})
+    assert [history.stop_reason for history in histories] == ["interrupted"] * 4
+    assert histories[0].epochs == 2
+    assert histories[3].epochs == 0
+
+
 # --- bad input ----------------------------------------------------------------------------------
 
 
@@ -327,6 +342,11 @@ def with_nan(nets):
 def with_shared_generator(nets):
     rng = np.random.default_rng(1)
     nets[3:5] = [fastnn.Network([3, 4, 2], seed=rng, engine="numpy") for _ in range(2)]
+    return nets
+
+
+def with_dropout(nets):
+    nets[6] = fastnn.Network([3, 4, 2], dropout=0.3, seed=6)
     return nets
 
 
@@ -355,6 +375,8 @@ BAD = {
     "other inputs": (other_inputs, {}, ValueError,
                      r"number of inputs, got 3 in networks\[0\] and 4 in networks\[7\]"),
     "nan": (with_nan, {}, ValueError, r"network 4: .*parameters\[2\] = nan"),
+    "dropout by lbfgs": (with_dropout, {"optimizer": "lbfgs"}, ValueError,
+                         "network 6: optimizer='lbfgs' needs a loss without chance"),
     "a shared generator": (with_shared_generator, {}, ValueError,
                            "networks 3 and 4 share a random generator"),
     "X": (as_they_are, {"X": X[:, :2]}, ValueError, r"network 0: X must have shape \(n_samples, 3"),
