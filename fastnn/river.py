@@ -68,6 +68,8 @@ class _Perceptron:
         checked = [validation.integer(n, f"hidden[{k}]", 1) for k, n in enumerate(sizes)]
         network = Network([1, *checked, 1], activation=activation, loss=self._loss, l2=l2, seed=0)
         entropy = secrets.randbits(64) if seed is None else validation.integer(seed, "seed", 0)
+        #: The numbers of the classes that there have been; none of a regressor.
+        self._classes: dict[Any, int] = {}
         self._net = FeatureNetwork(
             network,
             get_optimizer(optimizer, rate),
@@ -207,19 +209,6 @@ class MLPClassifier(_Perceptron, base.MiniBatchClassifier):
 
     _loss, _n_out = "cross_entropy", 0
 
-    def __init__(
-        self,
-        hidden: tuple[int, ...] | int | None = (16,),
-        activation: str = "relu",
-        optimizer: Any = "adam",
-        learning_rate: float | Schedule | None = None,
-        l2: float = 0.0,
-        scale: bool = True,
-        seed: int | None = None,
-    ):
-        super().__init__(hidden, activation, optimizer, learning_rate, l2, scale, seed)
-        self._classes: dict[Any, int] = {}
-
     @property
     def _multiclass(self) -> bool:
         return True
@@ -310,18 +299,6 @@ class MLPRegressor(_Perceptron, base.MiniBatchRegressor):
     """
 
     _loss, _n_out = "half_squared_error", 1
-
-    def __init__(
-        self,
-        hidden: tuple[int, ...] | int | None = (16,),
-        activation: str = "relu",
-        optimizer: Any = "adam",
-        learning_rate: float | Schedule | None = None,
-        l2: float = 0.0,
-        scale: bool = True,
-        seed: int | None = None,
-    ):
-        super().__init__(hidden, activation, optimizer, learning_rate, l2, scale, seed)
 
     def learn_one(self, x: dict[Any, Any], y: Any) -> None:
         """Learn one sample: its features by name, and its target."""
