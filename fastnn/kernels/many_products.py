@@ -12,12 +12,8 @@ Matrix = namedtuple("Matrix", "vector at row column")
 
 
 @functools.cache
-def make_multiply(lanes: int) -> Any:
-    """Make C = S + A B, where A is (rows, depth) and B (depth, columns).
-
-    In tiles: what is loaded of A and B serves several sums, which stay in registers. Every sum goes
-    through its products in the same order, whatever the tile.
-    """
+def _make_access(lanes: int) -> Any:
+    """Make what reads and writes an entry of a matrix."""
 
     @inner
     def get(matrix, m, n):
@@ -26,6 +22,13 @@ def make_multiply(lanes: int) -> Any:
     @inner
     def put(matrix, m, n, value):
         store(matrix.vector, (matrix.at + m * matrix.row + n * matrix.column) * lanes, value)
+
+    return get, put
+
+
+@functools.cache
+def _make_tiles_of_four_rows(lanes: int) -> Any:
+    get, put = _make_access(lanes)
 
     @ordered
     def tile_4_by_2(A, B, S, C, m, n, depth):
@@ -63,6 +66,13 @@ def make_multiply(lanes: int) -> Any:
         put(C, m + 2, n, c2)
         put(C, m + 3, n, c3)
 
+    return tile_4_by_2, tile_4_by_1
+
+
+@functools.cache
+def _make_tiles_of_a_row(lanes: int) -> Any:
+    get, put = _make_access(lanes)
+
     @ordered
     def tile_1_by_4(A, B, S, C, m, n, depth):
         c0, c1, c2, c3 = get(S, m, n), get(S, m, n + 1), get(S, m, n + 2), get(S, m, n + 3)
@@ -83,6 +93,19 @@ def make_multiply(lanes: int) -> Any:
         for k in range(depth):
             c = c + get(A, m, k) * get(B, k, n)
         put(C, m, n, c)
+
+    return tile_1_by_4, tile_1_by_1
+
+
+@functools.cache
+def make_multiply(lanes: int) -> Any:
+    """Make C = S + A B, where A is (rows, depth) and B (depth, columns).
+
+    In tiles: what is loaded of A and B serves several sums, which stay in registers. Every sum goes
+    through its products in the same order, whatever the tile.
+    """
+    tile_4_by_2, tile_4_by_1 = _make_tiles_of_four_rows(lanes)
+    tile_1_by_4, tile_1_by_1 = _make_tiles_of_a_row(lanes)
 
     @inner
     def multiply(A, B, S, C, rows, columns, depth):
