@@ -10,6 +10,7 @@ from fastnn import arrays, validation
 from fastnn.architecture import Architecture
 from fastnn.engines import Samples, quiet
 from fastnn.names import short
+from fastnn.sparse import AnyRows
 
 
 class Inputs:
@@ -19,8 +20,8 @@ class Inputs:
         self._architecture = architecture
 
     @quiet
-    def features(self, X: Any, name: str = "X") -> np.ndarray:
-        """X as a read-only (n, n_in) array of the network's dtype."""
+    def features(self, X: Any, name: str = "X") -> AnyRows:
+        """X as a read-only (n, n_in) array of the network's dtype, or as sparse rows."""
         return validation.features(X, self._architecture.sizes[0], self._architecture.dtype, name)
 
     @quiet

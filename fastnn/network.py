@@ -38,6 +38,7 @@ from fastnn.optimizers import LBFGS, SGD, Optimizer, get_optimizer
 from fastnn.random_state import dropout_key
 from fastnn.record import Record
 from fastnn.schedules import Schedule, same
+from fastnn.sparse import AnyRows, SparseRows
 from fastnn.stopping import EarlyStopping
 from fastnn.training import lbfgs, run, streams
 from fastnn.training.job import Job
@@ -650,7 +651,13 @@ class Network:
         if last is not None and last.can_go_on(samples, rule, state):
             last.change_rate(rule)
             return last
-        plan = Plan(len(samples), rule, self._dropout_key, weighted=samples.weights is not None)
+        plan = Plan(
+            len(samples),
+            rule,
+            self._dropout_key,
+            weighted=samples.weights is not None,
+            sparse=samples.sparse,
+        )
         engine = get_engine(self._engine_name)
         return new_updater(self._architecture, engine, samples, plan, state)
 
@@ -683,12 +690,15 @@ class Network:
         parameters, architecture = self._state.parameters, self._architecture
         ready = is_ready(X, architecture.sizes[0], architecture.dtype)
         inputs = X if ready else self._inputs.features(X)
+        predictor = self._predictor
+        if not ready and isinstance(inputs, SparseRows):
+            predictor = get_engine(self._engine_name).predictor(architecture, sparse=True)
         try:
-            outputs = self._predictor(parameters, inputs)
+            outputs = predictor(parameters, inputs)
         except MemoryError as error:
             raise MemoryError(f"{_outputs_for(inputs)}: {error}") from None
-        if outputs is None:  # something to complain about
-            outputs = self._predictor(parameters, self._inputs.features(X))
+        if outputs is None and ready:  # something to complain about
+            outputs = predictor(parameters, self._inputs.features(X))
         if outputs is None:
             raise self._overflow("X")
         return outputs
@@ -1154,5 +1164,5 @@ class Network:
         self._rng.bit_generator.state = random
 
 
-def _outputs_for(X: np.ndarray) -> str:
+def _outputs_for(X: AnyRows) -> str:
     return f"the outputs for X, of shape {X.shape}, do not fit into memory"

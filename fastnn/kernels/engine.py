@@ -2,8 +2,7 @@
 
 import contextlib
 import functools
-from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numba
@@ -28,17 +27,31 @@ from fastnn.kernels import (
     one_hidden,
     one_output,
     outputs,
+    sparse_batches,
     wide_input,
 )
-from fastnn.kernels import blocks as sample_blocks
 from fastnn.kernels import samples as sample_kernels
-from fastnn.kernels.activations import Codes
-from fastnn.kernels.layout import N_OUT, layer_table
+from fastnn.kernels.layout import N_OUT
 from fastnn.kernels.learner import Learner, SinglePredictor
 from fastnn.kernels.losses import TERMS
+from fastnn.kernels.ready import NO_ORDER as _NO_ORDER
+from fastnn.kernels.ready import Data as _Data
+from fastnn.kernels.ready import Span as _Span
+from fastnn.kernels.ready import blank_samples as _blank_samples
+from fastnn.kernels.ready import codes as _codes
+from fastnn.kernels.ready import compile_once as _compile_once
+from fastnn.kernels.ready import data_for as _data
+from fastnn.kernels.ready import inputs_of as _inputs
+from fastnn.kernels.ready import keeps_slopes as _keeps_slopes
+from fastnn.kernels.ready import layer_table as _layer_table
+from fastnn.kernels.ready import new_scratch
+from fastnn.kernels.ready import no_weights as _no_weights
+from fastnn.kernels.ready import places as _places
+from fastnn.kernels.ready import weights_of as _weights
+from fastnn.kernels.sparse import entries_of
 from fastnn.kernels.updates import has_extras, options_of
-from fastnn.memory import aligned
 from fastnn.optimizers import RULES
+from fastnn.sparse import AnyRows, SparseRows
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
 MOST_KEPT = 1 << 16
@@ -46,34 +59,6 @@ MOST_KEPT = 1 << 16
 MOST_BY_UNIT = 8
 #: Up to this many samples less one, prediction goes sample by sample.
 FEW_ROWS = 8
-
-#: Rows as they come.
-_NO_ORDER = np.empty((0, 0), np.int64)
-
-_layer_table = functools.lru_cache(maxsize=256)(layer_table)
-_places = functools.lru_cache(maxsize=256)(sample_blocks.find_places)
-
-
-def _codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
-    """What kernels are compiled for: hidden and output activation, loss, biases."""
-    hidden = {activation.code for activation in architecture.activations[:-1]}
-    return (
-        tuple(sorted(hidden)) or (0,),
-        architecture.activations[-1].code,
-        architecture.loss.code,
-        architecture.bias,
-    )
-
-
-def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
-    """Memory for what a kernel writes; what is in it does not matter."""
-    return aligned(size, architecture.dtype)
-
-
-def _keeps_slopes(architecture: Architecture) -> bool:
-    """Whether training has to keep the slopes of hidden units: they cannot be told from values."""
-    needs_z = any(activation.slope_needs_z for activation in architecture.activations[:-1])
-    return needs_z or any(architecture.dropout)
 
 
 @functools.lru_cache(maxsize=256)
@@ -125,11 +110,6 @@ class _PlainSampleTrainer:
         state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
 
 
-#: `Samples` and `Piece` as the other kernels get them; weights may be empty.
-_Data = namedtuple("_Data", "X Y weights order")
-_Span = namedtuple("_Span", "rates start stop loss_sums penalty_sums")
-
-
 class _RuleTrainer:
     """Any rule, penalties, weights and dropout; this one sample by sample."""
 
@@ -168,12 +148,31 @@ class _RuleTrainer:
             state.parameters,
             state.moments.reshape(-1),
             int(state.updates[0]),
-            _Data(samples.X, samples.Y, _weights(samples, self._architecture), piece.order),
+            _data(samples, self._architecture, piece.order),
             _Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums),
             self._options,
             self._workspace,
             self._gradient,
         )
+
+
+class _SparseTrainer(_RuleTrainer):
+    """The same from sparse rows, in batches of any size."""
+
+    def __init__(self, architecture: Architecture, plan: Plan):
+        self._way = sparse_batches.way_of(architecture, plan)
+        super().__init__(architecture, plan)
+
+    def _make_ready(self, *codes: Any) -> None:
+        self._layers = _layer_table(self._architecture)
+        self._places = _places(self._architecture, True, sparse=True)
+        self._workspace = new_scratch(self._places.end, self._architecture)
+        self._inputs = sparse_batches.new_inputs(self._architecture, self._way)
+        self.kernel = sparse_batches.make_train_sparse(*codes, self._way)
+
+    def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
+        layers, *rest = super()._arguments(state, samples, piece)
+        return (layers, self._places, *rest, self._inputs)
 
 
 class _BatchTrainer(_RuleTrainer):
@@ -198,51 +197,6 @@ class _BatchTrainer(_RuleTrainer):
             self._workspace = new_scratch(self._places.end, self._architecture)
 
 
-def _weights(samples: Samples, architecture: Architecture) -> np.ndarray:
-    """The samples' weights, read-only; without any, an empty vector."""
-    if samples.weights is None:
-        return _no_weights(architecture.dtype)
-    weights = samples.weights.view()
-    weights.flags.writeable = False
-    return weights
-
-
-@functools.cache
-def _no_weights(dtype: np.dtype[Any]) -> np.ndarray:
-    return _read_only(0, dtype)
-
-
-def _read_only(shape: Any, dtype: np.dtype[Any]) -> np.ndarray:
-    """Zeros, in an array of the type that samples have in kernels."""
-    zeros = np.zeros(shape, dtype)
-    zeros.flags.writeable = False
-    return zeros
-
-
-def _blank_samples(architecture: Architecture, weighted: bool, n: int = 0) -> Samples:
-    """Samples to compile a kernel with."""
-    sizes, dtype = architecture.sizes, architecture.dtype
-    return Samples(
-        _read_only((n, sizes[0]), dtype),
-        _read_only((n, architecture.target_columns), dtype),
-        _read_only(n, dtype) if weighted else None,
-    )
-
-
-#: The kernels compiled in this process, and the dtypes they are compiled for.
-_COMPILED: set[tuple[Any, np.dtype[Any]]] = set()
-
-
-def _compile_once(
-    kernel: Any, architecture: Architecture, run: Callable[[np.ndarray], Any]
-) -> None:
-    """Compile *kernel*, unless it is, by a *run* on a blank sample or none, parameters zero."""
-    compiled_for = (kernel, architecture.dtype)
-    if compiled_for not in _COMPILED:
-        run(np.zeros(architecture.n_parameters, architecture.dtype))
-        _COMPILED.add(compiled_for)
-
-
 def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
     return _compiled_trainer(architecture, plan)
@@ -250,7 +204,9 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
 
 def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTrainer | _RuleTrainer:
     made: _PlainSampleTrainer | _RuleTrainer
-    if plan.batch_size > 1:
+    if plan.sparse:
+        made = _SparseTrainer(architecture, plan)
+    elif plan.batch_size > 1:
         made = _BatchTrainer(architecture, plan)
     elif (
         plan.optimizer.rule == "sgd"
@@ -263,15 +219,17 @@ def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTra
 
     def run_on_nothing(parameters: np.ndarray) -> None:
         nothing = Piece.of_epochs(np.ones((1, 1)), _NO_ORDER, 0)
-        samples = _blank_samples(architecture, plan.weighted)
+        samples = _blank_samples(architecture, plan.weighted, plan.sparse)
         made.run(State.new(parameters, plan.optimizer), samples, nothing)
 
     _compile_once(made.kernel, architecture, run_on_nothing)
     return made
 
 
-def learner(architecture: Architecture, plan: Plan, state: State) -> Learner:
+def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | None:
     """See `fastnn.engines.Engine`. The kernels are compiled here."""
+    if plan.sparse:
+        return None
     made = _compiled_trainer(architecture, plan)
     plain = isinstance(made, _PlainSampleTrainer)
     widths = architecture.sizes[0], architecture.target_columns
@@ -296,12 +254,16 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
     if numba.config.DISABLE_JIT:  # the kernels are Python then
         return 1e-5 + 1e-6 * architecture.n_parameters
-    per_parameter = 2e-9 if plan.optimizer.rule == "sgd" else 1e-8
-    return 1e-6 + per_parameter * architecture.n_parameters
+    n, per_parameter = architecture.n_parameters, 2e-9 if plan.optimizer.rule == "sgd" else 1e-8
+    if plan.sparse:
+        return 1e-6 + per_parameter * sparse_batches.parameters_met(architecture, plan)
+    return 1e-6 + per_parameter * n
 
 
-def predictor(architecture: Architecture) -> Predictor:
+def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     """See `fastnn.engines.Engine`. Of few rows it takes hardly longer than the kernel."""
+    if sparse:
+        return _predictor_of_sparse(architecture, architecture.sizes[-1])
     hidden, output, _, bias = _codes(architecture)
     kernel, layers = outputs.make_outputs_by_row(hidden, output, bias), _layer_table(architecture)
     n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
@@ -350,6 +312,21 @@ def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
     return predict
 
 
+def _predictor_of_sparse(architecture: Architecture, n_units: int) -> Predictor:
+    """The same for sparse rows."""
+    hidden, output, _, bias = _codes(architecture)
+    kernel = outputs.make_outputs(hidden, output, bias, by_unit=False, sparse=True)
+    layers, places = _layer_table(architecture), _places(architecture, False, sparse=True)
+
+    def predict(parameters: np.ndarray, X: SparseRows) -> np.ndarray | None:
+        workspace = new_scratch(places.end, architecture)
+        values = np.empty((len(X), n_units), architecture.dtype)
+        well = kernel(layers, places, parameters, entries_of(X), _NO_ORDER, values, workspace)
+        return values if well else None
+
+    return predict
+
+
 def _as_writable(X: np.ndarray) -> np.ndarray:
     """A view that numba takes for an ordinary array, for which the kernel is compiled already.
 
@@ -364,11 +341,13 @@ def _as_writable(X: np.ndarray) -> np.ndarray:
 def fill_outputs(
     architectures: Sequence[Architecture],
     vectors: Sequence[np.ndarray] | np.ndarray,
-    X: np.ndarray,
+    X: AnyRows,
     values: np.ndarray,
 ) -> bool:
     """See `fastnn.engines.Engine`."""
     alone = functools.partial(fill_one_by_one, predictor)
+    if isinstance(X, SparseRows):
+        return alone(architectures, vectors, X, values)
     return many_predictions.fill_outputs(architectures, vectors, X, values, alone)
 
 
@@ -380,26 +359,27 @@ def single_predictor(architecture: Architecture, state: State) -> SinglePredicto
 
 
 def layer_outputs(
-    architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    architecture: Architecture, parameters: np.ndarray, X: AnyRows
 ) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
     sizes = architecture.sizes[1:]
-    values = _predictor_of_many(architecture, sum(sizes))(parameters, X)
+    of_many = _predictor_of_sparse if isinstance(X, SparseRows) else _predictor_of_many
+    values = of_many(architecture, sum(sizes))(parameters, X)
     return None if values is None else np.split(values, np.cumsum(sizes)[:-1], axis=1)
 
 
-def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
+def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) -> Evaluator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
-    run = outputs.make_loss(*_codes(architecture), weighted)
-    layers, places = _layer_table(architecture), _places(architecture, training=False)
+    run = outputs.make_loss(*_codes(architecture), weighted, sparse)
+    layers, places = _layer_table(architecture), _places(architecture, False, sparse=sparse)
     workspace = new_scratch(places.end, architecture)
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         weights = _weights(samples, architecture)
-        X, Y = samples.X, samples.Y
+        X, Y = _inputs(samples.X), samples.Y
         return float(run(layers, places, parameters, X, Y, weights, _NO_ORDER, workspace))
 
-    nothing = _blank_samples(architecture, weighted)
+    nothing = _blank_samples(architecture, weighted, sparse)
     _compile_once(run, architecture, lambda parameters: evaluate(parameters, nothing))
     return evaluate
 
@@ -407,17 +387,17 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
 def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
-    run = batches.make_gradient(*_codes(architecture), extras, keeps)
-    layers, places = _layer_table(architecture), _places(architecture, training=True)
+    run = batches.make_gradient(*_codes(architecture), extras, keeps, plan.sparse)
+    layers, places = _layer_table(architecture), _places(architecture, True, sparse=plan.sparse)
     workspace = new_scratch(places.end, architecture)
     options = options_of(architecture, plan)
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = new_scratch(architecture.n_parameters, architecture)
-        data = _Data(samples.X, samples.Y, _weights(samples, architecture), _NO_ORDER)
+        data = _data(samples, architecture, _NO_ORDER)
         sums = run(layers, places, parameters, data, options, workspace, gradient)
         return float(sums[0]), float(sums[1]), gradient
 
-    one = _blank_samples(architecture, plan.weighted, 1)
+    one = _blank_samples(architecture, plan.weighted, plan.sparse, 1)
     _compile_once(run, architecture, lambda parameters: differentiate(parameters, one))
     return differentiate

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Engine, Samples
+from fastnn.engines import Engine, Predictor, Samples
 from fastnn.metrics import Metric
 
 
@@ -42,8 +42,10 @@ class Scorer:
         self._validation = data
         if data is not None:
             self._smoothed = data.for_loss(architecture)
-            self._evaluate = scores.engine.evaluator(architecture, data.weights is not None)
-        self._predict = scores.engine.predictor(architecture) if scores.metrics else None
+            weighted = data.weights is not None
+            self._evaluate = scores.engine.evaluator(architecture, weighted, data.sparse)
+        self._predictor_for = partial(scores.engine.predictor, architecture)
+        self._predictors: dict[bool, Predictor] = {}  # for sparse samples, and for others
 
     def values(
         self, parameters: np.ndarray, samples: Samples, strictly: bool = False
@@ -59,8 +61,8 @@ class Scorer:
         if self._validation is not None:
             total = self._evaluate(parameters, self._smoothed)
             values.append(self._architecture.mean_loss(total, len(data), parameters))
-        if self._predict is not None:
-            outputs = self._predict(parameters, data.X)
+        if self._metrics:
+            outputs = self._predict(parameters, data)
             if outputs is None:
                 return None
             finite = bool(np.isfinite(outputs).all())
@@ -72,3 +74,8 @@ class Scorer:
                 for metric in self._metrics
             ]
         return values
+
+    def _predict(self, parameters: np.ndarray, data: Samples) -> np.ndarray | None:
+        if data.sparse not in self._predictors:
+            self._predictors[data.sparse] = self._predictor_for(data.sparse)
+        return self._predictors[data.sparse](parameters, data.X)
