@@ -22,6 +22,10 @@ from fastnn.names import find
 from fastnn.optimizers import SGD, Optimizer
 from fastnn.sparse import AnyRows, SparseRows
 
+#: Updates in a window of sparse rows at least and at most, and about how many rows are in one: at
+#: its end an engine may have to look at all weights.
+WINDOWS, ROWS_IN_WINDOW = (16, 256), 4096
+
 #: Around every door to an engine, as a decorator: whatever users do with floating point errors
 #: (``numpy.seterr``), a result that overflows is infinite and one that underflows is 0 here. What
 #: is no longer finite is found by looking at it.
@@ -42,6 +46,12 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.X)
+
+    @property
+    def dense(self) -> np.ndarray:
+        """X, which is not sparse."""
+        assert isinstance(self.X, np.ndarray)
+        return self.X
 
     @property
     def sparse(self) -> bool:
@@ -100,6 +110,12 @@ class Plan:
     divide_by_weights: bool = False
     weighted: bool = False
     sparse: bool = False
+
+    @property
+    def window(self) -> int:
+        """A part of an epoch ends after a whole number of so many updates, or with the epoch."""
+        least, most = WINDOWS
+        return max(least, min(most, ROWS_IN_WINDOW // self.batch_size)) if self.sparse else 1
 
 
 @dataclass

@@ -339,7 +339,8 @@ class Ensemble:
             from fastnn.plotting import pyplot
 
             ax = pyplot().subplots(figsize=(6.4, 4.0), layout="constrained")[1]
-        x = np.sort(self._networks[0]._inputs.features(X), axis=0)
+        rows = self._networks[0]._inputs.features(X)
+        x = np.sort(rows if isinstance(rows, np.ndarray) else rows.to_scipy().toarray(), axis=0)
         mean, std = self.predict(x, return_std=True)
         for j in range(n_out):
             label = f"mean of {len(self._networks)} networks"

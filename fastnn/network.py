@@ -297,7 +297,8 @@ class Network:
         ----------
         X : array-like, shape (n, n_inputs)
             Anything NumPy can read as numbers. Arrays of the network's dtype in C order,
-            memory-mapped ones among them, are not copied.
+            memory-mapped ones among them, are not copied. SciPy's sparse matrices and arrays are
+            never made dense, see the notes; all methods take them.
         y : array-like, shape (n, n_outputs), or (n,)
             One-dimensional for one output; what `predict` returns has two dimensions even then.
             With ``"gaussian_nll"`` and ``"quantile"`` it is (n, n_targets).
@@ -374,6 +375,17 @@ class Network:
         -----
         Any exception before the first epoch is complete, by Ctrl-C while something compiles for
         one, leaves the network as it was.
+
+        Sparse X: CSR of the network's dtype is taken as it is, but for column numbers of 64 bits;
+        other formats are converted once. Duplicates, unsorted columns and explicit zeros do not
+        matter. The result is that of dense X, to rounding. What an update costs depends on what
+        it does to weights out of inputs that do not occur in the batch, whose gradient is 0:
+
+        * nothing, with plain SGD and Adagrad without penalties: they are not looked at;
+        * what is linear in them, with momentum, RMSprop, *weight_decay* of SGD and *l2* with SGD:
+          they are caught up with when they occur, and at the end;
+        * anything else, with Adam and AdamW, *l1*, *max_norm*, *l2* beside clipping or with another
+          rule than SGD: each update goes through all weights, as for dense X.
         """
         samples, held_out = self._inputs.split(
             self._inputs.samples(X, y, sample_weight),

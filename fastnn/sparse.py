@@ -56,6 +56,11 @@ class SparseRows:
         return len(self), self.n_columns
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the values."""
+        return self.values.dtype
+
+    @property
     def size(self) -> int:
         """How many entries are there."""
         return int(self.starts[-1] - self.starts[0])
@@ -79,7 +84,7 @@ class SparseRows:
 
     def astype(self, dtype: np.dtype[np.floating]) -> "SparseRows":
         """The same with other numbers."""
-        if self.values.dtype == dtype:
+        if self.dtype == dtype:
             return self
         return replace(self, values=self.values.astype(dtype))
 
@@ -166,7 +171,7 @@ def _check_finite(rows: SparseRows, original: np.ndarray, name: str) -> None:
         k = int(bad.argmax())
         row = int(np.searchsorted(rows.starts, k, side="right")) - 1
         came = original[k]
-        why = f", too large for {rows.values.dtype}" if np.isfinite(came) else ""
+        why = f", too large for {rows.dtype}" if np.isfinite(came) else ""
         raise ValueError(
             f"{name} must be finite, got {name}[{row}, {rows.columns[k]}] = {came}{why}"
         )

@@ -48,6 +48,7 @@ IMPORTED = (
     "fastnn.memory",
     "fastnn.optimizers",
     "fastnn.reference.random",
+    "fastnn.sparse",
 )
 _ADVICE = "Let NUMBA_CACHE_DIR name a directory that belongs to you and that you may write to."
 

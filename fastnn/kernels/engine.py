@@ -160,14 +160,14 @@ class _SparseTrainer(_RuleTrainer):
     """The same from sparse rows, in batches of any size."""
 
     def __init__(self, architecture: Architecture, plan: Plan):
-        self._way = sparse_batches.way_of(architecture, plan)
+        self._plan, self._way = plan, sparse_batches.way_of(architecture, plan)
         super().__init__(architecture, plan)
 
     def _make_ready(self, *codes: Any) -> None:
         self._layers = _layer_table(self._architecture)
         self._places = _places(self._architecture, True, sparse=True)
         self._workspace = new_scratch(self._places.end, self._architecture)
-        self._inputs = sparse_batches.new_inputs(self._architecture, self._way)
+        self._inputs = sparse_batches.new_inputs(self._architecture, self._plan, self._way)
         self.kernel = sparse_batches.make_train_sparse(*codes, self._way)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:

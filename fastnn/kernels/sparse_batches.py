@@ -13,9 +13,10 @@ drifting    something linear in a weight w and its moment m, the same for all of
 dense       anything else: Adam, L1, the largest norm of a unit's weights, an L2 penalty with
             another rule than SGD or with clipping. All weights are gone through, as for dense rows.
 
-Drifting weights are brought up to date when their input occurs, and all at the end. For that there
-is a map (a, b, c, d) for each update since when a weight may not have been looked at: the product
-of all since then. After `WINDOW` updates all weights are brought up to date, and maps begin anew.
+Drifting weights are brought up to date when their input occurs, and all at the end of a window of
+`Plan.window` updates. For that there is a map (a, b, c, d) for each update since when a weight may
+not have been looked at: the product of all since then. Windows begin with an epoch, and epochs are
+cut at their ends: so how they are cut changes no bit.
 
 With an L2 penalty, the penalty of all weights is a part of each batch's loss. The sums Σ w², Σ w m
 and Σ m² over all weights that drift are another linear map's, so they are followed without
@@ -50,8 +51,6 @@ from fastnn.optimizers import RULES
 STILL, DRIFTING, DENSE = range(3)
 #: About as many entries has a row, before any was seen.
 USUAL_ENTRIES = 128
-#: Updates after which all weights that drift are brought up to date.
-WINDOW = 256
 
 #: What is known of the inputs. *seen* is the update in which each occurred last, by the count in
 #: *count*, which is never set back; *touched* are the numbers of those in this batch. *maps* has a
@@ -85,14 +84,14 @@ def parameters_met(architecture: Architecture, plan: Plan) -> float:
     return min(n, above + USUAL_ENTRIES * sizes[1]) + whole
 
 
-def new_inputs(architecture: Architecture, way: int) -> Inputs:
+def new_inputs(architecture: Architecture, plan: Plan, way: int) -> Inputs:
     """Memory for the kernel."""
     n_in = architecture.sizes[0] if way != DENSE else 0
     return Inputs(
         np.full(n_in, -1, np.int64),
         np.zeros(1, np.int64),
         np.empty(n_in, np.int64),
-        np.empty((WINDOW + 1 if way == DRIFTING else 0, 4)),
+        np.empty((plan.window + 1 if way == DRIFTING else 0, 4)),
         np.zeros(3),
     )
 
@@ -175,7 +174,6 @@ def _make_begin_window(rule: int) -> Any:
             inputs.sums[:] = 0.0
             n = layers[0, N_IN] * layers[0, N_OUT]
             add_squares(p, moments, n - n, n, inputs.sums, 1.0)
-        return inputs.count[0]
 
     return begin_window
 
@@ -310,9 +308,9 @@ def make_train_sparse(
     def train_sparse(layers, places, p, moments, t, data, span, options, w, g, inputs):
         prefer_wide_vectors()
         n_hidden = layers[len(layers) - 1, UNITS] - layers[0, N_IN]
-        n_first = layers[0, N_IN] * layers[0, N_OUT]
+        n_first, window = layers[0, N_IN] * layers[0, N_OUT], len(inputs.maps) - 1
         per_update = 1 if span.rates.shape[1] > 1 else 0
-        base = begin_window(layers, p, moments, inputs, options) if drifts else 0
+        base = inputs.count[0]
         for epoch in range(len(span.rates)):
             for first in range(span.start, span.stop, options.batch_size):
                 after = minimum(first + options.batch_size, span.stop)
@@ -321,6 +319,8 @@ def make_train_sparse(
                 counter = np.uint64(t) * np.uint64(options.batch_size) * n_hidden
                 t += 1
                 direct = plain and np.uint64(n) <= places.block
+                if drifts and inputs.count[0] == base:
+                    begin_window(layers, p, moments, inputs, options)
                 if dense:
                     g[:n_first] = 0
                 elif not direct:
@@ -347,10 +347,8 @@ def make_train_sparse(
                                    inputs, base, some, squares)  # fmt: skip
                 span.loss_sums[epoch] += loss_of_batch * share
                 span.penalty_sums[epoch] += penalty * share
-                if drifts and inputs.count[0] - base == len(inputs.maps) - 1:
+                if drifts and (inputs.count[0] - base == window or after == span.stop):
                     end_window(layers, p, moments, inputs, base)
-                    base = begin_window(layers, p, moments, inputs, options)
-        if drifts and inputs.count[0] > base:
-            end_window(layers, p, moments, inputs, base)
+                    base = inputs.count[0]
 
     return train_sparse

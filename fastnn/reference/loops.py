@@ -288,7 +288,7 @@ def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     """See `fastnn.engines.Engine`."""
 
     def predict(parameters: np.ndarray, X: AnyRows) -> np.ndarray | None:
-        well = sparse or np.isfinite(X).all()
+        well = not isinstance(X, np.ndarray) or np.isfinite(X).all()
         outputs = layer_outputs(architecture, parameters, X) if well else None
         return outputs[-1] if outputs is not None else None
 

@@ -217,7 +217,7 @@ def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
 
     @quiet
     def predict(parameters: np.ndarray, X: AnyRows) -> np.ndarray | None:
-        if not (sparse or np.isfinite(X).all()):
+        if isinstance(X, np.ndarray) and not np.isfinite(X).all():
             return None
         rows = _rows_at_once(architecture, len(X))
         parts = []
