@@ -7,6 +7,7 @@ an engine has been validated: arrays are C-contiguous, finite, of the architectu
 and read-only, except for the `State`, which `Trainer.run` changes in place.
 """
 
+import functools
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -418,22 +419,29 @@ _NO_RULE = SGD()
 
 def get_engine(name: str) -> Engine:
     """Import the engine called *name*; ValueError or TypeError when there is none."""
-    return cast(Engine, importlib.import_module(find(name, _MODULES, "engine")))
+    return _imported(find(name, _MODULES, "engine"))
 
 
-def objective(
-    engine: Engine, architecture: Architecture, samples: Samples
-) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """What training lowers and its gradient, both with the penalties, by the parameters."""
+@functools.cache
+def _imported(module: str) -> Engine:
+    return cast(Engine, importlib.import_module(module))
+
+
+#: Takes the parameters and samples, and returns what training lowers and its gradient, (P,), both
+#: with the penalties.
+Objective = Callable[[np.ndarray, Samples], tuple[float, np.ndarray]]
+
+
+def objective(engine: Engine, architecture: Architecture, n: int, weighted: bool) -> Objective:
+    """The objective on n samples, which have weights or not."""
     penalised = architecture.l1 or architecture.l2
     alone = replace(architecture, l1=0.0, l2=0.0) if penalised else architecture
-    plan = Plan(len(samples), _NO_RULE, weighted=samples.weights is not None)
-    differentiate = engine.differentiator(alone, plan)
+    differentiate = engine.differentiator(alone, Plan(n, _NO_RULE, weighted=weighted))
 
-    def loss_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss_and_gradient(parameters: np.ndarray, samples: Samples) -> tuple[float, np.ndarray]:
         loss_sum, _, gradient = differentiate(parameters, samples)
         if penalised:
             gradient += architecture.penalty_gradient(parameters)
-        return architecture.mean_loss(loss_sum, len(samples), parameters), gradient
+        return architecture.mean_loss(loss_sum, n, parameters), gradient
 
     return loss_and_gradient

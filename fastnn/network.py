@@ -1,5 +1,6 @@
 """The network that a user holds: checks input, keeps the parameters, hands work to an engine."""
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from fastnn.callbacks import Callback
 from fastnn.clock import Clock
 from fastnn.engines import (
     Numbers,
+    Objective,
     Plan,
     Predictor,
     Samples,
@@ -31,7 +33,7 @@ from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.inputs import Inputs
 from fastnn.losses import get_loss
-from fastnn.memory import memory_for
+from fastnn.memory import frozen, memory_for
 from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import find
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_optimizer
@@ -52,6 +54,9 @@ from fastnn.training.updates import (
     QuickUpdate,
     new_updater,
 )
+
+#: The rule of networks that nobody has trained yet.
+_PLAIN = SGD()
 
 
 class Network:
@@ -151,6 +156,8 @@ class Network:
 
     #: Of the class, for what was pickled by versions that did not know it.
     _in_training = False
+    #: For how many samples, and the objective on so many.
+    _objective: tuple[int, Objective] | None = None
     _quick_update: QuickUpdate = NO_UPDATE
     _quick_prediction: QuickPrediction = NO_PREDICTION
 
@@ -199,9 +206,9 @@ class Network:
         get_engine(engine)
         self._engine_name = engine
         self._rng = validation.generator(seed)
-        self._dropout_key = dropout_key(self._rng)
+        self._dropout_key = dropout_key(self._rng) if self._architecture.dropout else 0
         parameters = start_parameters(self._architecture, initializer, self._rng)
-        self._optimizer: Optimizer = SGD()
+        self._optimizer: Optimizer = _PLAIN
         self._state = State.new(parameters, self._optimizer)
         self._predictor: Predictor | None = None
         # Of the last `partial_fit` or `learn_one`, which asked for:
@@ -213,7 +220,7 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: everything but what is made ready."""
         state = {**self.__dict__, "_predictor": None, "_updater": None, "_in_training": False}
-        for name in ("_quick_update", "_quick_prediction"):
+        for name in ("_objective", "_quick_update", "_quick_prediction"):
             state.pop(name, None)
         return state
 
@@ -858,13 +865,23 @@ class Network:
         ValueError, TypeError
             As `evaluate` does.
         """
-        architecture = self._architecture
-        samples = self._inputs.samples(X, y).for_loss(architecture)
-        engine = get_engine(self._engine_name)
-        loss, gradient = objective(engine, architecture, samples)(self.parameters)
+        if self._inputs.are_ready(X, y):
+            samples = Samples(frozen(X), frozen(y)).for_loss(self._architecture)
+            loss, gradient = self._objective_for(len(X))(self.parameters, samples)
+            if math.isfinite(loss) and math.isfinite(gradient.dot(gradient)):
+                return loss, gradient
+        samples = self._inputs.samples(X, y).for_loss(self._architecture)
+        loss, gradient = self._objective_for(len(samples))(self.parameters, samples)
         if np.isnan(loss) or np.isnan(gradient).any():
             raise self._overflow("X and y")
         return loss, gradient
+
+    def _objective_for(self, n: int) -> Objective:
+        """The objective on n samples: that of the last call, if it had as many."""
+        if self._objective is None or self._objective[0] != n:
+            engine = get_engine(self._engine_name)
+            self._objective = n, objective(engine, self._architecture, n, weighted=False)
+        return self._objective[1]
 
     def _overflow(self, names: str) -> ValueError:
         """The error for finite *names* that made something that is not a number."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.engines import Plan, Samples, get_engine, objective, quiet
+from fastnn.memory import frozen
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Optimizer, get_lbfgs, get_optimizer
 
@@ -67,11 +68,11 @@ def warmup(
         engine = get_engine(network.engine)
         n_in, n = architecture.sizes[0], architecture.target_columns
         samples = Samples(
-            _frozen(np.zeros((2, n_in), architecture.dtype)),
-            _frozen(np.full((2, n), 1 / n, architecture.dtype)),
+            frozen(np.zeros((2, n_in), architecture.dtype)),
+            frozen(np.full((2, n), 1 / n, architecture.dtype)),
         )
         if rule is None:
-            objective(engine, architecture, samples)
+            objective(engine, architecture, len(samples), weighted=False)
         else:
             for size in sizes:
                 engine.trainer(architecture, Plan(min(size, 2), rule))
@@ -87,8 +88,3 @@ def _usual_networks() -> list[Network]:
         Network([2, 8, 1], activation="tanh", loss="binary_cross_entropy"),
         Network([2, 8, 3], activation="relu", loss="cross_entropy"),
     ]
-
-
-def _frozen(array: np.ndarray) -> np.ndarray:
-    array.flags.writeable = False
-    return array

@@ -37,7 +37,7 @@ from fastnn.kernels.layout import N_OUT, layer_table
 from fastnn.kernels.learner import Learner, SinglePredictor
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.updates import has_extras, options_of
-from fastnn.memory import aligned
+from fastnn.memory import aligned, frozen
 from fastnn.optimizers import RULES
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
@@ -68,6 +68,22 @@ def _codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
 def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
     """Memory for what a kernel writes; what is in it does not matter."""
     return aligned(size, architecture.dtype)
+
+
+def _workspaces(
+    size: int, architecture: Architecture
+) -> tuple[Callable[[], np.ndarray], Callable[[np.ndarray], None]]:
+    """How a call takes a workspace, and puts it back: as many as there are threads at once."""
+    idle: list[np.ndarray] = []
+    pop = idle.pop
+
+    def take() -> np.ndarray:
+        try:
+            return pop()
+        except IndexError:
+            return new_scratch(size, architecture)
+
+    return take, idle.append
 
 
 def _keeps_slopes(architecture: Architecture) -> bool:
@@ -202,9 +218,7 @@ def _weights(samples: Samples, architecture: Architecture) -> np.ndarray:
     """The samples' weights, read-only; without any, an empty vector."""
     if samples.weights is None:
         return _no_weights(architecture.dtype)
-    weights = samples.weights.view()
-    weights.flags.writeable = False
-    return weights
+    return frozen(samples.weights)
 
 
 @functools.cache
@@ -306,17 +320,13 @@ def predictor(architecture: Architecture) -> Predictor:
     kernel, layers = outputs.make_outputs_by_row(hidden, output, bias), _layer_table(architecture)
     n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
     of_many = _predictor_of_many(architecture, n_out)
-    idle: list[np.ndarray] = []  # workspaces: a call takes one and puts it back
-    take, put_back = idle.pop, idle.append
+    take, put_back = _workspaces(sum(architecture.sizes), architecture)
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         n = len(X)
         if n >= FEW_ROWS:
             return of_many(parameters, X)
-        try:
-            workspace = take()
-        except IndexError:
-            workspace = new_scratch(sum(architecture.sizes), architecture)
+        workspace = take()
         if not X.flags.writeable:
             X = _as_writable(X)
         values = empty((n, n_out), dtype)
@@ -333,18 +343,14 @@ def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
     by_unit = len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
     kernel, layers = outputs.make_outputs(hidden, output, bias, by_unit), _layer_table(architecture)
     places = _places(architecture, training=False)
-    idle: list[np.ndarray] = []
+    take, put_back = _workspaces(places.end, architecture)
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        try:
-            workspace = idle.pop()
-        except IndexError:
-            workspace = new_scratch(places.end, architecture)
-        X = X.view()
-        X.flags.writeable = False  # as it is in training
+        workspace = take()
+        X = frozen(X)  # as it is in training
         values = np.empty((len(X), n_units), architecture.dtype)
         well = kernel(layers, places, parameters, X, _NO_ORDER, values, workspace)
-        idle.append(workspace)
+        put_back(workspace)
         return values if well else None
 
     return predict
@@ -409,13 +415,15 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
     run = batches.make_gradient(*_codes(architecture), extras, keeps)
     layers, places = _layer_table(architecture), _places(architecture, training=True)
-    workspace = new_scratch(places.end, architecture)
     options = options_of(architecture, plan)
+    take, put_back = _workspaces(places.end, architecture)
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = new_scratch(architecture.n_parameters, architecture)
+        workspace = take()
         data = _Data(samples.X, samples.Y, _weights(samples, architecture), _NO_ORDER)
         sums = run(layers, places, parameters, data, options, workspace, gradient)
+        put_back(workspace)
         return float(sums[0]), float(sums[1]), gradient
 
     one = _blank_samples(architecture, plan.weighted, 1)
