@@ -31,6 +31,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
 
 from fastnn.kernels import cache
 
@@ -77,7 +78,10 @@ def open_kernel(function: Callable[..., Any]) -> Any:
     A network is some thirty arguments, whose passing would take as long as a small one's work.
     """
     options = {**_OPTIONS, **KERNEL, "forceinline": True}
-    return _kept(numba.njit(nogil=True, **options)(function), function)
+    compiled = numba.njit(nogil=True, **options)(function)
+    if compiled is function:  # with NUMBA_DISABLE_JIT=1; compiled code gives no warnings
+        return np.errstate(all="ignore")(function)
+    return _kept(compiled, function)
 
 
 def _kept(compiled: Any, function: Callable[..., Any]) -> Any:
