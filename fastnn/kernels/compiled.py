@@ -128,11 +128,12 @@ _ARRAYS = {
 }
 
 
-def check_types(function, h, arrays):
-    """Refuse, when it is compiled, what is not `Compiled` and arrays of its dtype."""
+def checked(function, h, arrays):
+    """h, if it is `Compiled` and the arrays are of its dtype: what follows is not compiled else."""
     for (name, ndim), array in zip(_ARRAYS[function], arrays, strict=True):
         if array.dtype != h.parameters.dtype or array.ndim != ndim:
             raise TypeError(_wrong(function, name, ndim, h.parameters.dtype, array.dtype))
+    return h
 
 
 def _wrong(function: str, name: str, ndim: int, wanted: Any, got: Any) -> str:
@@ -142,7 +143,7 @@ def _wrong(function: str, name: str, ndim: int, wanted: Any, got: Any) -> str:
     )
 
 
-def _type_check(function, h, arrays):
+def _type_checked(function, h, arrays):
     if not isinstance(function, types.StringLiteral):
         return None
     function = function.literal_value
@@ -153,12 +154,12 @@ def _type_check(function, h, arrays):
         known = isinstance(array, types.Array) and array.ndim == ndim and array.dtype == wanted
         if not known:
             raise TypingError(_wrong(function, name, ndim, wanted, array))
-    return types.none
+    return h
 
 
-@operation(check_types, _type_check)
-def _emit_nothing(context, builder, signature, values):
-    return context.get_dummy_value()
+@operation(checked, _type_checked)
+def _emit_same(context, builder, signature, values):
+    return values[1]
 
 
 # The functions
@@ -177,7 +178,7 @@ def forward(h, x, out):
     TypingError
         When it is compiled, for arrays of another dtype.
     """
-    check_types("forward", h, (x, out))
+    h = checked("forward", h, (x, out))
     if len(x) != h.n_inputs or len(out) != h.n_outputs or len(h.parameters) != h.n_parameters:
         raise ValueError("fastnn.jit.forward: x or out has not as many numbers as the network says")
     w = stack(ROOM, h.parameters)
@@ -198,7 +199,7 @@ def jacobian(h, x, J):
     ValueError, TypingError
         As in `forward`.
     """
-    check_types("jacobian", h, (x, J))
+    h = checked("jacobian", h, (x, J))
     wrong = len(x) != h.n_inputs or J.shape[0] != h.n_outputs or J.shape[1] != h.n_inputs
     if wrong or len(h.parameters) != h.n_parameters:
         raise ValueError("fastnn.jit.jacobian: x or J is not of the shape that the network says")
@@ -231,7 +232,7 @@ def learn(h, x, y, rate):
     TypingError
         As in `forward`.
     """
-    check_types("learn", h, (x, y))
+    h = checked("learn", h, (x, y))
     if len(x) != h.n_inputs or len(y) != h.n_targets or len(h.parameters) != h.n_parameters:
         raise ValueError("fastnn.jit.learn: x or y has not as many numbers as the network says")
     if not h.plain:
