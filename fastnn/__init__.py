@@ -138,8 +138,8 @@ _IMPORTED_ON_USE = {
 }
 
 
-#: Packages that need not be imported by name.
-_ROOMS = ("exchange",)
+#: Modules that need not be imported by name.
+_ROOMS = ("exchange", "jit")
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy import empty, ndarray
@@ -54,6 +54,9 @@ from fastnn.training.updates import (
     QuickUpdate,
     new_updater,
 )
+
+if TYPE_CHECKING:
+    from fastnn.kernels.compiled import Compiled
 
 #: The rule of networks that nobody has trained yet.
 _PLAIN = SGD()
@@ -887,6 +890,52 @@ class Network:
         """The error for finite *names* that made something that is not a number."""
         validation.finite_parameters(self.parameters)  # or were they those?
         return validation.too_large(names)
+
+    def compiled(self) -> "Compiled":
+        """Make of the network what goes into functions that you compile with numba.
+
+        In these, ``fastnn.jit.forward(h, x, out)`` writes the outputs for a row x,
+        ``fastnn.jit.jacobian(h, x, J)`` their derivatives with respect to x, and
+        ``fastnn.jit.learn(h, x, y, rate)`` makes an update from a row. They take nothing from the
+        heap, may be called by several threads at once, `learn` excepted, and within ``prange``; x
+        is not checked for finite values.
+
+        Give it to your function as an argument: a global variable numba would copy. It looks at the
+        network's own parameters, so that it is made once and knows what the network learns later.
+        One compilation serves all networks of a dtype. With ``@njit(cache=True)`` the next process
+        loads your function from numba's cache, this package's part included: so after an upgrade of
+        fastnn have it compiled again, which numba does not notice by itself. Change your file, or
+        delete the ``*.nbi`` files in its ``__pycache__`` or in ``NUMBA_CACHE_DIR``.
+
+        Returns
+        -------
+        fastnn.jit.Compiled
+            A NamedTuple of arrays and numbers.
+
+        Raises
+        ------
+        ValueError
+            If the network has more than about 4,000 inputs and units in all, for which there is no
+            room on the stack.
+
+        Examples
+        --------
+        >>> import fastnn, numpy as np
+        >>> from numba import njit
+        >>> @njit
+        ... def mean_output(h, X):
+        ...     out, total = np.empty(h.n_outputs), 0.0
+        ...     for k in range(len(X)):
+        ...         fastnn.jit.forward(h, X[k], out)
+        ...         total += out[0]
+        ...     return total / len(X)
+        >>> net, X = fastnn.Network([2, 8, 1], seed=1), np.random.rand(1000, 2)
+        >>> bool(np.isclose(mean_output(net.compiled(), X), net.predict(X).mean()))
+        True
+        """
+        from fastnn.kernels.compiled import compiled
+
+        return compiled(self._architecture, self.parameters)
 
     @quiet
     def save(self, path: str | os.PathLike[str]) -> None:
