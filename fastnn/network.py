@@ -15,6 +15,7 @@ from fastnn.architecture import Architecture, check_outputs, get_quantiles
 from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
 from fastnn.clock import Clock
+from fastnn.derivatives import Differentiable
 from fastnn.engines import (
     Numbers,
     Plan,
@@ -54,7 +55,7 @@ from fastnn.training.updates import (
 )
 
 
-class Network:
+class Network(Differentiable):
     """A fully connected network for small problems.
 
     Parameters
