@@ -322,6 +322,52 @@ class Blocks(Protocol):
         """Get ready to train networks together, at most one a lane."""
 
 
+class Derivatives(Protocol):
+    """Derivatives of the outputs (n, n_out) for rows X (n, n_in), by the parameters (P,).
+
+    The arrays are of the network's dtype, and what is not a number stays one. *U* is (n, n_in), a
+    direction of the inputs for each row, *V* (n, n_out) factors of the outputs.
+    """
+
+    def jacobian(
+        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    ) -> np.ndarray:
+        """∂output/∂input, (n, n_out, n_in)."""
+
+    def vjp(
+        self,
+        architecture: Architecture,
+        parameters: np.ndarray,
+        X: np.ndarray,
+        V: np.ndarray,
+        into: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """The gradient of Σ V·outputs with respect to X, (n, n_in).
+
+        That with respect to the parameters is added to *into*, shape (P,).
+        """
+
+    def jvp(
+        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray, U: np.ndarray
+    ) -> np.ndarray:
+        """The derivatives of the outputs in the directions U, (n, n_out)."""
+
+    def hessian(
+        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    ) -> np.ndarray:
+        """∂²output/∂input², (n, n_out, n_in, n_in)."""
+
+    def hvp(
+        self,
+        architecture: Architecture,
+        parameters: np.ndarray,
+        X: np.ndarray,
+        U: np.ndarray,
+        V: np.ndarray,
+    ) -> np.ndarray:
+        """The derivative of `vjp` by V in the directions U, (n, n_in)."""
+
+
 class SinglePredictor(Protocol):
     """An engine set up to predict single rows by one state's parameters.
 
@@ -346,6 +392,7 @@ class Engine(Protocol):
     blocks: Blocks | None
     #: Whether an exception may end its work anywhere, as Ctrl-C raises one, and do no harm.
     may_be_left: bool
+    derivatives: Derivatives
 
     def trainer(self, architecture: Architecture, plan: Plan) -> Trainer:
         """Get ready to train: compile, size the workspace."""

@@ -16,6 +16,7 @@ from fastnn.architecture import Architecture, check_outputs, get_quantiles
 from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
 from fastnn.clock import Clock
+from fastnn.derivatives import Differentiable
 from fastnn.engines import (
     Numbers,
     Objective,
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 _PLAIN = SGD()
 
 
-class Network:
+class Network(Differentiable):
     """A fully connected network for small problems.
 
     Parameters

@@ -23,6 +23,7 @@ from fastnn.engines import (
 )
 from fastnn.kernels import (
     batches,
+    derivative_engine,
     many_engine,
     many_predictions,
     one_hidden,
@@ -114,6 +115,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
 #: Its work changes arrays in place.
 may_be_left = False
 blocks = many_engine
+derivatives = derivative_engine
 
 
 class _PlainSampleTrainer:
