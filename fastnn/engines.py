@@ -241,7 +241,8 @@ class StopsToRecord:
             self.run(state, samples, piece.stretch(done, mark))
             record[:] = state.parameters
             done = mark
-        self.run(state, samples, piece.stretch(done, len(piece.rates)))
+        if done < len(piece.rates):
+            self.run(state, samples, piece.stretch(done, len(piece.rates)))
 
 
 class Learner(Protocol):

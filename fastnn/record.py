@@ -173,14 +173,14 @@ def _history(fields: Any, tensors: Tensors, arguments: dict[str, Any]) -> Histor
     entries |= {name: _series(tensors, f"history.{name}") for name in _LISTS}
     entries["metrics"] = {name.removeprefix(start): _series(tensors, name) for name in metrics}
     history = History(**entries)
-    _check_history(history)
     if "history.parameters" in tensors:
-        history.snapshots = _snapshots(tensors, arguments, history.epochs)
+        history.snapshots = _snapshots(tensors, arguments)
+    _check_history(history)
     return history
 
 
-def _snapshots(tensors: Tensors, arguments: dict[str, Any], most: int) -> Snapshots:
-    """The recorded parameters in *tensors*, out of which they are taken, of *most* epochs."""
+def _snapshots(tensors: Tensors, arguments: dict[str, Any]) -> Snapshots:
+    """The recorded parameters in *tensors*, out of which they are taken."""
     snapshots = Snapshots(
         validation.layer_sizes(arguments["layer_sizes"]),
         validation.boolean(arguments["bias"], "bias"),
@@ -192,10 +192,7 @@ def _snapshots(tensors: Tensors, arguments: dict[str, Any], most: int) -> Snapsh
         raise ValueError("history.parameters are none of this network, one for each record")
     if epochs.dtype != np.int64 or epochs.ndim != 1:
         raise ValueError("history.recorded_epochs is not a list of I64")
-    numbers = epochs.tolist()
-    if numbers != sorted(set(numbers)) or (numbers and not 1 <= numbers[0] <= numbers[-1] <= most):
-        raise ValueError(f"history.recorded_epochs must be some of {most} epochs, in order")
-    snapshots.append(numbers, vectors)
+    snapshots.append(epochs.tolist(), vectors)
     return snapshots
 
 
@@ -211,6 +208,9 @@ def _check_history(history: History) -> None:
     best = history.best_epoch
     if best is not None and validation.integer(best, "network.history.best_epoch", 1) > epochs:
         raise ValueError(f"network.history has best_epoch={best} of {epochs} epochs")
+    recorded = [] if history.snapshots is None else history.snapshots.epochs.tolist()
+    if recorded != sorted(set(recorded) & set(range(1, epochs + 1))):
+        raise ValueError(f"network.history has recorded_epochs that are not among {epochs} epochs")
 
 
 def _series(tensors: Tensors, name: str) -> list[float]:

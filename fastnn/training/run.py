@@ -104,7 +104,11 @@ class Run:
         if self._scorer is not None:
             slow = self._long_part or self._long_scores
             self._at_once = 1 if slow else self._scorer.at_once(self._raw)
-        if self._at_once > 1 and self._pace.rows > self._n and (self._scorer is not None or self.job.record is not None):
+        if (
+            self._at_once > 1
+            and self._pace.rows > self._n
+            and (self._scorer is not None or self.job.record is not None)
+        ):
             nothing = Piece.of_epochs(np.ones((0, 1)), np.empty((0, self._n), np.int64), self._n)
             state, empty = copy.deepcopy(self.state), self.state.parameters[np.newaxis][:0]
             self._trainer.run_recorded(state, self._samples, nothing, NO_MARKS, empty)
