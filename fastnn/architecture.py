@@ -126,6 +126,13 @@ class Architecture:
         """The loss of *n_samples* from the sum of their losses: reduced, with the penalty."""
         return loss_sum * self.gradient_scale(n_samples) + self.penalty(parameters)
 
+    def mean_losses(self, sums: np.ndarray, n_samples: int, vectors: np.ndarray) -> np.ndarray:
+        """The same of many sums (K,) and vectors of parameters (K, n_parameters)."""
+        if not (self.l1 or self.l2):
+            return sums * self.gradient_scale(n_samples)
+        pairs = zip(sums.tolist(), vectors, strict=True)
+        return np.array([self.mean_loss(loss_sum, n_samples, p) for loss_sum, p in pairs])
+
     def for_loss(self, targets: np.ndarray) -> np.ndarray:
         """What engines compute the loss from, (n, target_columns): mostly the targets themselves.
 

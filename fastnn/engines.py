@@ -197,14 +197,18 @@ class Piece:
 
     def epoch(self, number: int) -> "Piece":
         """One of its epochs, counted from 0, which adds to the same sums."""
-        one = slice(number, number + 1)
+        return self.stretch(number, number + 1)
+
+    def stretch(self, first: int, stop: int) -> "Piece":
+        """Its epochs from *first* on up to *stop*, which add to the same sums."""
+        some = slice(first, stop)
         return Piece(
-            self.rates[one],
-            self.order[one],
+            self.rates[some],
+            self.order[some],
             self.start,
             self.stop,
-            self.loss_sums[one],
-            self.penalty_sums[one],
+            self.loss_sums[some],
+            self.penalty_sums[some],
         )
 
 
@@ -213,6 +217,33 @@ class Trainer(Protocol):
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """Run *piece* on *samples*, updating *state* in place and adding to the piece's sums."""
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """Do the same, to the bit, and copy the parameters after some epochs.
+
+        *marks*, shape (k,), int64, are numbers of epochs of *piece*, from 1 on, in ascending order;
+        the parameters after so many go into the rows of *records*, shape (k, P).
+        """
+
+
+class StopsToRecord:
+    """`Trainer.run_recorded` for engines to which coming back to Python is nothing."""
+
+    run: Callable[[State, Samples, Piece], None]
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """See `Trainer`."""
+        done = 0
+        for mark, record in zip(marks, records, strict=True):
+            self.run(state, samples, piece.stretch(done, mark))
+            record[:] = state.parameters
+            done = mark
+        if done < len(piece.rates):
+            self.run(state, samples, piece.stretch(done, len(piece.rates)))
 
 
 class Learner(Protocol):
@@ -268,6 +299,15 @@ Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 
 #: Of one of many networks: parameters (P,), moments (n_moments, P), the number of updates.
 Numbers = tuple[np.ndarray, np.ndarray, int]
+
+
+#: Takes vectors of parameters (K, P) and samples: the losses as an `Evaluator` sums them, (K,).
+EachLoss = Callable[[np.ndarray, Samples], np.ndarray]
+
+
+#: Takes vectors of parameters (K, P) and X: what a `Predictor` returns, shape (K, n, n_out), and
+#: whether it returned anything, shape (K,).
+EachOutput = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class BlockTrainer(Protocol):
@@ -429,6 +469,12 @@ class Engine(Protocol):
     def evaluator(self, architecture: Architecture, weighted: bool) -> Evaluator:
         """Get ready to compute losses of samples, which have weights or not."""
 
+    def each_loss(self, architecture: Architecture, weighted: bool) -> EachLoss:
+        """Get ready to do what an evaluator does, to the bit, for many vectors of parameters."""
+
+    def each_output(self, architecture: Architecture) -> EachOutput:
+        """Get ready to do what a predictor does, to the bit, for many vectors of parameters."""
+
     def differentiator(self, architecture: Architecture, plan: Plan) -> Differentiator:
         """Get ready for the first three steps of *plan*, all samples as one batch, no dropout."""
 
@@ -447,6 +493,32 @@ def fill_one_by_one(
             return False
         outputs[:] = predicted
     return True
+
+
+def losses_one_by_one(
+    evaluator: Callable[[Architecture, bool], Evaluator], architecture: Architecture, weighted: bool
+) -> EachLoss:
+    """`Engine.each_loss` by an engine's *evaluator*."""
+    evaluate = evaluator(architecture, weighted)
+    return lambda vectors, samples: np.array([evaluate(vector, samples) for vector in vectors])
+
+
+def outputs_one_by_one(
+    predictor: Callable[[Architecture], Predictor], architecture: Architecture
+) -> EachOutput:
+    """`Engine.each_output` by an engine's *predictor*."""
+    predict = predictor(architecture)
+
+    def outputs(vectors: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = np.zeros((len(vectors), len(X), architecture.sizes[-1]), architecture.dtype)
+        well = np.zeros(len(vectors), bool)
+        for k, vector in enumerate(vectors):
+            predicted = predict(vector, X)
+            if predicted is not None:
+                values[k], well[k] = predicted, True
+        return values, well
+
+    return outputs
 
 
 #: How many rows a cut within an epoch comes after, or the next whole number of batches: engines may

@@ -300,6 +300,7 @@ class Network(Differentiable):
         early_stopping: EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
+        record: int | None = None,
     ) -> History:
         """Train from the present parameters on.
 
@@ -353,16 +354,22 @@ class Network(Differentiable):
             outputs. After each epoch they are
             computed on the validation data and go into ``history.metrics["val_accuracy"]``;
             without validation data on all the training data, into
-            ``history.metrics["accuracy"]``. Functions take time as callbacks do.
+            ``history.metrics["accuracy"]``. Names are computed for many epochs at once; functions
+            take time as callbacks do.
         early_stopping : EarlyStopping, optional
         callbacks : list of objects
             Each object's ``on_epoch_end(network, epoch, logs)`` is called after each epoch; True
             ends training. See `fastnn.Checkpoint`. An exception in one ends ``fit``; the
-            network and its ``history`` are those of that epoch. With callbacks the engine comes
-            back to Python after every epoch, and for validation data and metrics as well: on a
-            few samples that takes longer than the epoch itself.
+            network and its ``history`` are those of that epoch. The engine comes back to Python
+            for them, which on a few samples takes longer than an epoch: one with an attribute
+            ``every = k`` is called after every k-th epoch only. ``fastnn.Call(function, every=k)``
+            makes one of a function.
         progress : bool
             Show a progress bar.
+        record : int, optional
+            Keep the parameters after every so many epochs in ``history.parameters``, and in
+            ``history.weights(layer)``: an array, to draw how a network learns. It takes hardly
+            any time; a callback would take much, and ``net.weights`` are views that change.
 
         Returns
         -------
@@ -403,6 +410,7 @@ class Network(Differentiable):
             early_stopping=early_stopping,
             callbacks=callbacks,
             progress=progress,
+            record=record,
         )
         validation.finite_parameters(self.parameters)
         return self._train(job, samples)
@@ -431,6 +439,7 @@ class Network(Differentiable):
         early_stopping: EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
+        record: int | None = None,
     ) -> History:
         """Train on chunks of samples as they come, in the memory of one chunk.
 
@@ -462,6 +471,8 @@ class Network(Differentiable):
             As in `fit`, after each chunk.
         progress : bool
             Show a progress bar, with samples per second.
+        record : int, optional
+            As in `fit`: after every so many chunks.
 
         Returns
         -------
@@ -490,6 +501,7 @@ class Network(Differentiable):
             early_stopping=early_stopping,
             callbacks=callbacks,
             progress=progress,
+            record=record,
         )
         n_chunks = streams.count(chunks)
         class_weight = self._inputs.class_weight_for_chunks(class_weight)

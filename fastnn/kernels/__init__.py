@@ -12,6 +12,8 @@ training sample by sample with another rule, a         `samples.make_train_sampl
 penalty, a limit, weights, dropout, silu or gelu
 training in batches                                    `batches.make_train_batches`
 the gradient alone                                     `batches.make_gradient`
+many epochs, and their records or scores, around one   `recorded`, with `called`
+of the above or below
 one row at a time, around one of the above or below    `one_row`, which `learner` prepares
 rows of features with names, by their places           `feature_rows`
 the outputs, of up to 7 samples                        `outputs.make_outputs_by_row`

@@ -117,6 +117,8 @@ class _Run:
         course = {name: np.array([value]) for name, value in values.items()}
         verdict = self._watch.look(course, 1, self._plateau)
         history.append(course, 1)
+        if self.job.recorded_among(history.epochs, history.epochs + 1):
+            history.keep([history.epochs], parameters[np.newaxis])
         session.note_time()
         if self._watch.best_epoch == history.epochs:
             history.best_epoch = history.epochs
