@@ -6,12 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastnn import validation
+from fastnn.calls import guided
 from fastnn.engines import Plan, Samples, get_engine, objective, quiet
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Optimizer, get_lbfgs, get_optimizer
 
 
 @quiet
+@guided
 def warmup(
     *networks: Network,
     batch_sizes: Sequence[int] = (1, 32),
