@@ -40,10 +40,8 @@ def test_a_file_keeps_the_initializer(tmp_path):
 
 def test_a_network_that_came_with_its_parameters_has_no_initializer():
     pytest.importorskip("sklearn")
-    assert (
-        fastnn.MLPRegressor(hidden_layer_sizes=(2,), solver="lbfgs").fit(X, Y).network_.initializer
-        is None
-    )
+    fitted = fastnn.MLPRegressor(hidden_layer_sizes=(2,), solver="lbfgs").fit(X, Y)
+    assert fitted.network_.initializer is None
 
 
 def test_a_copy_goes_on_as_the_network_would_and_is_another():
