@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +16,7 @@ from fastnn.activations import get_hidden_activations, get_output_activation
 from fastnn.architecture import Architecture, check_outputs, get_quantiles
 from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
+from fastnn.calls import guided
 from fastnn.clock import Clock
 from fastnn.derivatives import Differentiable
 from fastnn.engines import (
@@ -55,6 +57,21 @@ from fastnn.training.updates import (
     QuickUpdate,
     new_updater,
 )
+from fastnn.views import Views
+
+#: What a network was made with stays.
+_MADE_WITH = "it is what the network was made with; make another with fastnn.Network(...)"
+#: Attributes that nobody may replace, and what to do instead.
+_HOW_TO_CHANGE = {
+    "parameters": "write into it, net.parameters[:] = vector, or net.set_parameters(vector)",
+    "weights": "write into a layer's view, net.weights[0][:] = W",
+    "biases": "write into a layer's view, net.biases[0][:] = b",
+    **dict.fromkeys(
+        ("layer_sizes", "activation", "output_activation", "loss", "initializer", "n_parameters",
+         "n_layers", "dtype", "engine"),
+        _MADE_WITH,
+    ),
+}  # fmt: skip
 
 if TYPE_CHECKING:
     from fastnn.kernels.compiled import Compiled
@@ -139,9 +156,17 @@ class Network(Differentiable):
         Of the last ``fit`` or ``fit_stream``, also while it runs; None before the first. After a
         `TrainingDivergedError`, too, it has the curve up to the last good epoch.
     layer_sizes : tuple of int
+    activation : str or tuple of str
+        One name if all hidden layers have the same, else one per hidden layer.
+    output_activation, loss, engine : str
     dtype : numpy.dtype
-    engine : str
-        As they were given.
+        As they were given, with the defaults filled in.
+    initializer : str or None
+        How the start weights were drawn; None for a network of another system.
+    n_parameters : int
+        Length of *parameters*.
+    n_layers : int
+        Layers with weights: the hidden ones and the output layer.
 
     Raises
     ------
@@ -160,12 +185,14 @@ class Network(Differentiable):
 
     #: Of the class, for what was pickled by versions that did not know it.
     _in_training = False
+    _initializer: str | None = None
     #: For how many samples, and the objective on so many.
     _objective: tuple[int, Objective] | None = None
     _quick_update: QuickUpdate = NO_UPDATE
     _quick_prediction: QuickPrediction = NO_PREDICTION
 
     @quiet
+    @guided
     def __init__(
         self,
         layer_sizes: Sequence[int],
@@ -209,6 +236,7 @@ class Network(Differentiable):
         self._inputs = Inputs(self._architecture)
         get_engine(engine)
         self._engine_name = engine
+        self._initializer: str | None = initializer
         self._rng = validation.generator(seed)
         self._dropout_key = dropout_key(self._rng) if self._architecture.dropout else 0
         parameters = start_parameters(self._architecture, initializer, self._rng)
@@ -228,6 +256,13 @@ class Network(Differentiable):
             state.pop(name, None)
         return state
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set what may be set; ``net.parameters *= 2`` is done already when it comes here."""
+        if name not in _HOW_TO_CHANGE:
+            object.__setattr__(self, name, value)
+        elif value is not getattr(self, name):
+            raise AttributeError(f"net.{name} cannot be replaced: {_HOW_TO_CHANGE[name]}")
+
     @property
     def layer_sizes(self) -> tuple[int, ...]:
         """Number of inputs, of units in each hidden layer, and of outputs."""
@@ -242,6 +277,37 @@ class Network(Differentiable):
     def engine(self) -> str:
         """The name of the engine."""
         return self._engine_name
+
+    @property
+    def activation(self) -> str | tuple[str, ...]:
+        """Of the hidden layers: one name if all have the same, else one each."""
+        hidden = tuple(activation.name for activation in self._architecture.activations[:-1])
+        return hidden[0] if len(set(hidden)) == 1 else hidden
+
+    @property
+    def output_activation(self) -> str:
+        """The name of the last layer's activation."""
+        return self._architecture.activations[-1].name
+
+    @property
+    def loss(self) -> str:
+        """The name of the loss."""
+        return self._architecture.loss.name
+
+    @property
+    def initializer(self) -> str | None:
+        """How the start weights were drawn; None for a network of another system."""
+        return self._initializer
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights and biases."""
+        return self._architecture.n_parameters
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers with weights: the hidden ones and the output layer."""
+        return len(self._architecture.sizes) - 1
 
     @property
     def _blueprint(self) -> tuple[Architecture, str, int]:
@@ -259,12 +325,12 @@ class Network(Differentiable):
 
         To change a layer, write into its view: ``net.weights[0][:] = W``.
         """
-        return tuple(self._architecture.weight_views(self.parameters))
+        return Views(self._architecture.weight_views(self.parameters))
 
     @property
     def biases(self) -> tuple[np.ndarray, ...]:
         """Views (n_out,) of the biases into the parameter vector; empty with ``bias=False``."""
-        return tuple(self._architecture.bias_views(self.parameters))
+        return Views(self._architecture.bias_views(self.parameters))
 
     @quiet
     def set_parameters(self, vector: Any) -> Self:
@@ -282,12 +348,13 @@ class Network(Differentiable):
         return self
 
     @quiet
+    @guided
     def fit(
         self,
         X: Any,
         y: Any,
         *,
-        epochs: int = 1,
+        epochs: int = 100,
         batch_size: int | None = 32,
         learning_rate: float | Schedule | None = None,
         optimizer: str | Optimizer | LBFGS = "sgd",
@@ -315,7 +382,8 @@ class Network(Differentiable):
             With ``"cross_entropy"`` also class numbers from 0 to n_outputs - 1; encode text labels
             first. What else a loss asks for: see `Network`.
         epochs : int
-            How often to go through all samples.
+            How often to go through all samples. Few are enough for many samples, small problems
+            take thousands.
         batch_size : int, optional
             Samples per update; 1 is per-sample SGD, None one update per epoch from all samples.
         learning_rate : float or Schedule, optional
@@ -424,6 +492,7 @@ class Network(Differentiable):
             return run.train(job, samples, state, self._rng, self.history)
 
     @quiet
+    @guided
     def fit_stream(
         self,
         chunks: Chunks,
@@ -519,6 +588,7 @@ class Network(Differentiable):
             )
 
     @quiet
+    @guided
     def partial_fit(
         self,
         X: Any,
@@ -757,6 +827,7 @@ class Network(Differentiable):
         return outputs
 
     @quiet
+    @guided
     def predict_with(self, parameters: Any, X: Any) -> np.ndarray:
         """Outputs for each row of *X* with each of many vectors in place of the parameters.
 
@@ -817,6 +888,7 @@ class Network(Differentiable):
         return layers
 
     @quiet
+    @guided
     def evaluate(
         self,
         X: Any,
@@ -981,11 +1053,13 @@ class Network(Differentiable):
             self._rng,
             self._dropout_key,
             self.history,
+            self._initializer,
         )
 
     @classmethod
     def _of_record(cls, record: Record) -> Self:
         net = cls(**record.arguments, initializer="zeros", seed=record.rng)
+        net._initializer = record.initializer
         net._dropout_key = record.dropout_key
         net._optimizer, net._state = record.optimizer, record.state
         net.history = record.history
@@ -1157,6 +1231,10 @@ class Network(Differentiable):
             f"engine={self._engine_name!r})"
         )
 
+    def copy(self) -> Self:
+        """A network of its own with the same parameters, optimiser, random state and history."""
+        return deepcopy(self)
+
     def reset_optimizer(self) -> Self:
         """Forget what the optimiser remembers and the number of updates; parameters stay.
 
@@ -1186,7 +1264,7 @@ class Network(Differentiable):
             raise RuntimeError(
                 "this network is being trained already: fit, fit_stream and partial_fit cannot "
                 "train it from inside its own fit (in a callback, a metric or chunks) or from "
-                "another thread; train a copy.deepcopy of it, or train it afterwards"
+                "another thread; train a net.copy(), or train it afterwards"
             )
         optimizer, state, history = self._optimizer, self._state, self.history
         before, random = state.copy(), self._rng.bit_generator.state

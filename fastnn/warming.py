@@ -12,6 +12,7 @@ from multiprocessing import get_context
 import numpy as np
 
 from fastnn import validation
+from fastnn.calls import guided
 from fastnn.engines import Plan, get_engine, objective, quiet
 from fastnn.kernels import cache
 from fastnn.network import Network
@@ -42,6 +43,7 @@ class Warmup:
 
 
 @quiet
+@guided
 def warmup(
     *networks: Network,
     batch_sizes: Sequence[int] = (1, 32),
