@@ -11,6 +11,7 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.arrays import numeric
+from fastnn.calls import guided
 from fastnn.engines import quiet
 from fastnn.files import write
 from fastnn.history import History
@@ -85,6 +86,7 @@ class Ensemble:
     """
 
     @quiet
+    @guided
     def __init__(
         self,
         layer_sizes: Sequence[int],
@@ -106,6 +108,7 @@ class Ensemble:
         """The members. Each can be trained, changed and saved by itself."""
         return self._networks
 
+    @guided
     def fit(
         self,
         X: Any,
@@ -339,8 +342,7 @@ class Ensemble:
             from fastnn.plotting import pyplot
 
             ax = pyplot().subplots(figsize=(6.4, 4.0), layout="constrained")[1]
-        rows = self._networks[0]._inputs.features(X)
-        x = np.sort(rows if isinstance(rows, np.ndarray) else rows.to_scipy().toarray(), axis=0)
+        x = np.sort(self._networks[0]._inputs.array(X), axis=0)
         mean, std = self.predict(x, return_std=True)
         for j in range(n_out):
             label = f"mean of {len(self._networks)} networks"

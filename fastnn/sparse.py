@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.memory import memory_for
+from fastnn.memory import frozen, memory_for
 
 #: The largest column number that is kept in four bytes.
 _LARGEST_SHORT = np.iinfo(np.int32).max
@@ -36,7 +36,7 @@ class SparseRows:
 
     def __post_init__(self) -> None:
         for name in ("starts", "columns", "values"):  # of one type for kernels, whatever they were
-            object.__setattr__(self, name, _frozen(getattr(self, name)))
+            object.__setattr__(self, name, frozen(getattr(self, name)))
 
     @classmethod
     def without_entries(cls, n: int, n_columns: int, dtype: np.dtype[np.floating]) -> "SparseRows":
@@ -179,9 +179,3 @@ def _check_finite(rows: SparseRows, original: np.ndarray, name: str) -> None:
 
 def _column_type(n_columns: int) -> type[np.integer[Any]]:
     return np.int32 if n_columns - 1 <= _LARGEST_SHORT else np.int64
-
-
-def _frozen(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.flags.writeable = False
-    return view

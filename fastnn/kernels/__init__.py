@@ -13,6 +13,8 @@ penalty, a limit, weights, dropout, silu or gelu
 training in batches                                    `batches.make_train_batches`
 the gradient alone                                     `batches.make_gradient`
 training from sparse rows, in batches of any size      `sparse_batches`
+many epochs, and their records or scores, around one   `recorded`, with `called`
+of the above or below
 one row at a time, around one of the above or below    `one_row`, which `learner` prepares
 rows of features with names, by their places           `feature_rows`
 the outputs, of up to 7 samples                        `outputs.make_outputs_by_row`
@@ -38,7 +40,7 @@ the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor
 the dense ones. `many_products` and `many_updates` are of many networks. `ready` has what `engine`
 gives its kernels; `many_engine` and `many_predictions` give theirs what they need. `held` finds
 arguments that stay by their address. `jit` compiles (with private parts of numba in `inlined`),
-`cache` keeps.
+`notice` says so, `cache` keeps.
 
 Names in kernels, capital where they are a matrix:
 

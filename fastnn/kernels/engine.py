@@ -11,22 +11,27 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.engines import (
     Differentiator,
+    EachLoss,
+    EachOutput,
     Evaluator,
     Piece,
     Plan,
     Predictor,
     Samples,
     State,
+    StopsToRecord,
     Trainer,
     fill_one_by_one,
 )
 from fastnn.kernels import (
     batches,
+    derivative_engine,
     many_engine,
     many_predictions,
     one_hidden,
     one_output,
     outputs,
+    recorded,
     sparse_batches,
     wide_input,
 )
@@ -35,21 +40,20 @@ from fastnn.kernels.layout import N_OUT
 from fastnn.kernels.learner import Learner, SinglePredictor
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.ready import NO_ORDER as _NO_ORDER
-from fastnn.kernels.ready import Data as _Data
-from fastnn.kernels.ready import Span as _Span
 from fastnn.kernels.ready import blank_samples as _blank_samples
 from fastnn.kernels.ready import codes as _codes
 from fastnn.kernels.ready import compile_once as _compile_once
-from fastnn.kernels.ready import data_for as _data
-from fastnn.kernels.ready import inputs_of as _inputs
+from fastnn.kernels.ready import data_for, inputs_of, new_scratch
 from fastnn.kernels.ready import keeps_slopes as _keeps_slopes
 from fastnn.kernels.ready import layer_table as _layer_table
-from fastnn.kernels.ready import new_scratch
 from fastnn.kernels.ready import no_weights as _no_weights
 from fastnn.kernels.ready import places as _places
 from fastnn.kernels.ready import weights_of as _weights
+from fastnn.kernels.ready import workspaces as _workspaces
+from fastnn.kernels.recorded import Data, Span
 from fastnn.kernels.sparse import entries_of
 from fastnn.kernels.updates import has_extras, options_of
+from fastnn.memory import frozen
 from fastnn.optimizers import RULES
 from fastnn.sparse import AnyRows, SparseRows
 
@@ -83,6 +87,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
 #: Its work changes arrays in place.
 may_be_left = False
 blocks = many_engine
+derivatives = derivative_engine
 
 
 class _PlainSampleTrainer:
@@ -95,10 +100,22 @@ class _PlainSampleTrainer:
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        self.kernel(
+        self.kernel(*self._arguments(state, samples, piece))
+        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """See `fastnn.engines.Trainer`."""
+        arguments = self._arguments(state, samples, piece)
+        recorded.run_plain(self.kernel, arguments, marks, records)
+        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
+
+    def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
+        return (
             self._layers,
             state.parameters,
-            samples.X,
+            samples.dense,
             samples.Y,
             piece.order,
             piece.rates,
@@ -107,7 +124,6 @@ class _PlainSampleTrainer:
             piece.loss_sums,
             self._workspace,
         )
-        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
 
 
 class _RuleTrainer:
@@ -139,8 +155,20 @@ class _RuleTrainer:
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
         self.kernel(*self._arguments(state, samples, piece))
-        n_batches = -(-(piece.stop - piece.start) // self._options.batch_size)
-        state.updates[0] += len(piece.rates) * n_batches
+        state.updates[0] += len(piece.rates) * self._updates(piece)
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """See `fastnn.engines.Trainer`."""
+        arguments, updates = self._arguments(state, samples, piece), self._updates(piece)
+        recorded.run_by_rule(self.kernel, arguments, updates, marks, records)
+        state.updates[0] += len(piece.rates) * updates
+
+    def _updates(self, piece: Piece) -> int:
+        """How many there are in an epoch, or its part."""
+        size: int = self._options.batch_size
+        return -(-(piece.stop - piece.start) // size)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         return (
@@ -148,15 +176,15 @@ class _RuleTrainer:
             state.parameters,
             state.moments.reshape(-1),
             int(state.updates[0]),
-            _data(samples, self._architecture, piece.order),
-            _Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums),
+            data_for(samples, self._architecture, piece.order),
+            Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums, 0),
             self._options,
             self._workspace,
             self._gradient,
         )
 
 
-class _SparseTrainer(_RuleTrainer):
+class _SparseTrainer(StopsToRecord, _RuleTrainer):
     """The same from sparse rows, in batches of any size."""
 
     def __init__(self, architecture: Architecture, plan: Plan):
@@ -184,7 +212,7 @@ class _BatchTrainer(_RuleTrainer):
         self.kernel = batches.make_train_batches(*codes)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
-        keep = len(piece.order) == 0 and samples.X.size + samples.Y.size <= MOST_KEPT
+        keep = len(piece.order) == 0 and samples.dense.size + samples.Y.size <= MOST_KEPT
         self._make_room(len(samples) if keep else 0)
         layers, *rest = super()._arguments(state, samples, piece)
         return (layers, self._places, *rest, keep)
@@ -242,8 +270,8 @@ def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | N
         architecture,
         state,
         layers=made._layers,
-        data=_Data(X, Y, weights, np.empty((0, 1), np.int64)),
-        span=_Span(np.zeros((1, 1)), 0, 1, np.zeros(1), np.zeros(1)),
+        data=Data(X, Y, weights, np.empty((0, 1), np.int64)),
+        span=Span(np.zeros((1, 1)), 0, 1, np.zeros(1), np.zeros(1), 0),
         options=options_of(architecture, plan),
         workspace=made._workspace,
         g=new_scratch(0 if plain else architecture.n_parameters, architecture),
@@ -254,10 +282,10 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
     if numba.config.DISABLE_JIT:  # the kernels are Python then
         return 1e-5 + 1e-6 * architecture.n_parameters
-    n, per_parameter = architecture.n_parameters, 2e-9 if plan.optimizer.rule == "sgd" else 1e-8
+    n: float = architecture.n_parameters
     if plan.sparse:
-        return 1e-6 + per_parameter * sparse_batches.parameters_met(architecture, plan)
-    return 1e-6 + per_parameter * n
+        n = sparse_batches.parameters_met(architecture, plan)
+    return 1e-6 + (2e-9 if plan.optimizer.rule == "sgd" else 1e-8) * n
 
 
 def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
@@ -268,17 +296,13 @@ def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     kernel, layers = outputs.make_outputs_by_row(hidden, output, bias), _layer_table(architecture)
     n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
     of_many = _predictor_of_many(architecture, n_out)
-    idle: list[np.ndarray] = []  # workspaces: a call takes one and puts it back
-    take, put_back = idle.pop, idle.append
+    take, put_back = _workspaces(sum(architecture.sizes), architecture)
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         n = len(X)
         if n >= FEW_ROWS:
             return of_many(parameters, X)
-        try:
-            workspace = take()
-        except IndexError:
-            workspace = new_scratch(sum(architecture.sizes), architecture)
+        workspace = take()
         if not X.flags.writeable:
             X = _as_writable(X)
         values = empty((n, n_out), dtype)
@@ -291,22 +315,16 @@ def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
 
 def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
     """The outputs of the last so many units, block by block."""
-    sizes, (hidden, output, _, bias) = architecture.sizes, _codes(architecture)
-    by_unit = len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
-    kernel, layers = outputs.make_outputs(hidden, output, bias, by_unit), _layer_table(architecture)
+    kernel, layers = _outputs_kernel(architecture, n_units), _layer_table(architecture)
     places = _places(architecture, training=False)
-    idle: list[np.ndarray] = []
+    take, put_back = _workspaces(places.end, architecture)
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        try:
-            workspace = idle.pop()
-        except IndexError:
-            workspace = new_scratch(places.end, architecture)
-        X = X.view()
-        X.flags.writeable = False  # as it is in training
+        workspace = take()
+        X = frozen(X)  # as it is in training
         values = np.empty((len(X), n_units), architecture.dtype)
         well = kernel(layers, places, parameters, X, _NO_ORDER, values, workspace)
-        idle.append(workspace)
+        put_back(workspace)
         return values if well else None
 
     return predict
@@ -317,14 +335,40 @@ def _predictor_of_sparse(architecture: Architecture, n_units: int) -> Predictor:
     hidden, output, _, bias = _codes(architecture)
     kernel = outputs.make_outputs(hidden, output, bias, by_unit=False, sparse=True)
     layers, places = _layer_table(architecture), _places(architecture, False, sparse=True)
+    take, put_back = _workspaces(places.end, architecture)
 
     def predict(parameters: np.ndarray, X: SparseRows) -> np.ndarray | None:
-        workspace = new_scratch(places.end, architecture)
+        workspace = take()
         values = np.empty((len(X), n_units), architecture.dtype)
         well = kernel(layers, places, parameters, entries_of(X), _NO_ORDER, values, workspace)
+        put_back(workspace)
         return values if well else None
 
     return predict
+
+
+def _outputs_kernel(architecture: Architecture, n_units: int) -> Any:
+    sizes, (hidden, output, _, bias) = architecture.sizes, _codes(architecture)
+    by_unit = len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
+    return outputs.make_outputs(hidden, output, bias, by_unit)
+
+
+def each_output(architecture: Architecture) -> EachOutput:
+    """See `fastnn.engines.Engine`."""
+    hidden, output, _, bias = _codes(architecture)
+    by_row = outputs.make_outputs_by_row(hidden, output, bias)
+    layers, places = _layer_table(architecture), _places(architecture, training=False)
+    by_block = _outputs_kernel(architecture, architecture.sizes[-1])
+    few = new_scratch(sum(architecture.sizes), architecture)
+    many = new_scratch(places.end, architecture)
+
+    def fill(vectors: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = np.empty((len(vectors), len(X), architecture.sizes[-1]), architecture.dtype)
+        if len(X) < FEW_ROWS:
+            return recorded.fill(by_row, (layers,), vectors, (_as_writable(X),), values, few)
+        return recorded.fill(by_block, (layers, places), vectors, (X, _NO_ORDER), values, many)
+
+    return fill
 
 
 def _as_writable(X: np.ndarray) -> np.ndarray:
@@ -376,7 +420,7 @@ def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) 
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         weights = _weights(samples, architecture)
-        X, Y = _inputs(samples.X), samples.Y
+        X, Y = inputs_of(samples.X), samples.Y
         return float(run(layers, places, parameters, X, Y, weights, _NO_ORDER, workspace))
 
     nothing = _blank_samples(architecture, weighted, sparse)
@@ -384,18 +428,34 @@ def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) 
     return evaluate
 
 
+def each_loss(architecture: Architecture, weighted: bool) -> EachLoss:
+    """See `fastnn.engines.Engine`."""
+    run = outputs.make_loss(*_codes(architecture), weighted)
+    layers, places = _layer_table(architecture), _places(architecture, training=False)
+    workspace = new_scratch(places.end, architecture)
+
+    def sums(vectors: np.ndarray, samples: Samples) -> np.ndarray:
+        X, Y, weights = samples.X, samples.Y, _weights(samples, architecture)
+        after = (X, Y, weights, _NO_ORDER, workspace)
+        return recorded.sum_losses(run, (layers, places), vectors, after)
+
+    return sums
+
+
 def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
     run = batches.make_gradient(*_codes(architecture), extras, keeps, plan.sparse)
     layers, places = _layer_table(architecture), _places(architecture, True, sparse=plan.sparse)
-    workspace = new_scratch(places.end, architecture)
     options = options_of(architecture, plan)
+    take, put_back = _workspaces(places.end, architecture)
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = new_scratch(architecture.n_parameters, architecture)
-        data = _data(samples, architecture, _NO_ORDER)
+        workspace = take()
+        data = data_for(samples, architecture, _NO_ORDER)
         sums = run(layers, places, parameters, data, options, workspace, gradient)
+        put_back(workspace)
         return float(sums[0]), float(sums[1]), gradient
 
     one = _blank_samples(architecture, plan.weighted, plan.sparse, 1)

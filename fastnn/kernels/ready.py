@@ -1,7 +1,6 @@
 """What all trainers and predictors of the ``numba`` engine need to give their kernels."""
 
 import functools
-from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +10,9 @@ from fastnn.architecture import Architecture
 from fastnn.engines import Samples
 from fastnn.kernels import blocks, layout
 from fastnn.kernels.activations import Codes
+from fastnn.kernels.recorded import Data
 from fastnn.kernels.sparse import entries_of
-from fastnn.memory import aligned
+from fastnn.memory import aligned, frozen
 from fastnn.sparse import AnyRows, SparseRows
 
 #: Rows as they come.
@@ -38,15 +38,26 @@ def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
     return aligned(size, architecture.dtype)
 
 
+def workspaces(
+    size: int, architecture: Architecture
+) -> tuple[Callable[[], np.ndarray], Callable[[np.ndarray], None]]:
+    """How a call takes a workspace, and puts it back: as many as there are threads at once."""
+    idle: list[np.ndarray] = []
+    pop = idle.pop
+
+    def take() -> np.ndarray:
+        try:
+            return pop()
+        except IndexError:
+            return new_scratch(size, architecture)
+
+    return take, idle.append
+
+
 def keeps_slopes(architecture: Architecture) -> bool:
     """Whether training has to keep the slopes of hidden units: they cannot be told from values."""
     needs_z = any(activation.slope_needs_z for activation in architecture.activations[:-1])
     return needs_z or any(architecture.dropout)
-
-
-#: `Samples` and `Piece` as the other kernels get them; weights may be empty.
-Data = namedtuple("Data", "X Y weights order")
-Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")
 
 
 def data_for(samples: Samples, architecture: Architecture, order: np.ndarray) -> Data:
@@ -63,9 +74,7 @@ def weights_of(samples: Samples, architecture: Architecture) -> np.ndarray:
     """The samples' weights, read-only; without any, an empty vector."""
     if samples.weights is None:
         return no_weights(architecture.dtype)
-    weights = samples.weights.view()
-    weights.flags.writeable = False
-    return weights
+    return frozen(samples.weights)
 
 
 @functools.cache
