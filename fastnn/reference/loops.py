@@ -27,11 +27,14 @@ from fastnn.engines import (
     Predictor,
     Samples,
     State,
+    StopsToRecord,
     fill_one_by_one,
+    losses_one_by_one,
+    outputs_one_by_one,
     quiet,
 )
+from fastnn.reference import loops_derivatives, plans
 from fastnn.reference import loops_updates as updates
-from fastnn.reference import plans
 from fastnn.reference.loops_functions import ACTIVATIONS, LOSSES, Matrix, Vector, softmax
 
 
@@ -167,6 +170,7 @@ def _weights(samples: Samples) -> Vector:
 may_be_left = True
 #: Networks are trained one after another.
 blocks = None
+derivatives = loops_derivatives
 
 
 def _at(samples: Samples, rows: slice | np.ndarray) -> Samples:
@@ -174,7 +178,7 @@ def _at(samples: Samples, rows: slice | np.ndarray) -> Samples:
     return Samples(samples.X[rows], samples.Y[rows], weights)
 
 
-class _Trainer:
+class _Trainer(StopsToRecord):
     def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
         self._plan = plan
@@ -278,6 +282,7 @@ def predictor(architecture: Architecture) -> Predictor:
 
 #: See `fastnn.engines.Engine`.
 fill_outputs = partial(fill_one_by_one, predictor)
+each_output = partial(outputs_one_by_one, predictor)
 
 
 @quiet
@@ -309,6 +314,10 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
         return total
 
     return evaluate
+
+
+#: See `fastnn.engines.Engine`.
+each_loss = partial(losses_one_by_one, evaluator)
 
 
 def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:

@@ -21,11 +21,14 @@ from fastnn.engines import (
     Predictor,
     Samples,
     State,
+    StopsToRecord,
     fill_one_by_one,
+    losses_one_by_one,
+    outputs_one_by_one,
     quiet,
 )
 from fastnn.memory import MOST_BYTES
-from fastnn.reference import plans
+from fastnn.reference import plans, vectors_derivatives
 from fastnn.reference import vectors_updates as updates
 from fastnn.reference.vectors_functions import ACTIVATIONS, CLIPPED, LOSSES, softmax
 
@@ -121,9 +124,10 @@ def _weighted_sum(losses: np.ndarray, weights: np.ndarray | None) -> float:
 may_be_left = False
 #: Networks are trained one after another.
 blocks = None
+derivatives = vectors_derivatives
 
 
-class _Trainer:
+class _Trainer(StopsToRecord):
     def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
         self._plan = plan
@@ -224,6 +228,7 @@ def predictor(architecture: Architecture) -> Predictor:
 
 #: See `fastnn.engines.Engine`.
 fill_outputs = partial(fill_one_by_one, predictor)
+each_output = partial(outputs_one_by_one, predictor)
 
 
 @quiet
@@ -260,6 +265,10 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
         return sum((model.loss(*block) for block in _blocks(architecture, samples)), 0.0)
 
     return evaluate
+
+
+#: See `fastnn.engines.Engine`.
+each_loss = partial(losses_one_by_one, evaluator)
 
 
 def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
