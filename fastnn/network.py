@@ -74,6 +74,7 @@ _HOW_TO_CHANGE = {
 }  # fmt: skip
 
 if TYPE_CHECKING:
+    from fastnn.jit import CFunction
     from fastnn.kernels.compiled import Compiled
 
 #: The rule of networks that nobody has trained yet.
@@ -1021,6 +1022,62 @@ class Network(Differentiable):
         from fastnn.kernels.compiled import compiled
 
         return compiled(self._architecture, self.parameters)
+
+    def low_level_callable(self, output: int = 0) -> Any:
+        """Make a ``scipy.LowLevelCallable`` of one output, for ``quad`` and ``nquad``.
+
+        ``double (int n, double *x, void *)``: of as many arguments as the network has inputs; NaN
+        of another number. It looks at the network's own parameters and keeps them alive.
+
+        Parameters
+        ----------
+        output : int
+            Which one, from 0 on.
+
+        Returns
+        -------
+        scipy.LowLevelCallable
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an output that there is not, a network of float32, and as `compiled` does.
+        RuntimeError
+            With numba's compiler switched off (``NUMBA_DISABLE_JIT=1``).
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> from scipy.integrate import quad
+        >>> net = fastnn.Network([1, 8, 1], seed=1)
+        >>> integral, error = quad(net.low_level_callable(), -1, 1)
+        """
+        from fastnn.jit import integrand
+
+        last = self.layer_sizes[-1] - 1
+        return integrand(self.compiled(), validation.integer(output, "output", 0, last))
+
+    def cfunc(self) -> "CFunction":
+        """Make a C function of the network: ``void f(const T *inputs, T *outputs)`` for one row.
+
+        T is double, or float with float32. Its ``address`` goes to programs in C, Fortran (by
+        ``bind(C)``) or jitted code that call functions by their address, from any thread. It looks
+        at the network's own parameters and keeps them alive, as long as the object returned is.
+        For a program without Python, see `to_c`.
+
+        Returns
+        -------
+        fastnn.jit.CFunction
+            With ``address``, a number, and ``ctypes``, the same as a function of ctypes.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As in `low_level_callable`.
+        """
+        from fastnn.jit import CFunction
+
+        return CFunction(self.compiled())
 
     @quiet
     def save(self, path: str | os.PathLike[str]) -> None:
