@@ -35,6 +35,7 @@ from fastnn.memory import memory_for
 from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import find
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_optimizer
+from fastnn.pictures import Pictured
 from fastnn.random_state import dropout_key
 from fastnn.record import Record
 from fastnn.schedules import Schedule, same
@@ -54,7 +55,7 @@ from fastnn.training.updates import (
 )
 
 
-class Network:
+class Network(Pictured):
     """A fully connected network for small problems.
 
     Parameters
