@@ -264,7 +264,7 @@ def draw_course(
             lines += right.plot(epochs, values, linestyle="--", color=f"C{k % 10}", label=name)
         right.set_ylabel("metrics" if len(metrics) > 1 else next(iter(metrics)))
         # Above: a legend within would look at the lines of one of the scales only.
-        ax.legend(handles=lines, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False)
+        ax.legend(handles=lines, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     elif len(lines) > 1:
         ax.legend()
     return ax
