@@ -22,18 +22,18 @@ grows, with what is recorded in ``snapshots.py``, and ``stopping.py``, ``callbac
 ``metrics.py`` and ``progress.py`` have their turn.
 
 **The rooms.** Tables: ``activations.py``, ``losses.py``, ``optimizers.py``, ``schedules.py``,
-``initializers.py``; ``settings.py`` checks what they are given, ``names.py`` looks up names.
-``architecture.py`` says where each weight lies in the one flat vector of parameters, ``clock.py``
-where a schedule stands. ``kernels/`` is the engine "numba", with a map of its own;
-``reference/`` holds "numpy" and "python", and imports nothing from the kernels.
-``persistence.py``, ``record.py``, ``files.py`` and ``random_state.py`` save networks; ``memory.py``
-and ``mapped.py`` are for aligned, large and memory-mapped arrays. ``many.py`` trains many networks
-in one call, ``predictions.py`` predicts with them, ``ensembles.py`` does both. ``exchange/`` is for
-ONNX, PyTorch, Keras and C, with a map of its own. ``estimators/`` is scikit-learn's MLP,
-``river.py`` river's, of the networks over features with names in ``features.py``. The rest is
-``profiling/``, ``demos/``, ``machine.py``, ``warming.py``, ``summary.py``, ``pictures.py``,
-``plotting.py``, ``printing.py``, ``errors.py``, ``info.py`` and ``cli.py``.
-``tests/`` mirrors this; ``bench/`` measures.
+``initializers.py``; ``settings.py`` checks what they are given, ``names.py`` looks up names,
+``calls.py`` says what a wrong argument should have been. ``architecture.py`` says where each weight
+lies in the one flat vector of parameters, ``clock.py`` where a schedule stands, ``views.py`` shows
+the layers' arrays. ``kernels/`` is the engine "numba", with a map of its own; ``reference/`` holds
+"numpy" and "python", and imports nothing from the kernels. ``persistence.py``, ``record.py``,
+``files.py`` and ``random_state.py`` save networks; ``memory.py`` and ``mapped.py`` are for aligned,
+large and memory-mapped arrays. ``many.py`` trains many networks in one call, ``predictions.py``
+predicts with them, ``ensembles.py`` does both. ``exchange/`` is for ONNX, PyTorch, Keras and C,
+with a map of its own. ``estimators/`` is scikit-learn's MLP, ``river.py`` river's, of the networks
+over features with names in ``features.py``. The rest is ``profiling/``, ``demos/``, ``machine.py``,
+``warming.py``, ``summary.py``, ``pictures.py``, ``plotting.py``, ``printing.py``, ``errors.py``,
+``info.py`` and ``cli.py``. ``tests/`` mirrors this; ``bench/`` measures.
 
 **To add something**, go through its files in this order; tests that fail say which is next.
 
@@ -141,8 +141,8 @@ _IMPORTED_ON_USE = {
 }
 
 
-#: Packages that need not be imported by name.
-_ROOMS = ("exchange",)
+#: Modules that need not be imported by name.
+_ROOMS = ("exchange", "jit")
 
 
 def __getattr__(name: str) -> Any:
@@ -154,7 +154,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    names = {*globals(), *_IMPORTED_ON_USE, *_ROOMS}
+    names = {*__all__, *_IMPORTED_ON_USE, *_ROOMS}
     if importlib.util.find_spec("sklearn") is None:
         names -= {"MLPClassifier", "MLPRegressor"}
     return sorted(names)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from fastnn.losses import Loss
 from fastnn.names import short
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """One layer and its place in the flat parameter vector.
 
     The weights, shape (n_in, n_out), lie row-major at ``weights``; the bias, shape (n_out,),

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Protocol
 import numpy as np
 
 from fastnn import validation
+from fastnn.calls import guided_class
 from fastnn.metrics import sign
 from fastnn.names import describe, short
 from fastnn.schedules import Schedule
@@ -164,6 +165,7 @@ def _template(value: Any, argument: str) -> Any:
 Template = Annotated[str | bytes | os.PathLike[str], _template]
 
 
+@guided_class
 @dataclass
 class Checkpoint(Settings):
     """A callback that saves the network while it is trained; `fastnn.load` reads the file.

@@ -7,6 +7,7 @@ an engine has been validated: arrays are C-contiguous, finite, of the architectu
 and read-only, except for the `State`, which `Trainer.run` changes in place.
 """
 
+import functools
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -361,6 +362,52 @@ class Blocks(Protocol):
         """Get ready to train networks together, at most one a lane."""
 
 
+class Derivatives(Protocol):
+    """Derivatives of the outputs (n, n_out) for rows X (n, n_in), by the parameters (P,).
+
+    The arrays are of the network's dtype, and what is not a number stays one. *U* is (n, n_in), a
+    direction of the inputs for each row, *V* (n, n_out) factors of the outputs.
+    """
+
+    def jacobian(
+        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    ) -> np.ndarray:
+        """∂output/∂input, (n, n_out, n_in)."""
+
+    def vjp(
+        self,
+        architecture: Architecture,
+        parameters: np.ndarray,
+        X: np.ndarray,
+        V: np.ndarray,
+        into: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """The gradient of Σ V·outputs with respect to X, (n, n_in).
+
+        That with respect to the parameters is added to *into*, shape (P,).
+        """
+
+    def jvp(
+        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray, U: np.ndarray
+    ) -> np.ndarray:
+        """The derivatives of the outputs in the directions U, (n, n_out)."""
+
+    def hessian(
+        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    ) -> np.ndarray:
+        """∂²output/∂input², (n, n_out, n_in, n_in)."""
+
+    def hvp(
+        self,
+        architecture: Architecture,
+        parameters: np.ndarray,
+        X: np.ndarray,
+        U: np.ndarray,
+        V: np.ndarray,
+    ) -> np.ndarray:
+        """The derivative of `vjp` by V in the directions U, (n, n_in)."""
+
+
 class SinglePredictor(Protocol):
     """An engine set up to predict single rows by one state's parameters.
 
@@ -385,6 +432,7 @@ class Engine(Protocol):
     blocks: Blocks | None
     #: Whether an exception may end its work anywhere, as Ctrl-C raises one, and do no harm.
     may_be_left: bool
+    derivatives: Derivatives
 
     def trainer(self, architecture: Architecture, plan: Plan) -> Trainer:
         """Get ready to train: compile, size the workspace."""
@@ -490,22 +538,29 @@ _NO_RULE = SGD()
 
 def get_engine(name: str) -> Engine:
     """Import the engine called *name*; ValueError or TypeError when there is none."""
-    return cast(Engine, importlib.import_module(find(name, _MODULES, "engine")))
+    return _imported(find(name, _MODULES, "engine"))
 
 
-def objective(
-    engine: Engine, architecture: Architecture, samples: Samples
-) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """What training lowers and its gradient, both with the penalties, by the parameters."""
+@functools.cache
+def _imported(module: str) -> Engine:
+    return cast(Engine, importlib.import_module(module))
+
+
+#: Takes the parameters and samples, and returns what training lowers and its gradient, (P,), both
+#: with the penalties.
+Objective = Callable[[np.ndarray, Samples], tuple[float, np.ndarray]]
+
+
+def objective(engine: Engine, architecture: Architecture, n: int, weighted: bool) -> Objective:
+    """The objective on n samples, which have weights or not."""
     penalised = architecture.l1 or architecture.l2
     alone = replace(architecture, l1=0.0, l2=0.0) if penalised else architecture
-    plan = Plan(len(samples), _NO_RULE, weighted=samples.weights is not None)
-    differentiate = engine.differentiator(alone, plan)
+    differentiate = engine.differentiator(alone, Plan(n, _NO_RULE, weighted=weighted))
 
-    def loss_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss_and_gradient(parameters: np.ndarray, samples: Samples) -> tuple[float, np.ndarray]:
         loss_sum, _, gradient = differentiate(parameters, samples)
         if penalised:
             gradient += architecture.penalty_gradient(parameters)
-        return architecture.mean_loss(loss_sum, len(samples), parameters), gradient
+        return architecture.mean_loss(loss_sum, n, parameters), gradient
 
     return loss_and_gradient

@@ -16,7 +16,9 @@ from fastnn import random_state, validation
 from fastnn.engines import State
 from fastnn.files import Tensors, Texts
 from fastnn.history import History
+from fastnn.initializers import INITIALIZERS
 from fastnn.memory import aligned
+from fastnn.names import find
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.schedules import SCHEDULES, Schedule
 from fastnn.snapshots import Snapshots
@@ -40,13 +42,15 @@ class Record:
     #: Of 64 bits.
     dropout_key: int
     history: History | None
+    #: None for parameters that came from elsewhere.
+    initializer: str | None = None
 
     def parts(self) -> tuple[Texts, Tensors]:
         """The texts and tensors of its file; ValueError if it is of parts that cannot be saved."""
         fields, tensors = _history_parts(self.history)
         tensors |= {f"state.{name}": array for name, array in _arrays(self.state).items()}
         texts = {
-            "network": self.arguments,
+            "network": self.arguments | {"initializer": self.initializer},
             "optimizer": _settings(self.optimizer, _OPTIMIZERS),
             "random": random_state.to_plain(self.rng) | {"dropout_key": self.dropout_key},
             "history": fields,
@@ -61,6 +65,7 @@ class Record:
         arguments shows itself there.
         """
         arguments = json.loads(texts["network"])
+        initializer = _initializer(arguments)
         _check_arguments(arguments, tensors["state.parameters"])
         optimizer = _made(json.loads(texts["optimizer"]), _OPTIMIZERS, "optimizer")
         random = json.loads(texts["random"])
@@ -73,7 +78,8 @@ class Record:
         history = _history(json.loads(texts["history"]), tensors, arguments)
         if tensors:
             raise ValueError(f"it holds unexpected tensors: {', '.join(sorted(tensors)[:5])}")
-        return cls(arguments, optimizer, state, random_state.from_plain(random), key, history)
+        rng = random_state.from_plain(random)
+        return cls(arguments, optimizer, state, rng, key, history, initializer)
 
 
 def joined(records: Sequence[Record], about: dict[str, Any]) -> tuple[Texts, Tensors]:
@@ -108,9 +114,17 @@ def parted(texts: Texts, tensors: Tensors) -> tuple[list[Record], dict[str, Any]
     return [Record.of_parts(*own) for own in parts], about
 
 
+def _initializer(arguments: Any) -> str | None:
+    """Take out of a network's arguments how its start weights were drawn, if it is known."""
+    name: str | None = arguments.pop("initializer", None) if isinstance(arguments, dict) else None
+    if name is not None:
+        find(name, INITIALIZERS, "initializer")
+    return name
+
+
 def _check_arguments(arguments: Any, parameters: np.ndarray) -> None:
     """Refuse sizes that do not fit the parameters, before memory is asked for."""
-    if not isinstance(arguments, dict) or {"initializer", "seed"} & arguments.keys():
+    if not isinstance(arguments, dict) or "seed" in arguments:
         raise ValueError("its network is not described by arguments of fastnn.Network")
     sizes = validation.layer_sizes(arguments["layer_sizes"])
     bias = validation.boolean(arguments["bias"], "bias")

@@ -129,6 +129,7 @@ METHODS = {
     "layer_outputs": lambda net, X: net.layer_outputs(X),
     "evaluate": lambda net, X: net.evaluate(X, [0.0] * rows_in(X)),
     "loss_and_gradient": lambda net, X: net.loss_and_gradient(X, [0.0] * rows_in(X)),
+    "jacobian": lambda net, X: net.jacobian(X),
 }
 
 

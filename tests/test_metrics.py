@@ -159,7 +159,7 @@ def test_the_history_has_the_metrics_after_each_epoch(engine, held_out):
     history = net.fit(X, y, epochs=5, learning_rate=0.5, metrics=metrics, **options)
     expected = []
     for _ in range(5):
-        twin.fit(X, y, learning_rate=0.5)
+        twin.fit(X, y, epochs=1, learning_rate=0.5)
         expected.append(twin.evaluate(*((X_val, y_val) if held_out else (X, y)), metrics=metrics))
     start = "val_" if held_out else ""
     assert history.metrics == {
@@ -204,7 +204,7 @@ def test_a_metric_that_raises_leaves_the_network_as_it_was():
     net = network()
     before = net.parameters.tobytes()
     with pytest.raises(ZeroDivisionError):
-        net.fit(*data("half_squared_error"), metrics=[broken])
+        net.fit(*data("half_squared_error"), epochs=1, metrics=[broken])
     assert net.parameters.tobytes() == before
     assert net.history is None
 
@@ -216,7 +216,12 @@ def test_a_metric_that_is_refused_leaves_the_optimiser_what_it_remembers(optimiz
         history = net.fit(*data("half_squared_error"), epochs=3, optimizer="adam")
         if refused:
             with pytest.raises(TypeError, match="must return one number"):
-                net.fit(*data("half_squared_error"), optimizer=optimizer, metrics=[lambda t, o: o])
+                net.fit(
+                    *data("half_squared_error"),
+                    epochs=1,
+                    optimizer=optimizer,
+                    metrics=[lambda t, o: o],
+                )
             assert net.history is history
         net.fit(*data("half_squared_error"), epochs=3, optimizer="adam")
         return net.parameters.tobytes()
@@ -301,9 +306,9 @@ def test_monitoring_what_is_not_computed_is_refused():
         ("val_loss", r"early_stopping on 'val_loss' needs validation_data"),
     ]:
         with pytest.raises(ValueError, match=message):
-            net.fit(X, y, early_stopping=fastnn.EarlyStopping(monitor))
+            net.fit(X, y, epochs=1, early_stopping=fastnn.EarlyStopping(monitor))
     with pytest.raises(ValueError, match=r"early_stopping on 'val_r2' needs validation_data"):
-        net.fit(X, y, metrics=["r2"], early_stopping=fastnn.EarlyStopping("val_r2"))
+        net.fit(X, y, epochs=1, metrics=["r2"], early_stopping=fastnn.EarlyStopping("val_r2"))
 
 
 @pytest.mark.parametrize("name", ["accuracy", "val_auc", "r2", "val_score"])

@@ -37,7 +37,7 @@ number, by code;
 the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`.
 `many_products` and `many_updates` are of many networks, `many_engine` and `many_predictions` give
 their kernels what they need. `held` finds arguments that stay by their address. `jit` compiles
-(with private parts of numba in `inlined`), `cache` keeps.
+(with private parts of numba in `inlined`), `notice` says so, `cache` keeps.
 
 Names in kernels, capital where they are a matrix:
 

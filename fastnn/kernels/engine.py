@@ -24,6 +24,7 @@ from fastnn.engines import (
 )
 from fastnn.kernels import (
     batches,
+    derivative_engine,
     many_engine,
     many_predictions,
     one_hidden,
@@ -40,7 +41,7 @@ from fastnn.kernels.learner import Learner, SinglePredictor
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.recorded import Data, Span
 from fastnn.kernels.updates import has_extras, options_of
-from fastnn.memory import aligned
+from fastnn.memory import aligned, frozen
 from fastnn.optimizers import RULES
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
@@ -73,6 +74,22 @@ def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
     return aligned(size, architecture.dtype)
 
 
+def _workspaces(
+    size: int, architecture: Architecture
+) -> tuple[Callable[[], np.ndarray], Callable[[np.ndarray], None]]:
+    """How a call takes a workspace, and puts it back: as many as there are threads at once."""
+    idle: list[np.ndarray] = []
+    pop = idle.pop
+
+    def take() -> np.ndarray:
+        try:
+            return pop()
+        except IndexError:
+            return new_scratch(size, architecture)
+
+    return take, idle.append
+
+
 def _keeps_slopes(architecture: Architecture) -> bool:
     """Whether training has to keep the slopes of hidden units: they cannot be told from values."""
     needs_z = any(activation.slope_needs_z for activation in architecture.activations[:-1])
@@ -101,6 +118,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
 #: Its work changes arrays in place.
 may_be_left = False
 blocks = many_engine
+derivatives = derivative_engine
 
 
 class _PlainSampleTrainer:
@@ -223,9 +241,7 @@ def _weights(samples: Samples, architecture: Architecture) -> np.ndarray:
     """The samples' weights, read-only; without any, an empty vector."""
     if samples.weights is None:
         return _no_weights(architecture.dtype)
-    weights = samples.weights.view()
-    weights.flags.writeable = False
-    return weights
+    return frozen(samples.weights)
 
 
 @functools.cache
@@ -327,17 +343,13 @@ def predictor(architecture: Architecture) -> Predictor:
     kernel, layers = outputs.make_outputs_by_row(hidden, output, bias), _layer_table(architecture)
     n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
     of_many = _predictor_of_many(architecture, n_out)
-    idle: list[np.ndarray] = []  # workspaces: a call takes one and puts it back
-    take, put_back = idle.pop, idle.append
+    take, put_back = _workspaces(sum(architecture.sizes), architecture)
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         n = len(X)
         if n >= FEW_ROWS:
             return of_many(parameters, X)
-        try:
-            workspace = take()
-        except IndexError:
-            workspace = new_scratch(sum(architecture.sizes), architecture)
+        workspace = take()
         if not X.flags.writeable:
             X = _as_writable(X)
         values = empty((n, n_out), dtype)
@@ -352,18 +364,14 @@ def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
     """The outputs of the last so many units, block by block."""
     kernel, layers = _outputs_kernel(architecture, n_units), _layer_table(architecture)
     places = _places(architecture, training=False)
-    idle: list[np.ndarray] = []
+    take, put_back = _workspaces(places.end, architecture)
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        try:
-            workspace = idle.pop()
-        except IndexError:
-            workspace = new_scratch(places.end, architecture)
-        X = X.view()
-        X.flags.writeable = False  # as it is in training
+        workspace = take()
+        X = frozen(X)  # as it is in training
         values = np.empty((len(X), n_units), architecture.dtype)
         well = kernel(layers, places, parameters, X, _NO_ORDER, values, workspace)
-        idle.append(workspace)
+        put_back(workspace)
         return values if well else None
 
     return predict
@@ -466,13 +474,15 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
     run = batches.make_gradient(*_codes(architecture), extras, keeps)
     layers, places = _layer_table(architecture), _places(architecture, training=True)
-    workspace = new_scratch(places.end, architecture)
     options = options_of(architecture, plan)
+    take, put_back = _workspaces(places.end, architecture)
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = new_scratch(architecture.n_parameters, architecture)
+        workspace = take()
         data = Data(samples.X, samples.Y, _weights(samples, architecture), _NO_ORDER)
         sums = run(layers, places, parameters, data, options, workspace, gradient)
+        put_back(workspace)
         return float(sums[0]), float(sums[1]), gradient
 
     one = _blank_samples(architecture, plan.weighted, 1)

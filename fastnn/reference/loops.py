@@ -33,8 +33,8 @@ from fastnn.engines import (
     outputs_one_by_one,
     quiet,
 )
+from fastnn.reference import loops_derivatives, plans
 from fastnn.reference import loops_updates as updates
-from fastnn.reference import plans
 from fastnn.reference.loops_functions import ACTIVATIONS, LOSSES, Matrix, Vector, softmax
 
 
@@ -170,6 +170,7 @@ def _weights(samples: Samples) -> Vector:
 may_be_left = True
 #: Networks are trained one after another.
 blocks = None
+derivatives = loops_derivatives
 
 
 def _at(samples: Samples, rows: slice | np.ndarray) -> Samples:

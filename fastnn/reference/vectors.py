@@ -28,7 +28,7 @@ from fastnn.engines import (
     quiet,
 )
 from fastnn.memory import MOST_BYTES
-from fastnn.reference import plans
+from fastnn.reference import plans, vectors_derivatives
 from fastnn.reference import vectors_updates as updates
 from fastnn.reference.vectors_functions import ACTIVATIONS, CLIPPED, LOSSES, softmax
 
@@ -124,6 +124,7 @@ def _weighted_sum(losses: np.ndarray, weights: np.ndarray | None) -> float:
 may_be_left = False
 #: Networks are trained one after another.
 blocks = None
+derivatives = vectors_derivatives
 
 
 class _Trainer(StopsToRecord):
