@@ -40,6 +40,7 @@ from fastnn.memory import frozen, memory_for
 from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import find
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_optimizer
+from fastnn.pictures import Pictured
 from fastnn.random_state import dropout_key
 from fastnn.record import Record
 from fastnn.schedules import Schedule, same
@@ -82,7 +83,7 @@ if TYPE_CHECKING:
 _PLAIN = SGD()
 
 
-class Network(Differentiable):
+class Network(Differentiable, Pictured):
     """A fully connected network for small problems.
 
     Parameters
