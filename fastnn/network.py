@@ -1010,7 +1010,16 @@ class Network(Differentiable, Pictured):
         ``fastnn.jit.jacobian(h, x, J)`` their derivatives with respect to x, and
         ``fastnn.jit.learn(h, x, y, rate)`` makes an update from a row. They take nothing from the
         heap, may be called by several threads at once, `learn` excepted, and within ``prange``; x
-        is not checked for finite values.
+        is not checked for finite values. For example::
+
+            @njit
+            def returns(h, states, values):
+                out = np.empty(h.n_outputs)
+                for k in range(len(states)):
+                    fastnn.jit.forward(h, states[k], out)
+                    values[k] = out[0]
+
+            returns(net.compiled(), states, values)
 
         Give it to your function as an argument: a global variable numba would copy. It looks at the
         network's own parameters, so that it is made once and knows what the network learns later.
@@ -1029,21 +1038,6 @@ class Network(Differentiable, Pictured):
         ValueError
             If the network has more than about 4,000 inputs and units in all, for which there is no
             room on the stack.
-
-        Examples
-        --------
-        >>> import fastnn, numpy as np
-        >>> from numba import njit
-        >>> @njit
-        ... def mean_output(h, X):
-        ...     out, total = np.empty(h.n_outputs), 0.0
-        ...     for k in range(len(X)):
-        ...         fastnn.jit.forward(h, X[k], out)
-        ...         total += out[0]
-        ...     return total / len(X)
-        >>> net, X = fastnn.Network([2, 8, 1], seed=1), np.random.rand(1000, 2)
-        >>> bool(np.isclose(mean_output(net.compiled(), X), net.predict(X).mean()))
-        True
         """
         from fastnn.kernels.compiled import compiled
 
@@ -1053,7 +1047,8 @@ class Network(Differentiable, Pictured):
         """Make a ``scipy.LowLevelCallable`` of one output, for ``quad`` and ``nquad``.
 
         ``double (int n, double *x, void *)``: of as many arguments as the network has inputs; NaN
-        of another number. It looks at the network's own parameters and keeps them alive.
+        of another number. It looks at the network's own parameters and keeps them alive. So
+        ``scipy.integrate.quad(net.low_level_callable(), -1, 1)`` does not come back to Python.
 
         Parameters
         ----------
@@ -1070,13 +1065,6 @@ class Network(Differentiable, Pictured):
             For an output that there is not, a network of float32, and as `compiled` does.
         RuntimeError
             With numba's compiler switched off (``NUMBA_DISABLE_JIT=1``).
-
-        Examples
-        --------
-        >>> import fastnn
-        >>> from scipy.integrate import quad
-        >>> net = fastnn.Network([1, 8, 1], seed=1)
-        >>> integral, error = quad(net.low_level_callable(), -1, 1)
         """
         from fastnn.jit import integrand
 

@@ -1,7 +1,7 @@
-"""The five documents that this library grew from, each as a program to read and to run.
+"""The five documents that this library grew from, each as a program to read and to run; and more.
 
-Every demo trains what its document trains, prints the document's figures beside its own, and
-counts those that differ. `Demo.run` imports a demo only when it is run.
+The demo of a document trains what its document trains, prints the document's figures beside its
+own, and counts those that differ. `Demo.run` imports a demo only when it is run.
 """
 
 from __future__ import annotations
@@ -34,5 +34,6 @@ DEMOS = {
         Demo("logistic", "forward and backward by hand, then loops against vectors"),
         Demo("celsius", "one linear neuron finds the formula from Celsius to Fahrenheit"),
         Demo("curve", "128 hidden units fit a function, a million updates, one sample each"),
+        Demo("cartpole", "a network within a compiled loop balances a pole for a million steps"),
     )
 }
