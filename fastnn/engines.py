@@ -33,11 +33,15 @@ class Samples:
 
     Y is (n, n_targets) at the door, (n, target_columns) for engines: see `Architecture`.
     With *weights*, shape (n,), each sample's loss and gradient are multiplied by its weight.
+    With *dydx*, (n, n_out * n_in), what the Jacobian of the outputs is to be, row by row, a
+    sample's loss has *dydx_weight* times the mean squared error of its Jacobian in it.
     """
 
     X: np.ndarray
     Y: np.ndarray
     weights: np.ndarray | None = None
+    dydx: np.ndarray | None = None
+    dydx_weight: float = 1.0
 
     def __len__(self) -> int:
         return len(self.X)
@@ -45,7 +49,12 @@ class Samples:
     def for_loss(self, architecture: Architecture) -> "Samples":
         """With the targets that engines compute the loss from: see `Architecture.for_loss`."""
         targets = architecture.for_loss(self.Y)
-        return self if targets is self.Y else Samples(self.X, targets, self.weights)
+        return self if targets is self.Y else replace(self, Y=targets)
+
+    def at(self, rows: slice | np.ndarray) -> "Samples":
+        """Some of the rows."""
+        weights, dydx = (None if a is None else a[rows] for a in (self.weights, self.dydx))
+        return Samples(self.X[rows], self.Y[rows], weights, dydx, self.dydx_weight)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ class Plan:
     see `fastnn.reference.random`, is below its layer's rate; otherwise its value is divided
     by 1 - rate. *update* is `State.updates` before the update.
 
-    *weighted* says that all samples will come with weights.
+    *weighted* says that all samples will come with weights, *sloped* with ``dydx``.
     """
 
     batch_size: int
@@ -93,6 +102,7 @@ class Plan:
     penalty_per_batch: bool = False
     divide_by_weights: bool = False
     weighted: bool = False
+    sloped: bool = False
 
 
 @dataclass
@@ -474,7 +484,8 @@ def objective(
     """What training lowers and its gradient, both with the penalties, by the parameters."""
     penalised = architecture.l1 or architecture.l2
     alone = replace(architecture, l1=0.0, l2=0.0) if penalised else architecture
-    plan = Plan(len(samples), _NO_RULE, weighted=samples.weights is not None)
+    weighted, sloped = samples.weights is not None, samples.dydx is not None
+    plan = Plan(len(samples), _NO_RULE, weighted=weighted, sloped=sloped)
     differentiate = engine.differentiator(alone, plan)
 
     def loss_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:

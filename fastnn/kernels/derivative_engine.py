@@ -29,6 +29,11 @@ def codes_of(architecture: Architecture) -> Codes:
     return tuple(sorted(codes - {int(derivatives.SOFTMAX)} | {0}))
 
 
+def places_of_training(architecture: Architecture) -> derivatives.Places:
+    """The places for training on derivatives."""
+    return _places(architecture, architecture.sizes[0], 0, curved=True, learned=True)
+
+
 def jacobian(architecture: Architecture, parameters: np.ndarray, X: np.ndarray) -> np.ndarray:
     """See `fastnn.engines.Derivatives`: by the outputs or by the inputs, whichever are fewer."""
     n_in, n_out = architecture.sizes[0], architecture.sizes[-1]

@@ -49,29 +49,34 @@ _0, _1 = np.uint64(0), np.uint64(1)
 
 #: How many samples make a block, and the places in the workspace: inputs and their direction; of
 #: all units the values, slopes, second derivatives, tangents T and U; D of two neighbouring layers,
-#: and c (W D); E of two layers; Hessians; scratch.
+#: and c (W D); E of two layers; Hessians; targets, and of the Jacobians; weights; scratch.
 Places = namedtuple(
-    "Places", "block x u units slopes curves t pushed d d_below q e e_below h scratch end"
+    "Places",
+    "block x u units slopes curves t pushed d d_below q e e_below h y wanted weights scratch end",
 )
 #: Samples of a block, if memory allows: with fewer there are too many calls of BLAS.
 SMALLEST = 32
 
 
 def find_places(
-    architecture: Architecture, ahead: int, back: int, curved: bool, squared: bool = False
+    architecture: Architecture,
+    ahead: int,
+    back: int,
+    curved: bool,
+    squared: bool = False,
+    learned: bool = False,
 ) -> Places:
-    """The places for so many directions *ahead* and *back*; *squared* with those of Hessians."""
+    """The places for so many directions *ahead* and *back*.
+
+    *squared* with those of Hessians, *learned* with those of targets.
+    """
     n_in, *hidden, n_out = architecture.sizes
     units, widest = sum(hidden) + n_out, max(2, *hidden, n_out)
     tangents, flow = units * ahead * curved, widest * max(ahead, back, 1)
+    targets = (architecture.target_columns * learned, n_out * n_in * learned, int(learned))
     rows = [n_in, n_in, units, units, units * curved, tangents, tangents, flow, flow]
-    rows += [
-        flow * squared,
-        widest * curved,
-        widest * curved,
-        n_out * n_in * n_in * squared,
-        widest,
-    ]
+    rows += [flow * squared, widest * curved, widest * curved, n_out * n_in * n_in * squared]
+    rows += [*targets, flow if learned else widest]
     # So small that BLAS packs nothing and starts no threads, and that the caches hold it.
     largest = max(a * b for a, b in itertools.pairwise(architecture.sizes))
     unpacked = AT_ONCE // (largest * max(ahead, back, 1))
@@ -92,7 +97,7 @@ def _make_activate(codes: Codes, curved: bool) -> Any:
         @ordered
         def activate(code, w, at, n, slopes, curves):
             for j in range(_0, n, _LANES):
-                left = np.int64(n - j)
+                left = n - j
                 z = load(w, at + j, LANES, left)
                 a = value(z)
                 s = slope(z, a)
@@ -163,7 +168,7 @@ def through(layers, l, w, places, n, t, m, into):
 def _times(w, slopes, n_units, n, t, m, into):
     for j in range(n_units):
         for i in range(_0, n, _LANES):
-            left = np.int64(n - i)
+            left = n - i
             s = load(w, slopes + j * n + i, LANES, left)
             for k in range(j * m * n + i, (j + _1) * m * n + i, n):
                 store(w, into + k, s * load(w, t + k, LANES, left), left)
@@ -290,7 +295,7 @@ def start_back(layers, p, w, places, n):
     of_output = places.slopes + (layers[last, UNITS] - layers[0, UNITS]) * places.block
     for i in range(n_in):
         for s in range(_0, n, _LANES):
-            left = np.int64(n - s)
+            left = n - s
             slope = load(w, of_hidden + i * n + s, LANES, left)
             for k in range(m):
                 both = slope * load(w, of_output + k * n + s, LANES, left)

@@ -24,6 +24,7 @@ from fastnn.engines import (
 from fastnn.kernels import (
     batches,
     derivative_engine,
+    derivative_training,
     many_engine,
     many_predictions,
     one_hidden,
@@ -200,6 +201,41 @@ class _BatchTrainer(_RuleTrainer):
             self._workspace = new_scratch(self._places.end, self._architecture)
 
 
+#: The same with the Jacobians.
+_SlopedData = namedtuple("_SlopedData", "X Y weights order dydx dydx_weight")
+
+
+class _SlopedTrainer(_RuleTrainer):
+    """Batches, and single samples, whose loss has the error of the Jacobian in it."""
+
+    def _make_ready(self, *codes: Any) -> None:
+        architecture = self._architecture
+        *_, rule, extras, _, _ = codes
+        self._layers = _layer_table(architecture)
+        self._places = derivative_engine.places_of_training(architecture)
+        self._workspace = new_scratch(self._places.end, architecture)
+        self.kernel = _sloped_kernel(batches.make_training, architecture, extras, rule)
+
+    def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
+        layers, p, moments, t, _, *rest = super()._arguments(state, samples, piece)
+        data = _sloped_data(samples, self._architecture, piece.order)
+        return (layers, self._places, p, moments, t, data, *rest, False)
+
+
+@functools.lru_cache(maxsize=256)
+def _sloped_kernel(make: Any, architecture: Architecture, extras: bool, *rule: int) -> Any:
+    """What *make* makes of the gradient with the Jacobian's error."""
+    _, output, loss, bias = _codes(architecture)
+    codes = derivative_engine.codes_of(architecture)
+    gradient = derivative_training.make_sloped_gradient(codes, output, loss, bias, extras)
+    return make(gradient, *rule, extras)
+
+
+def _sloped_data(samples: Samples, architecture: Architecture, order: np.ndarray) -> _SlopedData:
+    X, Y, weights = samples.X, samples.Y, _weights(samples, architecture)
+    return _SlopedData(X, Y, weights, order, samples.dydx, samples.dydx_weight)
+
+
 def _weights(samples: Samples, architecture: Architecture) -> np.ndarray:
     """The samples' weights, read-only; without any, an empty vector."""
     if samples.weights is None:
@@ -221,13 +257,16 @@ def _read_only(shape: Any, dtype: np.dtype[Any]) -> np.ndarray:
     return zeros
 
 
-def _blank_samples(architecture: Architecture, weighted: bool, n: int = 0) -> Samples:
+def _blank_samples(
+    architecture: Architecture, weighted: bool, n: int = 0, sloped: bool = False
+) -> Samples:
     """Samples to compile a kernel with."""
     sizes, dtype = architecture.sizes, architecture.dtype
     return Samples(
         _read_only((n, sizes[0]), dtype),
         _read_only((n, architecture.target_columns), dtype),
         _read_only(n, dtype) if weighted else None,
+        _read_only((n, sizes[0] * sizes[-1]), dtype) if sloped else None,
     )
 
 
@@ -252,7 +291,9 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
 
 def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTrainer | _RuleTrainer:
     made: _PlainSampleTrainer | _RuleTrainer
-    if plan.batch_size > 1:
+    if plan.sloped:
+        made = _SlopedTrainer(architecture, plan)
+    elif plan.batch_size > 1:
         made = _BatchTrainer(architecture, plan)
     elif (
         plan.optimizer.rule == "sgd"
@@ -265,7 +306,7 @@ def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTra
 
     def run_on_nothing(parameters: np.ndarray) -> None:
         nothing = Piece.of_epochs(np.ones((1, 1)), _NO_ORDER, 0)
-        samples = _blank_samples(architecture, plan.weighted)
+        samples = _blank_samples(architecture, plan.weighted, sloped=plan.sloped)
         made.run(State.new(parameters, plan.optimizer), samples, nothing)
 
     _compile_once(made.kernel, architecture, run_on_nothing)
@@ -299,7 +340,8 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     if numba.config.DISABLE_JIT:  # the kernels are Python then
         return 1e-5 + 1e-6 * architecture.n_parameters
     per_parameter = 2e-9 if plan.optimizer.rule == "sgd" else 1e-8
-    return 1e-6 + per_parameter * architecture.n_parameters
+    seconds = 1e-6 + per_parameter * architecture.n_parameters
+    return seconds * (1 + 2 * architecture.sizes[0]) if plan.sloped else seconds
 
 
 def predictor(architecture: Architecture) -> Predictor:
@@ -409,17 +451,24 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
 def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
-    run = batches.make_gradient(*_codes(architecture), extras, keeps)
-    layers, places = _layer_table(architecture), _places(architecture, training=True)
+    layers = _layer_table(architecture)
+    places: Any = _places(architecture, training=True)
+    if plan.sloped:
+        run = _sloped_kernel(batches.make_gradient_alone, architecture, extras)
+        places = derivative_engine.places_of_training(architecture)
+    else:
+        run = batches.make_gradient(*_codes(architecture), extras, keeps)
     workspace = new_scratch(places.end, architecture)
     options = options_of(architecture, plan)
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = new_scratch(architecture.n_parameters, architecture)
-        data = _Data(samples.X, samples.Y, _weights(samples, architecture), _NO_ORDER)
+        data: Any = _Data(samples.X, samples.Y, _weights(samples, architecture), _NO_ORDER)
+        if plan.sloped:
+            data = _sloped_data(samples, architecture, _NO_ORDER)
         sums = run(layers, places, parameters, data, options, workspace, gradient)
         return float(sums[0]), float(sums[1]), gradient
 
-    one = _blank_samples(architecture, plan.weighted, 1)
+    one = _blank_samples(architecture, plan.weighted, 1, plan.sloped)
     _compile_once(run, architecture, lambda parameters: differentiate(parameters, one))
     return differentiate

@@ -128,6 +128,7 @@ class Job:
             optimizer=self.optimizer,
             dropout_key=self.dropout_key,
             weighted=samples.weights is not None,
+            sloped=samples.dydx is not None,
         )
 
     def takes_long(self, plan: Plan, rows: int) -> bool:
