@@ -93,7 +93,7 @@ def logistic_by_hand(engine: str) -> np.ndarray:
     net = logistic.neuron(engine)
     outputs = net.predict(logistic.SAMPLES_X).ravel()
     J, slopes = net.loss_and_gradient(logistic.SAMPLES_X, logistic.SAMPLES_Y)
-    net.fit(logistic.SAMPLES_X, logistic.SAMPLES_Y, batch_size=None, learning_rate=0.1)
+    net.fit(logistic.SAMPLES_X, logistic.SAMPLES_Y, epochs=1, batch_size=None, learning_rate=0.1)
     return np.array([*outputs, J, *slopes])
 
 

@@ -7,6 +7,7 @@ an engine has been validated: arrays are C-contiguous, finite, of the architectu
 and read-only, except for the `State`, which `Trainer.run` changes in place.
 """
 
+import functools
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -206,14 +207,18 @@ class Piece:
 
     def epoch(self, number: int) -> "Piece":
         """One of its epochs, counted from 0, which adds to the same sums."""
-        one = slice(number, number + 1)
+        return self.stretch(number, number + 1)
+
+    def stretch(self, first: int, stop: int) -> "Piece":
+        """Its epochs from *first* on up to *stop*, which add to the same sums."""
+        some = slice(first, stop)
         return Piece(
-            self.rates[one],
-            self.order[one],
+            self.rates[some],
+            self.order[some],
             self.start,
             self.stop,
-            self.loss_sums[one],
-            self.penalty_sums[one],
+            self.loss_sums[some],
+            self.penalty_sums[some],
         )
 
 
@@ -222,6 +227,33 @@ class Trainer(Protocol):
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """Run *piece* on *samples*, updating *state* in place and adding to the piece's sums."""
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """Do the same, to the bit, and copy the parameters after some epochs.
+
+        *marks*, shape (k,), int64, are numbers of epochs of *piece*, from 1 on, in ascending order;
+        the parameters after so many go into the rows of *records*, shape (k, P).
+        """
+
+
+class StopsToRecord:
+    """`Trainer.run_recorded` for engines to which coming back to Python is nothing."""
+
+    run: Callable[[State, Samples, Piece], None]
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """See `Trainer`."""
+        done = 0
+        for mark, record in zip(marks, records, strict=True):
+            self.run(state, samples, piece.stretch(done, mark))
+            record[:] = state.parameters
+            done = mark
+        if done < len(piece.rates):
+            self.run(state, samples, piece.stretch(done, len(piece.rates)))
 
 
 class Learner(Protocol):
@@ -277,6 +309,15 @@ Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 
 #: Of one of many networks: parameters (P,), moments (n_moments, P), the number of updates.
 Numbers = tuple[np.ndarray, np.ndarray, int]
+
+
+#: Takes vectors of parameters (K, P) and samples: the losses as an `Evaluator` sums them, (K,).
+EachLoss = Callable[[np.ndarray, Samples], np.ndarray]
+
+
+#: Takes vectors of parameters (K, P) and X: what a `Predictor` returns, shape (K, n, n_out), and
+#: whether it returned anything, shape (K,).
+EachOutput = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class BlockTrainer(Protocol):
@@ -438,6 +479,12 @@ class Engine(Protocol):
     def evaluator(self, architecture: Architecture, weighted: bool) -> Evaluator:
         """Get ready to compute losses of samples, which have weights or not."""
 
+    def each_loss(self, architecture: Architecture, weighted: bool) -> EachLoss:
+        """Get ready to do what an evaluator does, to the bit, for many vectors of parameters."""
+
+    def each_output(self, architecture: Architecture) -> EachOutput:
+        """Get ready to do what a predictor does, to the bit, for many vectors of parameters."""
+
     def differentiator(self, architecture: Architecture, plan: Plan) -> Differentiator:
         """Get ready for the first three steps of *plan*, all samples as one batch, no dropout."""
 
@@ -458,6 +505,32 @@ def fill_one_by_one(
     return True
 
 
+def losses_one_by_one(
+    evaluator: Callable[[Architecture, bool], Evaluator], architecture: Architecture, weighted: bool
+) -> EachLoss:
+    """`Engine.each_loss` by an engine's *evaluator*."""
+    evaluate = evaluator(architecture, weighted)
+    return lambda vectors, samples: np.array([evaluate(vector, samples) for vector in vectors])
+
+
+def outputs_one_by_one(
+    predictor: Callable[[Architecture], Predictor], architecture: Architecture
+) -> EachOutput:
+    """`Engine.each_output` by an engine's *predictor*."""
+    predict = predictor(architecture)
+
+    def outputs(vectors: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = np.zeros((len(vectors), len(X), architecture.sizes[-1]), architecture.dtype)
+        well = np.zeros(len(vectors), bool)
+        for k, vector in enumerate(vectors):
+            predicted = predict(vector, X)
+            if predicted is not None:
+                values[k], well[k] = predicted, True
+        return values, well
+
+    return outputs
+
+
 #: How many rows a cut within an epoch comes after, or the next whole number of batches: engines may
 #: work on blocks of so many.
 GRAIN = 64
@@ -475,23 +548,32 @@ _NO_RULE = SGD()
 
 def get_engine(name: str) -> Engine:
     """Import the engine called *name*; ValueError or TypeError when there is none."""
-    return cast(Engine, importlib.import_module(find(name, _MODULES, "engine")))
+    return _imported(find(name, _MODULES, "engine"))
+
+
+@functools.cache
+def _imported(module: str) -> Engine:
+    return cast(Engine, importlib.import_module(module))
+
+
+#: Takes the parameters and samples, and returns what training lowers and its gradient, (P,), both
+#: with the penalties.
+Objective = Callable[[np.ndarray, Samples], tuple[float, np.ndarray]]
 
 
 def objective(
-    engine: Engine, architecture: Architecture, samples: Samples
-) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """What training lowers and its gradient, both with the penalties, by the parameters."""
+    engine: Engine, architecture: Architecture, n: int, weighted: bool, sloped: bool = False
+) -> Objective:
+    """The objective on n samples, which have weights or not, and ``dydx`` or not."""
     penalised = architecture.l1 or architecture.l2
     alone = replace(architecture, l1=0.0, l2=0.0) if penalised else architecture
-    weighted, sloped = samples.weights is not None, samples.dydx is not None
-    plan = Plan(len(samples), _NO_RULE, weighted=weighted, sloped=sloped)
+    plan = Plan(n, _NO_RULE, weighted=weighted, sloped=sloped)
     differentiate = engine.differentiator(alone, plan)
 
-    def loss_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss_and_gradient(parameters: np.ndarray, samples: Samples) -> tuple[float, np.ndarray]:
         loss_sum, _, gradient = differentiate(parameters, samples)
         if penalised:
             gradient += architecture.penalty_gradient(parameters)
-        return architecture.mean_loss(loss_sum, len(samples), parameters), gradient
+        return architecture.mean_loss(loss_sum, n, parameters), gradient
 
     return loss_and_gradient

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.arrays import numeric
+from fastnn.calls import guided
 from fastnn.engines import quiet
 from fastnn.files import write
 from fastnn.history import History
@@ -85,6 +86,7 @@ class Ensemble:
     """
 
     @quiet
+    @guided
     def __init__(
         self,
         layer_sizes: Sequence[int],
@@ -106,6 +108,7 @@ class Ensemble:
         """The members. Each can be trained, changed and saved by itself."""
         return self._networks
 
+    @guided
     def fit(
         self,
         X: Any,

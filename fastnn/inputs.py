@@ -24,6 +24,16 @@ class Inputs:
         """X as a read-only (n, n_in) array of the network's dtype."""
         return validation.features(X, self._architecture.sizes[0], self._architecture.dtype, name)
 
+    def are_ready(self, X: Any, y: Any) -> bool:
+        """Whether inputs and targets need no conversion, and no check but that they are finite."""
+        architecture = self._architecture
+        return (
+            architecture.loss.targets == "real"
+            and arrays.is_ready(X, architecture.sizes[0], architecture.dtype)
+            and arrays.is_ready(y, architecture.n_targets, architecture.dtype)
+            and len(X) == len(y)
+        )
+
     @quiet
     def row(self, x: Any) -> np.ndarray:
         """One sample's inputs, shape (n_in,)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import validation
+from fastnn.calls import guided, unknown_argument
 from fastnn.engines import Samples, quiet
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
@@ -38,6 +38,7 @@ _OF_SAMPLES = ("sample_weight", "class_weight", "validation_data", "validation_s
 
 
 @quiet
+@guided
 def fit_many(
     networks: Sequence[Network],
     X: Any,
@@ -144,7 +145,7 @@ def _checked_networks(networks: Any) -> list[Network]:
         if first != k:
             raise ValueError(
                 f"networks must be different ones, got the same as networks[{first}] and "
-                f"networks[{k}]; train copy.deepcopy of it"
+                f"networks[{k}]; train a copy of it, net.copy()"
             )
         n_in, expected = network.layer_sizes[0], listed[0].layer_sizes[0]
         if n_in != expected:
@@ -165,11 +166,7 @@ def _by_network(n: int, each: Any, common: dict[str, Any]) -> Callable[[int], di
     values = {}
     for name in (*common, *(each or {})):
         if name not in ARGUMENTS:
-            near = difflib.get_close_matches(str(name), ARGUMENTS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise TypeError(
-                f"fit_many has no argument {name!r}.{hint} Known: {', '.join(ARGUMENTS)}."
-            )
+            raise TypeError(unknown_argument("fastnn.fit_many", str(name), ARGUMENTS))
     for name, given in (each or {}).items():
         if name in common:
             raise ValueError(f"{name} was given for all networks and in each; give one of the two")

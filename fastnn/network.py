@@ -1,10 +1,12 @@
 """The network that a user holds: checks input, keeps the parameters, hands work to an engine."""
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy import empty, ndarray
@@ -14,10 +16,12 @@ from fastnn.activations import get_hidden_activations, get_output_activation
 from fastnn.architecture import Architecture, check_outputs, get_quantiles
 from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
+from fastnn.calls import guided
 from fastnn.clock import Clock
 from fastnn.derivatives import Differentiable
 from fastnn.engines import (
     Numbers,
+    Objective,
     Plan,
     Predictor,
     Samples,
@@ -32,7 +36,7 @@ from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.inputs import Inputs
 from fastnn.losses import get_loss
-from fastnn.memory import memory_for
+from fastnn.memory import frozen, memory_for
 from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import find
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_optimizer
@@ -53,6 +57,27 @@ from fastnn.training.updates import (
     QuickUpdate,
     new_updater,
 )
+from fastnn.views import Views
+
+#: What a network was made with stays.
+_MADE_WITH = "it is what the network was made with; make another with fastnn.Network(...)"
+#: Attributes that nobody may replace, and what to do instead.
+_HOW_TO_CHANGE = {
+    "parameters": "write into it, net.parameters[:] = vector, or net.set_parameters(vector)",
+    "weights": "write into a layer's view, net.weights[0][:] = W",
+    "biases": "write into a layer's view, net.biases[0][:] = b",
+    **dict.fromkeys(
+        ("layer_sizes", "activation", "output_activation", "loss", "initializer", "n_parameters",
+         "n_layers", "dtype", "engine"),
+        _MADE_WITH,
+    ),
+}  # fmt: skip
+
+if TYPE_CHECKING:
+    from fastnn.kernels.compiled import Compiled
+
+#: The rule of networks that nobody has trained yet.
+_PLAIN = SGD()
 
 
 class Network(Differentiable):
@@ -131,9 +156,17 @@ class Network(Differentiable):
         Of the last ``fit`` or ``fit_stream``, also while it runs; None before the first. After a
         `TrainingDivergedError`, too, it has the curve up to the last good epoch.
     layer_sizes : tuple of int
+    activation : str or tuple of str
+        One name if all hidden layers have the same, else one per hidden layer.
+    output_activation, loss, engine : str
     dtype : numpy.dtype
-    engine : str
-        As they were given.
+        As they were given, with the defaults filled in.
+    initializer : str or None
+        How the start weights were drawn; None for a network of another system.
+    n_parameters : int
+        Length of *parameters*.
+    n_layers : int
+        Layers with weights: the hidden ones and the output layer.
 
     Raises
     ------
@@ -152,10 +185,14 @@ class Network(Differentiable):
 
     #: Of the class, for what was pickled by versions that did not know it.
     _in_training = False
+    _initializer: str | None = None
+    #: For how many samples, and the objective on so many.
+    _objective: tuple[int, Objective] | None = None
     _quick_update: QuickUpdate = NO_UPDATE
     _quick_prediction: QuickPrediction = NO_PREDICTION
 
     @quiet
+    @guided
     def __init__(
         self,
         layer_sizes: Sequence[int],
@@ -199,10 +236,11 @@ class Network(Differentiable):
         self._inputs = Inputs(self._architecture)
         get_engine(engine)
         self._engine_name = engine
+        self._initializer: str | None = initializer
         self._rng = validation.generator(seed)
-        self._dropout_key = dropout_key(self._rng)
+        self._dropout_key = dropout_key(self._rng) if self._architecture.dropout else 0
         parameters = start_parameters(self._architecture, initializer, self._rng)
-        self._optimizer: Optimizer = SGD()
+        self._optimizer: Optimizer = _PLAIN
         self._state = State.new(parameters, self._optimizer)
         self._predictor: Predictor | None = None
         # Of the last `partial_fit` or `learn_one`, which asked for:
@@ -214,9 +252,16 @@ class Network(Differentiable):
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: everything but what is made ready."""
         state = {**self.__dict__, "_predictor": None, "_updater": None, "_in_training": False}
-        for name in ("_quick_update", "_quick_prediction"):
+        for name in ("_objective", "_quick_update", "_quick_prediction"):
             state.pop(name, None)
         return state
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set what may be set; ``net.parameters *= 2`` is done already when it comes here."""
+        if name not in _HOW_TO_CHANGE:
+            object.__setattr__(self, name, value)
+        elif value is not getattr(self, name):
+            raise AttributeError(f"net.{name} cannot be replaced: {_HOW_TO_CHANGE[name]}")
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -234,6 +279,37 @@ class Network(Differentiable):
         return self._engine_name
 
     @property
+    def activation(self) -> str | tuple[str, ...]:
+        """Of the hidden layers: one name if all have the same, else one each."""
+        hidden = tuple(activation.name for activation in self._architecture.activations[:-1])
+        return hidden[0] if len(set(hidden)) == 1 else hidden
+
+    @property
+    def output_activation(self) -> str:
+        """The name of the last layer's activation."""
+        return self._architecture.activations[-1].name
+
+    @property
+    def loss(self) -> str:
+        """The name of the loss."""
+        return self._architecture.loss.name
+
+    @property
+    def initializer(self) -> str | None:
+        """How the start weights were drawn; None for a network of another system."""
+        return self._initializer
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights and biases."""
+        return self._architecture.n_parameters
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers with weights: the hidden ones and the output layer."""
+        return len(self._architecture.sizes) - 1
+
+    @property
     def _blueprint(self) -> tuple[Architecture, str, int]:
         """The architecture, the engine's name, and the key of dropout's random numbers."""
         return self._architecture, self._engine_name, self._dropout_key
@@ -249,12 +325,12 @@ class Network(Differentiable):
 
         To change a layer, write into its view: ``net.weights[0][:] = W``.
         """
-        return tuple(self._architecture.weight_views(self.parameters))
+        return Views(self._architecture.weight_views(self.parameters))
 
     @property
     def biases(self) -> tuple[np.ndarray, ...]:
         """Views (n_out,) of the biases into the parameter vector; empty with ``bias=False``."""
-        return tuple(self._architecture.bias_views(self.parameters))
+        return Views(self._architecture.bias_views(self.parameters))
 
     @quiet
     def set_parameters(self, vector: Any) -> Self:
@@ -272,12 +348,13 @@ class Network(Differentiable):
         return self
 
     @quiet
+    @guided
     def fit(
         self,
         X: Any,
         y: Any,
         *,
-        epochs: int = 1,
+        epochs: int = 100,
         batch_size: int | None = 32,
         learning_rate: float | Schedule | None = None,
         optimizer: str | Optimizer | LBFGS = "sgd",
@@ -292,6 +369,7 @@ class Network(Differentiable):
         early_stopping: EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
+        record: int | None = None,
     ) -> History:
         """Train from the present parameters on.
 
@@ -306,7 +384,8 @@ class Network(Differentiable):
             With ``"cross_entropy"`` also class numbers from 0 to n_outputs - 1; encode text labels
             first. What else a loss asks for: see `Network`.
         epochs : int
-            How often to go through all samples.
+            How often to go through all samples. Few are enough for many samples, small problems
+            take thousands.
         batch_size : int, optional
             Samples per update; 1 is per-sample SGD, None one update per epoch from all samples.
         learning_rate : float or Schedule, optional
@@ -355,16 +434,22 @@ class Network(Differentiable):
             outputs. After each epoch they are
             computed on the validation data and go into ``history.metrics["val_accuracy"]``;
             without validation data on all the training data, into
-            ``history.metrics["accuracy"]``. Functions take time as callbacks do.
+            ``history.metrics["accuracy"]``. Names are computed for many epochs at once; functions
+            take time as callbacks do.
         early_stopping : EarlyStopping, optional
         callbacks : list of objects
             Each object's ``on_epoch_end(network, epoch, logs)`` is called after each epoch; True
             ends training. See `fastnn.Checkpoint`. An exception in one ends ``fit``; the
-            network and its ``history`` are those of that epoch. With callbacks the engine comes
-            back to Python after every epoch, and for validation data and metrics as well: on a
-            few samples that takes longer than the epoch itself.
+            network and its ``history`` are those of that epoch. The engine comes back to Python
+            for them, which on a few samples takes longer than an epoch: one with an attribute
+            ``every = k`` is called after every k-th epoch only. ``fastnn.Call(function, every=k)``
+            makes one of a function.
         progress : bool
             Show a progress bar.
+        record : int, optional
+            Keep the parameters after every so many epochs in ``history.parameters``, and in
+            ``history.weights(layer)``: an array, to draw how a network learns. It takes hardly
+            any time; a callback would take much, and ``net.weights`` are views that change.
 
         Returns
         -------
@@ -405,6 +490,7 @@ class Network(Differentiable):
             early_stopping=early_stopping,
             callbacks=callbacks,
             progress=progress,
+            record=record,
         )
         validation.finite_parameters(self.parameters)
         return self._train(job, samples)
@@ -418,6 +504,7 @@ class Network(Differentiable):
             return run.train(job, samples, state, self._rng, self.history)
 
     @quiet
+    @guided
     def fit_stream(
         self,
         chunks: Chunks,
@@ -433,6 +520,7 @@ class Network(Differentiable):
         early_stopping: EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
+        record: int | None = None,
     ) -> History:
         """Train on chunks of samples as they come, in the memory of one chunk.
 
@@ -464,6 +552,8 @@ class Network(Differentiable):
             As in `fit`, after each chunk.
         progress : bool
             Show a progress bar, with samples per second.
+        record : int, optional
+            As in `fit`: after every so many chunks.
 
         Returns
         -------
@@ -492,6 +582,7 @@ class Network(Differentiable):
             early_stopping=early_stopping,
             callbacks=callbacks,
             progress=progress,
+            record=record,
         )
         n_chunks = streams.count(chunks)
         class_weight = self._inputs.class_weight_for_chunks(class_weight)
@@ -509,6 +600,7 @@ class Network(Differentiable):
             )
 
     @quiet
+    @guided
     def partial_fit(
         self,
         X: Any,
@@ -747,6 +839,7 @@ class Network(Differentiable):
         return outputs
 
     @quiet
+    @guided
     def predict_with(self, parameters: Any, X: Any) -> np.ndarray:
         """Outputs for each row of *X* with each of many vectors in place of the parameters.
 
@@ -807,6 +900,7 @@ class Network(Differentiable):
         return layers
 
     @quiet
+    @guided
     def evaluate(
         self,
         X: Any,
@@ -871,18 +965,74 @@ class Network(Differentiable):
         ValueError, TypeError
             As `evaluate` does.
         """
-        architecture = self._architecture
-        samples = self._inputs.samples(X, y).for_loss(architecture)
-        engine = get_engine(self._engine_name)
-        loss, gradient = objective(engine, architecture, samples)(self.parameters)
+        if self._inputs.are_ready(X, y):
+            samples = Samples(frozen(X), frozen(y)).for_loss(self._architecture)
+            loss, gradient = self._objective_for(len(X))(self.parameters, samples)
+            if math.isfinite(loss) and math.isfinite(gradient.dot(gradient)):
+                return loss, gradient
+        samples = self._inputs.samples(X, y).for_loss(self._architecture)
+        loss, gradient = self._objective_for(len(samples))(self.parameters, samples)
         if np.isnan(loss) or np.isnan(gradient).any():
             raise self._overflow("X and y")
         return loss, gradient
+
+    def _objective_for(self, n: int) -> Objective:
+        """The objective on n samples: that of the last call, if it had as many."""
+        if self._objective is None or self._objective[0] != n:
+            engine = get_engine(self._engine_name)
+            self._objective = n, objective(engine, self._architecture, n, weighted=False)
+        return self._objective[1]
 
     def _overflow(self, names: str) -> ValueError:
         """The error for finite *names* that made something that is not a number."""
         validation.finite_parameters(self.parameters)  # or were they those?
         return validation.too_large(names)
+
+    def compiled(self) -> "Compiled":
+        """Make of the network what goes into functions that you compile with numba.
+
+        In these, ``fastnn.jit.forward(h, x, out)`` writes the outputs for a row x,
+        ``fastnn.jit.jacobian(h, x, J)`` their derivatives with respect to x, and
+        ``fastnn.jit.learn(h, x, y, rate)`` makes an update from a row. They take nothing from the
+        heap, may be called by several threads at once, `learn` excepted, and within ``prange``; x
+        is not checked for finite values.
+
+        Give it to your function as an argument: a global variable numba would copy. It looks at the
+        network's own parameters, so that it is made once and knows what the network learns later.
+        One compilation serves all networks of a dtype. With ``@njit(cache=True)`` the next process
+        loads your function from numba's cache, this package's part included: so after an upgrade of
+        fastnn have it compiled again, which numba does not notice by itself. Change your file, or
+        delete the ``*.nbi`` files in its ``__pycache__`` or in ``NUMBA_CACHE_DIR``.
+
+        Returns
+        -------
+        fastnn.jit.Compiled
+            A NamedTuple of arrays and numbers.
+
+        Raises
+        ------
+        ValueError
+            If the network has more than about 4,000 inputs and units in all, for which there is no
+            room on the stack.
+
+        Examples
+        --------
+        >>> import fastnn, numpy as np
+        >>> from numba import njit
+        >>> @njit
+        ... def mean_output(h, X):
+        ...     out, total = np.empty(h.n_outputs), 0.0
+        ...     for k in range(len(X)):
+        ...         fastnn.jit.forward(h, X[k], out)
+        ...         total += out[0]
+        ...     return total / len(X)
+        >>> net, X = fastnn.Network([2, 8, 1], seed=1), np.random.rand(1000, 2)
+        >>> bool(np.isclose(mean_output(net.compiled(), X), net.predict(X).mean()))
+        True
+        """
+        from fastnn.kernels.compiled import compiled
+
+        return compiled(self._architecture, self.parameters)
 
     @quiet
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -915,11 +1065,13 @@ class Network(Differentiable):
             self._rng,
             self._dropout_key,
             self.history,
+            self._initializer,
         )
 
     @classmethod
     def _of_record(cls, record: Record) -> Self:
         net = cls(**record.arguments, initializer="zeros", seed=record.rng)
+        net._initializer = record.initializer
         net._dropout_key = record.dropout_key
         net._optimizer, net._state = record.optimizer, record.state
         net.history = record.history
@@ -1091,6 +1243,10 @@ class Network(Differentiable):
             f"engine={self._engine_name!r})"
         )
 
+    def copy(self) -> Self:
+        """A network of its own with the same parameters, optimiser, random state and history."""
+        return deepcopy(self)
+
     def reset_optimizer(self) -> Self:
         """Forget what the optimiser remembers and the number of updates; parameters stay.
 
@@ -1120,7 +1276,7 @@ class Network(Differentiable):
             raise RuntimeError(
                 "this network is being trained already: fit, fit_stream and partial_fit cannot "
                 "train it from inside its own fit (in a callback, a metric or chunks) or from "
-                "another thread; train a copy.deepcopy of it, or train it afterwards"
+                "another thread; train a net.copy(), or train it afterwards"
             )
         optimizer, state, history = self._optimizer, self._state, self.history
         before, random = state.copy(), self._rng.bit_generator.state

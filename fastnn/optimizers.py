@@ -19,13 +19,14 @@ To add one, add a class here and a rule in ``reference/loops_updates.py``,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from numbers import Number
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from fastnn import validation
+from fastnn.calls import guided_class
 from fastnn.names import describe, find, short
 from fastnn.schedules import Schedule
 from fastnn.settings import AtLeast1, Flag, Fraction, NonNegative, Positive, Settings
@@ -89,6 +90,7 @@ class Optimizer(Settings):
         return tuple(max(value, least) if value > 0.0 else value for value in self.settings)
 
 
+@guided_class
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """Stochastic gradient descent: ``parameters -= learning_rate * gradient``.
@@ -130,6 +132,7 @@ class SGD(Optimizer):
         return (self.momentum, float(self.nesterov), self.weight_decay, 0.0)
 
 
+@guided_class
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
     """Steps divided by a running root mean square of each parameter's gradient.
@@ -160,6 +163,7 @@ class RMSprop(Optimizer):
         return (self.rho, self.epsilon)
 
 
+@guided_class
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
     """Steps divided by the root of the sum of each parameter's squared gradients.
@@ -185,6 +189,7 @@ class Adagrad(Optimizer):
         return (self.epsilon,)
 
 
+@guided_class
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """Steps from running means of each parameter's gradient and squared gradient.
@@ -220,6 +225,7 @@ class Adam(Optimizer):
         return (self.beta_1, self.beta_2, self.epsilon, 0.0, 0.0)
 
 
+@guided_class
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam, with weight decay apart from the gradient: p -= learning_rate weight_decay p.
@@ -249,6 +255,7 @@ class AdamW(Adam):
         return (self.beta_1, self.beta_2, self.epsilon, self.weight_decay, 0.0)
 
 
+@guided_class
 @dataclass(frozen=True)
 class LBFGS(Settings):
     """SciPy's L-BFGS-B on all samples at once; an iteration is an epoch.
@@ -305,7 +312,15 @@ def get_optimizer(optimizer: object, learning_rate: Any) -> Optimizer:
             f"got {_describe(optimizer)}"
         )
     kind = find(optimizer, OPTIMIZERS, "optimizer", {LBFGS.name: LBFGS.name})
+    if type(learning_rate) is float:
+        return _made(kind, learning_rate)
     return kind() if learning_rate is None else kind(learning_rate)
+
+
+@lru_cache(maxsize=64)
+def _made(kind: type[Optimizer], learning_rate: float) -> Optimizer:
+    """One for all who ask for the same: it never changes, and its checks take a while."""
+    return kind(learning_rate)
 
 
 def _describe(thing: object) -> str:

@@ -19,7 +19,8 @@ inside a string.
 ``network`` (JSON)
     The arguments of `fastnn.Network`: layer_sizes (n_0, ..., n_L), activation (a list, one name per
     hidden layer), output_activation, loss, reduction, bias, l1, l2, max_norm (null: none), dropout
-    (a list, one rate per hidden layer), label_smoothing, quantiles (null: none), dtype, engine.
+    (a list, one rate per hidden layer), label_smoothing, quantiles (null: none), dtype, engine;
+    and initializer (null or absent: not known).
 ``optimizer`` (JSON)
     ``kind``, the name of one of fastnn's optimiser classes, and its settings by name. A
     learning-rate schedule is an object of the same form in place of the number.
@@ -47,6 +48,8 @@ The tensors:
     The lists of the History: ``history.loss`` and others.
 ``history.metrics.NAME``, shape (epochs,), F64
     Each list in the History's dict of metrics.
+``history.parameters``, shape (k, P), F64 or F32, and ``history.recorded_epochs``, shape (k,), I64
+    What was recorded, and after which epochs; neither without ``fit(..., record=...)``.
 
 The file of a `fastnn.Ensemble` has ``network`` once, for all, and beside it ``ensemble`` (JSON):
 ``n_networks``; ``bootstrap``; and ``key``, the number of up to 63 bits from which it draws rows.

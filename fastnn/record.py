@@ -16,9 +16,12 @@ from fastnn import random_state, validation
 from fastnn.engines import State
 from fastnn.files import Tensors, Texts
 from fastnn.history import History
+from fastnn.initializers import INITIALIZERS
 from fastnn.memory import aligned
+from fastnn.names import find
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.schedules import SCHEDULES, Schedule
+from fastnn.snapshots import Snapshots
 
 #: The fields of a History: one number or text each; and lists, to which its metrics come.
 _VALUES = ("seconds", "stop_reason", "best_epoch")
@@ -39,13 +42,15 @@ class Record:
     #: Of 64 bits.
     dropout_key: int
     history: History | None
+    #: None for parameters that came from elsewhere.
+    initializer: str | None = None
 
     def parts(self) -> tuple[Texts, Tensors]:
         """The texts and tensors of its file; ValueError if it is of parts that cannot be saved."""
         fields, tensors = _history_parts(self.history)
         tensors |= {f"state.{name}": array for name, array in _arrays(self.state).items()}
         texts = {
-            "network": self.arguments,
+            "network": self.arguments | {"initializer": self.initializer},
             "optimizer": _settings(self.optimizer, _OPTIMIZERS),
             "random": random_state.to_plain(self.rng) | {"dropout_key": self.dropout_key},
             "history": fields,
@@ -60,6 +65,7 @@ class Record:
         arguments shows itself there.
         """
         arguments = json.loads(texts["network"])
+        initializer = _initializer(arguments)
         _check_arguments(arguments, tensors["state.parameters"])
         optimizer = _made(json.loads(texts["optimizer"]), _OPTIMIZERS, "optimizer")
         random = json.loads(texts["random"])
@@ -69,10 +75,11 @@ class Record:
         if type(key) is not int or not 0 <= key < 2**64:
             raise ValueError("its dropout key is no number of 64 bits")
         state = _state(tensors, validation.float_dtype(arguments["dtype"]), optimizer)
-        history = _history(json.loads(texts["history"]), tensors)
+        history = _history(json.loads(texts["history"]), tensors, arguments)
         if tensors:
             raise ValueError(f"it holds unexpected tensors: {', '.join(sorted(tensors)[:5])}")
-        return cls(arguments, optimizer, state, random_state.from_plain(random), key, history)
+        rng = random_state.from_plain(random)
+        return cls(arguments, optimizer, state, rng, key, history, initializer)
 
 
 def joined(records: Sequence[Record], about: dict[str, Any]) -> tuple[Texts, Tensors]:
@@ -107,9 +114,17 @@ def parted(texts: Texts, tensors: Tensors) -> tuple[list[Record], dict[str, Any]
     return [Record.of_parts(*own) for own in parts], about
 
 
+def _initializer(arguments: Any) -> str | None:
+    """Take out of a network's arguments how its start weights were drawn, if it is known."""
+    name: str | None = arguments.pop("initializer", None) if isinstance(arguments, dict) else None
+    if name is not None:
+        find(name, INITIALIZERS, "initializer")
+    return name
+
+
 def _check_arguments(arguments: Any, parameters: np.ndarray) -> None:
     """Refuse sizes that do not fit the parameters, before memory is asked for."""
-    if not isinstance(arguments, dict) or {"initializer", "seed"} & arguments.keys():
+    if not isinstance(arguments, dict) or "seed" in arguments:
         raise ValueError("its network is not described by arguments of fastnn.Network")
     sizes = validation.layer_sizes(arguments["layer_sizes"])
     bias = validation.boolean(arguments["bias"], "bias")
@@ -156,10 +171,13 @@ def _history_parts(history: History | None) -> tuple[dict[str, Any] | None, Tens
     lists = {name: getattr(history, name) for name in _LISTS}
     lists |= {f"metrics.{name}": series for name, series in history.metrics.items()}
     tensors = {f"history.{name}": np.array(series, np.float64) for name, series in lists.items()}
+    if history.snapshots is not None:
+        tensors["history.parameters"] = history.snapshots.parameters
+        tensors["history.recorded_epochs"] = history.snapshots.epochs
     return {name: getattr(history, name) for name in _VALUES}, tensors
 
 
-def _history(fields: Any, tensors: Tensors) -> History | None:
+def _history(fields: Any, tensors: Tensors, arguments: dict[str, Any]) -> History | None:
     """The history that `_history_parts` took apart; its tensors are taken out of *tensors*."""
     if fields is None:
         return None
@@ -169,8 +187,27 @@ def _history(fields: Any, tensors: Tensors) -> History | None:
     entries |= {name: _series(tensors, f"history.{name}") for name in _LISTS}
     entries["metrics"] = {name.removeprefix(start): _series(tensors, name) for name in metrics}
     history = History(**entries)
+    if "history.parameters" in tensors:
+        history.snapshots = _snapshots(tensors, arguments)
     _check_history(history)
     return history
+
+
+def _snapshots(tensors: Tensors, arguments: dict[str, Any]) -> Snapshots:
+    """The recorded parameters in *tensors*, out of which they are taken."""
+    snapshots = Snapshots(
+        validation.layer_sizes(arguments["layer_sizes"]),
+        validation.boolean(arguments["bias"], "bias"),
+        validation.float_dtype(arguments["dtype"]),
+    )
+    vectors, epochs = tensors.pop("history.parameters"), tensors.pop("history.recorded_epochs")
+    expected = snapshots.parameters
+    if vectors.dtype != expected.dtype or vectors.shape != (len(epochs), expected.shape[1]):
+        raise ValueError("history.parameters are none of this network, one for each record")
+    if epochs.dtype != np.int64 or epochs.ndim != 1:
+        raise ValueError("history.recorded_epochs is not a list of I64")
+    snapshots.append(epochs.tolist(), vectors)
+    return snapshots
 
 
 def _check_history(history: History) -> None:
@@ -185,6 +222,9 @@ def _check_history(history: History) -> None:
     best = history.best_epoch
     if best is not None and validation.integer(best, "network.history.best_epoch", 1) > epochs:
         raise ValueError(f"network.history has best_epoch={best} of {epochs} epochs")
+    recorded = [] if history.snapshots is None else history.snapshots.epochs.tolist()
+    if recorded != sorted(set(recorded) & set(range(1, epochs + 1))):
+        raise ValueError(f"network.history has recorded_epochs that are not among {epochs} epochs")
 
 
 def _series(tensors: Tensors, name: str) -> list[float]:

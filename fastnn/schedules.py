@@ -18,6 +18,7 @@ from typing import Annotated
 import numpy as np
 
 from fastnn import validation
+from fastnn.calls import guided_class
 from fastnn.metrics import sign
 from fastnn.names import short
 from fastnn.settings import (
@@ -96,6 +97,7 @@ class CountedSchedule(Schedule):
         raise NotImplementedError
 
 
+@guided_class
 @dataclass(frozen=True)
 class StepDecay(CountedSchedule):
     """Multiply the rate by *factor* after every *step_size* steps, as torch's StepLR.
@@ -127,6 +129,7 @@ class StepDecay(CountedSchedule):
         return self.initial_learning_rate * self.factor ** np.floor(t / self.step_size)
 
 
+@guided_class
 @dataclass(frozen=True)
 class ExponentialDecay(CountedSchedule):
     """The rate initial · decay_rate^(t / decay_steps), as in Keras.
@@ -158,6 +161,7 @@ class ExponentialDecay(CountedSchedule):
         return rates
 
 
+@guided_class
 @dataclass(frozen=True)
 class InverseScaling(CountedSchedule):
     """The rate initial / (t + 1)^power.
@@ -190,6 +194,7 @@ class InverseScaling(CountedSchedule):
         return self.initial_learning_rate / (t + 1.0) ** self.power
 
 
+@guided_class
 @dataclass(frozen=True)
 class CosineDecay(CountedSchedule):
     """Down along half a cosine, perhaps after a linear warm-up; as Keras' CosineDecay.
@@ -249,6 +254,7 @@ class CosineDecay(CountedSchedule):
         return np.where(t < self.warmup_steps, warming, decayed)
 
 
+@guided_class
 @dataclass(frozen=True)
 class OneCycle(CountedSchedule):
     """Up and then far down, both along half cosines; as torch's OneCycleLR.
@@ -299,6 +305,7 @@ class OneCycle(CountedSchedule):
         return np.where(t <= peak, _along_cosine(first, top, t / peak), falling)
 
 
+@guided_class
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
     """Multiply the rate by *factor* when a value no longer improves.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastnn.calls import guided_class
 from fastnn.metrics import sign
 from fastnn.settings import (
     AtLeast0,
@@ -18,6 +19,7 @@ from fastnn.settings import (
 )
 
 
+@guided_class
 @dataclass(frozen=True)
 class EarlyStopping(Settings):
     """Stop when the loss no longer falls, when it is good enough, or when time is up.

@@ -270,7 +270,7 @@ BAD = {
     "seed": (lambda: ensemble(seed="a"), TypeError, "seed must be"),
     "layers": (lambda: fastnn.Ensemble([3]), ValueError, "layer_sizes"),
     "a loss": (lambda: ensemble(loss="mse"), ValueError, "Did you mean 'squared_error'"),
-    "unknown": (lambda: ensemble(los="huber"), TypeError, "unexpected keyword argument 'los'"),
+    "unknown": (lambda: ensemble(los="huber"), TypeError, "no argument 'los'. Did you mean 'loss'"),
     "split": (
         lambda: ensemble(bootstrap=True).fit(X, Y, validation_split=0.2),
         ValueError, "validation_split was given to an ensemble with bootstrap=True",

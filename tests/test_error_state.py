@@ -129,7 +129,7 @@ DOORS = {
         or_refusal(huge(net).predict, HUGE.tolist()),
     ],
     "summary": lambda net, path: net.summary(),
-    "warmup": lambda net, path: fastnn.warmup(net, optimizer="adam") > 0,
+    "warmup": lambda net, path: fastnn.warmup(net, optimizer="adam").seconds > 0,
     "copy": lambda net, path: copy.deepcopy(net).parameters,
     "reset_optimizer": lambda net, path: (
         partial_fit(net, path),

@@ -371,7 +371,7 @@ BAD = {
     "no network": (lambda nets: [*nets, "a"], {}, TypeError,
                    r"networks\[20\] must be a fastnn.Network, got str"),
     "the same": (the_same, {}, ValueError,
-                 r"got the same as networks\[2\] and networks\[7\]; train copy.deepcopy"),
+                 r"got the same as networks\[2\] and networks\[7\]; train a copy of it"),
     "other inputs": (other_inputs, {}, ValueError,
                      r"number of inputs, got 3 in networks\[0\] and 4 in networks\[7\]"),
     "nan": (with_nan, {}, ValueError, r"network 4: .*parameters\[2\] = nan"),

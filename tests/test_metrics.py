@@ -11,7 +11,7 @@ from helpers import NUMBA_SLOW
 
 import fastnn
 from fastnn.losses import get_loss
-from fastnn.metrics import auc, get_metric, mean_absolute_error, mean_squared_error, r2, sign
+from fastnn.metrics import NAMES, auc, get_metric, mean_absolute_error, mean_squared_error, r2, sign
 
 
 def network(loss="half_squared_error", n_out=1, engine="numpy", **options):
@@ -88,6 +88,22 @@ def test_accuracy_is_that_of_the_loss(loss, targets, outputs, expected):
     assert metric.value(np.array(targets), np.array(outputs)) == expected
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("n", "n_out"), [(1, 1), (7, 1), (7, 3), (300, 1), (300, 3)])
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [("half_squared_error", name) for name in NAMES if name != "accuracy"]
+    + [(loss, "accuracy") for loss in ("binary_cross_entropy", "cross_entropy", "hinge")],
+)
+def test_metrics_of_many_outputs_are_those_of_each(loss, name, n, n_out, dtype, rng):
+    """To the bit: how many epochs are looked at at once must not matter."""
+    metric = get_metric(name, get_loss(loss), "metrics[0]")
+    targets = np.sign(rng.normal(size=(n, n_out))).astype(dtype)
+    outputs = rng.normal(size=(5, n, n_out)).astype(dtype)
+    each = [metric.value(targets, own) for own in outputs]
+    np.testing.assert_array_equal(metric.values(targets, outputs), each)
+
+
 # evaluate.
 
 
@@ -143,7 +159,7 @@ def test_the_history_has_the_metrics_after_each_epoch(engine, held_out):
     history = net.fit(X, y, epochs=5, learning_rate=0.5, metrics=metrics, **options)
     expected = []
     for _ in range(5):
-        twin.fit(X, y, learning_rate=0.5)
+        twin.fit(X, y, epochs=1, learning_rate=0.5)
         expected.append(twin.evaluate(*((X_val, y_val) if held_out else (X, y)), metrics=metrics))
     start = "val_" if held_out else ""
     assert history.metrics == {
@@ -188,7 +204,7 @@ def test_a_metric_that_raises_leaves_the_network_as_it_was():
     net = network()
     before = net.parameters.tobytes()
     with pytest.raises(ZeroDivisionError):
-        net.fit(*data("half_squared_error"), metrics=[broken])
+        net.fit(*data("half_squared_error"), epochs=1, metrics=[broken])
     assert net.parameters.tobytes() == before
     assert net.history is None
 
@@ -200,7 +216,12 @@ def test_a_metric_that_is_refused_leaves_the_optimiser_what_it_remembers(optimiz
         history = net.fit(*data("half_squared_error"), epochs=3, optimizer="adam")
         if refused:
             with pytest.raises(TypeError, match="must return one number"):
-                net.fit(*data("half_squared_error"), optimizer=optimizer, metrics=[lambda t, o: o])
+                net.fit(
+                    *data("half_squared_error"),
+                    epochs=1,
+                    optimizer=optimizer,
+                    metrics=[lambda t, o: o],
+                )
             assert net.history is history
         net.fit(*data("half_squared_error"), epochs=3, optimizer="adam")
         return net.parameters.tobytes()
@@ -285,9 +306,9 @@ def test_monitoring_what_is_not_computed_is_refused():
         ("val_loss", r"early_stopping on 'val_loss' needs validation_data"),
     ]:
         with pytest.raises(ValueError, match=message):
-            net.fit(X, y, early_stopping=fastnn.EarlyStopping(monitor))
+            net.fit(X, y, epochs=1, early_stopping=fastnn.EarlyStopping(monitor))
     with pytest.raises(ValueError, match=r"early_stopping on 'val_r2' needs validation_data"):
-        net.fit(X, y, metrics=["r2"], early_stopping=fastnn.EarlyStopping("val_r2"))
+        net.fit(X, y, epochs=1, metrics=["r2"], early_stopping=fastnn.EarlyStopping("val_r2"))
 
 
 @pytest.mark.parametrize("name", ["accuracy", "val_auc", "r2", "val_score"])

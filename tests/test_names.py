@@ -76,7 +76,7 @@ LOOK_UP = {
         ("metrics", "roc_auc AUC", "auc"),
         ("metrics", "mse MSE", "mean_squared_error"),
         ("metrics", "rmse root_mean_squared_error f1", None),
-        ("optimizer", "momentum SGD", "sgd"),
+        ("optimizer", "sgdm SGD", "sgd"),
         ("optimizer", "l-bfgs L-BFGS-B", "lbfgs"),
         ("optimizer", "nadam adamax lion", None),
         ("initializer", "xavier xavier_uniform", "glorot_uniform"),

@@ -55,14 +55,14 @@ def test_a_step_goes_down_the_gradient_with_penalties(engine, reduction):
     net = network(engine, reduction=reduction, l1=0.01, l2=0.03)
     loss, gradient = net.loss_and_gradient(X, Y)
     expected = net.parameters - 0.1 * gradient
-    history = net.fit(X, Y, batch_size=None, learning_rate=0.1)
+    history = net.fit(X, Y, epochs=1, batch_size=None, learning_rate=0.1)
     np.testing.assert_allclose(net.parameters, expected, rtol=1e-12)
     assert history.loss == [pytest.approx(loss, rel=1e-12)]
 
 
 def test_the_validation_loss_has_the_penalties():
     net = network(l1=0.01, l2=0.03)
-    history = net.fit(X, Y, validation_data=(X[:4], Y[:4]))
+    history = net.fit(X, Y, epochs=1, validation_data=(X[:4], Y[:4]))
     assert history.val_loss == [net.evaluate(X[:4], Y[:4])["loss"]]
 
 
@@ -83,12 +83,12 @@ def test_max_norm_holds_after_training(engine):
 def test_limits_hold_for_numbers_whose_squares_float32_does_not_hold(engine):
     net = network(engine=engine, dtype="float32", max_norm=2.0)
     net.weights[0][:] = -3e19
-    net.fit(X * 1e-30, Y, learning_rate=1e-9)
+    net.fit(X * 1e-30, Y, epochs=1, learning_rate=1e-9)
     norms = np.linalg.norm(net.weights[0].astype(np.float64), axis=0)
     np.testing.assert_allclose(norms, 2.0, rtol=1e-6)
     net = fastnn.Network([1, 1], seed=0, dtype="float32", engine=engine)
     before = net.parameters.copy()
-    net.fit([[1e15]], [[1e10]], optimizer=fastnn.SGD(0.1, clip_norm=1.0))
+    net.fit([[1e15]], [[1e10]], epochs=1, optimizer=fastnn.SGD(0.1, clip_norm=1.0))
     assert np.linalg.norm(net.parameters - before) == pytest.approx(0.1, rel=1e-5)
 
 
@@ -123,8 +123,8 @@ def test_dropout_is_off_in_all_but_training():
     assert net.predict(X).tobytes() == plain.predict(X).tobytes()
     assert net.evaluate(X, Y) == plain.evaluate(X, Y)
     assert net.loss_and_gradient(X, Y)[0] == plain.loss_and_gradient(X, Y)[0]
-    net.fit(X, Y)
-    plain.fit(X, Y)
+    net.fit(X, Y, epochs=1)
+    plain.fit(X, Y, epochs=1)
     assert net.parameters.tobytes() != plain.parameters.tobytes()
 
 
@@ -167,7 +167,7 @@ def test_metrics_take_the_targets_as_they_are():
         return 0.0
 
     net = network(loss="binary_cross_entropy", label_smoothing=0.2)
-    net.fit(X, BITS, metrics=[look])
+    net.fit(X, BITS, epochs=1, metrics=[look])
     net.evaluate(X, BITS, metrics=[look])
     assert len(seen) == 2
     for targets in seen:
@@ -181,7 +181,7 @@ def test_reset_optimizer_forgets_moments_and_updates():
     start._rng.bit_generator.state = net._rng.bit_generator.state
     assert net.reset_optimizer() is net
     for each in (net, start):
-        each.fit(X, Y, optimizer="adam")
+        each.fit(X, Y, epochs=1, optimizer="adam")
     assert net.parameters.tobytes() == start.parameters.tobytes()
 
 

@@ -260,7 +260,7 @@ def test_a_rate_per_update_builds_no_more_rates_than_a_piece_has_updates(monkeyp
 
     monkeypatch.setattr(Run, "_run", noting)
     rate = fastnn.InverseScaling(0.1, per="update")
-    history = make()[0].fit(*data(), batch_size=7, learning_rate=rate)
+    history = make()[0].fit(*data(), epochs=1, batch_size=7, learning_rate=rate)
     assert shapes == [((1, 10), 0, 70), ((1, 10), 70, 140), ((1, 2), 140, 150)]
     assert history.learning_rate == rate.rates(21, 1).tolist(), "the last rate of the epoch"
 
@@ -425,9 +425,9 @@ def test_a_plateau_of_what_is_not_computed_is_refused():
     net, rng = make()
     before = outcome(net, rng)
     with pytest.raises(ValueError, match=r"learning_rate on 'val_loss' needs validation_data"):
-        net.fit(*data(9), learning_rate=fastnn.ReduceOnPlateau(0.1, "val_loss"))
+        net.fit(*data(9), epochs=1, learning_rate=fastnn.ReduceOnPlateau(0.1, "val_loss"))
     with pytest.raises(ValueError, match=r"learning_rate on 'r2' needs .* metrics=\['r2'\] to fit"):
-        net.fit(*data(9), learning_rate=fastnn.ReduceOnPlateau(0.1, "r2"))
+        net.fit(*data(9), epochs=1, learning_rate=fastnn.ReduceOnPlateau(0.1, "r2"))
     assert outcome(net, rng) == before
 
 

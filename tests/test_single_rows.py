@@ -60,7 +60,7 @@ def test_learn_one_is_partial_fit_of_one_row_and_an_update_of_fit(engine, case, 
     others = [
         part.partial_fit(X[k : k + 1], Y[k : k + 1], optimizer=RULES[rule]) for k in range(len(X))
     ]
-    whole.fit(X, Y, batch_size=1, shuffle=False, optimizer=RULES[rule])
+    whole.fit(X, Y, epochs=1, batch_size=1, shuffle=False, optimizer=RULES[rule])
     assert losses == others
     assert bits(one) == bits(part)
     assert one.parameters.tobytes() == whole.parameters.tobytes()
@@ -72,7 +72,7 @@ def test_plain_updates_are_those_of_fit(case):
     one, whole = case.network("numba"), case.network("numba")
     for x, y in zip(X, Y, strict=True):
         one.learn_one(x, y)
-    whole.fit(X, Y, batch_size=1, shuffle=False)
+    whole.fit(X, Y, epochs=1, batch_size=1, shuffle=False)
     assert one.parameters.tobytes() == whole.parameters.tobytes()
 
 
@@ -117,7 +117,7 @@ def test_schedules_go_on_beyond_the_rates_made_ready(engine, per):
     one, whole = case.network(engine), case.network(engine)
     for x, y in zip(X, Y, strict=True):
         one.learn_one(x, y, learning_rate=schedule)
-    whole.fit(X, Y, batch_size=1, shuffle=False, learning_rate=schedule)
+    whole.fit(X, Y, epochs=1, batch_size=1, shuffle=False, learning_rate=schedule)
     assert one.parameters.tobytes() == whole.parameters.tobytes()
     assert one._state.clock.steps.tolist() == [len(X), 0]
 
@@ -132,7 +132,7 @@ def test_a_schedule_begins_again_when_the_optimiser_is_reset(engine):
             each.learn_one(X[0], Y[0], learning_rate=schedule)
         each.reset_optimizer()
     net.learn_one(X[1], Y[1], learning_rate=schedule)
-    twin.fit(X[1:2], Y[1:2], batch_size=1, learning_rate=schedule)
+    twin.fit(X[1:2], Y[1:2], epochs=1, batch_size=1, learning_rate=schedule)
     assert net.parameters.tobytes() == twin.parameters.tobytes()
 
 
@@ -144,7 +144,7 @@ def test_a_rate_that_changes_is_followed(engine, rule):
     net, twin = case.network(engine), case.network(engine)
     for k, (x, y) in enumerate(zip(X, Y, strict=True)):
         net.learn_one(x, y, learning_rate=0.1 / (k + 1), optimizer=rule)
-        twin.fit([x], [y], batch_size=1, learning_rate=0.1 / (k + 1), optimizer=rule)
+        twin.fit([x], [y], epochs=1, batch_size=1, learning_rate=0.1 / (k + 1), optimizer=rule)
     assert net.parameters.tobytes() == twin.parameters.tobytes()
     assert net._state.moments.tobytes() == twin._state.moments.tobytes()
 
@@ -257,7 +257,7 @@ def test_it_goes_on_after_fit_set_parameters_and_another_optimiser():
     for each, single in ((net, True), (twin, False)):
         learn = each.learn_one if single else lambda x, y, n=twin, **k: n.partial_fit([x], [y], **k)
         learn(X[0], Y[0], learning_rate=0.1)
-        each.fit(X, Y, batch_size=1, optimizer="adam", shuffle=False)
+        each.fit(X, Y, epochs=1, batch_size=1, optimizer="adam", shuffle=False)
         learn(X[1], Y[1])
         each.set_parameters(each.parameters * 0.5)
         learn(X[2], Y[2])
@@ -280,7 +280,7 @@ def test_a_network_in_training_is_not_trained_by_its_callbacks():
             network.learn_one(X[0], Y[0])
 
     with pytest.raises(RuntimeError, match="being trained already"):
-        net.fit(X, Y, batch_size=1, callbacks=[Meddler()])
+        net.fit(X, Y, epochs=1, batch_size=1, callbacks=[Meddler()])
 
 
 def test_parameters_that_somebody_set_to_nan_are_named():

@@ -55,7 +55,7 @@ def test_chunks_of_whole_batches_are_one_epoch(engine, rule, batch_size):
     options = {"batch_size": batch_size, "optimizer": RULES[rule], "shuffle": False}
     streamed, whole = network(engine), network(engine)
     history = streamed.fit_stream(iter(chunks()), **options)
-    epoch = whole.fit(X, Y, **options)
+    epoch = whole.fit(X, Y, epochs=1, **options)
     assert bits(streamed) == bits(whole)
     assert history.epochs == 3
     assert np.mean(history.loss) == pytest.approx(epoch.loss[0], rel=1e-12)
@@ -65,7 +65,7 @@ def test_each_chunk_is_an_epoch_of_fit():
     streamed, by_hand = network(dropout=0.3, l2=0.01), network(dropout=0.3, l2=0.01)
     history = streamed.fit_stream(chunks(10), epochs=2, optimizer="adam", batch_size=3)
     losses = [
-        by_hand.fit(*chunk, optimizer="adam", batch_size=3).loss[0]
+        by_hand.fit(*chunk, epochs=1, optimizer="adam", batch_size=3).loss[0]
         for _ in range(2)
         for chunk in chunks(10)
     ]
@@ -88,7 +88,7 @@ def test_chunks_may_have_weights_and_any_size():
     pieces = [(X[:5], Y[:5], WEIGHTS[:5]), (X[5:6], Y[5:6]), (X[6:], Y[6:], WEIGHTS[6:])]
     streamed.fit_stream(pieces, batch_size=4)
     for x, y, *weights in pieces:
-        by_hand.fit(x, y, batch_size=4, sample_weight=weights[0] if weights else None)
+        by_hand.fit(x, y, epochs=1, batch_size=4, sample_weight=weights[0] if weights else None)
     assert bits(streamed) == bits(by_hand)
 
 
@@ -318,7 +318,7 @@ def test_wide_first_layers_take_chunks_of_whole_blocks_to_the_bit():
     )
     parts = [slice(0, 64), slice(64, 128), slice(128, 160)]
     streamed.fit_stream([(X[k], Y[k]) for k in parts], batch_size=1, shuffle=False)
-    whole.fit(X, Y, batch_size=1, shuffle=False)
+    whole.fit(X, Y, epochs=1, batch_size=1, shuffle=False)
     assert streamed.parameters.tobytes() == whole.parameters.tobytes()
 
 
@@ -358,7 +358,7 @@ def test_updates_from_single_samples_are_an_epoch_of_fit(engine, rule):
         single.partial_fit(x[np.newaxis], y[np.newaxis], optimizer=RULES[rule])
         for x, y in zip(X, Y, strict=True)
     ]
-    history = whole.fit(X, Y, batch_size=1, shuffle=False, optimizer=RULES[rule])
+    history = whole.fit(X, Y, epochs=1, batch_size=1, shuffle=False, optimizer=RULES[rule])
     assert bits(single) == bits(whole)
     assert np.mean(losses) == pytest.approx(history.loss[0], rel=1e-12)
 
@@ -369,7 +369,7 @@ def test_updates_from_several_samples_are_batches_of_fit(engine, reduction):
     single = network(engine, reduction=reduction, l2=0.01, dropout=0.3)
     whole = network(engine, reduction=reduction, l2=0.01, dropout=0.3)
     losses = [single.partial_fit(*chunk, learning_rate=0.05) for chunk in chunks()]
-    history = whole.fit(X, Y, batch_size=8, shuffle=False, learning_rate=0.05)
+    history = whole.fit(X, Y, epochs=1, batch_size=8, shuffle=False, learning_rate=0.05)
     np.testing.assert_allclose(single.parameters, whole.parameters, rtol=1e-12)
     assert np.mean(losses) == pytest.approx(history.loss[0], rel=1e-12)
 
@@ -385,15 +385,15 @@ def test_weights_count():
     net, whole = network(), network()
     net.partial_fit(X, Y, sample_weight=WEIGHTS)
     net.partial_fit(X, Y)
-    whole.fit(X, Y, batch_size=None, sample_weight=WEIGHTS)
-    whole.fit(X, Y, batch_size=None)
+    whole.fit(X, Y, epochs=1, batch_size=None, sample_weight=WEIGHTS)
+    whole.fit(X, Y, epochs=1, batch_size=None)
     assert bits(net) == bits(whole)
 
 
 def test_it_goes_on_with_the_last_optimiser():
     net, other = network(), network()
     for each in (net, other):
-        each.fit(X, Y, batch_size=None, optimizer=RULES["adam"])
+        each.fit(X, Y, epochs=1, batch_size=None, optimizer=RULES["adam"])
     net.partial_fit(X, Y)
     other.partial_fit(X, Y, optimizer=RULES["adam"])
     assert bits(net) == bits(other)
@@ -402,7 +402,7 @@ def test_it_goes_on_with_the_last_optimiser():
 def test_an_update_that_diverges_leaves_the_optimiser_as_it_was():
     net, other = network(), network()
     for each in (net, other):
-        each.fit(X, Y, batch_size=None, optimizer=RULES["adam"])
+        each.fit(X, Y, epochs=1, batch_size=None, optimizer=RULES["adam"])
     with pytest.raises(fastnn.TrainingDivergedError):
         net.partial_fit(X, Y * 1e200, optimizer="sgd")
     for each in (net, other):
@@ -414,12 +414,12 @@ def test_changed_arguments_are_followed():
     net, other = network(), network()
     for rate, rows in [(0.1, 4), (0.1, 4), (0.2, 4), (0.2, 6), (0.1, 4)]:
         net.partial_fit(X[:rows], Y[:rows], learning_rate=rate)
-        other.fit(X[:rows], Y[:rows], batch_size=None, learning_rate=rate)
+        other.fit(X[:rows], Y[:rows], epochs=1, batch_size=None, learning_rate=rate)
     assert net.parameters.tobytes() == other.parameters.tobytes()
-    net.fit(X, Y, optimizer="adam", batch_size=None)
-    other.fit(X, Y, optimizer="adam", batch_size=None)
+    net.fit(X, Y, epochs=1, optimizer="adam", batch_size=None)
+    other.fit(X, Y, epochs=1, optimizer="adam", batch_size=None)
     net.partial_fit(X[:4], Y[:4])
-    other.fit(X[:4], Y[:4], optimizer="adam", batch_size=None)
+    other.fit(X[:4], Y[:4], epochs=1, optimizer="adam", batch_size=None)
     assert net.parameters.tobytes() == other.parameters.tobytes()
 
 

@@ -235,7 +235,7 @@ def test_the_loss_of_a_full_batch_is_the_loss_before_its_update(engine):
     X, y = regression(12)
     net, _ = make(engine)
     before = net.evaluate(X, y)["loss"]
-    assert net.fit(X, y, batch_size=None).loss == [pytest.approx(before, rel=1e-13)]
+    assert net.fit(X, y, epochs=1, batch_size=None).loss == [pytest.approx(before, rel=1e-13)]
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -248,7 +248,7 @@ def test_val_loss_is_the_loss_on_the_validation_data_after_each_epoch(engine, re
     twin, _ = make(engine, (2, 4, 3), **options)
     after = []
     for _ in range(4):
-        twin.fit(X, Y, batch_size=5)
+        twin.fit(X, Y, epochs=1, batch_size=5)
         after.append(twin.evaluate(X_val, Y_val)["loss"])
     assert history.val_loss == pytest.approx(after, rel=1e-13)
 
@@ -276,7 +276,7 @@ def test_shuffling_takes_every_row_once_and_in_a_new_order_each_epoch(engine):
         b = float(net.parameters[1])
         for row in order:
             b -= 0.5 * (b - row)
-        net.fit(np.zeros(n), np.arange(n), batch_size=1, learning_rate=0.5)
+        net.fit(np.zeros(n), np.arange(n), epochs=1, batch_size=1, learning_rate=0.5)
         assert net.parameters[1] == pytest.approx(b, rel=1e-14)
         orders.append(tuple(order))
     assert len(set(orders)) > 1
@@ -285,7 +285,7 @@ def test_shuffling_takes_every_row_once_and_in_a_new_order_each_epoch(engine):
 def test_without_shuffling_rows_are_taken_as_they_lie_and_nothing_is_drawn(engine):
     net, rng = make(engine, (1, 1), initializer="zeros")
     before = random_state(rng)
-    net.fit(np.zeros(5), np.arange(5), batch_size=1, learning_rate=0.5, shuffle=False)
+    net.fit(np.zeros(5), np.arange(5), epochs=1, batch_size=1, learning_rate=0.5, shuffle=False)
     b = 0.0
     for target in range(5):
         b -= 0.5 * (b - target)
@@ -303,7 +303,7 @@ def test_a_full_batch_draws_nothing(engine):
 def test_fit_goes_on_from_the_present_parameters(engine):
     net, _ = make(engine, (1, 1))
     net.set_parameters([3.0, -1.0])
-    assert net.fit([1.0], [2.0], learning_rate=0.5).loss == [0.0]
+    assert net.fit([1.0], [2.0], epochs=1, learning_rate=0.5).loss == [0.0]
     assert net.parameters.tolist() == [3.0, -1.0]
 
 
@@ -430,7 +430,7 @@ def test_kernels_let_other_threads_run(monkeypatch):
     """While a kernel runs for some tenths of a second, another thread counts on in Python."""
     net, _ = make("numba", (2, 64, 1))
     X, y = regression(1000)
-    net.fit(X, y, batch_size=100)
+    net.fit(X, y, epochs=1, batch_size=100)
     use(monkeypatch, "all in one piece")
     ticks, counted, done = [], [], threading.Event()
     run_piece = Run._run

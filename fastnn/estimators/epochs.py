@@ -280,5 +280,7 @@ class Listeners:
         logs = {"loss": estimator.loss_}
         if estimator.validation_scores_:
             logs["val_score"] = estimator.validation_scores_[-1]
-        stops = [callback(estimator.n_iter_, logs) for callback in self._callbacks]  # call all
+        epoch = estimator.n_iter_
+        due = [callback for callback in self._callbacks if epoch % callback.every == 0]
+        stops = [callback.call(epoch, logs) for callback in due]  # call all
         return any(stops)

@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn import arrays, validation
+from fastnn.calls import guided_class
 from fastnn.estimators import short
 from fastnn.estimators.inputs import (
     refuse_masked_labels,
@@ -33,6 +34,7 @@ def _has_partial_fit(estimator: Any) -> bool:
     return hasattr(super(FastPerceptron, estimator), "partial_fit")
 
 
+@guided_class
 class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
     """scikit-learn's ``MLPClassifier``, many times as fast.
 
@@ -226,6 +228,7 @@ class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
         return arrays.finite(weights, dtype, "class_weight")[places]
 
 
+@guided_class
 class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
     """scikit-learn's ``MLPRegressor``, many times as fast.
 

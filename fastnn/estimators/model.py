@@ -181,6 +181,7 @@ def network_of(model: Model) -> Network:
     arguments = replace(model.architecture, loss=loss).arguments()
     network = Network(**arguments, initializer="zeros", seed=0, engine=ENGINE)
     network.parameters[:] = model.parameters
+    network._initializer = None
     return network
 
 

@@ -29,6 +29,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn import arrays, validation
 from fastnn.activations import ACTIVATIONS, ALIASES
+from fastnn.calls import unknown_argument
 from fastnn.engines import Samples, quiet
 from fastnn.estimators import short, solvers
 from fastnn.estimators.epochs import Epochs, Held
@@ -36,6 +37,7 @@ from fastnn.estimators.inputs import refuse_what_is_no_number
 from fastnn.estimators.lbfgs import LossAndGradient
 from fastnn.estimators.model import Model, network_of, objective, scikit_learns_name
 from fastnn.estimators.notices import warn
+from fastnn.names import did_you_mean
 from fastnn.network import Network
 
 _SCIKIT_LEARNS_ACTIVATIONS = {"identity", "logistic", "tanh", "relu"}
@@ -232,8 +234,41 @@ class FastPerceptron(BaseEstimator):
                     f"The {name!r} parameter of {type(self).__name__} must not be a duration. "
                     f"Got {value!r} instead."
                 )
-        super()._validate_params()
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise InvalidParameterError(f"{error}{self._name_meant(str(error))}") from None
         short.remember_checked(self, self._parameter_constraints)
+
+    def _name_meant(self, refusal: str) -> str:
+        """What to add where a parameter that takes some names was refused for another one."""
+        for name, constraints in self._parameter_constraints.items():
+            names = [c for c in constraints if isinstance(c, StrOptions)]
+            value = getattr(self, name)
+            if names and isinstance(value, str) and f"The {name!r} parameter" in refusal:
+                return did_you_mean(value, sorted(names[0].options))
+        return ""
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, as scikit-learn does.
+
+        Parameters
+        ----------
+        **params
+            Values by name. An unknown name is told which one is meant.
+
+        Returns
+        -------
+        self
+        """
+        try:
+            return super().set_params(**params)
+        except ValueError as error:
+            known = self.get_params()
+            unknown = [name for name in params if name.partition("__")[0] not in known]
+            if not unknown:
+                raise
+            raise ValueError(unknown_argument(type(self).__name__, unknown[0], known)) from error
 
     @quiet
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:

@@ -159,6 +159,7 @@ def _network(chain: Chain, saved: dict[str, Any], options: dict[str, Any]) -> Ne
     if loss.from_logits and arguments["output_activation"] == "identity":
         arguments["output_activation"] = loss.output_activation
     net = Network(**arguments | options, initializer="zeros")
+    net._initializer = None
     chain.fill(net._architecture, net.parameters)
     validation.finite_parameters(net.parameters)
     return net

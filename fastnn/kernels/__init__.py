@@ -12,6 +12,8 @@ training sample by sample with another rule, a         `samples.make_train_sampl
 penalty, a limit, weights, dropout, silu or gelu
 training in batches                                    `batches.make_train_batches`
 the gradient alone                                     `batches.make_gradient`
+many epochs, and their records or scores, around one   `recorded`, with `called`
+of the above or below
 one row at a time, around one of the above or below    `one_row`, which `learner` prepares
 rows of features with names, by their places           `feature_rows`
 the outputs, of up to 7 samples                        `outputs.make_outputs_by_row`
@@ -35,7 +37,7 @@ number, by code;
 the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`.
 `many_products` and `many_updates` are of many networks, `many_engine` and `many_predictions` give
 their kernels what they need. `held` finds arguments that stay by their address. `jit` compiles
-(with private parts of numba in `inlined`), `cache` keeps.
+(with private parts of numba in `inlined`), `notice` says so, `cache` keeps.
 
 Names in kernels, capital where they are a matrix:
 

@@ -111,7 +111,7 @@ def make_training(batch_gradient: Any, rule: int, extras: bool) -> Any:
         n_hidden = layers[len(layers) - 1, UNITS] - layers[0, N_IN]
         per_update = 1 if span.rates.shape[1] > 1 else 0
         for epoch in range(len(span.rates)):
-            there = keep and epoch > 0
+            there = keep and span.done + epoch > 0
             for first in range(span.start, span.stop, options.batch_size):
                 after = minimum(first + options.batch_size, span.stop)
                 n = after - first

@@ -22,10 +22,11 @@ from fastnn.kernels.blocks import (
     make_finish,
     make_gradient,
 )
-from fastnn.kernels.derivatives import bend, make_activate_layer, make_push, through
+from fastnn.kernels.derivatives import make_activate_layer, through
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import minimum
 from fastnn.kernels.layout import INPUTS, N_IN, N_OUT, UNITS, layer_of
+from fastnn.kernels.second_derivatives import bend, make_push
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +11,8 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.engines import (
     Differentiator,
+    EachLoss,
+    EachOutput,
     Evaluator,
     Piece,
     Plan,
@@ -24,12 +25,12 @@ from fastnn.engines import (
 from fastnn.kernels import (
     batches,
     derivative_engine,
-    derivative_training,
     many_engine,
     many_predictions,
     one_hidden,
     one_output,
     outputs,
+    recorded,
     wide_input,
 )
 from fastnn.kernels import blocks as sample_blocks
@@ -38,8 +39,9 @@ from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import N_OUT, layer_table
 from fastnn.kernels.learner import Learner, SinglePredictor
 from fastnn.kernels.losses import TERMS
+from fastnn.kernels.recorded import Data, Span
 from fastnn.kernels.updates import has_extras, options_of
-from fastnn.memory import aligned
+from fastnn.memory import aligned, frozen
 from fastnn.optimizers import RULES
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
@@ -70,6 +72,22 @@ def _codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
 def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
     """Memory for what a kernel writes; what is in it does not matter."""
     return aligned(size, architecture.dtype)
+
+
+def _workspaces(
+    size: int, architecture: Architecture
+) -> tuple[Callable[[], np.ndarray], Callable[[np.ndarray], None]]:
+    """How a call takes a workspace, and puts it back: as many as there are threads at once."""
+    idle: list[np.ndarray] = []
+    pop = idle.pop
+
+    def take() -> np.ndarray:
+        try:
+            return pop()
+        except IndexError:
+            return new_scratch(size, architecture)
+
+    return take, idle.append
 
 
 def _keeps_slopes(architecture: Architecture) -> bool:
@@ -113,7 +131,19 @@ class _PlainSampleTrainer:
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        self.kernel(
+        self.kernel(*self._arguments(state, samples, piece))
+        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """See `fastnn.engines.Trainer`."""
+        arguments = self._arguments(state, samples, piece)
+        recorded.run_plain(self.kernel, arguments, marks, records)
+        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
+
+    def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
+        return (
             self._layers,
             state.parameters,
             samples.X,
@@ -125,12 +155,6 @@ class _PlainSampleTrainer:
             piece.loss_sums,
             self._workspace,
         )
-        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
-
-
-#: `Samples` and `Piece` as the other kernels get them; weights may be empty.
-_Data = namedtuple("_Data", "X Y weights order")
-_Span = namedtuple("_Span", "rates start stop loss_sums penalty_sums")
 
 
 class _RuleTrainer:
@@ -162,8 +186,20 @@ class _RuleTrainer:
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
         self.kernel(*self._arguments(state, samples, piece))
-        n_batches = -(-(piece.stop - piece.start) // self._options.batch_size)
-        state.updates[0] += len(piece.rates) * n_batches
+        state.updates[0] += len(piece.rates) * self._updates(piece)
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """See `fastnn.engines.Trainer`."""
+        arguments, updates = self._arguments(state, samples, piece), self._updates(piece)
+        recorded.run_by_rule(self.kernel, arguments, updates, marks, records)
+        state.updates[0] += len(piece.rates) * updates
+
+    def _updates(self, piece: Piece) -> int:
+        """How many there are in an epoch, or its part."""
+        size: int = self._options.batch_size
+        return -(-(piece.stop - piece.start) // size)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         return (
@@ -171,8 +207,8 @@ class _RuleTrainer:
             state.parameters,
             state.moments.reshape(-1),
             int(state.updates[0]),
-            _Data(samples.X, samples.Y, _weights(samples, self._architecture), piece.order),
-            _Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums),
+            Data(samples.X, samples.Y, _weights(samples, self._architecture), piece.order),
+            Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums, 0),
             self._options,
             self._workspace,
             self._gradient,
@@ -201,48 +237,11 @@ class _BatchTrainer(_RuleTrainer):
             self._workspace = new_scratch(self._places.end, self._architecture)
 
 
-#: The same with the Jacobians.
-_SlopedData = namedtuple("_SlopedData", "X Y weights order dydx dydx_weight")
-
-
-class _SlopedTrainer(_RuleTrainer):
-    """Batches, and single samples, whose loss has the error of the Jacobian in it."""
-
-    def _make_ready(self, *codes: Any) -> None:
-        architecture = self._architecture
-        *_, rule, extras, _, _ = codes
-        self._layers = _layer_table(architecture)
-        self._places = derivative_engine.places_of_training(architecture)
-        self._workspace = new_scratch(self._places.end, architecture)
-        self.kernel = _sloped_kernel(batches.make_training, architecture, extras, rule)
-
-    def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
-        layers, p, moments, t, _, *rest = super()._arguments(state, samples, piece)
-        data = _sloped_data(samples, self._architecture, piece.order)
-        return (layers, self._places, p, moments, t, data, *rest, False)
-
-
-@functools.lru_cache(maxsize=256)
-def _sloped_kernel(make: Any, architecture: Architecture, extras: bool, *rule: int) -> Any:
-    """What *make* makes of the gradient with the Jacobian's error."""
-    _, output, loss, bias = _codes(architecture)
-    codes = derivative_engine.codes_of(architecture)
-    gradient = derivative_training.make_sloped_gradient(codes, output, loss, bias, extras)
-    return make(gradient, *rule, extras)
-
-
-def _sloped_data(samples: Samples, architecture: Architecture, order: np.ndarray) -> _SlopedData:
-    X, Y, weights = samples.X, samples.Y, _weights(samples, architecture)
-    return _SlopedData(X, Y, weights, order, samples.dydx, samples.dydx_weight)
-
-
 def _weights(samples: Samples, architecture: Architecture) -> np.ndarray:
     """The samples' weights, read-only; without any, an empty vector."""
     if samples.weights is None:
         return _no_weights(architecture.dtype)
-    weights = samples.weights.view()
-    weights.flags.writeable = False
-    return weights
+    return frozen(samples.weights)
 
 
 @functools.cache
@@ -286,14 +285,16 @@ def _compile_once(
 
 def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
-    return _compiled_trainer(architecture, plan)
+    if not plan.sloped:
+        return _compiled_trainer(architecture, plan)
+    made = derivative_engine.SlopedTrainer(architecture, plan)
+    _compile_trainer(made, architecture, plan)
+    return made
 
 
 def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTrainer | _RuleTrainer:
     made: _PlainSampleTrainer | _RuleTrainer
-    if plan.sloped:
-        made = _SlopedTrainer(architecture, plan)
-    elif plan.batch_size > 1:
+    if plan.batch_size > 1:
         made = _BatchTrainer(architecture, plan)
     elif (
         plan.optimizer.rule == "sgd"
@@ -303,14 +304,17 @@ def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTra
         made = _PlainSampleTrainer(architecture)
     else:
         made = _RuleTrainer(architecture, plan)
+    _compile_trainer(made, architecture, plan)
+    return made
 
+
+def _compile_trainer(made: Any, architecture: Architecture, plan: Plan) -> None:
     def run_on_nothing(parameters: np.ndarray) -> None:
         nothing = Piece.of_epochs(np.ones((1, 1)), _NO_ORDER, 0)
         samples = _blank_samples(architecture, plan.weighted, sloped=plan.sloped)
         made.run(State.new(parameters, plan.optimizer), samples, nothing)
 
     _compile_once(made.kernel, architecture, run_on_nothing)
-    return made
 
 
 def learner(architecture: Architecture, plan: Plan, state: State) -> Learner:
@@ -327,8 +331,8 @@ def learner(architecture: Architecture, plan: Plan, state: State) -> Learner:
         architecture,
         state,
         layers=made._layers,
-        data=_Data(X, Y, weights, np.empty((0, 1), np.int64)),
-        span=_Span(np.zeros((1, 1)), 0, 1, np.zeros(1), np.zeros(1)),
+        data=Data(X, Y, weights, np.empty((0, 1), np.int64)),
+        span=Span(np.zeros((1, 1)), 0, 1, np.zeros(1), np.zeros(1), 0),
         options=options_of(architecture, plan),
         workspace=made._workspace,
         g=new_scratch(0 if plain else architecture.n_parameters, architecture),
@@ -350,17 +354,13 @@ def predictor(architecture: Architecture) -> Predictor:
     kernel, layers = outputs.make_outputs_by_row(hidden, output, bias), _layer_table(architecture)
     n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
     of_many = _predictor_of_many(architecture, n_out)
-    idle: list[np.ndarray] = []  # workspaces: a call takes one and puts it back
-    take, put_back = idle.pop, idle.append
+    take, put_back = _workspaces(sum(architecture.sizes), architecture)
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         n = len(X)
         if n >= FEW_ROWS:
             return of_many(parameters, X)
-        try:
-            workspace = take()
-        except IndexError:
-            workspace = new_scratch(sum(architecture.sizes), architecture)
+        workspace = take()
         if not X.flags.writeable:
             X = _as_writable(X)
         values = empty((n, n_out), dtype)
@@ -373,25 +373,43 @@ def predictor(architecture: Architecture) -> Predictor:
 
 def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
     """The outputs of the last so many units, block by block."""
-    sizes, (hidden, output, _, bias) = architecture.sizes, _codes(architecture)
-    by_unit = len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
-    kernel, layers = outputs.make_outputs(hidden, output, bias, by_unit), _layer_table(architecture)
+    kernel, layers = _outputs_kernel(architecture, n_units), _layer_table(architecture)
     places = _places(architecture, training=False)
-    idle: list[np.ndarray] = []
+    take, put_back = _workspaces(places.end, architecture)
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        try:
-            workspace = idle.pop()
-        except IndexError:
-            workspace = new_scratch(places.end, architecture)
-        X = X.view()
-        X.flags.writeable = False  # as it is in training
+        workspace = take()
+        X = frozen(X)  # as it is in training
         values = np.empty((len(X), n_units), architecture.dtype)
         well = kernel(layers, places, parameters, X, _NO_ORDER, values, workspace)
-        idle.append(workspace)
+        put_back(workspace)
         return values if well else None
 
     return predict
+
+
+def _outputs_kernel(architecture: Architecture, n_units: int) -> Any:
+    sizes, (hidden, output, _, bias) = architecture.sizes, _codes(architecture)
+    by_unit = len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
+    return outputs.make_outputs(hidden, output, bias, by_unit)
+
+
+def each_output(architecture: Architecture) -> EachOutput:
+    """See `fastnn.engines.Engine`."""
+    hidden, output, _, bias = _codes(architecture)
+    by_row = outputs.make_outputs_by_row(hidden, output, bias)
+    layers, places = _layer_table(architecture), _places(architecture, training=False)
+    by_block = _outputs_kernel(architecture, architecture.sizes[-1])
+    few = new_scratch(sum(architecture.sizes), architecture)
+    many = new_scratch(places.end, architecture)
+
+    def fill(vectors: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = np.empty((len(vectors), len(X), architecture.sizes[-1]), architecture.dtype)
+        if len(X) < FEW_ROWS:
+            return recorded.fill(by_row, (layers,), vectors, (_as_writable(X),), values, few)
+        return recorded.fill(by_block, (layers, places), vectors, (X, _NO_ORDER), values, many)
+
+    return fill
 
 
 def _as_writable(X: np.ndarray) -> np.ndarray:
@@ -448,25 +466,42 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
     return evaluate
 
 
+def each_loss(architecture: Architecture, weighted: bool) -> EachLoss:
+    """See `fastnn.engines.Engine`."""
+    run = outputs.make_loss(*_codes(architecture), weighted)
+    layers, places = _layer_table(architecture), _places(architecture, training=False)
+    workspace = new_scratch(places.end, architecture)
+
+    def sums(vectors: np.ndarray, samples: Samples) -> np.ndarray:
+        X, Y, weights = samples.X, samples.Y, _weights(samples, architecture)
+        after = (X, Y, weights, _NO_ORDER, workspace)
+        return recorded.sum_losses(run, (layers, places), vectors, after)
+
+    return sums
+
+
 def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
     layers = _layer_table(architecture)
     places: Any = _places(architecture, training=True)
     if plan.sloped:
-        run = _sloped_kernel(batches.make_gradient_alone, architecture, extras)
+        run = derivative_engine.sloped_kernel(batches.make_gradient_alone, architecture, extras)
         places = derivative_engine.places_of_training(architecture)
     else:
         run = batches.make_gradient(*_codes(architecture), extras, keeps)
-    workspace = new_scratch(places.end, architecture)
     options = options_of(architecture, plan)
+    take, put_back = _workspaces(places.end, architecture)
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = new_scratch(architecture.n_parameters, architecture)
-        data: Any = _Data(samples.X, samples.Y, _weights(samples, architecture), _NO_ORDER)
+        workspace = take()
+        weights = _weights(samples, architecture)
+        data: Any = Data(samples.X, samples.Y, weights, _NO_ORDER)
         if plan.sloped:
-            data = _sloped_data(samples, architecture, _NO_ORDER)
+            data = derivative_engine.sloped_data(samples, weights, _NO_ORDER)
         sums = run(layers, places, parameters, data, options, workspace, gradient)
+        put_back(workspace)
         return float(sums[0]), float(sums[1]), gradient
 
     one = _blank_samples(architecture, plan.weighted, 1, plan.sloped)

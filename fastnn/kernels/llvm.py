@@ -7,11 +7,13 @@ and the arguments' values.
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, errors
 from numba.core.registry import cpu_target
 from numba.extending import lower_builtin, models, register_model, type_callable
+from numba.np import arrayobj
 
 
 class Lanes(types.Type):
@@ -120,6 +122,39 @@ def square_root(builder: Any, value: Any) -> Any:
 def literal(signature: Any) -> Any:
     """The value of an operation whose type says it."""
     return cgutils.intp_t(signature.return_type.literal_value)
+
+
+def stack(n: int, like: Any) -> Any:
+    """An array of n numbers as in another one, on the stack until the kernel returns.
+
+    n is a constant. However often it comes by here, inlined in a loop or not, there is one of it:
+    it belongs to the function's frame. What is in it does not matter. It begins on a cache line.
+    """
+    return np.empty(n, like.dtype)
+
+
+def _type_stack(n: Any, like: Any) -> Any:
+    return types.Array(like.dtype, 1, "C") if isinstance(n, types.IntegerLiteral) else None
+
+
+@operation(stack, _type_stack)
+def _emit_stack(context, builder, signature, values):
+    kind, n = signature.return_type, signature.args[0].literal_value
+    number = context.get_data_type(kind.dtype)
+    with builder.goto_entry_block():  # `cgutils.alloca_once` would fill it with zeros each time
+        room = builder.alloca(ir.ArrayType(number, n))
+    room.align = 64
+    array = context.make_array(kind)(context, builder)
+    size = context.get_abi_sizeof(number)
+    arrayobj.populate_array(
+        array,
+        data=builder.bitcast(room, array.data.type),
+        shape=[cgutils.intp_t(n)],
+        strides=[cgutils.intp_t(size)],
+        itemsize=cgutils.intp_t(size),
+        meminfo=None,
+    )
+    return array._getvalue()
 
 
 def target_machine() -> Any:

@@ -27,7 +27,10 @@ from fastnn.engines import (
     Predictor,
     Samples,
     State,
+    StopsToRecord,
     fill_one_by_one,
+    losses_one_by_one,
+    outputs_one_by_one,
     quiet,
 )
 from fastnn.reference import loops_derivatives, plans
@@ -195,7 +198,7 @@ blocks = None
 derivatives = loops_derivatives
 
 
-class _Trainer:
+class _Trainer(StopsToRecord):
     def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
         self._plan = plan
@@ -298,6 +301,7 @@ def predictor(architecture: Architecture) -> Predictor:
 
 #: See `fastnn.engines.Engine`.
 fill_outputs = partial(fill_one_by_one, predictor)
+each_output = partial(outputs_one_by_one, predictor)
 
 
 @quiet
@@ -329,6 +333,10 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
         return total
 
     return evaluate
+
+
+#: See `fastnn.engines.Engine`.
+each_loss = partial(losses_one_by_one, evaluator)
 
 
 def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:

@@ -21,7 +21,10 @@ from fastnn.engines import (
     Predictor,
     Samples,
     State,
+    StopsToRecord,
     fill_one_by_one,
+    losses_one_by_one,
+    outputs_one_by_one,
     quiet,
 )
 from fastnn.memory import MOST_BYTES
@@ -141,7 +144,7 @@ blocks = None
 derivatives = vectors_derivatives
 
 
-class _Trainer:
+class _Trainer(StopsToRecord):
     def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
         self._plan = plan
@@ -240,6 +243,7 @@ def predictor(architecture: Architecture) -> Predictor:
 
 #: See `fastnn.engines.Engine`.
 fill_outputs = partial(fill_one_by_one, predictor)
+each_output = partial(outputs_one_by_one, predictor)
 
 
 @quiet
@@ -274,6 +278,10 @@ def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
         return sum((model.loss(block) for block in _blocks(architecture, samples)), 0.0)
 
     return evaluate
+
+
+#: See `fastnn.engines.Engine`.
+each_loss = partial(losses_one_by_one, evaluator)
 
 
 def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:

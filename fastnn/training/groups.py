@@ -70,7 +70,8 @@ def _company(member: Member, asked: tuple[Any, ...] | None) -> tuple[Any, ...] |
 
 def _asked(job: Job) -> tuple[Any, ...] | None:
     """The same, of what is asked."""
-    if job.lbfgs is not None or any(metric.of_user for metric in job.metrics):
+    alone = job.lbfgs is not None or job.record is not None
+    if alone or any(metric.of_user for metric in job.metrics):
         return None
     optimizer = job.optimizer
     return (

@@ -40,9 +40,9 @@ class _Run:
         self.parameters = state.parameters
         self._plateau = state.clock.plateau  # schedules have no say here, but `Watch` asks for it
         self._raw = samples
-        self._objective = objective(
-            job.engine, job.architecture, samples.for_loss(job.architecture)
-        )
+        self._samples = samples.for_loss(job.architecture)
+        weighted, sloped = samples.weights is not None, samples.dydx is not None
+        self._objective = objective(job.engine, job.architecture, len(samples), weighted, sloped)
         self._names = job.scores.names
         self._scorer = Scorer(job.scores) if self._names else None
         self._watch = Watch(job.early_stopping, 1.0, self._names)
@@ -89,9 +89,9 @@ class _Run:
         parameters = vector.astype(self.parameters.dtype)
         with interrupts.breakable():
             if self._long and interrupts.listening:
-                loss, gradient = interrupts.wait_for(self._objective, parameters)
+                loss, gradient = interrupts.wait_for(self._objective, parameters, self._samples)
             else:
-                loss, gradient = self._objective(parameters)
+                loss, gradient = self._objective(parameters, self._samples)
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             raise self._divergence()
         return loss, gradient.astype(np.float64)
@@ -117,6 +117,8 @@ class _Run:
         course = {name: np.array([value]) for name, value in values.items()}
         verdict = self._watch.look(course, 1, self._plateau)
         history.append(course, 1)
+        if self.job.recorded_among(history.epochs, history.epochs + 1):
+            history.keep([history.epochs], parameters[np.newaxis])
         session.note_time()
         if self._watch.best_epoch == history.epochs:
             history.best_epoch = history.epochs

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastnn.history import History
 from fastnn.metrics import NAMES as METRICS
-from fastnn.names import describe, find
+from fastnn.names import describe, find, nearest
 from fastnn.schedules import ReduceOnPlateau, Schedule
 from fastnn.stopping import EarlyStopping, StopRule
 
@@ -26,16 +27,28 @@ def resolve(monitor: str, names: tuple[str, ...], argument: str) -> str:
     """
     known = {"loss": "loss"} | {name: name for name in names}
     short = {name.removeprefix("val_"): name for name in names if name != "val_loss"}
-    plain = monitor.removeprefix("val_")
+    plain = _metric_meant(monitor.removeprefix("val_"), known)
     if plain in METRICS and plain not in short:
         raise ValueError(
             f"{argument} on {monitor!r} needs that metric: give metrics=[{plain!r}] to fit"
+            f"{'' if monitor.endswith(plain) else f', and monitor {plain!r}'}"
         )
-    if monitor.startswith("val_") and monitor not in known and plain in short | known:
+    meant = f"val_{plain}" if monitor.startswith("val_") else plain
+    if meant.startswith("val_") and meant not in known and plain in short | known:
         raise ValueError(
             f"{argument} on {monitor!r} needs validation_data or validation_split, got None"
         )
+    if meant != monitor and meant in short | known:
+        raise ValueError(f"{argument} on {monitor!r} is not known. Did you mean {meant!r}?")
     return find(monitor, short | known, f"monitor of {argument}")
+
+
+def _metric_meant(name: str, known: Iterable[str]) -> str:
+    """The metric that another library calls *name*, if nothing that is known has that name."""
+    if name in known or name in METRICS:
+        return name
+    meant = nearest(name, (*METRICS, *known))
+    return meant if meant in METRICS else name
 
 
 def check_monitors(

@@ -82,7 +82,7 @@ def subject(r: Random, engine: str) -> Subject:
     elif past == 2:
         network.partial_fit(X, y, learning_rate=1)
     elif past == 3:
-        network.fit(X, y, batch_size=3)
+        network.fit(X, y, epochs=1, batch_size=3)
         network = pickle.loads(pickle.dumps(network))
     elif past == 4:
         network.partial_fit(X, y, optimizer=OPTIMIZERS[k][1] if k in (1, 4) else "sgd")

@@ -114,7 +114,7 @@ def spoiled_file(r: Random, engine: str) -> Call:
     if r.random() < 0.5:
         rate: Any = r.choice([fastnn.StepDecay(0.5, 2), fastnn.ReduceOnPlateau(0.5)])
         with contextlib.suppress(fastnn.TrainingDivergedError):
-            it.network.fit(it.X, it.y, batch_size=3, learning_rate=rate)
+            it.network.fit(it.X, it.y, epochs=1, batch_size=3, learning_rate=rate)
     it.network.save("net")
     content = pathlib.Path("net").read_bytes()
     length = int.from_bytes(content[:8], "little")
@@ -128,7 +128,7 @@ def spoiled_file(r: Random, engine: str) -> Call:
         X, y = data(network, 4, r)
         with contextlib.suppress(fastnn.TrainingDivergedError):
             network.partial_fit(X, y)
-            network.fit(X, y, batch_size=3)
+            network.fit(X, y, epochs=1, batch_size=3)
         network.save("again")
         return outputs
 

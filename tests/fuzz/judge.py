@@ -230,7 +230,7 @@ def _go_on(outcome: Outcome, network: Any) -> None:
     try:
         outputs = network.predict(X)
         network.partial_fit(X, y)
-        network.fit(X, y, batch_size=3)
+        network.fit(X, y, epochs=1, batch_size=3)
         if not np.isfinite(outputs).all() and outcome.tame:
             outcome.blame("predicts no finite numbers afterwards")
     except fastnn.TrainingDivergedError:
