@@ -33,7 +33,7 @@ predicts with them, ``ensembles.py`` does both. ``exchange/`` is for ONNX, PyTor
 with a map of its own. ``estimators/`` is scikit-learn's MLP, ``river.py`` river's, of the networks
 over features with names in ``features.py``. The rest is ``profiling/``, ``demos/``, ``machine.py``,
 ``warming.py``, ``summary.py``, ``pictures.py``, ``plotting.py``, ``printing.py``, ``errors.py``,
-``info.py`` and ``cli.py``. ``tests/`` mirrors this; ``bench/`` measures.
+``info.py``, ``options.py`` and ``cli.py``. ``tests/`` mirrors this; ``bench/`` measures.
 
 **To add something**, go through its files in this order; tests that fail say which is next.
 
