@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +16,10 @@ from fastnn.optimizers import LBFGS, Optimizer, get_lbfgs, get_optimizer
 @quiet
 @guided
 def warmup(
-    *networks: Network,
+    *networks: Any,
     batch_sizes: Sequence[int] = (1, 32),
     optimizer: str | Optimizer | LBFGS = "sgd",
+    n_features: int = 20,
 ) -> float:
     """Compile, or load from the cache, what these networks need to train and to predict.
 
@@ -32,13 +34,17 @@ def warmup(
 
     Parameters
     ----------
-    *networks : Network
+    *networks : Network, MLPClassifier or MLPRegressor
         By default three of one hidden layer: a sigmoid one for regression, a tanh one for two
-        classes and a relu one for several classes, in float64.
+        classes and a relu one for several classes, in float64. For estimators it is what their
+        parameters ask for: before a search with ``n_jobs``, where all processes would compile at
+        once. One that is fitted is taken to have the same features and classes again.
     batch_sizes : sequence of int
         1 has a kernel of its own; all other sizes share one. L-BFGS has no batches.
     optimizer : str or object
-        The one that ``fit`` will be given.
+        The one that ``fit`` will be given. Estimators have their own, and batch sizes too.
+    n_features : int
+        Columns of X for estimators that are not fitted.
 
     Returns
     -------
@@ -61,10 +67,14 @@ def warmup(
     entries = validation.listed(batch_sizes, "batch_sizes", "whole numbers")
     sizes = [validation.integer(size, "batch_sizes", 1) for size in entries]
     for network in networks:
-        if not isinstance(network, Network):
-            raise TypeError(f"warmup takes networks, got {type(network).__name__}")
+        if not isinstance(network, Network) and not hasattr(network, "_warm_up"):
+            raise TypeError(f"warmup takes networks and estimators, got {type(network).__name__}")
+    columns = validation.integer(n_features, "n_features", 1)
     rule = get_optimizer(optimizer, None) if get_lbfgs(optimizer, None) is None else None
     for network in networks or _usual_networks():
+        if not isinstance(network, Network):
+            network._warm_up(columns)
+            continue
         architecture = network._architecture
         engine = get_engine(network.engine)
         n_in, n = architecture.sizes[0], architecture.target_columns
