@@ -3,21 +3,23 @@
 `Network` is the model: ``fit``, ``predict``, ``evaluate``, ``save``; `load` reads it back.
 Optimisers: `SGD`, `RMSprop`, `Adagrad`, `Adam`, `AdamW`, `LBFGS`. Learning-rate schedules:
 `StepDecay`, `ExponentialDecay`, `InverseScaling`, `CosineDecay`, `OneCycle`, `ReduceOnPlateau`.
-While training: `EarlyStopping`, `Checkpoint`, `History`. Many networks: `fit_many`, `predict_many`,
-`Ensemble`. From other systems: `from_onnx`, `from_torch`, `from_keras`. In place of
+While training: `EarlyStopping`, `Call`, `Checkpoint`, `History`. Many networks: `fit_many`,
+`predict_many`, `Ensemble`. From other systems: `from_onnx`, `from_torch`, `from_keras`. In place of
 scikit-learn's: `MLPClassifier`, `MLPRegressor`, where scikit-learn is installed; for river
 `fastnn.river`. And `profile`, `warmup`. Errors: `TrainingDivergedError`,
 `LoadError`.
 
 For contributors
 ----------------
-**Begin** with ``reference/vectors.py``: forward, backward and training in NumPy, in 250 lines. Then
+**Begin** with ``reference/lessons/``: backpropagation on one page. Then ``reference/vectors.py``:
+forward, backward and training of everything in NumPy, in 250 lines. Then
 ``engines.py``: what every engine is given and gives. ``network.py`` is what a user holds.
 
 **The way of the data.** `Network` has its input checked (``inputs.py``, by ``validation.py`` and
 ``arrays.py``) and hands it to ``training/``, with a map of its own: it cuts the epochs into pieces
 of about 50 ms. An engine runs a piece without coming back to Python. Between pieces ``history.py``
-grows, and ``stopping.py``, ``callbacks.py``, ``metrics.py`` and ``progress.py`` have their turn.
+grows, with what is recorded in ``snapshots.py``, and ``stopping.py``, ``callbacks.py``,
+``metrics.py`` and ``progress.py`` have their turn.
 
 **The rooms.** Tables: ``activations.py``, ``losses.py``, ``optimizers.py``, ``schedules.py``,
 ``initializers.py``; ``settings.py`` checks what they are given, ``names.py`` looks up names,
@@ -26,11 +28,13 @@ lies in the one flat vector of parameters, ``clock.py`` where a schedule stands,
 the layers' arrays. ``kernels/`` is the engine "numba", with a map of its own; ``reference/`` holds
 "numpy" and "python", and imports nothing from the kernels. ``persistence.py``, ``record.py``,
 ``files.py`` and ``random_state.py`` save networks; ``memory.py`` and ``mapped.py`` are for aligned,
-large and memory-mapped arrays. ``many.py`` trains many networks in one call, ``predictions.py``
-predicts with them, ``ensembles.py`` does both. ``exchange/`` is for ONNX, PyTorch, Keras and C,
-with a map of its own. ``estimators/`` is scikit-learn's MLP, ``river.py`` river's, of the networks
-over features with names in ``features.py``. The rest is ``profiling/``, ``demos/``, ``machine.py``,
-``warming.py``, ``summary.py``, ``plotting.py``, ``printing.py``, ``errors.py``, ``info.py`` and
+large and memory-mapped arrays, ``sparse.py`` for sparse ones. ``many.py`` trains many networks in
+one call, ``predictions.py`` predicts with them, ``ensembles.py`` does both. ``derivatives.py``
+offers those of the outputs, ``jit.py`` is for networks in other people's compiled code.
+``exchange/`` is for ONNX, PyTorch, Keras and C, with a map of its own. ``estimators/`` is
+scikit-learn's MLP, ``river.py`` river's, of the networks over features with names in
+``features.py``. The rest is ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``,
+``summary.py``, ``pictures.py``, ``plotting.py``, ``printing.py``, ``errors.py``, ``info.py`` and
 ``cli.py``. ``tests/`` mirrors this; ``bench/`` measures.
 
 **To add something**, go through its files in this order; tests that fail say which is next.
@@ -64,7 +68,7 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from fastnn._version import __version__
-from fastnn.callbacks import Checkpoint
+from fastnn.callbacks import Call, Checkpoint
 from fastnn.errors import LoadError, TrainingDivergedError
 from fastnn.history import History
 from fastnn.network import Network
@@ -97,6 +101,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Call",
     "Checkpoint",
     "CosineDecay",
     "EarlyStopping",
@@ -138,8 +143,8 @@ _IMPORTED_ON_USE = {
 }
 
 
-#: Packages that need not be imported by name.
-_ROOMS = ("exchange",)
+#: Modules that need not be imported by name.
+_ROOMS = ("exchange", "jit")
 
 
 def __getattr__(name: str) -> Any:

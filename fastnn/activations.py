@@ -28,29 +28,41 @@ class Activation:
     output_only: bool = False
     #: True for a function that takes the same value at places with different slopes.
     slope_needs_z: bool = False
+    #: The slope's derivative, for the reader; ``s`` is the slope.
+    second_derivative: str = "0"
+    #: False for a function whose slope jumps somewhere.
+    smooth: bool = True
 
 
 ACTIVATIONS = {
     activation.name: activation
     for activation in (
         Activation("identity", 0, "z", "1", "(-inf, inf)"),
-        Activation("sigmoid", 1, "1 / (1 + exp(-z))", "a (1 - a)", "(0, 1)"),
-        Activation("tanh", 2, "tanh(z)", "1 - a²", "(-1, 1)"),
-        Activation("relu", 3, "max(z, 0)", "1 if z > 0 else 0", "[0, inf)"),
+        Activation("sigmoid", 1, "1 / (1 + exp(-z))", "a (1 - a)", "(0, 1)",
+                   second_derivative="s (1 - 2 a)"),
+        Activation("tanh", 2, "tanh(z)", "1 - a²", "(-1, 1)", second_derivative="-2 a s"),
+        Activation("relu", 3, "max(z, 0)", "1 if z > 0 else 0", "[0, inf)", smooth=False),
         Activation("leaky_relu", 4, "z if z > 0 else 0.01 z", "1 if z > 0 else 0.01",
-                   "(-inf, inf)"),
-        Activation("elu", 5, "z if z > 0 else exp(z) - 1", "1 if z > 0 else a + 1", "(-1, inf)"),
+                   "(-inf, inf)", smooth=False),
+        Activation("elu", 5, "z if z > 0 else exp(z) - 1", "1 if z > 0 else a + 1", "(-1, inf)",
+                   second_derivative="0 if z > 0 else s"),
         Activation("selu", 6, "λ (z if z > 0 else α (exp(z) - 1)), λ = 1.0507, α = 1.6733",
-                   "λ if z > 0 else a + λ α", "(-λ α, inf)"),
-        Activation("softplus", 7, "log(1 + exp(z))", "1 - exp(-a)", "(0, inf)"),
+                   "λ if z > 0 else a + λ α", "(-λ α, inf)",
+                   second_derivative="0 if z > 0 else s", smooth=False),
+        Activation("softplus", 7, "log(1 + exp(z))", "1 - exp(-a)", "(0, inf)",
+                   second_derivative="s (1 - s)"),
         Activation("silu", 8, "z sigmoid(z)", "s + a (1 - s), s = sigmoid(z)", "[-0.2785, inf)",
-                   slope_needs_z=True),
+                   slope_needs_z=True,
+                   second_derivative="g (1 - g) (2 + z (1 - 2 g)), g = sigmoid(z)"),
         Activation("gelu", 9, "z Φ(z), Φ the normal distribution function",
-                   "Φ(z) + z exp(-z²/2) / √(2π)", "[-0.17, inf)", slope_needs_z=True),
-        Activation("hard_tanh", 10, "min(max(z, -1), 1)", "1 if -1 < z < 1 else 0", "[-1, 1]"),
-        Activation("exp", 101, "exp(z)", "a", "(0, inf)", output_only=True),
+                   "Φ(z) + z exp(-z²/2) / √(2π)", "[-0.17, inf)", slope_needs_z=True,
+                   second_derivative="(2 - z²) exp(-z²/2) / √(2π)"),
+        Activation("hard_tanh", 10, "min(max(z, -1), 1)", "1 if -1 < z < 1 else 0", "[-1, 1]",
+                   smooth=False),
+        Activation("exp", 101, "exp(z)", "a", "(0, inf)", output_only=True, second_derivative="a"),
         Activation(
-            "softmax", 100, "exp(z_j) / Σ_k exp(z_k)", "a_j (δ_jk - a_k)", "(0, 1), sum 1", True
+            "softmax", 100, "exp(z_j) / Σ_k exp(z_k)", "a_j (δ_jk - a_k)", "(0, 1), sum 1", True,
+            second_derivative="a_j ((δ_jk - a_k) (δ_jl - a_l) - a_k (δ_kl - a_l))",
         ),
     )
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from fastnn.losses import Loss
 from fastnn.names import short
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """One layer and its place in the flat parameter vector.
 
     The weights, shape (n_in, n_out), lie row-major at ``weights``; the bias, shape (n_out,),
@@ -126,6 +125,13 @@ class Architecture:
     def mean_loss(self, loss_sum: float, n_samples: int, parameters: np.ndarray) -> float:
         """The loss of *n_samples* from the sum of their losses: reduced, with the penalty."""
         return loss_sum * self.gradient_scale(n_samples) + self.penalty(parameters)
+
+    def mean_losses(self, sums: np.ndarray, n_samples: int, vectors: np.ndarray) -> np.ndarray:
+        """The same of many sums (K,) and vectors of parameters (K, n_parameters)."""
+        if not (self.l1 or self.l2):
+            return sums * self.gradient_scale(n_samples)
+        pairs = zip(sums.tolist(), vectors, strict=True)
+        return np.array([self.mean_loss(loss_sum, n_samples, p) for loss_sum, p in pairs])
 
     def for_loss(self, targets: np.ndarray) -> np.ndarray:
         """What engines compute the loss from, (n, target_columns): mostly the targets themselves.

@@ -22,12 +22,24 @@ from fastnn.settings import AtLeast1, Flag, Mode, Settings, Text
 from fastnn.stopping import EarlyStopping
 from fastnn.training.watching import resolve
 
-#: Takes the epoch and its logs; True if training is to end.
-EpochEnd = Callable[[int, dict[str, float]], bool]
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """A callback: takes the epoch and its logs; True if training is to end.
+
+    It is called after epochs that are a multiple of *every*.
+    """
+
+    call: Callable[[int, dict[str, float]], bool]
+    every: int = 1
 
 
 class Callback(Protocol):
-    """Any object with this method can be one of ``fit``'s ``callbacks``."""
+    """Any object with this method can be one of ``fit``'s ``callbacks``.
+
+    With an attribute ``every``, a whole number, it is called only after each epoch that is a
+    multiple of it, and the kernels run on in between.
+    """
 
     def on_epoch_end(self, network: Any, epoch: int, logs: dict[str, float]) -> Any:
         """Look at the network after an epoch.
@@ -65,7 +77,12 @@ def _bind(callback: Any, k: int, network: Any) -> EpochEnd:
             f"callbacks[{k}].on_epoch_end must take (network, epoch, logs), "
             f"got {type(callback).__name__}.on_epoch_end{inspect.signature(callback.on_epoch_end)}"
         )
-    return lambda epoch, logs: _ends(callback.on_epoch_end(network, epoch, logs), k)
+    every = validation.integer(getattr(callback, "every", 1), f"callbacks[{k}].every", 1)
+
+    def call(epoch: int, logs: dict[str, float]) -> bool:
+        return _ends(callback.on_epoch_end(network, epoch, logs), k)
+
+    return EpochEnd(call, every)
 
 
 def _ends(answer: object, k: int) -> bool:
@@ -83,6 +100,45 @@ def _other_argument(callback: object) -> str:
     if isinstance(callback, EarlyStopping):
         return "; give it as early_stopping="
     return "; give it as learning_rate=" if isinstance(callback, Schedule) else ""
+
+
+def _function(value: Any, argument: str) -> Any:
+    if not callable(value):
+        raise TypeError(
+            f"{argument} must be a function of (network, epoch, logs), got {describe(value)}"
+        )
+    return value
+
+
+@dataclass
+class Call(Settings):
+    """A callback that calls a function after every k-th epoch.
+
+    Parameters
+    ----------
+    function : callable
+        Takes (network, epoch, logs), as `Callback.on_epoch_end` does; True ends training.
+    every : int
+        It is called after each epoch that is a multiple of it. In between the engine does not come
+        back to Python.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> def tell(network, epoch, logs):
+    ...     print(epoch, network.weights[0].shape)
+    >>> net = fastnn.Network([1, 1], seed=0)
+    >>> history = net.fit([[0.0], [1.0]], [0, 1], epochs=200, callbacks=[fastnn.Call(tell, 100)])
+    100 (1, 1)
+    200 (1, 1)
+    """
+
+    function: Annotated[Callable[[Any, int, dict[str, float]], Any], _function]
+    every: AtLeast1 = 1
+
+    def on_epoch_end(self, network: Any, epoch: int, logs: dict[str, float]) -> Any:
+        """Call the function: see `Callback.on_epoch_end`."""
+        return self.function(network, epoch, logs)
 
 
 def _template(value: Any, argument: str) -> Any:

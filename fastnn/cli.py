@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
 import signal
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from fastnn.printing import PLAINLY
 FIGURES_MISSED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
+NOBODY_READS = 141
 
 Subparsers = Any  # argparse keeps the type of add_subparsers() to itself
 Command = Callable[[argparse.Namespace], int]
@@ -42,13 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = options.run
     try:
         with _interrupt_at_once():
-            return command(options)
+            code = command(options)
+            sys.stdout.flush()
+            return code
     except BadInputError as error:
         print(f"fastnn: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("fastnn: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # nobody reads any longer, and Python would try once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -235,6 +242,117 @@ def run_convert(options: argparse.Namespace) -> int:
     return 0
 
 
+def add_warmup_parser(subparsers: Subparsers) -> None:
+    """``fastnn warmup [FILE ...]``."""
+    parser = subparsers.add_parser(
+        "warmup",
+        help="compile ahead what networks need, for images and clusters",
+        description="Compile what networks need to train and to predict, in several processes, and "
+        "keep it where `fastnn info` says. The networks are those saved in FILEs and the one that "
+        "--layers describes; without any, common ones of one hidden layer.",
+        epilog="Exit code: 0, or 2 for bad input.",
+    )
+    parser.add_argument("files", nargs="*", type=_path, metavar="FILE", help="a saved network")
+    parser.add_argument("--layers", metavar="SIZES", help="inputs, hidden units, outputs: 20,64,1")
+    for name in ("activation", "output-activation", "loss"):
+        parser.add_argument(f"--{name}", metavar="NAME", help="with --layers: as in Network")
+    parser.add_argument("--dtype", choices=("float32", "float64"), help="with --layers")
+    parser.add_argument(
+        "--optimizer", metavar="NAMES", default="sgd,adam", help="default: sgd,adam"
+    )
+    parser.add_argument(
+        "--batch-size", metavar="SIZES", default="1,32", help="1 has kernels of its own "
+        "(default: 1,32)",
+    )  # fmt: skip
+    parser.add_argument("--jobs", metavar="N", help="processes (default: one a core)")
+    parser.add_argument(
+        "--cpu", metavar="LEVEL", help="for all processors of a level, such as x86-64-v3"
+    )
+    parser.add_argument("--list", action="store_true", help="only say what would be compiled")
+    parser.set_defaults(run=run_warmup)
+
+
+def run_warmup(options: argparse.Namespace) -> int:
+    """Compile what was asked for, with a bar; say what that was."""
+    from fastnn import machine, warming
+
+    sizes, jobs = _numbers(options.batch_size, "--batch-size"), _number(options.jobs, "--jobs", int)
+    jobs = len(machine.cores()) if jobs is None else jobs
+    if jobs < 1:
+        raise BadInputError(f"--jobs must be at least 1, got {jobs}")
+    setting = {} if options.cpu is None else _settings_for(options.cpu)
+    try:
+        work = warming.steps(_networks_asked(options), sizes or [], _words(options.optimizer))
+    except (ValueError, TypeError, OSError) as error:
+        raise BadInputError(error) from None
+    if options.list:
+        print(*work, sep="\n")
+        return 0
+    os.environ |= setting
+    report = warming.in_processes(work, jobs)
+    print(report)
+    if setting:
+        where = " ".join(f"{name}={value}" for name, value in setting.items())
+        print(f"For level {options.cpu}. Programs find it with these in their environment: {where}")
+    return 0
+
+
+def _networks_asked(options: argparse.Namespace) -> list[Any]:
+    """Those of the files, and the one that is described."""
+    import fastnn
+
+    networks = [fastnn.load(file) for file in options.files]
+    described = {
+        name: getattr(options, name)
+        for name in ("activation", "output_activation", "loss", "dtype")
+        if getattr(options, name) is not None
+    }
+    layers = _numbers(options.layers, "--layers")
+    if layers is not None:
+        networks.append(fastnn.Network(layers, **described))
+    elif described:
+        raise BadInputError(f"--{next(iter(described)).replace('_', '-')} belongs to --layers")
+    return networks
+
+
+def _settings_for(level: str) -> dict[str, str]:
+    """What makes numba compile for a level of processors, in this process's children too."""
+    from fastnn import machine
+    from fastnn.names import find
+
+    try:
+        features = find(level, machine.levels(), "--cpu")
+    except ValueError as error:
+        raise BadInputError(f"{error}; others this machine cannot run") from None
+    return {"NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": features}
+
+
+def add_cache_parser(subparsers: Subparsers) -> None:
+    """``fastnn cache clear``."""
+    parser = subparsers.add_parser(
+        "cache",
+        help="remove compiled kernels from the disk",
+        description="Remove all compiled kernels from the folders that `fastnn info` shows. They "
+        "are compiled again when they are needed.",
+    )
+    parser.add_argument("what", choices=("clear",))
+    parser.set_defaults(run=run_cache)
+
+
+def run_cache(_options: argparse.Namespace) -> int:
+    """Remove the kernels, and say which stay."""
+    from fastnn.kernels import cache
+
+    gone, left = cache.clear(), cache.entries()
+    for directory, files in gone.items():
+        print(f"{directory}: {len(files)} kernels removed")
+    if not gone and not left:
+        print("there are none")
+    for directory, files in left.items():
+        print(f"fastnn: {directory}: {len(files)} kernels cannot be removed", file=sys.stderr)
+    return BAD_INPUT if left else 0
+
+
 def add_info_parser(subparsers: Subparsers) -> None:
     """``fastnn info``."""
     parser = subparsers.add_parser(
@@ -257,6 +375,8 @@ SUBCOMMANDS: tuple[Callable[[Subparsers], None], ...] = (
     add_demo_parser,
     add_profile_parser,
     add_convert_parser,
+    add_warmup_parser,
+    add_cache_parser,
     add_info_parser,
 )
 

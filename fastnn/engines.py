@@ -7,6 +7,7 @@ an engine has been validated: arrays are C-contiguous, finite, of the architectu
 and read-only, except for the `State`, which `Trainer.run` changes in place.
 """
 
+import functools
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,11 @@ from fastnn.clock import Clock
 from fastnn.memory import aligned, aligned_copy
 from fastnn.names import find
 from fastnn.optimizers import SGD, Optimizer
+from fastnn.sparse import AnyRows, SparseRows
+
+#: Updates in a window of sparse rows at least and at most, and about how many rows are in one: at
+#: its end an engine may have to look at all weights.
+WINDOWS, ROWS_IN_WINDOW = (16, 256), 4096
 
 #: Around every door to an engine, as a decorator: whatever users do with floating point errors
 #: (``numpy.seterr``), a result that overflows is infinite and one that underflows is 0 here. What
@@ -35,12 +41,23 @@ class Samples:
     With *weights*, shape (n,), each sample's loss and gradient are multiplied by its weight.
     """
 
-    X: np.ndarray
+    X: AnyRows
     Y: np.ndarray
     weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.X)
+
+    @property
+    def dense(self) -> np.ndarray:
+        """X, which is not sparse."""
+        assert isinstance(self.X, np.ndarray)
+        return self.X
+
+    @property
+    def sparse(self) -> bool:
+        """Whether X is sparse: engines have other code for that."""
+        return isinstance(self.X, SparseRows)
 
     def for_loss(self, architecture: Architecture) -> "Samples":
         """With the targets that engines compute the loss from: see `Architecture.for_loss`."""
@@ -83,7 +100,7 @@ class Plan:
     see `fastnn.reference.random`, is below its layer's rate; otherwise its value is divided
     by 1 - rate. *update* is `State.updates` before the update.
 
-    *weighted* says that all samples will come with weights.
+    *weighted* says that all samples will come with weights, *sparse* that their X is sparse.
     """
 
     batch_size: int
@@ -93,6 +110,13 @@ class Plan:
     penalty_per_batch: bool = False
     divide_by_weights: bool = False
     weighted: bool = False
+    sparse: bool = False
+
+    @property
+    def window(self) -> int:
+        """A part of an epoch ends after a whole number of so many updates, or with the epoch."""
+        least, most = WINDOWS
+        return max(least, min(most, ROWS_IN_WINDOW // self.batch_size)) if self.sparse else 1
 
 
 @dataclass
@@ -196,14 +220,18 @@ class Piece:
 
     def epoch(self, number: int) -> "Piece":
         """One of its epochs, counted from 0, which adds to the same sums."""
-        one = slice(number, number + 1)
+        return self.stretch(number, number + 1)
+
+    def stretch(self, first: int, stop: int) -> "Piece":
+        """Its epochs from *first* on up to *stop*, which add to the same sums."""
+        some = slice(first, stop)
         return Piece(
-            self.rates[one],
-            self.order[one],
+            self.rates[some],
+            self.order[some],
             self.start,
             self.stop,
-            self.loss_sums[one],
-            self.penalty_sums[one],
+            self.loss_sums[some],
+            self.penalty_sums[some],
         )
 
 
@@ -212,6 +240,33 @@ class Trainer(Protocol):
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """Run *piece* on *samples*, updating *state* in place and adding to the piece's sums."""
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """Do the same, to the bit, and copy the parameters after some epochs.
+
+        *marks*, shape (k,), int64, are numbers of epochs of *piece*, from 1 on, in ascending order;
+        the parameters after so many go into the rows of *records*, shape (k, P).
+        """
+
+
+class StopsToRecord:
+    """`Trainer.run_recorded` for engines to which coming back to Python is nothing."""
+
+    run: Callable[[State, Samples, Piece], None]
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """See `Trainer`."""
+        done = 0
+        for mark, record in zip(marks, records, strict=True):
+            self.run(state, samples, piece.stretch(done, mark))
+            record[:] = state.parameters
+            done = mark
+        if done < len(piece.rates):
+            self.run(state, samples, piece.stretch(done, len(piece.rates)))
 
 
 class Learner(Protocol):
@@ -260,13 +315,23 @@ Evaluator = Callable[[np.ndarray, Samples], float]
 Differentiator = Callable[[np.ndarray, Samples], tuple[float, float, np.ndarray]]
 
 
-#: Takes the parameters and X, which alone need not have been checked for finite values, and returns
-#: the outputs (n, n_out), or None if X is not finite, or sums overflow so that an output is NaN.
-Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
+#: Takes the parameters and X, which alone, if it is dense, need not have been checked for finite
+#: values, and returns the outputs (n, n_out), or None if X is not finite, or sums overflow so that
+#: an output is NaN.
+Predictor = Callable[[np.ndarray, Any], np.ndarray | None]
 
 
 #: Of one of many networks: parameters (P,), moments (n_moments, P), the number of updates.
 Numbers = tuple[np.ndarray, np.ndarray, int]
+
+
+#: Takes vectors of parameters (K, P) and samples: the losses as an `Evaluator` sums them, (K,).
+EachLoss = Callable[[np.ndarray, Samples], np.ndarray]
+
+
+#: Takes vectors of parameters (K, P) and X: what a `Predictor` returns, shape (K, n, n_out), and
+#: whether it returned anything, shape (K,).
+EachOutput = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class BlockTrainer(Protocol):
@@ -321,6 +386,52 @@ class Blocks(Protocol):
         """Get ready to train networks together, at most one a lane."""
 
 
+class Derivatives(Protocol):
+    """Derivatives of the outputs (n, n_out) for rows X (n, n_in), by the parameters (P,).
+
+    The arrays are of the network's dtype, and what is not a number stays one. *U* is (n, n_in), a
+    direction of the inputs for each row, *V* (n, n_out) factors of the outputs.
+    """
+
+    def jacobian(
+        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    ) -> np.ndarray:
+        """∂output/∂input, (n, n_out, n_in)."""
+
+    def vjp(
+        self,
+        architecture: Architecture,
+        parameters: np.ndarray,
+        X: np.ndarray,
+        V: np.ndarray,
+        into: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """The gradient of Σ V·outputs with respect to X, (n, n_in).
+
+        That with respect to the parameters is added to *into*, shape (P,).
+        """
+
+    def jvp(
+        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray, U: np.ndarray
+    ) -> np.ndarray:
+        """The derivatives of the outputs in the directions U, (n, n_out)."""
+
+    def hessian(
+        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    ) -> np.ndarray:
+        """∂²output/∂input², (n, n_out, n_in, n_in)."""
+
+    def hvp(
+        self,
+        architecture: Architecture,
+        parameters: np.ndarray,
+        X: np.ndarray,
+        U: np.ndarray,
+        V: np.ndarray,
+    ) -> np.ndarray:
+        """The derivative of `vjp` by V in the directions U, (n, n_in)."""
+
+
 class SinglePredictor(Protocol):
     """An engine set up to predict single rows by one state's parameters.
 
@@ -345,6 +456,7 @@ class Engine(Protocol):
     blocks: Blocks | None
     #: Whether an exception may end its work anywhere, as Ctrl-C raises one, and do no harm.
     may_be_left: bool
+    derivatives: Derivatives
 
     def trainer(self, architecture: Architecture, plan: Plan) -> Trainer:
         """Get ready to train: compile, size the workspace."""
@@ -358,14 +470,14 @@ class Engine(Protocol):
     def row_seconds(self, architecture: Architecture, plan: Plan) -> float:
         """About what a row takes in training, on a slow machine: before anything was measured."""
 
-    def predictor(self, architecture: Architecture) -> Predictor:
-        """Get ready to predict."""
+    def predictor(self, architecture: Architecture, sparse: bool = False) -> Predictor:
+        """Get ready to predict, for arrays or for sparse rows."""
 
     def fill_outputs(
         self,
         architectures: Sequence[Architecture],
         vectors: Sequence[np.ndarray] | np.ndarray,
-        X: np.ndarray,
+        X: AnyRows,
         values: np.ndarray,
     ) -> bool:
         """Fill values (K, n, n_out) from K networks and vectors; return whether none is NaN.
@@ -374,31 +486,65 @@ class Engine(Protocol):
         """
 
     def layer_outputs(
-        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+        self, architecture: Architecture, parameters: np.ndarray, X: AnyRows
     ) -> list[np.ndarray] | None:
         """Outputs of every layer, shapes (n, n_l); None if not all are numbers."""
 
-    def evaluator(self, architecture: Architecture, weighted: bool) -> Evaluator:
-        """Get ready to compute losses of samples, which have weights or not."""
+    def evaluator(
+        self, architecture: Architecture, weighted: bool, sparse: bool = False
+    ) -> Evaluator:
+        """Get ready to compute losses of samples: with weights or not, sparse or not."""
+
+    def each_loss(self, architecture: Architecture, weighted: bool) -> EachLoss:
+        """Get ready to do what an evaluator of arrays does, to the bit, for many parameters."""
+
+    def each_output(self, architecture: Architecture) -> EachOutput:
+        """Get ready to do what a predictor of arrays does, to the bit, for many parameters."""
 
     def differentiator(self, architecture: Architecture, plan: Plan) -> Differentiator:
         """Get ready for the first three steps of *plan*, all samples as one batch, no dropout."""
 
 
 def fill_one_by_one(
-    predictor: Callable[[Architecture], Predictor],
+    predictor: Callable[[Architecture, bool], Predictor],
     architectures: Sequence[Architecture],
     vectors: Sequence[np.ndarray] | np.ndarray,
-    X: np.ndarray,
+    X: AnyRows,
     values: np.ndarray,
 ) -> bool:
     """`Engine.fill_outputs` by an engine's *predictor*."""
     for architecture, vector, outputs in zip(architectures, vectors, values, strict=True):
-        predicted = predictor(architecture)(vector, X)
+        predicted = predictor(architecture, isinstance(X, SparseRows))(vector, X)
         if predicted is None:
             return False
         outputs[:] = predicted
     return True
+
+
+def losses_one_by_one(
+    evaluator: Callable[[Architecture, bool], Evaluator], architecture: Architecture, weighted: bool
+) -> EachLoss:
+    """`Engine.each_loss` by an engine's *evaluator*."""
+    evaluate = evaluator(architecture, weighted)
+    return lambda vectors, samples: np.array([evaluate(vector, samples) for vector in vectors])
+
+
+def outputs_one_by_one(
+    predictor: Callable[[Architecture], Predictor], architecture: Architecture
+) -> EachOutput:
+    """`Engine.each_output` by an engine's *predictor*."""
+    predict = predictor(architecture)
+
+    def outputs(vectors: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = np.zeros((len(vectors), len(X), architecture.sizes[-1]), architecture.dtype)
+        well = np.zeros(len(vectors), bool)
+        for k, vector in enumerate(vectors):
+            predicted = predict(vector, X)
+            if predicted is not None:
+                values[k], well[k] = predicted, True
+        return values, well
+
+    return outputs
 
 
 #: How many rows a cut within an epoch comes after, or the next whole number of batches: engines may
@@ -418,22 +564,32 @@ _NO_RULE = SGD()
 
 def get_engine(name: str) -> Engine:
     """Import the engine called *name*; ValueError or TypeError when there is none."""
-    return cast(Engine, importlib.import_module(find(name, _MODULES, "engine")))
+    return _imported(find(name, _MODULES, "engine"))
+
+
+@functools.cache
+def _imported(module: str) -> Engine:
+    return cast(Engine, importlib.import_module(module))
+
+
+#: Takes the parameters and samples, and returns what training lowers and its gradient, (P,), both
+#: with the penalties.
+Objective = Callable[[np.ndarray, Samples], tuple[float, np.ndarray]]
 
 
 def objective(
-    engine: Engine, architecture: Architecture, samples: Samples
-) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """What training lowers and its gradient, both with the penalties, by the parameters."""
+    engine: Engine, architecture: Architecture, n: int, weighted: bool, sparse: bool = False
+) -> Objective:
+    """The objective on n samples, which have weights or not, and are sparse or not."""
     penalised = architecture.l1 or architecture.l2
     alone = replace(architecture, l1=0.0, l2=0.0) if penalised else architecture
-    plan = Plan(len(samples), _NO_RULE, weighted=samples.weights is not None)
+    plan = Plan(n, _NO_RULE, weighted=weighted, sparse=sparse)
     differentiate = engine.differentiator(alone, plan)
 
-    def loss_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss_and_gradient(parameters: np.ndarray, samples: Samples) -> tuple[float, np.ndarray]:
         loss_sum, _, gradient = differentiate(parameters, samples)
         if penalised:
             gradient += architecture.penalty_gradient(parameters)
-        return architecture.mean_loss(loss_sum, len(samples), parameters), gradient
+        return architecture.mean_loss(loss_sum, n, parameters), gradient
 
     return loss_and_gradient

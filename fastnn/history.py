@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from fastnn.snapshots import Snapshots, copied
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from fastnn.architecture import Architecture
 
 
 class _Grows:
@@ -67,6 +72,11 @@ class History:
         validation data, ``"accuracy"`` on the training data if there are none.
     learning_rate : list of float
         Per epoch, the learning rate of its last update; 1.0 with L-BFGS, which has none.
+    parameters : ndarray, shape (n_records, n_parameters)
+        With ``fit(..., record=k)``, the parameters after every k-th epoch, one row each;
+        `weights` and `biases` are those of a layer. An AttributeError without *record*.
+    recorded_epochs : ndarray of int, shape (n_records,)
+        After which epochs, counted from 1.
     """
 
     loss: list[float] = _Grows(list)  # type: ignore[assignment]
@@ -80,21 +90,80 @@ class History:
     def __post_init__(self) -> None:
         self._appended: list[dict[str, np.ndarray]] = []
         self._epochs = len(self.__dict__.get("loss", ()))
+        #: What `parameters` and its like look into; None without *record*.
+        self.snapshots: Snapshots | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied."""
         self._convert()
         lists = {name: getattr(self, name) for name in _GROWING}
-        return {**self.__dict__, **lists, "_appended": []}  # a list of its own
+        snapshots = copied(self.snapshots)
+        return {**self.__dict__, **lists, "_appended": [], "snapshots": snapshots}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over a state; older versions did not count the epochs."""
-        self.__dict__.update({"_epochs": len(state["loss"]), **state})
+        """Take over a state; older versions did not count the epochs, or keep parameters."""
+        self.__dict__.update({"_epochs": len(state["loss"]), "snapshots": None, **state})
 
     @property
     def epochs(self) -> int:
         """Completed epochs, whatever somebody has made of the lists."""
         return self._epochs
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """The parameters after every k-th epoch, with ``fit(..., record=k)``; see the class."""
+        return self._recorded().parameters
+
+    @property
+    def recorded_epochs(self) -> np.ndarray:
+        """After which epochs they were taken, counted from 1; shape (n_records,)."""
+        return self._recorded().epochs
+
+    def weights(self, layer: int) -> np.ndarray:
+        """A layer's weights in `parameters`, a view.
+
+        Parameters
+        ----------
+        layer : int
+            As in ``net.weights[layer]``.
+
+        Returns
+        -------
+        ndarray, shape (n_records, n_in, n_out)
+        """
+        return self._recorded().weights(layer)
+
+    def biases(self, layer: int) -> np.ndarray:
+        """A layer's biases in `parameters`, a view.
+
+        Parameters
+        ----------
+        layer : int
+            As in ``net.biases[layer]``.
+
+        Returns
+        -------
+        ndarray, shape (n_records, n_out)
+        """
+        return self._recorded().biases(layer)
+
+    def record(self, architecture: Architecture) -> None:
+        """Be ready to keep parameters of a network of this *architecture*: see `keep`."""
+        bias, dtype = architecture.bias, architecture.dtype
+        self.snapshots = self.snapshots or Snapshots(architecture.sizes, bias, dtype)
+
+    def keep(self, epochs: Sequence[int], vectors: np.ndarray) -> None:
+        """Keep *vectors* of parameters, shape (k, n_parameters), from after these *epochs*."""
+        if self.snapshots is not None:
+            self.snapshots.append(epochs, vectors)
+
+    def _recorded(self) -> Snapshots:
+        if self.snapshots is None:
+            raise AttributeError(
+                "this history has no parameters: fit(..., record=k) keeps those after every k-th "
+                "epoch"
+            )
+        return self.snapshots
 
     def append(self, course: dict[str, np.ndarray], epochs: int) -> None:
         """Add the first *epochs* of *course*: names to values of shape (n,).
@@ -121,6 +190,8 @@ class History:
             values = self._course(name)
             del values[max(len(values) - forgotten, 0) :]
         self._epochs = epochs
+        if self.snapshots is not None:
+            self.snapshots.cut(epochs)
 
     def names(self) -> list[str]:
         """What there are values of: the losses, metrics, the learning rate."""
@@ -160,7 +231,9 @@ class History:
         return pd.DataFrame(columns, epochs, dtype=float)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the losses over the epochs, on a logarithmic scale; needs matplotlib.
+        """Draw losses, on a logarithmic scale, and metrics over the epochs; needs matplotlib.
+
+        The metrics are dashed lines with a scale on the right.
 
         Parameters
         ----------
@@ -171,16 +244,10 @@ class History:
         -------
         matplotlib.axes.Axes
         """
-        if ax is None:
-            from fastnn.plotting import pyplot
+        from fastnn.pictures import draw_course
 
-            ax = pyplot().subplots(figsize=(6.4, 4.0), layout="constrained")[1]
-        ax.plot(range(1, len(self.loss) + 1), self.loss, label="training loss")
-        if self.val_loss:
-            ax.plot(range(1, len(self.val_loss) + 1), self.val_loss, label="validation loss")
-            ax.legend()
-        ax.set(xlabel="epoch", ylabel="loss", yscale="log")
-        return ax
+        losses = {"training loss": self.loss, "validation loss": self.val_loss}
+        return draw_course(losses, {k: values for k, values in self.metrics.items() if values}, ax)
 
     def __repr__(self) -> str:
         if not self.epochs:

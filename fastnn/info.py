@@ -21,7 +21,7 @@ def info() -> dict[str, str]:
         "fastnn": versions["fastnn"],
         "python": f"{versions['python']} {platform.platform()}",
         **{package: versions.get(package, "not installed") for package in _PACKAGES},
-        "CPU": f"{machine.processor()} ({machine.compiled_for()}), "
+        "CPU": f"{machine.processor()} ({machine.compiled_for()}, {list(machine.levels())[-1]}), "
         f"{len(machine.cores())} cores to use",
         "vectors": ", ".join(machine.vectors()) or "none known",
         "JIT": "on" if machine.jit_is_on() else "off (NUMBA_DISABLE_JIT)",

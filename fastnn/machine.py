@@ -21,6 +21,13 @@ THREAD_VARIABLES = (
 )
 #: The vector instructions that matter here, by LLVM's names.
 _VECTORS = ("avx", "avx2", "fma", "avx512f", "neon")
+#: LLVM's features of each level of 64-bit x86 processors beyond those of the level before: the
+#: x86-64 psABI, "Micro-Architecture Levels".
+_LEVELS = {
+    "x86-64-v2": "cx16 popcnt sahf sse3 sse4.1 sse4.2 ssse3",
+    "x86-64-v3": "avx avx2 bmi bmi2 f16c fma lzcnt movbe",
+    "x86-64-v4": "avx512bw avx512cd avx512dq avx512f avx512vl",
+}
 _PROCESSOR_FACTS, _MEMORY_FACTS = Path("/proc/cpuinfo"), Path("/proc/meminfo")  # on Linux
 
 
@@ -47,6 +54,22 @@ def vectors() -> list[str]:
 
     features = binding.get_host_cpu_features()
     return [name for name in _VECTORS if features.get(name)]
+
+
+def levels() -> dict[str, str]:
+    """The levels of processors that this one's code may be compiled for, the most general first.
+
+    Each with the features by which numba knows it: a value for ``NUMBA_CPU_FEATURES``.
+    """
+    from llvmlite import binding
+
+    here = binding.get_host_cpu_features()
+    found, needed = {"generic": ""}, list[str]()
+    for level, more in _LEVELS.items():
+        needed += more.split()
+        if all(here.get(feature) for feature in needed):
+            found[level] = ",".join(f"+{feature}" for feature in needed)
+    return found
 
 
 def cores() -> list[int]:

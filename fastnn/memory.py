@@ -33,9 +33,16 @@ def aligned(size: int, dtype: np.dtype[np.floating]) -> np.ndarray:
     MemoryError, OverflowError, ValueError
         If memory does not hold it.
     """
-    room = np.empty(size * dtype.itemsize + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
-    return room[start : start + size * dtype.itemsize].view(dtype)
+    room = np.empty(size + LINE // dtype.itemsize, dtype)
+    start = -room.ctypes.data % LINE // dtype.itemsize
+    return room[start : start + size]
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    """A read-only view."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def aligned_copy(array: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """What ``evaluate`` and ``history.metrics`` report beside the loss.
 
-A metric is a function of targets and outputs, both of shape (n, n_out); class numbers have become
+A metric is a function of targets (n, n_out) and outputs of that shape; class numbers have become
 one-hot rows, and of several outputs for a target there is one: see `of_targets`. To add one, add a
-function here and a line to the tables below.
+function here and a line to the tables below. Those here take outputs (..., n, n_out) too, after
+many epochs at once, and return the metric of each, shape (...).
 """
 
 import inspect
@@ -39,36 +40,40 @@ class Metric:
                 f"metric {self.name!r} must return one number, got {type(value).__name__}"
             ) from None
 
+    def values(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """The metric of each of the *outputs* (K, n, n_out), shape (K,); none of the user's."""
+        return np.asarray(self.function(targets, of_targets(outputs, targets.shape[1])))
+
 
 def of_targets(outputs: np.ndarray, n_targets: int) -> np.ndarray:
     """One output for each target, where there are several: the mean, or the middle quantile."""
-    first = (outputs.shape[1] // n_targets - 1) // 2 * n_targets
-    return outputs[:, first : first + n_targets]
+    first = (outputs.shape[-1] // n_targets - 1) // 2 * n_targets
+    return outputs[..., first : first + n_targets]
 
 
-def class_accuracy(targets: np.ndarray, outputs: np.ndarray) -> float:
+def class_accuracy(targets: np.ndarray, outputs: np.ndarray) -> Any:
     """Fraction of rows whose largest output is where the largest target is."""
-    return float((outputs.argmax(axis=1) == targets.argmax(axis=1)).mean())
+    return (outputs.argmax(axis=-1) == targets.argmax(axis=-1)).mean(axis=-1)
 
 
-def binary_accuracy(targets: np.ndarray, outputs: np.ndarray) -> float:
+def binary_accuracy(targets: np.ndarray, outputs: np.ndarray) -> Any:
     """Fraction of single outputs on the right side of one half."""
-    return float(((outputs > 0.5) == (targets > 0.5)).mean())
+    return ((outputs > 0.5) == (targets > 0.5)).mean(axis=(-2, -1))
 
 
-def sign_accuracy(targets: np.ndarray, outputs: np.ndarray) -> float:
+def sign_accuracy(targets: np.ndarray, outputs: np.ndarray) -> Any:
     """Fraction of single outputs on the right side of zero."""
-    return float(((outputs > 0) == (targets > 0)).mean())
+    return ((outputs > 0) == (targets > 0)).mean(axis=(-2, -1))
 
 
-def r2(targets: np.ndarray, outputs: np.ndarray) -> float:
+def r2(targets: np.ndarray, outputs: np.ndarray) -> Any:
     """Coefficient of determination, the mean over outputs.
 
     Constant targets give 1.0 when met exactly and 0.0 when not, as in scikit-learn's r2_score;
     errors too large to be squared give -inf.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        residual = ((targets - outputs) ** 2).sum(axis=0, dtype=np.float64)
+        residual = ((targets - outputs) ** 2).sum(axis=-2, dtype=np.float64)
         total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=0, dtype=np.float64)
         if not np.isfinite(total).all() and np.isfinite(targets).all():
             largest = np.where(np.isfinite(total), 1, np.abs(targets).max(axis=0))
@@ -76,22 +81,22 @@ def r2(targets: np.ndarray, outputs: np.ndarray) -> float:
             return r2(targets / largest / n, outputs / largest / n)
         constant = total == 0
         scores = 1 - residual / np.where(constant, 1, total)
-        scores[constant] = residual[constant] == 0
-        return float(scores.mean())
+        scores[..., constant] = residual[..., constant] == 0
+        return scores.mean(axis=-1)
 
 
 @np.errstate(over="ignore")
-def mean_squared_error(targets: np.ndarray, outputs: np.ndarray) -> float:
+def mean_squared_error(targets: np.ndarray, outputs: np.ndarray) -> Any:
     """Mean over samples and outputs of (ŷ - y)²."""
-    return float(np.square(targets - outputs, dtype=np.float64).mean())
+    return np.square(targets - outputs, dtype=np.float64).mean(axis=(-2, -1))
 
 
-def mean_absolute_error(targets: np.ndarray, outputs: np.ndarray) -> float:
+def mean_absolute_error(targets: np.ndarray, outputs: np.ndarray) -> Any:
     """Mean over samples and outputs of |ŷ - y|."""
-    return float(np.abs(targets - outputs).mean(dtype=np.float64))
+    return np.abs(targets - outputs).astype(np.float64).mean(axis=(-2, -1))
 
 
-def auc(targets: np.ndarray, outputs: np.ndarray) -> float:
+def auc(targets: np.ndarray, outputs: np.ndarray) -> Any:
     """Area under the ROC curve: the mean over outputs, one against the rest.
 
     The probability that a sample of the class (target above one half) has a larger output than one
@@ -105,9 +110,9 @@ def auc(targets: np.ndarray, outputs: np.ndarray) -> float:
     p = positive.sum(axis=0).astype(np.float64)
     pairs = p * (len(targets) - p)
     if (pairs == 0).any():
-        return float("nan")
-    rank_sums = np.where(positive, rankdata(outputs, axis=0), 0.0).sum(axis=0)
-    return float(((rank_sums - p * (p + 1) / 2) / pairs).mean())
+        return np.full(outputs.shape[:-2], np.nan)
+    rank_sums = np.where(positive, rankdata(outputs, axis=-2), 0.0).sum(axis=-2)
+    return ((rank_sums - p * (p + 1) / 2) / pairs).mean(axis=-1)
 
 
 #: By what the loss's targets are: the function called "accuracy".

@@ -1,11 +1,12 @@
 """The network that a user holds: checks input, keeps the parameters, hands work to an engine."""
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy import empty, ndarray
@@ -17,8 +18,10 @@ from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
 from fastnn.calls import guided
 from fastnn.clock import Clock
+from fastnn.derivatives import Differentiable
 from fastnn.engines import (
     Numbers,
+    Objective,
     Plan,
     Predictor,
     Samples,
@@ -33,13 +36,15 @@ from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.inputs import Inputs
 from fastnn.losses import get_loss
-from fastnn.memory import memory_for
+from fastnn.memory import frozen, memory_for
 from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import find
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_optimizer
+from fastnn.pictures import Pictured
 from fastnn.random_state import dropout_key
 from fastnn.record import Record
 from fastnn.schedules import Schedule, same
+from fastnn.sparse import AnyRows, SparseRows
 from fastnn.stopping import EarlyStopping
 from fastnn.training import lbfgs, run, streams
 from fastnn.training.job import Job
@@ -70,8 +75,15 @@ _HOW_TO_CHANGE = {
     ),
 }  # fmt: skip
 
+if TYPE_CHECKING:
+    from fastnn.jit import CFunction
+    from fastnn.kernels.compiled import Compiled
 
-class Network:
+#: The rule of networks that nobody has trained yet.
+_PLAIN = SGD()
+
+
+class Network(Differentiable, Pictured):
     """A fully connected network for small problems.
 
     Parameters
@@ -177,6 +189,8 @@ class Network:
     #: Of the class, for what was pickled by versions that did not know it.
     _in_training = False
     _initializer: str | None = None
+    #: For how many samples, and the objective on so many.
+    _objective: tuple[int, Objective] | None = None
     _quick_update: QuickUpdate = NO_UPDATE
     _quick_prediction: QuickPrediction = NO_PREDICTION
 
@@ -227,9 +241,9 @@ class Network:
         self._engine_name = engine
         self._initializer: str | None = initializer
         self._rng = validation.generator(seed)
-        self._dropout_key = dropout_key(self._rng)
+        self._dropout_key = dropout_key(self._rng) if self._architecture.dropout else 0
         parameters = start_parameters(self._architecture, initializer, self._rng)
-        self._optimizer: Optimizer = SGD()
+        self._optimizer: Optimizer = _PLAIN
         self._state = State.new(parameters, self._optimizer)
         self._predictor: Predictor | None = None
         # Of the last `partial_fit` or `learn_one`, which asked for:
@@ -241,7 +255,7 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: everything but what is made ready."""
         state = {**self.__dict__, "_predictor": None, "_updater": None, "_in_training": False}
-        for name in ("_quick_update", "_quick_prediction"):
+        for name in ("_objective", "_quick_update", "_quick_prediction"):
             state.pop(name, None)
         return state
 
@@ -356,6 +370,7 @@ class Network:
         early_stopping: EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
+        record: int | None = None,
     ) -> History:
         """Train from the present parameters on.
 
@@ -363,7 +378,8 @@ class Network:
         ----------
         X : array-like, shape (n, n_inputs)
             Anything NumPy can read as numbers. Arrays of the network's dtype in C order,
-            memory-mapped ones among them, are not copied.
+            memory-mapped ones among them, are not copied. SciPy's sparse matrices and arrays are
+            never made dense, see the notes; all methods take them.
         y : array-like, shape (n, n_outputs), or (n,)
             One-dimensional for one output; what `predict` returns has two dimensions even then.
             With ``"gaussian_nll"`` and ``"quantile"`` it is (n, n_targets).
@@ -410,16 +426,22 @@ class Network:
             outputs. After each epoch they are
             computed on the validation data and go into ``history.metrics["val_accuracy"]``;
             without validation data on all the training data, into
-            ``history.metrics["accuracy"]``. Functions take time as callbacks do.
+            ``history.metrics["accuracy"]``. Names are computed for many epochs at once; functions
+            take time as callbacks do.
         early_stopping : EarlyStopping, optional
         callbacks : list of objects
             Each object's ``on_epoch_end(network, epoch, logs)`` is called after each epoch; True
             ends training. See `fastnn.Checkpoint`. An exception in one ends ``fit``; the
-            network and its ``history`` are those of that epoch. With callbacks the engine comes
-            back to Python after every epoch, and for validation data and metrics as well: on a
-            few samples that takes longer than the epoch itself.
+            network and its ``history`` are those of that epoch. The engine comes back to Python
+            for them, which on a few samples takes longer than an epoch: one with an attribute
+            ``every = k`` is called after every k-th epoch only. ``fastnn.Call(function, every=k)``
+            makes one of a function.
         progress : bool
             Show a progress bar.
+        record : int, optional
+            Keep the parameters after every so many epochs in ``history.parameters``, and in
+            ``history.weights(layer)``: an array, to draw how a network learns. It takes hardly
+            any time; a callback would take much, and ``net.weights`` are views that change.
 
         Returns
         -------
@@ -441,6 +463,17 @@ class Network:
         -----
         Any exception before the first epoch is complete, by Ctrl-C while something compiles for
         one, leaves the network as it was.
+
+        Sparse X: CSR of the network's dtype is taken as it is, but for column numbers of 64 bits;
+        other formats are converted once. Duplicates, unsorted columns and explicit zeros do not
+        matter. The result is that of dense X, to rounding. What an update costs depends on what
+        it does to weights out of inputs that do not occur in the batch, whose gradient is 0:
+
+        * nothing, with plain SGD and Adagrad without penalties: they are not looked at;
+        * what is linear in them, with momentum, RMSprop, *weight_decay* of SGD and *l2* with SGD:
+          they are caught up with when they occur, and at the end;
+        * anything else, with Adam and AdamW, *l1*, *max_norm*, *l2* beside clipping or with another
+          rule than SGD: each update goes through all weights, as for dense X.
         """
         samples, held_out = self._inputs.split(
             self._inputs.samples(X, y, sample_weight),
@@ -460,6 +493,7 @@ class Network:
             early_stopping=early_stopping,
             callbacks=callbacks,
             progress=progress,
+            record=record,
         )
         validation.finite_parameters(self.parameters)
         return self._train(job, samples)
@@ -489,6 +523,7 @@ class Network:
         early_stopping: EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
+        record: int | None = None,
     ) -> History:
         """Train on chunks of samples as they come, in the memory of one chunk.
 
@@ -520,6 +555,8 @@ class Network:
             As in `fit`, after each chunk.
         progress : bool
             Show a progress bar, with samples per second.
+        record : int, optional
+            As in `fit`: after every so many chunks.
 
         Returns
         -------
@@ -548,6 +585,7 @@ class Network:
             early_stopping=early_stopping,
             callbacks=callbacks,
             progress=progress,
+            record=record,
         )
         n_chunks = streams.count(chunks)
         class_weight = self._inputs.class_weight_for_chunks(class_weight)
@@ -720,7 +758,13 @@ class Network:
         if last is not None and last.can_go_on(samples, rule, state):
             last.change_rate(rule)
             return last
-        plan = Plan(len(samples), rule, self._dropout_key, weighted=samples.weights is not None)
+        plan = Plan(
+            len(samples),
+            rule,
+            self._dropout_key,
+            weighted=samples.weights is not None,
+            sparse=samples.sparse,
+        )
         engine = get_engine(self._engine_name)
         return new_updater(self._architecture, engine, samples, plan, state)
 
@@ -753,12 +797,15 @@ class Network:
         parameters, architecture = self._state.parameters, self._architecture
         ready = is_ready(X, architecture.sizes[0], architecture.dtype)
         inputs = X if ready else self._inputs.features(X)
+        predictor = self._predictor
+        if not ready and isinstance(inputs, SparseRows):
+            predictor = get_engine(self._engine_name).predictor(architecture, sparse=True)
         try:
-            outputs = self._predictor(parameters, inputs)
+            outputs = predictor(parameters, inputs)
         except MemoryError as error:
             raise MemoryError(f"{_outputs_for(inputs)}: {error}") from None
-        if outputs is None:  # something to complain about
-            outputs = self._predictor(parameters, self._inputs.features(X))
+        if outputs is None and ready:  # something to complain about
+            outputs = predictor(parameters, self._inputs.features(X))
         if outputs is None:
             raise self._overflow("X")
         return outputs
@@ -930,18 +977,133 @@ class Network:
         ValueError, TypeError
             As `evaluate` does.
         """
-        architecture = self._architecture
-        samples = self._inputs.samples(X, y).for_loss(architecture)
-        engine = get_engine(self._engine_name)
-        loss, gradient = objective(engine, architecture, samples)(self.parameters)
+        if self._inputs.are_ready(X, y):
+            samples = Samples(frozen(X), frozen(y)).for_loss(self._architecture)
+            loss, gradient = self._objective_for(len(X))(self.parameters, samples)
+            if math.isfinite(loss) and math.isfinite(gradient.dot(gradient)):
+                return loss, gradient
+        samples = self._inputs.samples(X, y).for_loss(self._architecture)
+        loss, gradient = self._objective_for(len(samples), samples.sparse)(self.parameters, samples)
         if np.isnan(loss) or np.isnan(gradient).any():
             raise self._overflow("X and y")
         return loss, gradient
+
+    def _objective_for(self, n: int, sparse: bool = False) -> Objective:
+        """The objective on n samples: that of the last call, if it had as many of the kind."""
+        if sparse:
+            n = -n
+        if self._objective is None or self._objective[0] != n:
+            engine = get_engine(self._engine_name)
+            made = objective(engine, self._architecture, abs(n), False, sparse)
+            self._objective = n, made
+        return self._objective[1]
 
     def _overflow(self, names: str) -> ValueError:
         """The error for finite *names* that made something that is not a number."""
         validation.finite_parameters(self.parameters)  # or were they those?
         return validation.too_large(names)
+
+    def compiled(self) -> "Compiled":
+        """Make of the network what goes into functions that you compile with numba.
+
+        In these, ``fastnn.jit.forward(h, x, out)`` writes the outputs for a row x,
+        ``fastnn.jit.jacobian(h, x, J)`` their derivatives with respect to x, and
+        ``fastnn.jit.learn(h, x, y, rate)`` makes an update from a row. They take nothing from the
+        heap, may be called by several threads at once, `learn` excepted, and within ``prange``; x
+        is not checked for finite values.
+
+        Give it to your function as an argument: a global variable numba would copy. It looks at the
+        network's own parameters, so that it is made once and knows what the network learns later.
+        One compilation serves all networks of a dtype. With ``@njit(cache=True)`` the next process
+        loads your function from numba's cache, this package's part included: so after an upgrade of
+        fastnn have it compiled again, which numba does not notice by itself. Change your file, or
+        delete the ``*.nbi`` files in its ``__pycache__`` or in ``NUMBA_CACHE_DIR``.
+
+        Returns
+        -------
+        fastnn.jit.Compiled
+            A NamedTuple of arrays and numbers.
+
+        Raises
+        ------
+        ValueError
+            If the network has more than about 4,000 inputs and units in all, for which there is no
+            room on the stack.
+
+        Examples
+        --------
+        >>> import fastnn, numpy as np
+        >>> from numba import njit
+        >>> @njit
+        ... def mean_output(h, X):
+        ...     out, total = np.empty(h.n_outputs), 0.0
+        ...     for k in range(len(X)):
+        ...         fastnn.jit.forward(h, X[k], out)
+        ...         total += out[0]
+        ...     return total / len(X)
+        >>> net, X = fastnn.Network([2, 8, 1], seed=1), np.random.rand(1000, 2)
+        >>> bool(np.isclose(mean_output(net.compiled(), X), net.predict(X).mean()))
+        True
+        """
+        from fastnn.kernels.compiled import compiled
+
+        return compiled(self._architecture, self.parameters)
+
+    def low_level_callable(self, output: int = 0) -> Any:
+        """Make a ``scipy.LowLevelCallable`` of one output, for ``quad`` and ``nquad``.
+
+        ``double (int n, double *x, void *)``: of as many arguments as the network has inputs; NaN
+        of another number. It looks at the network's own parameters and keeps them alive.
+
+        Parameters
+        ----------
+        output : int
+            Which one, from 0 on.
+
+        Returns
+        -------
+        scipy.LowLevelCallable
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an output that there is not, a network of float32, and as `compiled` does.
+        RuntimeError
+            With numba's compiler switched off (``NUMBA_DISABLE_JIT=1``).
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> from scipy.integrate import quad
+        >>> net = fastnn.Network([1, 8, 1], seed=1)
+        >>> integral, error = quad(net.low_level_callable(), -1, 1)
+        """
+        from fastnn.jit import integrand
+
+        last = self.layer_sizes[-1] - 1
+        return integrand(self.compiled(), validation.integer(output, "output", 0, last))
+
+    def cfunc(self) -> "CFunction":
+        """Make a C function of the network: ``void f(const T *inputs, T *outputs)`` for one row.
+
+        T is double, or float with float32. Its ``address`` goes to programs in C, Fortran (by
+        ``bind(C)``) or jitted code that call functions by their address, from any thread. It looks
+        at the network's own parameters and keeps them alive, as long as the object returned is.
+        For a program without Python, see `to_c`.
+
+        Returns
+        -------
+        fastnn.jit.CFunction
+            With ``address``, a number, and ``ctypes``, the same as a function of ctypes.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As in `low_level_callable`.
+        """
+        from fastnn.jit import CFunction
+
+        return CFunction(self.compiled())
 
     @quiet
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -1232,5 +1394,5 @@ class Network:
         self._rng.bit_generator.state = random
 
 
-def _outputs_for(X: np.ndarray) -> str:
+def _outputs_for(X: AnyRows) -> str:
     return f"the outputs for X, of shape {X.shape}, do not fit into memory"

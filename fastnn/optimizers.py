@@ -19,7 +19,7 @@ To add one, add a class here and a rule in ``reference/loops_updates.py``,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from numbers import Number
 from typing import Annotated, Any, ClassVar
 
@@ -312,7 +312,15 @@ def get_optimizer(optimizer: object, learning_rate: Any) -> Optimizer:
             f"got {_describe(optimizer)}"
         )
     kind = find(optimizer, OPTIMIZERS, "optimizer", {LBFGS.name: LBFGS.name})
+    if type(learning_rate) is float:
+        return _made(kind, learning_rate)
     return kind() if learning_rate is None else kind(learning_rate)
+
+
+@lru_cache(maxsize=64)
+def _made(kind: type[Optimizer], learning_rate: float) -> Optimizer:
+    """One for all who ask for the same: it never changes, and its checks take a while."""
+    return kind(learning_rate)
 
 
 def _describe(thing: object) -> str:

@@ -48,6 +48,8 @@ The tensors:
     The lists of the History: ``history.loss`` and others.
 ``history.metrics.NAME``, shape (epochs,), F64
     Each list in the History's dict of metrics.
+``history.parameters``, shape (k, P), F64 or F32, and ``history.recorded_epochs``, shape (k,), I64
+    What was recorded, and after which epochs; neither without ``fit(..., record=...)``.
 
 The file of a `fastnn.Ensemble` has ``network`` once, for all, and beside it ``ensemble`` (JSON):
 ``n_networks``; ``bootstrap``; and ``key``, the number of up to 63 bits from which it draws rows.

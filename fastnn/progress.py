@@ -101,6 +101,28 @@ class NetworksBar(Display):
         self.draw(lambda bar: bar.update(task.id, completed=epochs_done, speed=speed))
 
 
+class StepsBar(Display):
+    """Steps of unlike work, and the time that they have taken; only in a terminal."""
+
+    def __init__(self, steps: int):
+        from rich import progress
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        bar = progress.Progress(
+            progress.MofNCompleteColumn(),
+            progress.BarColumn(bar_width=24),
+            progress.TimeElapsedColumn(),
+            console=console,
+        )
+        bar.add_task("", total=steps)
+        super().__init__(bar if console.is_terminal else None)
+
+    def step(self) -> None:
+        """One more is done."""
+        self.draw(lambda bar: bar.advance(bar.task_ids[0]))
+
+
 def _new_progress(epochs: int | None) -> Progress:
     from rich import progress
     from rich.table import Column

@@ -21,6 +21,7 @@ from fastnn.memory import aligned
 from fastnn.names import find
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.schedules import SCHEDULES, Schedule
+from fastnn.snapshots import Snapshots
 
 #: The fields of a History: one number or text each; and lists, to which its metrics come.
 _VALUES = ("seconds", "stop_reason", "best_epoch")
@@ -74,7 +75,7 @@ class Record:
         if type(key) is not int or not 0 <= key < 2**64:
             raise ValueError("its dropout key is no number of 64 bits")
         state = _state(tensors, validation.float_dtype(arguments["dtype"]), optimizer)
-        history = _history(json.loads(texts["history"]), tensors)
+        history = _history(json.loads(texts["history"]), tensors, arguments)
         if tensors:
             raise ValueError(f"it holds unexpected tensors: {', '.join(sorted(tensors)[:5])}")
         rng = random_state.from_plain(random)
@@ -170,10 +171,13 @@ def _history_parts(history: History | None) -> tuple[dict[str, Any] | None, Tens
     lists = {name: getattr(history, name) for name in _LISTS}
     lists |= {f"metrics.{name}": series for name, series in history.metrics.items()}
     tensors = {f"history.{name}": np.array(series, np.float64) for name, series in lists.items()}
+    if history.snapshots is not None:
+        tensors["history.parameters"] = history.snapshots.parameters
+        tensors["history.recorded_epochs"] = history.snapshots.epochs
     return {name: getattr(history, name) for name in _VALUES}, tensors
 
 
-def _history(fields: Any, tensors: Tensors) -> History | None:
+def _history(fields: Any, tensors: Tensors, arguments: dict[str, Any]) -> History | None:
     """The history that `_history_parts` took apart; its tensors are taken out of *tensors*."""
     if fields is None:
         return None
@@ -183,8 +187,27 @@ def _history(fields: Any, tensors: Tensors) -> History | None:
     entries |= {name: _series(tensors, f"history.{name}") for name in _LISTS}
     entries["metrics"] = {name.removeprefix(start): _series(tensors, name) for name in metrics}
     history = History(**entries)
+    if "history.parameters" in tensors:
+        history.snapshots = _snapshots(tensors, arguments)
     _check_history(history)
     return history
+
+
+def _snapshots(tensors: Tensors, arguments: dict[str, Any]) -> Snapshots:
+    """The recorded parameters in *tensors*, out of which they are taken."""
+    snapshots = Snapshots(
+        validation.layer_sizes(arguments["layer_sizes"]),
+        validation.boolean(arguments["bias"], "bias"),
+        validation.float_dtype(arguments["dtype"]),
+    )
+    vectors, epochs = tensors.pop("history.parameters"), tensors.pop("history.recorded_epochs")
+    expected = snapshots.parameters
+    if vectors.dtype != expected.dtype or vectors.shape != (len(epochs), expected.shape[1]):
+        raise ValueError("history.parameters are none of this network, one for each record")
+    if epochs.dtype != np.int64 or epochs.ndim != 1:
+        raise ValueError("history.recorded_epochs is not a list of I64")
+    snapshots.append(epochs.tolist(), vectors)
+    return snapshots
 
 
 def _check_history(history: History) -> None:
@@ -199,6 +222,9 @@ def _check_history(history: History) -> None:
     best = history.best_epoch
     if best is not None and validation.integer(best, "network.history.best_epoch", 1) > epochs:
         raise ValueError(f"network.history has best_epoch={best} of {epochs} epochs")
+    recorded = [] if history.snapshots is None else history.snapshots.epochs.tolist()
+    if recorded != sorted(set(recorded) & set(range(1, epochs + 1))):
+        raise ValueError(f"network.history has recorded_epochs that are not among {epochs} epochs")
 
 
 def _series(tensors: Tensors, name: str) -> list[float]:

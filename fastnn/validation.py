@@ -18,6 +18,7 @@ from fastnn import arrays
 from fastnn.losses import Loss
 from fastnn.memory import memory_for
 from fastnn.names import describe, short
+from fastnn.sparse import AnyRows, is_sparse, sparse_rows
 
 #: Takes a value and the name of its argument, and returns it checked.
 Check = Callable[[object, str], Any]
@@ -35,7 +36,9 @@ ADVICE_FOR_CLASS_NAMES = (
 
 def integer(value: object, name: str, minimum: int, maximum: float = LARGEST) -> int:
     """A whole number from *minimum* to *maximum*; True and False are not numbers here."""
-    if isinstance(value, _NO_NUMBERS) or not isinstance(value, numbers.Integral):
+    if type(value) is not int and (
+        isinstance(value, _NO_NUMBERS) or not isinstance(value, numbers.Integral)
+    ):
         raise TypeError(f"{name} must be a whole number, got {describe(value)}")
     number = int(value)
     if number < minimum:
@@ -224,11 +227,16 @@ def generator(value: object) -> np.random.Generator:
     return np.random.default_rng(integer(value, "seed", 0, math.inf))
 
 
-def features(X: object, n_in: int, dtype: np.dtype[np.floating], name: str = "X") -> np.ndarray:
-    """Inputs as a read-only, C-contiguous (n, n_in) array; copied only if need be.
+def features(X: object, n_in: int, dtype: np.dtype[np.floating], name: str = "X") -> AnyRows:
+    """Inputs as a read-only, C-contiguous (n, n_in) array, or sparse; copied only if need be.
 
     One-dimensional X is one column for a network with one input.
     """
+    if type(X) is not np.ndarray and is_sparse(X):
+        rows = sparse_rows(X, dtype, name)
+        if rows.n_columns != n_in:
+            raise ValueError(f"{name} must have shape (n_samples, {n_in}), got shape {rows.shape}")
+        return rows
     array = arrays.numeric(X, name)
     if array.ndim == 1 and n_in == 1:
         array = array[:, np.newaxis]
@@ -274,6 +282,8 @@ def targets(
 
 def _check_range(array: np.ndarray, loss: Loss, name: str) -> None:
     """Refuse targets that the loss is not defined for."""
+    if loss.targets == "real":
+        return
     least, most, demand = _TARGET_RANGES[loss.targets]
     advice = _one_output_advice(array.shape[1]) if loss.targets == "classes" else ""
     if array.min() < least or array.max() > most:
@@ -302,7 +312,6 @@ def _one_output_advice(n_out: int) -> str:
 
 
 _TARGET_RANGES = {
-    "real": (-math.inf, math.inf, "be finite"),
     "unit": (0, 1, "lie in [0, 1]"),
     "classes": (0, 1, "lie in [0, 1]"),
     "counts": (0, math.inf, "be at least 0"),

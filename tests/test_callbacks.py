@@ -15,6 +15,7 @@ from helpers import random_state
 
 import fastnn
 from fastnn.training import cuts
+from fastnn.training.run import Run
 
 
 def data(n=20):
@@ -341,3 +342,67 @@ def test_ctrl_c_ends_a_callback_that_takes_long(engine):
     twin.fit(*data(), epochs=2)
     assert net.parameters.tobytes() == twin.parameters.tobytes()
     assert random_state(rng) == random_state(twin_rng)
+
+
+# Every so many epochs.
+
+
+@pytest.mark.parametrize("every", [1, 3, 4])
+def test_a_callback_with_every_is_called_after_its_multiples(engine, every):
+    """What it sees, and what comes of the network, is as if it were called each time."""
+    seen, all_seen = [], []
+    net, _ = make(engine)
+
+    def noting(into):
+        return lambda net, epoch, logs: into.append((epoch, logs, net.parameters.copy()))
+
+    net.fit(*data(), epochs=10, metrics=["r2"], callbacks=[fastnn.Call(noting(seen), every)])
+    twin, _ = make(engine)
+    twin.fit(*data(), epochs=10, metrics=["r2"], callbacks=[Calling(noting(all_seen))])
+    assert [epoch for epoch, _, _ in seen] == list(range(every, 11, every))
+    for epoch, logs, parameters in seen:
+        assert logs == all_seen[epoch - 1][1]
+        assert parameters.tobytes() == all_seen[epoch - 1][2].tobytes()
+    assert net.parameters.tobytes() == twin.parameters.tobytes()
+
+
+def test_several_callbacks_with_every_have_their_own_turn():
+    turns = []
+    callbacks = [
+        fastnn.Call(lambda net, epoch, logs, k=k: turns.append((epoch, k)), every=k) for k in (2, 3)
+    ]
+    fastnn.Network([2, 3, 1], engine="numpy", seed=0).fit(*data(), epochs=6, callbacks=callbacks)
+    assert turns == [(2, 2), (3, 3), (4, 2), (6, 2), (6, 3)]
+
+
+def test_a_call_that_returns_true_ends_training():
+    stop = fastnn.Call(lambda net, epoch, logs: True, every=4)
+    net = fastnn.Network([2, 3, 1], engine="numpy", seed=0)
+    history = net.fit(*data(), epochs=10, callbacks=[stop])
+    assert (history.epochs, history.stop_reason) == (4, "callback")
+
+
+def test_with_every_the_engine_does_not_come_back_in_between(monkeypatch):
+    stretches = []
+    run = Run._run
+    monkeypatch.setattr(Run, "_run", lambda *a: stretches.append(len(a[1].rates)) or run(*a))
+    net = fastnn.Network([2, 3, 1], engine="numpy", seed=0)
+    net.fit(*data(), epochs=9, callbacks=[fastnn.Call(lambda *a: None, every=4)])
+    assert stretches == [4, 4, 1]
+
+
+@pytest.mark.parametrize("every", [0, 2.5, "3", None])
+def test_every_is_checked_at_the_door(every):
+    with pytest.raises((ValueError, TypeError), match=r"^every must be"):
+        fastnn.Call(print, every)
+    callback = Calling(print)
+    callback.every = every
+    with pytest.raises((ValueError, TypeError), match=r"^callbacks\[0\].every must be"):
+        fastnn.Network([2, 3, 1]).fit(*data(), callbacks=[callback])
+
+
+def test_a_call_takes_a_function():
+    with pytest.raises(TypeError, match=r"function must be a function of \(network, epoch, logs\)"):
+        fastnn.Call(3)
+    with pytest.raises(TypeError, match=r"callbacks\[0\]"):
+        fastnn.Network([2, 3, 1]).fit(*data(), callbacks=[fastnn.Call])

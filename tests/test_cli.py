@@ -255,3 +255,74 @@ def test_numbers_of_many_digits_are_refused_in_one_line(option, digits, capsys):
     layers = () if option in ("--sizes", "--layers") else ("--layers", "2,1")
     message = fails_with(["profile", *layers, option, digits], capsys)
     assert len(message) < 200
+
+
+# Warming up, and the cache.
+
+
+def test_warmup_lists_what_it_would_compile(capsys):
+    described = ["--layers", "2,3,1", "--activation", "tanh", "--dtype", "float32"]
+    assert main(["warmup", "--list", "--optimizer", "adam", *described]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("2-3-1 (tanh, identity; half_squared_error; float32): fit sample")
+    assert len(lines) == 4
+
+
+def test_warmup_takes_saved_networks(capsys, tmp_path):
+    file = tmp_path / "net.safetensors"
+    fastnn.Network([7, 1]).save(file)
+    assert main(["warmup", "--list", str(file)]) == 0
+    assert capsys.readouterr().out.startswith("7-1 (identity; ")
+
+
+def test_warmup_says_what_it_did(capsys, tmp_path):
+    file = tmp_path / "net.safetensors"
+    fastnn.Network([7, 1], engine="numpy").save(file)  # for which there is nothing to compile
+    assert main(["warmup", str(file), "--jobs", "1", "--optimizer", "adam"]) == 0
+    assert capsys.readouterr().out.startswith("0 kernels compiled and 0 taken from the disk in ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ("--cpu x86-64-v9", "--cpu='x86-64-v9'"),
+        ("--jobs 0", "--jobs must be at least 1"),
+        ("--layers 3", "layer_sizes"),
+        ("--layers 2,a", "--layers takes whole numbers"),
+        ("--activation tanh", "--activation belongs to --layers"),
+        ("--layers 2,1 --loss squarederror", "Did you mean 'squared_error'?"),
+        ("--optimizer adams", "Did you mean 'adam'?"),
+        ("--batch-size 0", "batch_sizes must be at least 1"),
+        ("no-such-file", "no-such-file"),
+    ],
+)
+def test_warmup_names_what_it_cannot_take(arguments, named, capsys):
+    assert named in fails_with(["warmup", *arguments.split()], capsys)
+
+
+def test_cache_clear_removes_the_kernels_and_nothing_else(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("fastnn.kernels.cache.directories", lambda: iter([tmp_path]))
+    for name in ("one.kernel", "two.kernel", "three.txt"):
+        (tmp_path / name).touch()
+    assert main(["cache", "clear"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}: 2 kernels removed\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["three.txt"]
+    assert main(["cache", "clear"]) == 0
+    assert capsys.readouterr().out == "there are none\n"
+
+
+def test_cache_clear_says_which_kernels_stay(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("fastnn.kernels.cache.directories", lambda: iter([tmp_path]))
+    (tmp_path / "one.kernel").mkdir()  # which cannot be unlinked
+    assert main(["cache", "clear"]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors == f"fastnn: {tmp_path}: 1 kernels cannot be removed\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pipe of POSIX")
+def test_when_nobody_reads_any_longer_it_ends_without_a_word():
+    command = f"{sys.executable} -m fastnn warmup --list | head -n 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stdout.splitlines()[1] in ("0", "141")  # whichever was quicker
+    assert done.stderr == ""

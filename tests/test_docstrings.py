@@ -46,7 +46,7 @@ def test_there_are_examples():
 
 
 #: Examples with kernels of their own; the README's are of the same kind.
-COMPILES = ["fastnn.estimators.mlp", "fastnn.warming"]
+COMPILES = ["fastnn.derivatives", "fastnn.estimators.mlp", "fastnn.warming"]
 
 
 @pytest.mark.parametrize("name", slow_but(set(WITH_EXAMPLES).difference(COMPILES), WITH_EXAMPLES))

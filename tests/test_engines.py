@@ -12,7 +12,7 @@ from numba.core.dispatcher import Dispatcher
 
 import fastnn
 from fastnn import engines
-from fastnn.engines import get_engine
+from fastnn.engines import StopsToRecord, get_engine, losses_one_by_one, outputs_one_by_one
 from fastnn.kernels import engine as kernels
 from fastnn.reference import loops, vectors
 from fastnn.training import cuts
@@ -78,7 +78,7 @@ class Watching:
         inner = vectors.trainer(architecture, plan)
         watching = self
 
-        class Trainer:
+        class Trainer(StopsToRecord):
             def run(self, state, samples, piece):
                 assert 1 <= plan.batch_size <= len(samples)
                 assert plan.weighted == (samples.weights is not None)
@@ -89,7 +89,7 @@ class Watching:
 
         return Trainer()
 
-    def evaluator(self, architecture, weighted):
+    def evaluator(self, architecture, weighted, sparse=False):
         evaluate = vectors.evaluator(architecture, weighted)
 
         def evaluate_watched(parameters, samples):
@@ -100,7 +100,13 @@ class Watching:
 
         return evaluate_watched
 
-    def predictor(self, architecture):
+    def each_loss(self, architecture, weighted):
+        return losses_one_by_one(self.evaluator, architecture, weighted)
+
+    def each_output(self, architecture):
+        return outputs_one_by_one(self.predictor, architecture)
+
+    def predictor(self, architecture, sparse=False):
         predict = vectors.predictor(architecture)
 
         def predict_watched(parameters, X):

@@ -106,6 +106,13 @@ DOORS = {
         X, Y, sample_weight=WEIGHTS, metrics=["auc", "accuracy", "mean_absolute_error"]
     ),
     "loss_and_gradient": lambda net, path: net.loss_and_gradient(X, Y),
+    "jacobian vjp jvp pullback": lambda net, path: [
+        net.jacobian(X),
+        net.vjp(X, Y),
+        net.jvp(X, X),
+        net.pullback(X, Y),
+    ],
+    "hessian hvp": lambda net, path: [net.hessian(X), net.hvp(X, X, Y)],
     "fit": fit,
     "fit sample by sample": lambda net, path: fit(net, path, batch_size=1),
     "fit by adam": lambda net, path: fit(
@@ -122,7 +129,7 @@ DOORS = {
         or_refusal(huge(net).predict, HUGE.tolist()),
     ],
     "summary": lambda net, path: net.summary(),
-    "warmup": lambda net, path: fastnn.warmup(net, optimizer="adam") > 0,
+    "warmup": lambda net, path: fastnn.warmup(net, optimizer="adam").seconds > 0,
     "copy": lambda net, path: copy.deepcopy(net).parameters,
     "reset_optimizer": lambda net, path: (
         partial_fit(net, path),

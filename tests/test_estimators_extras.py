@@ -273,7 +273,7 @@ def test_partial_fit_takes_the_losses_too():
 @pytest.mark.parametrize("task", ["classes", "real"])
 def test_warmup_takes_estimators_and_leaves_them_as_they_are(task):
     fresh = estimator(task, early_stopping=True)
-    assert fastnn.warmup(fresh, n_features=3) > 0
+    assert fastnn.warmup(fresh, n_features=3).seconds > 0
     assert not hasattr(fresh, "coefs_")
     fitted = estimator(task).fit(*data(task))
     before = fitted.loss_curve_.copy()

@@ -93,3 +93,12 @@ def test_versions_of_what_is_installed():
     found = machine.versions(["numpy", "no-such-package"])
     assert found.keys() == {"python", "fastnn", "numpy"}
     assert found["fastnn"] == fastnn.__version__
+
+
+def test_levels_are_those_whose_features_the_processor_has(monkeypatch):
+    of_v2 = dict.fromkeys(["cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"], True)
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: of_v2)
+    assert list(machine.levels()) == ["generic", "x86-64-v2"]
+    of_arm = {"neon": True}
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: of_arm)
+    assert machine.levels() == {"generic": ""}

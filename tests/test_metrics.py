@@ -11,7 +11,7 @@ from helpers import NUMBA_SLOW
 
 import fastnn
 from fastnn.losses import get_loss
-from fastnn.metrics import auc, get_metric, mean_absolute_error, mean_squared_error, r2, sign
+from fastnn.metrics import NAMES, auc, get_metric, mean_absolute_error, mean_squared_error, r2, sign
 
 
 def network(loss="half_squared_error", n_out=1, engine="numpy", **options):
@@ -86,6 +86,22 @@ def test_regression_metrics_against_scikit_learn(rng):
 def test_accuracy_is_that_of_the_loss(loss, targets, outputs, expected):
     metric = get_metric("accuracy", get_loss(loss), "metrics[0]")
     assert metric.value(np.array(targets), np.array(outputs)) == expected
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("n", "n_out"), [(1, 1), (7, 1), (7, 3), (300, 1), (300, 3)])
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [("half_squared_error", name) for name in NAMES if name != "accuracy"]
+    + [(loss, "accuracy") for loss in ("binary_cross_entropy", "cross_entropy", "hinge")],
+)
+def test_metrics_of_many_outputs_are_those_of_each(loss, name, n, n_out, dtype, rng):
+    """To the bit: how many epochs are looked at at once must not matter."""
+    metric = get_metric(name, get_loss(loss), "metrics[0]")
+    targets = np.sign(rng.normal(size=(n, n_out))).astype(dtype)
+    outputs = rng.normal(size=(5, n, n_out)).astype(dtype)
+    each = [metric.value(targets, own) for own in outputs]
+    np.testing.assert_array_equal(metric.values(targets, outputs), each)
 
 
 # evaluate.

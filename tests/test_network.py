@@ -416,6 +416,29 @@ def test_a_loss_too_large_for_a_float_is_infinite(engine, loss):
     assert np.isfinite(gradient).all()
 
 
+def test_loss_and_gradient_of_ready_arrays_is_that_of_lists_to_the_bit(engine):
+    net = make((2, 3, 1), engine=engine)
+    X, y = data_for("squared_error", 4, 2, 1)
+    for n in (4, 2, 4):  # what is kept from a call is for its number of rows
+        rows, targets = X[:n], y[:n]
+        loss_value, gradient = net.loss_and_gradient(rows.copy(), targets.copy())
+        expected, expected_gradient = net.loss_and_gradient(rows.tolist(), targets.tolist())
+        assert loss_value == expected
+        np.testing.assert_array_equal(gradient, expected_gradient)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("of", ["X", "y"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_loss_and_gradient_find_in_ready_arrays_what_is_not_finite(activation, of, number):
+    net = make((2, 3, 1), activation=activation)
+    net.weights[-1][:] = 0.0  # so that nothing goes back to the first layer
+    bad = dict(zip("Xy", map(np.array, data_for("squared_error", 4, 2, 1)), strict=True))
+    bad[of][0, 0] = number
+    with pytest.raises(ValueError, match=f"{of} must be finite"):
+        net.loss_and_gradient(bad["X"], bad["y"])
+
+
 # Text and copies.
 
 

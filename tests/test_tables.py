@@ -64,9 +64,10 @@ def test_the_reference_engines_implement_every_loss():
 
 
 def test_the_kernels_implement_every_activation():
-    assert set(jitted_activations.FUNCTIONS) == ELEMENTWISE
+    assert set(jitted_activations.FUNCTIONS) == set(jitted_activations.SECOND) == ELEMENTWISE
     codes = {ACTIVATIONS[name].code for name in ELEMENTWISE}
     assert set(jitted_activations.VALUES) == set(jitted_activations.SLOPES) == codes
+    assert set(jitted_activations.CURVATURES) == codes
 
 
 def test_the_kernels_implement_every_loss():
@@ -77,7 +78,7 @@ def test_the_kernels_implement_every_loss():
 
 
 def test_every_rule_is_implemented_and_used():
-    assert set(jitted_updates._UPDATES) == set(RULES.values())
+    assert set(jitted_updates.UPDATES) == set(RULES.values())
     assert set(loops_updates.RULES) == set(vectors_updates.RULES) == set(MOMENTS) == set(RULES)
     assert {optimizer.rule for optimizer in recipes.OPTIMIZERS.values()} == set(RULES)
 
@@ -98,9 +99,10 @@ def test_the_tests_run_over_every_activation_and_loss():
 
 def as_python(formula: str) -> str:
     """A formula of the table, as an expression that Python can evaluate."""
-    formula = re.split(", (?=[λΦs])", formula)[0]
+    formula = re.split(", (?=[λΦsg])", formula)[0]
     formula = formula.replace("²", "**2").replace("√(2π)", "sqrt(2 * π)")
-    return re.sub(r"(?<!\w)([azλα]|0\.01) (?!if|else)(?=[(\w])", r"\1 * ", formula)
+    factor = r"((?<!\w)(?:[azsgλα2]|0\.01)|\)) (?!if|else)(?=[(\w])"
+    return re.sub(factor, r"\1 * ", formula)
 
 
 def sigmoid(z: float) -> float:
@@ -130,6 +132,20 @@ def test_activations_are_their_formula(name):
         slope = (activated(name, z + 1e-5) - activated(name, z - 1e-5)) / 2e-5
         shown = evaluated(row.derivative, z=z, a=a, s=sigmoid(z))
         assert shown == pytest.approx(slope, rel=1e-7, abs=1e-9)
+        values = [activated(name, z + step) for step in (1e-4, 0.0, -1e-4)]
+        second = (values[0] - 2 * values[1] + values[2]) / 1e-8
+        shown = evaluated(row.second_derivative, z=z, a=a, s=shown, g=sigmoid(z))
+        assert shown == pytest.approx(second, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(ELEMENTWISE))
+def test_smooth_is_what_has_no_jump_in_its_slope(name):
+    jumps = [
+        abs(slopes[0] - slopes[1]) > 1e-3
+        for z in oracles.KINKS.get(name, [])
+        for slopes in [[(activated(name, z + s) - activated(name, z)) / s for s in (1e-6, -1e-6)]]
+    ]
+    assert ACTIVATIONS[name].smooth == (not any(jumps))
 
 
 def test_softmax_is_its_formula():

@@ -85,7 +85,9 @@ class Epochs:
         plan = self._plan(architecture)
         self._trainer = engine().trainer(architecture, plan)
         pace = cuts.Pace(engine().row_seconds(architecture, plan))
-        self._pieces = cuts.Pieces(pace, self._n, batch_size, self._rates, self._draw_order)
+        self._pieces = cuts.Pieces(
+            pace, self._n, batch_size, self._rates, self._draw_order, plan.window
+        )
         self._order = np.arange(self._n, dtype=np.int64)
         self._listeners = Listeners(estimator, model)
         self._ended = False
@@ -143,6 +145,7 @@ class Epochs:
             penalty_per_batch=True,
             divide_by_weights=self._samples.weights is not None,
             weighted=self._samples.weights is not None,
+            sparse=self._samples.sparse,
         )
 
     def run(self) -> None:
@@ -295,5 +298,7 @@ class Listeners:
             logs["val_score"] = estimator.validation_scores_[-1]
         if estimator.validation_loss_curve_:
             logs["val_loss"] = estimator.validation_loss_curve_[-1]
-        stops = [callback(estimator.n_iter_, logs) for callback in self._callbacks]  # call all
+        epoch = estimator.n_iter_
+        due = [callback for callback in self._callbacks if epoch % callback.every == 0]
+        stops = [callback.call(epoch, logs) for callback in due]  # call all
         return any(stops)

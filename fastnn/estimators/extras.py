@@ -149,13 +149,9 @@ def warm_up(estimator: Any, n_features: int) -> None:
 
 def own_inputs(
     estimator: Any, given: tuple[Any, Any, Any], dtype: Any
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> tuple[Any, np.ndarray | None]:
     """Checked X_val and sample_weight_val."""
     X, _, weights = given
-    checked = validate_data(
-        estimator, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
-    )
+    checked = validate_data(estimator, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
     refuse_what_is_no_number(X, "X_val")
-    dense = checked.toarray() if hasattr(checked, "toarray") else checked
-    dense = np.ascontiguousarray(dense, dtype=dtype)
-    return dense, validation.sample_weight(weights, len(dense), dtype, "sample_weight_val")
+    return checked, validation.sample_weight(weights, checked.shape[0], dtype, "sample_weight_val")

@@ -67,14 +67,14 @@ def dense(X: Any) -> Any:
 
 @quiet
 def samples_of(model: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> Samples:
-    """Training data as engines take them; a sparse X is made dense as a whole."""
+    """Training data as engines take them."""
     dtype, n_outputs = model.architecture.dtype, model.architecture.sizes[-1]
     if y.shape[1] != n_outputs:
         raise ValueError(f"y must have {n_outputs} outputs as before, got {y.shape[1]}")
     if weights is not None:
         weights = _in_reach(arrays.finite(weights, dtype, "sample_weight"))
-    given = Samples(arrays.finite(dense(X), dtype, "X"), arrays.finite(y, dtype, "y"), weights)
-    return given.for_loss(model.architecture)
+    rows = validation.features(X, model.architecture.sizes[0], dtype)
+    return Samples(rows, arrays.finite(y, dtype, "y"), weights).for_loss(model.architecture)
 
 
 def _in_reach(weights: np.ndarray) -> np.ndarray:

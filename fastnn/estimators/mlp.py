@@ -189,12 +189,12 @@ class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
         sums = self.transform(X) @ self.coefs_[-1] + self.intercepts_[-1]
         return sums.ravel() if self.n_outputs_ == 1 else sums
 
-    def _own_targets(self, y: Any, X: np.ndarray, n_outputs: int) -> np.ndarray:
+    def _own_targets(self, y: Any, X: Any, n_outputs: int) -> np.ndarray:
         """y_val as the label binariser has it; labels that y did not have are refused."""
         labels = np.asarray(y)
-        if len(labels) != len(X):
+        if len(labels) != X.shape[0]:
             raise ValueError(
-                f"y_val must have {len(X)} labels, as X_val has rows, got {len(labels)}"
+                f"y_val must have {X.shape[0]} labels, as X_val has rows, got {len(labels)}"
             )
         if labels.ndim == 1 and not np.isin(labels, self.classes_).all():
             new = np.setdiff1d(labels, self.classes_)
@@ -311,6 +311,9 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
 
     Notes
     -----
+    A sparse X is never made dense: see the notes of `fastnn.Network.fit`. With ``solver="sgd"`` an
+    update takes the time of the entries that are there, with "adam" that of all weights.
+
     What is as in scikit-learn, though one might expect otherwise: for several outputs, the
     squared error reported in ``loss_curve_`` and ``loss_`` is the mean over outputs while its
     gradient is that of the sum (scikit-learn's issue 8349); a warm start goes on counting epochs
@@ -320,7 +323,6 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
 
     * rounding, which training may amplify: SGD and Adam over thousands of updates,
       ``solver="lbfgs"`` over some tens of iterations, after which ``n_iter_`` may differ too;
-    * a sparse X is made dense, as a whole for training and in blocks of rows for predictions;
     * dates, masked values and, for ``loss="poisson"``, negative targets are refused;
     * if all of y is one class, `MLPClassifier.predict_proba` has one column, not two;
     * NumPy's warnings about overflow are not given;
@@ -438,7 +440,7 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
         loss = LOSSES["poisson" if self.loss == "poisson" else "half_squared_error"]
         validation.targets(y, len(y), loss, 1 if y.ndim == 1 else y.shape[1], dtype)
 
-    def _own_targets(self, y: Any, X: np.ndarray, n_outputs: int) -> np.ndarray:
+    def _own_targets(self, y: Any, X: Any, n_outputs: int) -> np.ndarray:
         """y_val, shape (n, n_outputs)."""
         loss = LOSSES["poisson" if self.loss == "poisson" else "half_squared_error"]
-        return validation.targets(y, len(X), loss, n_outputs, X.dtype, "y_val")
+        return validation.targets(y, X.shape[0], loss, n_outputs, X.dtype, "y_val")

@@ -181,7 +181,7 @@ class FastPerceptron(Parameters, ClassNamePrefixFeaturesOutMixin, TransformerMix
         else:
             model = self._current_model()
             sizes, dtype = model.architecture.sizes, model.architecture.dtype
-            outputs = model.outputs(validation.features(dense(X), sizes[0], dtype))
+            outputs = model.outputs_of_any(validation.features(X, sizes[0], dtype))
         values = X.data if hasattr(X, "toarray") else X
         if outputs is None or (np.isnan(outputs).any() and np.isfinite(values).all()):
             raise validation.too_large("X")
@@ -387,7 +387,7 @@ class FastPerceptron(Parameters, ClassNamePrefixFeaturesOutMixin, TransformerMix
         if is_classifier(self):
             y_val = self._label_binarizer.inverse_transform(y_val)
         weights, weights_val = both_weights or (None, None)
-        return X, y, weights, Held(dense(X_val), y_val, weights_val, targets)
+        return X, y, weights, Held(X_val, y_val, weights_val, targets)
 
     def _check_own_validation(self, X: np.ndarray, y: np.ndarray) -> None:
         """Look at the validation data that ``fit`` was given, beside checked X and y."""

@@ -1,5 +1,7 @@
 """Activation functions in kernels, of a number or lanes: the value at z, the slope given z and a.
 
+And the second derivative, given both and the slope; only derivatives of derivatives ask for it.
+
 Only the slopes of `NEED_Z` look at z, so that others can do without it: they get a twice.
 
 So those of sigmoid and tanh know no more than a, which is rounded. Where a is near 1 (or -1), they
@@ -135,6 +137,48 @@ def _itself(z, a):
     return a
 
 
+@inner
+def _flat(z, a, s):
+    return constant(0, a)
+
+
+@inner
+def _sigmoid_curvature(z, a, s):
+    return s - (a + a) * s
+
+
+@inner
+def _tanh_curvature(z, a, s):
+    return -(a + a) * s
+
+
+@inner
+def _elu_curvature(z, a, s):
+    return select(a > constant(0, a), constant(0, a), s)
+
+
+@inner
+def _softplus_curvature(z, a, s):
+    return s - s * s
+
+
+@inner
+def _silu_curvature(z, a, s):
+    g = elementary.sigmoid(z)
+    return (g - g * g) * (constant(2, z) + z * (constant(1, z) - (g + g)))
+
+
+@inner
+def _gelu_curvature(z, a, s):
+    _, e = elementary.normal(z)
+    return (constant(2, z) - z * z) * (e * constant(0.3989422804014327, z))
+
+
+@inner
+def _exp_curvature(z, a, s):
+    return a
+
+
 #: name: (value at z, slope where the value is a)
 FUNCTIONS = {
     "identity": (_identity, _one),
@@ -151,7 +195,24 @@ FUNCTIONS = {
     "exp": (elementary.exp, _itself),
 }
 
+#: name: second derivative where the value is a and the slope s.
+SECOND = {
+    "identity": _flat,
+    "sigmoid": _sigmoid_curvature,
+    "tanh": _tanh_curvature,
+    "relu": _flat,
+    "leaky_relu": _flat,
+    "elu": _elu_curvature,
+    "selu": _elu_curvature,
+    "softplus": _softplus_curvature,
+    "silu": _silu_curvature,
+    "gelu": _gelu_curvature,
+    "hard_tanh": _flat,
+    "exp": _exp_curvature,
+}
+
 #: By code, from `fastnn.activations.ACTIVATIONS`.
 VALUES = {ACTIVATIONS[name].code: value for name, (value, _) in FUNCTIONS.items()}
 SLOPES = {ACTIVATIONS[name].code: slope for name, (_, slope) in FUNCTIONS.items()}
+CURVATURES = {ACTIVATIONS[name].code: curvature for name, curvature in SECOND.items()}
 NEED_Z = frozenset(row.code for row in ACTIVATIONS.values() if row.slope_needs_z)

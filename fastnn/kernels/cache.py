@@ -48,7 +48,11 @@ IMPORTED = (
     "fastnn.memory",
     "fastnn.optimizers",
     "fastnn.reference.random",
+    "fastnn.sparse",
 )
+#: The names of the kernels that this process has compiled, and of those that it took from the disk.
+compiled: list[str] = []
+loaded: list[str] = []
 _ADVICE = "Let NUMBA_CACHE_DIR name a directory that belongs to you and that you may write to."
 
 
@@ -78,6 +82,20 @@ def entries() -> dict[Path, list[Path]]:
     return {directory: files for directory, files in found.items() if files}
 
 
+def clear() -> dict[Path, list[Path]]:
+    """Remove all entries, of other versions too; return those that are gone, by directory.
+
+    What cannot be removed stays: it may be another user's.
+    """
+    gone: dict[Path, list[Path]] = {}
+    for directory, files in entries().items():
+        for file in files:
+            with contextlib.suppress(OSError):
+                file.unlink()
+                gone.setdefault(directory, []).append(file)
+    return gone
+
+
 class KernelCache:
     """The entries of one kernel, as numba's dispatcher asks for them."""
 
@@ -96,17 +114,19 @@ class KernelCache:
             if payload is not None:
                 from numba.core.compiler import CompileResult  # if this numba still has it
 
-                return CompileResult._rebuild(target_context, *pickle.loads(payload))
+                kernel = CompileResult._rebuild(target_context, *pickle.loads(payload))
+                loaded.append(self._function.__name__)
+                return kernel
         return None
 
-    def save_overload(self, signature: Any, compiled: Any) -> None:
+    def save_overload(self, signature: Any, result: Any) -> None:
         """Keep what was compiled, if it can be kept."""
         with _never_in_the_way("keep"):
             from numba.core.serialize import dumps  # if this numba still has it
 
-            if not compiled.library.has_dynamic_globals:  # addresses of this process
-                key = self._key(signature, compiled.codegen)
-                _save(self._name(key), _packed(key, dumps(compiled._reduce())))
+            if not result.library.has_dynamic_globals:  # addresses of this process
+                key = self._key(signature, result.codegen)
+                _save(self._name(key), _packed(key, dumps(result._reduce())))
 
     def _key(self, signature: Any, codegen: Any) -> bytes:
         """All that tells this entry from others, in words."""

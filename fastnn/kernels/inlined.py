@@ -13,6 +13,8 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.cpu import CPUTargetOptions
 
+from fastnn.kernels.notice import compiling
+
 _NEEDED = (
     (JITCodeLibrary, "_optimize_final_module"),
     (JITCodeLibrary, "_finalize_final_module"),
@@ -46,7 +48,7 @@ class _KernelCompiler(Compiler):
     """Takes 0.95 of the time that it takes with the garbage collector running."""
 
     def _compile_core(self) -> Any:
-        with _no_collections():
+        with _no_collections(), compiling(self.state.func_id.func_name):
             return super()._compile_core()
 
 

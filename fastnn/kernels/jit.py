@@ -4,12 +4,14 @@ Kernels are made by functions that take codes (of an activation, a loss), and ho
 closure the codes and the jitted functions chosen by them. So a kernel contains only what its
 network uses, and needs no trick to choose at compile time.
 
-Four decorators:
+Six decorators:
 
 ``kernel``
     What Python calls. Releases the GIL and is cached on disk.
 ``quick``
     The same for what is done in about a microsecond, which keeps the GIL.
+``open_kernel``
+    The same for what users' jitted functions call.
 ``inner``
     What kernels call, and nothing else may: it has no entry point for Python. LLVM inlines it.
 ``ordered``
@@ -29,6 +31,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
 
 from fastnn.kernels import cache
 
@@ -67,6 +70,18 @@ def quick(function: Callable[..., Any]) -> Any:
     No other thread of Python's can come between, so that it is done as a whole.
     """
     return _kept(numba.njit(**_OPTIONS, **KERNEL)(function), function)
+
+
+def open_kernel(function: Callable[..., Any]) -> Any:
+    """The same for what users' jitted functions call too, in which it is inlined.
+
+    A network is some thirty arguments, whose passing would take as long as a small one's work.
+    """
+    options = {**_OPTIONS, **KERNEL, "forceinline": True}
+    compiled = numba.njit(nogil=True, **options)(function)
+    if compiled is function:  # with NUMBA_DISABLE_JIT=1; compiled code gives no warnings
+        return np.errstate(all="ignore")(function)
+    return _kept(compiled, function)
 
 
 def _kept(compiled: Any, function: Callable[..., Any]) -> Any:

@@ -84,12 +84,17 @@ from fastnn.kernels.llvm import (
 )
 
 
-def width(array):
-    """How many numbers of the array's type are in a register of the machine: a constant."""
-    return 64 // array.itemsize
+def width(array, registers=1):
+    """How many numbers of the array's type are in so many registers of the machine: a constant."""
+    return registers * 64 // array.itemsize
 
 
-@operation(width, lambda array: types.literal(register_bits() // array.dtype.bitwidth))
+def _type_width(array, registers=None):
+    times = 1 if registers is None else getattr(registers, "literal_value", None)
+    return times and types.literal(times * register_bits() // array.dtype.bitwidth)
+
+
+@operation(width, _type_width)
 def _emit_width(context, builder, signature, values):
     return literal(signature)
 
@@ -97,8 +102,7 @@ def _emit_width(context, builder, signature, values):
 def prefer_wide_vectors():
     """Called in a kernel: LLVM's own vectors be the widest there are, which it shuns on many CPUs.
 
-    Worth it in long loops: 20 % on an AVX-512 machine for 128 units. Without such vectors, or
-    with the JIT off, it does nothing.
+    Worth it in long loops: 20 % with AVX-512 for 128 units. Without such vectors it does nothing.
     """
 
 

@@ -141,16 +141,15 @@ def _link(code: int, function: Any, otherwise: Any) -> Any:
 
         @inner
         def only(wanted, *arguments):
-            function(*arguments)
+            return function(*arguments)
 
         return only
 
     @inner
     def choose(wanted, *arguments):
         if wanted == code:
-            function(*arguments)
-        else:
-            otherwise(wanted, *arguments)
+            return function(*arguments)
+        return otherwise(wanted, *arguments)
 
     return choose
 

@@ -5,14 +5,21 @@ there. BLAS itself does: W += -rate X D' goes straight into the parameters. Its 
 business (`scipy.linalg.cython_blas` gives it to anybody); machine code on disk knows it by a name.
 """
 
+import contextlib
+import ctypes
 import functools
+import importlib
 from collections import namedtuple
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import scipy
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import get_cython_function_address
 
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import minimum
@@ -33,9 +40,32 @@ WHOLE_FROM = 1 << 23
 @functools.cache
 def find_blas() -> None:
     """Tell LLVM where BLAS is. Needed before a kernel with products is compiled or loaded."""
+    functions = _cython_blas().__pyx_capi__
     for name in ("sgemm", "dgemm"):
-        address = get_cython_function_address("scipy.linalg.cython_blas", name)
-        binding.add_symbol(f"fastnn_{name}", address)
+        binding.add_symbol(f"fastnn_{name}", _address(functions[name]))
+
+
+def _cython_blas() -> Any:
+    """SciPy's module of that name, alone: with the rest of `scipy.linalg` it takes 190 ms for 4."""
+    name = "scipy.linalg.cython_blas"
+    with contextlib.suppress(Exception):  # in an archive or a frozen program: the usual way
+        folder = Path(scipy.__file__).parent / "linalg"
+        spec: Any = PathFinder.find_spec(name, [str(folder)])
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    return importlib.import_module(name)
+
+
+def _address(capsule: Any) -> int:
+    """Where the function of C is that Cython gives away in a capsule."""
+    python = ctypes.pythonapi
+    name = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(("PyCapsule_GetName", python))
+    pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+        ("PyCapsule_GetPointer", python)
+    )
+    address: int = pointer(capsule, name(capsule))
+    return address
 
 
 def multiply(scale, A, B, keep, C, sizes):

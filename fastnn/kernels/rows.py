@@ -150,7 +150,7 @@ def make_activate(hidden: Codes, keeps: bool) -> Any:
 
         return activate
 
-    return _by_code(for_code, hidden)
+    return by_code(for_code, hidden)
 
 
 @functools.cache
@@ -175,10 +175,10 @@ def make_times_slope(hidden: Codes, keeps: bool) -> Any:
 
         return times_slope
 
-    return for_code(hidden[0]) if keeps else _by_code(for_code, hidden)
+    return for_code(hidden[0]) if keeps else by_code(for_code, hidden)
 
 
-def _by_code(for_code: Callable[[int], Any], hidden: Codes) -> Any:
+def by_code(for_code: Callable[[int], Any], hidden: Codes) -> Any:
     """The function for the one code in *hidden*, or an if-else chain over several."""
     chain = None
     for code in hidden:

@@ -61,27 +61,63 @@ def gelu_slope(z: float, a: float) -> float:
     return normal_cdf(z) + z * exp(-0.5 * z * z) / sqrt(2.0 * pi)
 
 
+def silu_curvature(z: float, a: float, s: float) -> float:
+    """g (1 - g) (2 + z (1 - 2 g)), g = sigmoid(z)."""
+    (g,) = sigmoid([z])
+    return g * (1.0 - g) * (2.0 + z * (1.0 - 2.0 * g))
+
+
+def gelu_curvature(z: float, a: float, s: float) -> float:
+    """(2 - z²) e^(-z²/2) / √(2π)."""
+    return (2.0 - z * z) * exp(-0.5 * z * z) / sqrt(2.0 * pi)
+
+
+def flat(z: float, a: float, s: float) -> float:
+    """0."""
+    return 0.0
+
+
+def elu_curvature(z: float, a: float, s: float) -> float:
+    """0 above 0, the slope below."""
+    return 0.0 if z > 0.0 else s
+
+
 @dataclass(frozen=True)
 class Function:
-    """An activation a(z) of all units of a layer, and their slopes da/dz given z and a."""
+    """An activation a(z) of all units of a layer, and their slopes s = da/dz given z and a.
+
+    The curvature ds/dz is of one number, given z, a and s.
+    """
 
     value: Callable[[Vector], Vector]
     slope: Callable[[Vector, Vector], Vector]
+    curvature: Callable[[float, float, float], float] = flat
 
 
-def _each(value: Callable[[float], float], slope: Callable[[float, float], float]) -> Function:
+def _each(
+    value: Callable[[float], float],
+    slope: Callable[[float, float], float],
+    curvature: Callable[[float, float, float], float] = flat,
+) -> Function:
     """A function of one number, for every unit of a layer."""
     return Function(
         lambda z: [value(z_j) for z_j in z],
         lambda z, a: [slope(z_j, a_j) for z_j, a_j in zip(z, a, strict=True)],
+        curvature,
     )
 
 
 ACTIVATIONS = {
     "identity": Function(lambda z: z, lambda z, a: [1.0] * len(z)),
-    "sigmoid": Function(sigmoid, lambda z, a: [a_j * (1.0 - a_j) for a_j in a]),
+    "sigmoid": Function(
+        sigmoid,
+        lambda z, a: [a_j * (1.0 - a_j) for a_j in a],
+        lambda z, a, s: s * (1.0 - 2.0 * a),
+    ),
     "tanh": Function(
-        lambda z: [tanh(z_j) for z_j in z], lambda z, a: [1.0 - a_j * a_j for a_j in a]
+        lambda z: [tanh(z_j) for z_j in z],
+        lambda z, a: [1.0 - a_j * a_j for a_j in a],
+        lambda z, a, s: -2.0 * a * s,
     ),
     "relu": Function(
         lambda z: [0.0 if z_j <= 0.0 else z_j for z_j in z],
@@ -90,18 +126,23 @@ ACTIVATIONS = {
     "leaky_relu": _each(
         lambda z: z if z > 0.0 else LEAK * z, lambda z, a: 1.0 if z > 0.0 else LEAK
     ),
-    "elu": _each(elu, lambda z, a: 1.0 if z > 0.0 else a + 1.0),
+    "elu": _each(elu, lambda z, a: 1.0 if z > 0.0 else a + 1.0, elu_curvature),
     "selu": _each(
         lambda z: SELU_SCALE * (z if z > 0.0 else SELU_ALPHA * expm1(z)),
         lambda z, a: SELU_SCALE if z > 0.0 else a + SELU_SCALE * SELU_ALPHA,
+        elu_curvature,
     ),
-    "softplus": Function(lambda z: [softplus(z_j) for z_j in z], lambda z, a: sigmoid(z)),
-    "silu": Function(silu, silu_slope),
-    "gelu": _each(lambda z: z * normal_cdf(z), gelu_slope),
+    "softplus": Function(
+        lambda z: [softplus(z_j) for z_j in z],
+        lambda z, a: sigmoid(z),
+        lambda z, a, s: s * (1.0 - s),
+    ),
+    "silu": Function(silu, silu_slope, silu_curvature),
+    "gelu": _each(lambda z: z * normal_cdf(z), gelu_slope, gelu_curvature),
     "hard_tanh": _each(
         lambda z: min(max(z, -1.0), 1.0), lambda z, a: 1.0 if -1.0 < z < 1.0 else 0.0
     ),
-    "exp": _each(exp_or_infinity, lambda z, a: a),
+    "exp": _each(exp_or_infinity, lambda z, a: a, lambda z, a, s: a),
 }
 
 

@@ -70,32 +70,56 @@ def gelu_slope(Z: np.ndarray, A: np.ndarray) -> np.ndarray:
     return slopes
 
 
+def silu_curvature(Z: np.ndarray, A: np.ndarray, S: np.ndarray) -> np.ndarray:
+    """g (1 - g) (2 + z (1 - 2 g)), g = sigmoid(z)."""
+    G = sigmoid(Z)
+    curvatures: np.ndarray = G * (1 - G) * (2 + Z * (1 - 2 * G))
+    return curvatures
+
+
+def gelu_curvature(Z: np.ndarray, A: np.ndarray, S: np.ndarray) -> np.ndarray:
+    """(2 - z²) e^(-z²/2) / √(2π)."""
+    curvatures: np.ndarray = (2 - Z * Z) * np.exp(-0.5 * Z * Z) / sqrt(2 * pi)
+    return curvatures
+
+
+def flat(Z: np.ndarray, A: np.ndarray, S: np.ndarray) -> np.ndarray:
+    """0."""
+    return np.zeros_like(A)
+
+
+def elu_curvature(Z: np.ndarray, A: np.ndarray, S: np.ndarray) -> np.ndarray:
+    """0 above 0, the slope below."""
+    return np.where(Z > 0, 0, S)
+
+
 @dataclass(frozen=True)
 class Function:
-    """An activation a(z) and its slope da/dz, given both z and a."""
+    """An activation a(z), its slope s = da/dz given z and a, and ds/dz given z, a and s."""
 
     value: Callable[[np.ndarray], np.ndarray]
     slope: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    curvature: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = flat
 
 
 ACTIVATIONS = {
     "identity": Function(lambda Z: Z, lambda Z, A: np.ones_like(A)),
-    "sigmoid": Function(sigmoid, lambda Z, A: A * (1 - A)),
-    "tanh": Function(np.tanh, lambda Z, A: 1 - A * A),
+    "sigmoid": Function(sigmoid, lambda Z, A: A * (1 - A), lambda Z, A, S: S * (1 - 2 * A)),
+    "tanh": Function(np.tanh, lambda Z, A: 1 - A * A, lambda Z, A, S: -2 * A * S),
     "relu": Function(lambda Z: np.maximum(Z, 0), lambda Z, A: (Z > 0).astype(Z.dtype)),
     "leaky_relu": Function(
         lambda Z: np.where(Z > 0, Z, LEAK * Z),
         lambda Z, A: np.where(Z > 0, 1, LEAK).astype(Z.dtype),
     ),
-    "elu": Function(elu, elu_slope),
-    "selu": Function(selu, selu_slope),
-    "softplus": Function(softplus, lambda Z, A: sigmoid(Z)),
-    "silu": Function(lambda Z: Z * sigmoid(Z), silu_slope),
-    "gelu": Function(lambda Z: Z * normal_cdf(Z), gelu_slope),
+    "elu": Function(elu, elu_slope, elu_curvature),
+    "selu": Function(selu, selu_slope, elu_curvature),
+    "softplus": Function(softplus, lambda Z, A: sigmoid(Z), lambda Z, A, S: S * (1 - S)),
+    "silu": Function(lambda Z: Z * sigmoid(Z), silu_slope, silu_curvature),
+    "gelu": Function(lambda Z: Z * normal_cdf(Z), gelu_slope, gelu_curvature),
     "hard_tanh": Function(
         lambda Z: np.clip(Z, -1, 1), lambda Z, A: (np.abs(Z) < 1).astype(Z.dtype)
     ),
-    "exp": Function(np.exp, lambda Z, A: A),
+    "exp": Function(np.exp, lambda Z, A: A, lambda Z, A, S: A),
 }
 
 

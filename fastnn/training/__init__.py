@@ -11,7 +11,7 @@
 ``many``        a block of them in lanes, or one by its own kernel
 ``workers``     who trains the blocks: this thread, several, or an executor
 ``watching``    the rules that look at each epoch's values
-``scoring``     the validation loss and the metrics after each epoch
+``scoring``     the validation loss and the metrics after each epoch, of many epochs at once
 ``interrupts``  Ctrl-C
 
 A piece is about 50 ms of work: thousands of epochs of a problem with four samples, or a part of one

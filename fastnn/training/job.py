@@ -50,6 +50,8 @@ class Job:
     progress: bool = False
     #: The minimiser in place of the optimiser, if it was asked for.
     lbfgs: LBFGS | None = None
+    #: The parameters after every epoch that is a multiple of it go into the history.
+    record: int | None = None
 
     @classmethod
     def asked(
@@ -66,6 +68,7 @@ class Job:
         early_stopping: EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
         progress: Any = False,
+        record: Any = None,
     ) -> Job:
         """The arguments of `Network.fit` but for the samples, checked.
 
@@ -90,6 +93,7 @@ class Job:
             callbacks=bind(callbacks, network),
             progress=validation.boolean(progress, "progress"),
             lbfgs=minimiser,
+            record=None if record is None else validation.integer(record, "record", 1),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -110,10 +114,20 @@ class Job:
         """The optimiser's."""
         return self.optimizer.learning_rate
 
-    @property
-    def one_by_one(self) -> bool:
-        """Whether functions of the user's come after each epoch: only after those that count."""
-        return bool(self.callbacks) or any(metric.of_user for metric in self.metrics)
+    def stretch(self, epochs: int, most: int) -> int:
+        """How many epochs, at most *most*, come after so many before a function of the user's.
+
+        Those are called only after epochs that count.
+        """
+        if any(metric.of_user for metric in self.metrics):
+            return min(1, most)
+        return min([most, *(each.every - epochs % each.every for each in self.callbacks)])
+
+    def recorded_among(self, first: int, stop: int) -> range:
+        """Those of the epochs from *first* on, before *stop*, whose parameters are kept."""
+        if self.record is None:
+            return range(0)
+        return range(first + -first % self.record, stop, self.record)
 
     @cached_property
     def scores(self) -> Scores:
@@ -128,6 +142,7 @@ class Job:
             optimizer=self.optimizer,
             dropout_key=self.dropout_key,
             weighted=samples.weights is not None,
+            sparse=samples.sparse,
         )
 
     def takes_long(self, plan: Plan, rows: int) -> bool:

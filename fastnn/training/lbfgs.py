@@ -40,8 +40,10 @@ class _Run:
         self.parameters = state.parameters
         self._plateau = state.clock.plateau  # schedules have no say here, but `Watch` asks for it
         self._raw = samples
+        self._samples = samples.for_loss(job.architecture)
+        weighted = samples.weights is not None
         self._objective = objective(
-            job.engine, job.architecture, samples.for_loss(job.architecture)
+            job.engine, job.architecture, len(samples), weighted, samples.sparse
         )
         self._names = job.scores.names
         self._scorer = Scorer(job.scores) if self._names else None
@@ -89,9 +91,9 @@ class _Run:
         parameters = vector.astype(self.parameters.dtype)
         with interrupts.breakable():
             if self._long and interrupts.listening:
-                loss, gradient = interrupts.wait_for(self._objective, parameters)
+                loss, gradient = interrupts.wait_for(self._objective, parameters, self._samples)
             else:
-                loss, gradient = self._objective(parameters)
+                loss, gradient = self._objective(parameters, self._samples)
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             raise self._divergence()
         return loss, gradient.astype(np.float64)
@@ -117,6 +119,8 @@ class _Run:
         course = {name: np.array([value]) for name, value in values.items()}
         verdict = self._watch.look(course, 1, self._plateau)
         history.append(course, 1)
+        if self.job.recorded_among(history.epochs, history.epochs + 1):
+            history.keep([history.epochs], parameters[np.newaxis])
         session.note_time()
         if self._watch.best_epoch == history.epochs:
             history.best_epoch = history.epochs

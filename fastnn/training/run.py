@@ -7,6 +7,7 @@ run again up to that epoch: so how the epochs are cut changes no bit of the resu
 from __future__ import annotations
 
 import copy
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +29,8 @@ from fastnn.training.watching import Course, Watch
 
 #: So many row numbers to shuffle are too many for Ctrl-C to wait for.
 MANY_ROWS = 1_000_000
+#: No epoch is marked, see `fastnn.engines.Trainer`.
+NO_MARKS = np.empty(0, np.int64)
 
 
 @dataclass
@@ -45,6 +48,18 @@ class _Snapshot:
     def restore(self, state: State, rng: np.random.Generator) -> None:
         state.restore(self.state)
         rng.bit_generator.state = self.random
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """What was seen after epochs of a piece.
+
+    *scores*, a row for each epoch, and the parameters to keep (k, P), from after these *epochs*.
+    """
+
+    scores: np.ndarray
+    epochs: list[int]
+    parameters: np.ndarray
 
 
 class Run:
@@ -76,11 +91,31 @@ class Run:
             self._trainer = job.engine.trainer(job.architecture, plan)
             self._pace = cuts.Pace(job.engine.row_seconds(job.architecture, plan))
         self._pace.limit(rows_between_releases(samples.X, job.shuffle))
-        self._pieces = cuts.Pieces(self._pace, n, plan.batch_size, self._rates, self._draw_order)
+        self._pieces = cuts.Pieces(
+            self._pace, n, plan.batch_size, self._rates, self._draw_order, plan.window
+        )
         self._long_part = job.takes_long(plan, min(self._pieces.grain, n))
         if self._scorer is not None:
             scored = len(job.validation or samples)
             self._long_scores = job.takes_long(replace(plan, batch_size=scored), scored)
+        self._make_ready_to_look()
+
+    def _make_ready_to_look(self) -> None:
+        """Say how many epochs are looked at at once, and compile what that needs."""
+        self._at_once = sys.maxsize
+        if self._scorer is not None:
+            slow = self._long_part or self._long_scores
+            self._at_once = 1 if slow else self._scorer.at_once(self._raw)
+        if (
+            self._at_once > 1
+            and self._pace.rows > self._n
+            and (self._scorer is not None or self.job.record is not None)
+        ):
+            nothing = Piece.of_epochs(np.ones((0, 1)), np.empty((0, self._n), np.int64), self._n)
+            state, empty = copy.deepcopy(self.state), self.state.parameters[np.newaxis][:0]
+            self._trainer.run_recorded(state, self._samples, nothing, NO_MARKS, empty)
+            if self._scorer is not None:
+                self._scorer.of_each(empty, self._raw)
 
     def let_go(self) -> None:
         """Hold the samples no longer."""
@@ -113,17 +148,17 @@ class Run:
             with self._interrupts.breakable():
                 piece = self._next_piece(until)
                 started = time.perf_counter()
-                scores = self._run(piece)
+                looks = self._run(piece)
         except BaseException:
             before.restore(self.state, self.rng)
             raise
         release_pages(self._raw.X)
         self._pieces.took(piece, time.perf_counter() - started)
-        return self._take_in(piece, self._course(piece, scores))
+        return self._take_in(piece, looks)
 
     def _next_piece(self, until: int) -> Piece:
-        left = until - self._history.epochs
-        return self._pieces.next_piece(min(left, 1) if self.job.one_by_one else left)
+        epochs = self._history.epochs
+        return self._pieces.next_piece(self.job.stretch(epochs, until - epochs))
 
     def _rates(self, epochs: int, updates: int) -> np.ndarray:
         """The learning rates of the next piece."""
@@ -140,42 +175,73 @@ class Run:
         self.rng.bit_generator.state = rng.bit_generator.state
         return order
 
-    def _run(self, piece: Piece) -> np.ndarray:
-        """Run *piece*; the scores after each epoch that it completes, shape (epochs, scores)."""
-        if self._scorer is None:
-            self._advance(piece)
-            return np.empty((0, 0))
-        scores = []
-        for e in range(len(piece.rates)):
-            self._advance(piece.epoch(e))
-            if piece.stop == self._n:
-                scores.append(self._score_epoch(piece, e))
-        return np.array(scores).reshape(len(scores), len(self._score_names))
+    def _run(self, piece: Piece) -> _Looks:
+        """Run *piece*, and look at the epochs that it completes, some of them at a time."""
+        before, epochs = self._history.epochs + 1, len(piece.rates)
+        scores: list[np.ndarray] = []
+        kept: list[np.ndarray] = []
+        for first in range(0, epochs, self._at_once):
+            part = piece.stretch(first, min(first + self._at_once, epochs))
+            if piece.stop < self._n:
+                self._advance(part)
+                break
+            stop = before + first + len(part.rates)
+            due = np.array(self.job.recorded_among(before + first, stop), np.int64) - before - first
+            if self._scorer is None:
+                kept.append(self._advance(part, due + 1))
+                continue
+            vectors = self._advance(part, np.arange(1, len(part.rates) + 1))
+            scores.append(self._score_epochs(part, vectors))
+            kept.append(vectors[due])
+        due_epochs = self.job.recorded_among(before, before + epochs) if kept else ()
+        none = np.empty((0, len(self.state.parameters)), self.state.parameters.dtype)
+        table = np.concatenate(scores) if scores else np.empty((0, len(self._score_names)))
+        return _Looks(table, list(due_epochs), np.concatenate([none, *kept]))
 
-    def _score_epoch(self, piece: Piece, e: int) -> list[float]:
-        """The scores after epoch *e* of *piece*; it has diverged if there are none."""
-        nothing = [np.nan] * len(self._score_names)
-        if not (np.isfinite(piece.loss_sums[e]) and self.state.is_finite()):
-            return nothing
-        scores = self._score()
-        if scores is None:
-            piece.loss_sums[e] = np.nan
-            return nothing
-        return scores
+    def _score_epochs(self, part: Piece, vectors: np.ndarray) -> np.ndarray:
+        """The scores after each epoch of *part*; one has diverged if there are none.
 
-    def _advance(self, piece: Piece) -> None:
-        """Run *piece* on the engine, and count its steps."""
+        Shape (epochs, scores). *vectors* are the parameters after each of them.
+        """
+        assert self._scorer is not None
+        if len(vectors) > 1:
+            finite = np.isfinite(part.loss_sums) & np.isfinite(vectors).all(axis=1)
+            table, well = self._scorer.of_each(vectors, self._raw)
+        else:
+            finite = np.array([np.isfinite(part.loss_sums[0]) and self.state.is_finite()])
+            scores = self._score() if finite[0] else None
+            table = np.array([scores or [np.nan] * len(self._score_names)])
+            well = np.array([scores is not None])
+        part.loss_sums[finite & ~well] = np.nan
+        table[~(finite & well)] = np.nan
+        return table
+
+    def _advance(self, piece: Piece, marks: np.ndarray = NO_MARKS) -> np.ndarray:
+        """Run *piece* on the engine, and count its steps.
+
+        Returns the parameters after so many of its epochs as *marks* say, shape (k, P).
+        """
+        p = self.state.parameters
+        records = np.empty((len(marks), len(p)), p.dtype)
+        at_end = marks.tolist() == [len(piece.rates)]
+        run: Any = self._trainer.run
+        arguments: tuple[Any, ...] = (self._samples, piece)
+        if len(marks) and not at_end:
+            run, arguments = self._trainer.run_recorded, (*arguments, marks, records)
         if self._long_part and self._interrupts.listening:
             # What is given up must not change the network later.
             state = copy.deepcopy(self.state)
-            self._interrupts.wait_for(self._trainer.run, state, self._samples, piece)
+            self._interrupts.wait_for(run, state, *arguments)
             self.state.restore(state)
         else:
-            self._trainer.run(self.state, self._samples, piece)
+            run(self.state, *arguments)
+        if at_end:
+            records[0] = p
         updates = -(-(piece.stop - piece.start) // self._batch_size)
         self.state.clock.steps[0] += len(piece.rates) * updates
         if piece.stop == self._n:
             self.state.clock.steps[1] += len(piece.rates)
+        return records
 
     def _score(self) -> list[float] | None:
         assert self._scorer is not None
@@ -198,12 +264,12 @@ class Run:
         n_batches = -(-self._n // self._batch_size)
         return self._n if self.job.architecture.reduction == "mean" else n_batches
 
-    def _take_in(self, piece: Piece, course: Course) -> str | None:
+    def _take_in(self, piece: Piece, looks: _Looks) -> str | None:
         """Write the epochs that *piece* completed into the history. Why training ends, or None.
 
         Raises TrainingDivergedError, back at the end of the last epoch in which all was well.
         """
-        history = self._history
+        history, course = self._history, self._course(piece, looks.scores)
         well = np.isfinite(course["loss"])
         if "val_loss" in course and self._pieces.part is None:
             well &= np.isfinite(course["val_loss"])
@@ -215,6 +281,8 @@ class Run:
         )
         self._note_best(piece, first, verdict.epochs)
         history.append(course, verdict.epochs)
+        due = [epoch for epoch in looks.epochs if epoch <= history.epochs]
+        history.keep(due, looks.parameters[: len(due)])
         if verdict.spoke and verdict.epochs < len(well):
             self._go_back(verdict.epochs)
         if not (verdict.spoke or all_well) or not self.state.is_finite():

@@ -36,6 +36,8 @@ class Session:
     def open(cls, job: Job, history: History, samples_per_epoch: int) -> Iterator[Self]:
         """Train inside; however that ends, *history* tells. *samples_per_epoch* is for the bar."""
         history.stop_reason = "running"
+        if job.record is not None:
+            history.record(job.architecture)
         bar = TrainingBar(job.progress, job.epochs, samples_per_epoch)
         with remember_interrupt() as interrupts, bar:
             session = cls(job, history, interrupts, bar)
@@ -70,11 +72,13 @@ class Session:
 
     def call_back(self) -> str | None:
         """Call the callbacks with the epoch that has just ended. Why training ends, or None."""
-        if not self.job.callbacks:
+        epoch = self.history.epochs
+        due = [callback for callback in self.job.callbacks if epoch % callback.every == 0]
+        if not due:
             return None
-        epoch, logs = self.history.epochs, self.history.logs()
+        logs = self.history.logs()
         with self.interrupts.breakable():
-            stops = [callback(epoch, dict(logs)) for callback in self.job.callbacks]
+            stops = [callback.call(epoch, dict(logs)) for callback in due]
         return "callback" if any(stops) else None
 
     def reason_from_outside(self) -> str | None:

@@ -101,6 +101,31 @@ def check_training(problem, batch_size, shuffled, epochs=3):
     np.testing.assert_allclose(got_sums, expected_sums, **tolerance)
 
 
+def check_records(problem, batch_size, shuffled):
+    """The numba engine's records are, to the bit, what a run of so many epochs leaves."""
+    epochs, marks, n = 5, [1, 2, 4], len(problem.samples)
+    rates, order = np.linspace(0.01, 0.05, epochs)[:, np.newaxis], orders(n, epochs, shuffled)
+    plan = Plan(batch_size, problem.optimizer, 7, weighted=problem.samples.weights is not None)
+    trainer = engine.trainer(problem.architecture, plan)
+    state, whole = (State.new(problem.parameters.copy(), plan.optimizer) for _ in range(2))
+    records = np.zeros((len(marks), len(state.parameters)), state.parameters.dtype)
+    piece, other = Piece.of_epochs(rates, order, n), Piece.of_epochs(rates, order, n)
+    trainer.run_recorded(state, problem.samples, piece, np.array(marks), records)
+    trainer.run(whole, problem.samples, other)
+    for mine, theirs in [
+        (state.parameters, whole.parameters),
+        (state.moments, whole.moments),
+        (state.updates, whole.updates),
+        (piece.loss_sums, other.loss_sums),
+        (piece.penalty_sums, other.penalty_sums),
+    ]:
+        assert mine.tobytes() == theirs.tobytes()
+    for mark, record in zip(marks, records, strict=True):
+        part = State.new(problem.parameters.copy(), plan.optimizer)
+        trainer.run(part, problem.samples, other.stretch(0, mark))
+        assert record.tobytes() == part.parameters.tobytes()
+
+
 def with_rule(problem, optimizer, everything=False):
     """The problem with another optimiser, and with all that a plan may ask for."""
     if not everything:

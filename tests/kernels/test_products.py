@@ -1,9 +1,12 @@
 """Products on places in flat vectors against NumPy, and the turning of matrices."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from numba.extending import get_cython_function_address
 
 from fastnn.kernels import blocks, products
 from fastnn.kernels.jit import kernel
@@ -81,3 +84,24 @@ def test_turning_a_matrix(rows, columns):
     turn(w, *map(np.uint64, (at, rows, columns, to)))
     expected, _ = laid_out(matrix, np.ascontiguousarray(matrix.T))
     np.testing.assert_array_equal(w, expected)
+
+
+# Where BLAS is.
+
+
+@pytest.mark.parametrize("name", ["sgemm", "dgemm"])
+@pytest.mark.parametrize("alone", [True, False])
+def test_blas_is_the_one_that_scipy_gives_away(monkeypatch, name, alone):
+    if not alone:  # as in an archive, where no file is found
+        monkeypatch.setattr(products.PathFinder, "find_spec", lambda *_: None)
+    expected = get_cython_function_address("scipy.linalg.cython_blas", name)
+    assert products._address(products._cython_blas().__pyx_capi__[name]) == expected
+
+
+def test_to_find_blas_takes_no_other_module_of_scipys():
+    code = (
+        "import sys; from fastnn.kernels import products; products.find_blas();"
+        "print('scipy.linalg' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr

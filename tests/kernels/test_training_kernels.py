@@ -8,11 +8,13 @@ from helpers import in_turn, slow_but, without_slow
 from problems import (
     SMALL,
     WIDTHS,
+    check_records,
     check_training,
     few_to_compile,
     make_problem,
     orders,
     slow_to_compile,
+    with_rule,
 )
 from recipes import summed
 
@@ -264,6 +266,49 @@ def test_cuts_change_no_bit(path, batch_size):
     cut = problem.train(engine, batch_size, order, rates, cuts=cuts)
     assert whole[0].tobytes() == cut[0].tobytes()
     assert whole[1].tobytes() == cut[1].tobytes()
+
+
+@some_paths(
+    *PATHS, fast=["fused, one input", "transposed", "mixed activations", "wide first layer"]
+)
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_records_are_what_runs_up_to_there_give(path, batch_size):
+    sizes, loss, activation = PATHS[path]
+    problem = make_problem(sizes, loss, activation)
+    check_records(problem, batch_size, shuffled=True)
+    check_records(problem, batch_size, shuffled=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_records_with_any_rule(dtype, batch_size):
+    problem = with_rule(make_problem(*PATHS["deep"], dtype=dtype), fastnn.Adam(), everything=True)
+    check_records(problem, batch_size, shuffled=True)
+
+
+@some_paths(*PATHS, fast=["fused, one input", "transposed"])
+@pytest.mark.parametrize("n", [3, 23])
+def test_scores_of_many_vectors_are_those_of_each(path, n):
+    sizes, loss, activation = PATHS[path]
+    problem = make_problem(sizes, loss, activation, n=n)
+    architecture, samples = problem.architecture, problem.samples
+    vectors = np.array([problem.parameters, 2 * problem.parameters, 0 * problem.parameters])
+    evaluate = engine.evaluator(architecture, weighted=False)
+    sums = engine.each_loss(architecture, False)(vectors, samples)
+    assert sums.tolist() == [evaluate(vector, samples) for vector in vectors]
+    predict = engine.predictor(architecture)
+    values, well = engine.each_output(architecture)(vectors, samples.X)
+    assert well.tolist() == [True] * 3
+    for value, vector in zip(values, vectors, strict=True):
+        assert value.tobytes() == predict(vector, samples.X).tobytes()
+
+
+def test_scores_tell_which_vectors_overflow():
+    problem = make_problem(*PATHS["transposed"])
+    vectors = np.array([problem.parameters, np.full_like(problem.parameters, np.nan)])
+    _, well = engine.each_output(problem.architecture)(vectors, problem.samples.X)
+    assert well.tolist() == [True, False]
 
 
 def all_results(problem, batch_size):

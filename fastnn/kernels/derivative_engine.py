@@ -1,0 +1,161 @@
+"""Derivatives with respect to the inputs on the ``numba`` engine: the kernels and their workspace.
+
+The functions are those of `fastnn.engines.Derivatives`.
+"""
+
+import collections
+import contextlib
+import functools
+from typing import Any
+
+import numpy as np
+
+from fastnn.architecture import Architecture
+from fastnn.kernels import derivatives
+from fastnn.kernels.activations import Codes
+from fastnn.kernels.layout import layer_table
+from fastnn.memory import aligned
+
+_layer_table = functools.lru_cache(maxsize=256)(layer_table)
+_places = functools.lru_cache(maxsize=256)(derivatives.find_places)
+
+
+def codes_of(architecture: Architecture) -> Codes:
+    """The codes of all layers but softmax, and identity's, which costs nothing.
+
+    So a network has the same kernels with its output activation and without.
+    """
+    codes = {activation.code for activation in architecture.activations}
+    return tuple(sorted(codes - {int(derivatives.SOFTMAX)} | {0}))
+
+
+def jacobian(architecture: Architecture, parameters: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """See `fastnn.engines.Derivatives`: by the outputs or by the inputs, whichever are fewer."""
+    n_in, n_out = architecture.sizes[0], architecture.sizes[-1]
+    out = _first(architecture, parameters, X, None, n_in < n_out)
+    return out.reshape(len(X), n_out, n_in)
+
+
+def vjp(
+    architecture: Architecture,
+    parameters: np.ndarray,
+    X: np.ndarray,
+    V: np.ndarray,
+    into: np.ndarray | None = None,
+) -> np.ndarray:
+    """See `fastnn.engines.Derivatives`."""
+    return _first(architecture, parameters, X, V, False, into).reshape(X.shape)
+
+
+def jvp(
+    architecture: Architecture, parameters: np.ndarray, X: np.ndarray, U: np.ndarray
+) -> np.ndarray:
+    """See `fastnn.engines.Derivatives`."""
+    return _first(architecture, parameters, X, U, True).reshape(len(X), architecture.sizes[-1])
+
+
+def hessian(architecture: Architecture, parameters: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """See `fastnn.engines.Derivatives`."""
+    n_in, n_out = architecture.sizes[0], architecture.sizes[-1]
+    out = _second(architecture, parameters, X, None, None)
+    return out.reshape(len(X), n_out, n_in, n_in)
+
+
+def hvp(
+    architecture: Architecture,
+    parameters: np.ndarray,
+    X: np.ndarray,
+    U: np.ndarray,
+    V: np.ndarray,
+) -> np.ndarray:
+    """See `fastnn.engines.Derivatives`."""
+    return _second(architecture, parameters, X, U, V).reshape(X.shape)
+
+
+def _first(
+    architecture: Architecture,
+    parameters: np.ndarray,
+    X: np.ndarray,
+    seeds: np.ndarray | None,
+    forwards: bool,
+    into: np.ndarray | None = None,
+) -> np.ndarray:
+    n_in, n_out, dtype = architecture.sizes[0], architecture.sizes[-1], architecture.dtype
+    directions = 1 if seeds is not None else (n_in if forwards else n_out)
+    ahead, back = (directions, 0) if forwards else (0, directions)
+    places = _places(architecture, ahead, back, curved=False)
+    out = np.empty(len(X) * directions * (n_out if forwards else n_in), dtype)
+    workspace = _take_workspace(places, dtype)
+    kernel = derivatives.make_first(codes_of(architecture), architecture.bias)
+    kernel(
+        _layer_table(architecture),
+        places,
+        parameters,
+        _read_only(X),
+        _rows(seeds, dtype),
+        forwards,
+        np.empty(0, dtype) if into is None else into,
+        out,
+        workspace,
+    )
+    _give_back(workspace)
+    return out
+
+
+def _second(
+    architecture: Architecture,
+    parameters: np.ndarray,
+    X: np.ndarray,
+    U: np.ndarray | None,
+    V: np.ndarray | None,
+) -> np.ndarray:
+    n_in, n_out, dtype = architecture.sizes[0], architecture.sizes[-1], architecture.dtype
+    ahead, back, size = (n_in, n_out, n_out * n_in * n_in) if V is None else (1, 1, n_in)
+    places = _places(architecture, ahead, back, curved=True, squared=V is None)
+    out = np.empty(len(X) * size, dtype)
+    workspace = _take_workspace(places, dtype)
+    kernel = derivatives.make_second(codes_of(architecture), architecture.bias)
+    kernel(
+        _layer_table(architecture),
+        places,
+        parameters,
+        _read_only(X),
+        _rows(U, dtype),
+        _rows(V, dtype),
+        out,
+        workspace,
+    )
+    _give_back(workspace)
+    return out
+
+
+#: Workspaces that are not in use, of at most so many bytes. New memory takes as long as the work on
+#: hundreds of rows: the system fills it with zeros.
+_idle: collections.deque[np.ndarray] = collections.deque(maxlen=4)
+_MOST_IDLE_BYTES = 1 << 22
+
+
+def _take_workspace(places: derivatives.Places, dtype: np.dtype[Any]) -> np.ndarray:
+    size = int(places.end)
+    with contextlib.suppress(IndexError):
+        workspace = _idle.pop()
+        if workspace.size >= size and workspace.dtype == dtype:
+            return workspace
+    return aligned(size, dtype)
+
+
+def _give_back(workspace: np.ndarray) -> None:
+    if workspace.nbytes <= _MOST_IDLE_BYTES:
+        _idle.append(workspace)
+
+
+def _rows(rows: np.ndarray | None, dtype: np.dtype[Any]) -> np.ndarray:
+    """Directions as kernels get them; none for all unit vectors."""
+    return _read_only(np.empty((0, 0), dtype) if rows is None else rows)
+
+
+def _read_only(rows: np.ndarray) -> np.ndarray:
+    """As samples are in training, for which `gather` is compiled."""
+    view = rows.view()
+    view.flags.writeable = False
+    return view

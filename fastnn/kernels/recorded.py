@@ -1,0 +1,116 @@
+"""Training that is looked at, and the looking: many epochs and their scores in one call.
+
+A run of a training kernel costs some microseconds around it, and an epoch of the smallest networks
+a fourth of one. The kernels here call another one again and again: see `fastnn.kernels.called`.
+"""
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+
+from fastnn.kernels.called import address_of, number_at, run_at, truth_at
+from fastnn.kernels.jit import kernel
+
+#: `fastnn.engines.Samples` and `Piece` as `batches` and `samples` take them. Weights may be empty.
+#: *done* epochs with these samples came before, with the same workspace.
+Data = namedtuple("Data", "X Y weights order")
+Span = namedtuple("Span", "rates start stop loss_sums penalty_sums done")
+
+
+@kernel
+def train_plain(train, before, X, Y, order, span, w, p, marks, records):
+    """Run *train* of plain SGD from mark to mark, and copy the parameters p at each.
+
+    Marks are numbers of epochs, the last is where all ends: it may have no record. *before* and w
+    are what else the kernel takes.
+    """
+    done = 0
+    for k in range(len(marks)):
+        mark = marks[k]
+        rates, loss_sums = span.rates[done:mark], span.loss_sums[done:mark]
+        run_at(train, (*before, X, Y, order[done:mark], rates, span.start, span.stop, loss_sums, w))
+        done = mark
+        if k < len(records):
+            for i in range(len(p)):
+                records[k, i] = p[i]
+
+
+@kernel
+def train_by_rule(train, before, t, updates, data, span, after, p, marks, records):
+    """Do the same with kernels of any rule; *t* updates were made before, an epoch has *updates*.
+
+    *before* and *after* are what else the kernel takes.
+    """
+    done = 0
+    for k in range(len(marks)):
+        mark = marks[k]
+        part = Data(data.X, data.Y, data.weights, data.order[done:mark])
+        epochs = Span(
+            span.rates[done:mark],
+            span.start,
+            span.stop,
+            span.loss_sums[done:mark],
+            span.penalty_sums[done:mark],
+            done,
+        )
+        run_at(train, (*before, t + done * updates, part, epochs, *after))
+        done = mark
+        if k < len(records):
+            for i in range(len(p)):
+                records[k, i] = p[i]
+
+
+@kernel
+def sums(total_loss, before, vectors, after, values):
+    """Fill *values* with the loss for each of the *vectors* of parameters."""
+    for k in range(len(vectors)):
+        values[k] = number_at(total_loss, (*before, vectors[k], *after))
+
+
+@kernel
+def outputs(fill, before, vectors, between, values, w, well):
+    """Fill *values* (k, n, m) for each of the *vectors*, and *well* with whether that succeeded."""
+    for k in range(len(vectors)):
+        well[k] = truth_at(fill, (*before, vectors[k], *between, values[k], w))
+
+
+def run_plain(kernel: Any, arguments: Any, marks: np.ndarray, records: np.ndarray) -> None:
+    """`fastnn.engines.Trainer.run_recorded` with a kernel of plain SGD and its arguments."""
+    layers, p, X, Y, order, rates, start, stop, loss_sums, w = arguments
+    span = Span(rates, start, stop, loss_sums, np.empty(0), 0)
+    train, marks = address_of(kernel, arguments), _with_end(marks, len(rates))
+    train_plain(train, (layers, p), X, Y, order, span, w, p, marks, records)
+
+
+def run_by_rule(
+    kernel: Any, arguments: Any, updates: int, marks: np.ndarray, records: np.ndarray
+) -> None:
+    """The same with a kernel of any rule; an epoch has so many updates."""
+    at = next(k for k, argument in enumerate(arguments) if isinstance(argument, Data))
+    t, data, span = arguments[at - 1 : at + 2]
+    before, after = arguments[: at - 1], arguments[at + 2 :]
+    train, marks = address_of(kernel, arguments), _with_end(marks, len(span.rates))
+    train_by_rule(train, before, t, updates, data, span, after, before[-2], marks, records)
+
+
+def sum_losses(total_loss: Any, before: Any, vectors: np.ndarray, after: Any) -> np.ndarray:
+    """The sums, shape (K,), of a kernel for the loss with each of the *vectors* (K, P)."""
+    values, one = np.empty(len(vectors)), np.empty(vectors.shape[1:], vectors.dtype)
+    sums(address_of(total_loss, (*before, one, *after)), before, vectors, after, values)
+    return values
+
+
+def fill(
+    kernel: Any, before: Any, vectors: np.ndarray, between: Any, values: np.ndarray, w: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """*values* (K, n, m) of a kernel for outputs with each of the *vectors*; which are numbers."""
+    well, one = np.empty(len(vectors), bool), np.empty(vectors.shape[1:], vectors.dtype)
+    arguments = (*before, one, *between, np.empty(values.shape[1:], values.dtype), w)
+    outputs(address_of(kernel, arguments), before, vectors, between, values, w, well)
+    return values, well
+
+
+def _with_end(marks: np.ndarray, epochs: int) -> np.ndarray:
+    """Marks that end with the last epoch."""
+    return marks if len(marks) and marks[-1] == epochs else np.append(marks, epochs)
