@@ -40,6 +40,7 @@ from fastnn.memory import frozen, memory_for
 from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import find
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_optimizer
+from fastnn.pictures import Pictured
 from fastnn.random_state import dropout_key
 from fastnn.record import Record
 from fastnn.schedules import Schedule, same
@@ -75,13 +76,14 @@ _HOW_TO_CHANGE = {
 }  # fmt: skip
 
 if TYPE_CHECKING:
+    from fastnn.jit import CFunction
     from fastnn.kernels.compiled import Compiled
 
 #: The rule of networks that nobody has trained yet.
 _PLAIN = SGD()
 
 
-class Network(Differentiable):
+class Network(Differentiable, Pictured):
     """A fully connected network for small problems.
 
     Parameters
@@ -364,6 +366,8 @@ class Network(Differentiable):
         validation_split: float | None = None,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | str | None = None,
+        dydx: Any = None,
+        dydx_weight: float = 1.0,
         metrics: Iterable[str | Function] = (),
         early_stopping: EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
@@ -416,6 +420,16 @@ class Network(Differentiable):
             class number, 1 for classes left out. "balanced" gives all classes that occur the same
             total weight: n / (number of classes · samples of the class). Multiplies
             *sample_weight*.
+        dydx : array-like, shape (n, n_outputs, n_inputs), optional
+            Derivatives of the targets with respect to the inputs, to learn from as well: the loss
+            is then that of the outputs plus *dydx_weight* times the mean squared error of
+            ``jacobian(X)``, over all its numbers. (Each sample's own is in its loss: with reduction
+            "sum" these are summed over the samples, and weights are for both.) For networks
+            without dropout of the activations identity, sigmoid, tanh, elu, softplus, silu and
+            gelu, and losses with one output for each target. The losses in the history have
+            it in them, those of validation data have not.
+        dydx_weight : float
+            Above 0.
         metrics : list of str or function
             ``"accuracy"``, ``"r2"``, ``"mean_absolute_error"``, ``"mean_squared_error"``,
             ``"auc"``, or functions f(targets, outputs) -> float of arrays of shape
@@ -474,7 +488,7 @@ class Network(Differentiable):
           rule than SGD: each update goes through all weights, as for dense X.
         """
         samples, held_out = self._inputs.split(
-            self._inputs.samples(X, y, sample_weight),
+            self._inputs.with_dydx(self._inputs.samples(X, y, sample_weight), dydx, dydx_weight),
             self._inputs.held_out(validation_data),
             validation_split,
         )
@@ -1008,7 +1022,16 @@ class Network(Differentiable):
         ``fastnn.jit.jacobian(h, x, J)`` their derivatives with respect to x, and
         ``fastnn.jit.learn(h, x, y, rate)`` makes an update from a row. They take nothing from the
         heap, may be called by several threads at once, `learn` excepted, and within ``prange``; x
-        is not checked for finite values.
+        is not checked for finite values. For example::
+
+            @njit
+            def returns(h, states, values):
+                out = np.empty(h.n_outputs)
+                for k in range(len(states)):
+                    fastnn.jit.forward(h, states[k], out)
+                    values[k] = out[0]
+
+            returns(net.compiled(), states, values)
 
         Give it to your function as an argument: a global variable numba would copy. It looks at the
         network's own parameters, so that it is made once and knows what the network learns later.
@@ -1027,25 +1050,60 @@ class Network(Differentiable):
         ValueError
             If the network has more than about 4,000 inputs and units in all, for which there is no
             room on the stack.
-
-        Examples
-        --------
-        >>> import fastnn, numpy as np
-        >>> from numba import njit
-        >>> @njit
-        ... def mean_output(h, X):
-        ...     out, total = np.empty(h.n_outputs), 0.0
-        ...     for k in range(len(X)):
-        ...         fastnn.jit.forward(h, X[k], out)
-        ...         total += out[0]
-        ...     return total / len(X)
-        >>> net, X = fastnn.Network([2, 8, 1], seed=1), np.random.rand(1000, 2)
-        >>> bool(np.isclose(mean_output(net.compiled(), X), net.predict(X).mean()))
-        True
         """
         from fastnn.kernels.compiled import compiled
 
         return compiled(self._architecture, self.parameters)
+
+    def low_level_callable(self, output: int = 0) -> Any:
+        """Make a ``scipy.LowLevelCallable`` of one output, for ``quad`` and ``nquad``.
+
+        ``double (int n, double *x, void *)``: of as many arguments as the network has inputs; NaN
+        of another number. It looks at the network's own parameters and keeps them alive. So
+        ``scipy.integrate.quad(net.low_level_callable(), -1, 1)`` does not come back to Python.
+
+        Parameters
+        ----------
+        output : int
+            Which one, from 0 on.
+
+        Returns
+        -------
+        scipy.LowLevelCallable
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an output that there is not, a network of float32, and as `compiled` does.
+        RuntimeError
+            With numba's compiler switched off (``NUMBA_DISABLE_JIT=1``).
+        """
+        from fastnn.jit import integrand
+
+        last = self.layer_sizes[-1] - 1
+        return integrand(self.compiled(), validation.integer(output, "output", 0, last))
+
+    def cfunc(self) -> "CFunction":
+        """Make a C function of the network: ``void f(const T *inputs, T *outputs)`` for one row.
+
+        T is double, or float with float32. Its ``address`` goes to programs in C, Fortran (by
+        ``bind(C)``) or jitted code that call functions by their address, from any thread. It looks
+        at the network's own parameters and keeps them alive, as long as the object returned is.
+        For a program without Python, see `to_c`.
+
+        Returns
+        -------
+        fastnn.jit.CFunction
+            With ``address``, a number, and ``ctypes``, the same as a function of ctypes.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As in `low_level_callable`.
+        """
+        from fastnn.jit import CFunction
+
+        return CFunction(self.compiled())
 
     @quiet
     def save(self, path: str | os.PathLike[str]) -> None:

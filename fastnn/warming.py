@@ -8,15 +8,19 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 
 from fastnn import validation
 from fastnn.calls import guided
-from fastnn.engines import Plan, get_engine, objective, quiet
+from fastnn.engines import Samples, State, objective, quiet
 from fastnn.kernels import cache
+from fastnn.memory import frozen
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Optimizer, get_lbfgs, get_optimizer
+from fastnn.training.job import Job
+from fastnn.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,10 @@ class Warmup:
 @quiet
 @guided
 def warmup(
-    *networks: Network,
+    *networks: Any,
     batch_sizes: Sequence[int] = (1, 32),
     optimizer: str | Optimizer | LBFGS = "sgd",
+    n_features: int = 20,
 ) -> Warmup:
     """Compile, or load from the cache, what these networks need to train and to predict.
 
@@ -63,13 +68,17 @@ def warmup(
 
     Parameters
     ----------
-    *networks : Network
+    *networks : Network, MLPClassifier or MLPRegressor
         By default three of one hidden layer: a sigmoid one for regression, a tanh one for two
-        classes and a relu one for several classes, in float64.
+        classes and a relu one for several classes, in float64. For estimators it is what their
+        parameters ask for: before a search with ``n_jobs``, where all processes would compile at
+        once. One that is fitted is taken to have the same features and classes again.
     batch_sizes : sequence of int
         1 has a kernel of its own; all other sizes share one. L-BFGS has no batches.
     optimizer : str or object
-        The one that ``fit`` will be given.
+        The one that ``fit`` will be given. Estimators have their own, and batch sizes too.
+    n_features : int
+        Columns of X for estimators that are not fitted.
 
     Returns
     -------
@@ -90,7 +99,7 @@ def warmup(
     """
     started = time.perf_counter()
     compiled, loaded = list[str](), list[str]()
-    for step in steps(networks, batch_sizes, [optimizer]):
+    for step in steps(networks, batch_sizes, [optimizer], n_features):
         more_compiled, more_loaded = _run(step)
         compiled += more_compiled
         loaded += more_loaded
@@ -101,11 +110,14 @@ def warmup(
 class Step:
     """Something that a network is to be ready for: its name, and what makes it ready."""
 
-    network: Network
+    #: Or an estimator.
+    network: Any
     name: str
-    ready: Callable[[Network], object]
+    ready: Callable[[Any], object]
 
     def __str__(self) -> str:
+        if not isinstance(self.network, Network):
+            return f"{self.network!r}: {self.name}"
         of = self.network._architecture
         sizes = "-".join(map(str, of.sizes))
         activations = ", ".join(activation.name for activation in of.activations)
@@ -113,36 +125,34 @@ class Step:
 
 
 def steps(
-    networks: Sequence[Network],
+    networks: Sequence[Any],
     batch_sizes: Iterable[int],
     optimizers: Iterable[str | Optimizer | LBFGS],
+    n_features: int = 20,
 ) -> list[Step]:
     """All that `warmup` has to do."""
     entries = validation.listed(batch_sizes, "batch_sizes", "whole numbers")
     sizes = [validation.integer(size, "batch_sizes", 1) for size in entries]
-    rules = [
-        (optimizer, None if get_lbfgs(optimizer, None) else get_optimizer(optimizer, None))
-        for optimizer in optimizers
-    ]
     for network in networks:
-        if not isinstance(network, Network):
-            raise TypeError(f"warmup takes networks, got {type(network).__name__}")
+        if not isinstance(network, Network) and not hasattr(network, "_warm_up"):
+            raise TypeError(f"warmup takes networks and estimators, got {type(network).__name__}")
     tasks: dict[str, Callable[[Network], object]] = {}
-    for optimizer, rule in rules:
+    for optimizer in optimizers:
+        minimises = get_lbfgs(optimizer, None) is not None
+        if not minimises:
+            get_optimizer(optimizer, None)  # refuses what is none
         name = optimizer if isinstance(optimizer, str) else type(optimizer).__name__
-        if rule is None:
-            tasks[f"fit, {name}"] = _make_objective
-            continue
-        for size in sizes:
-            how = "sample by sample" if size == 1 else "in batches"
-            tasks[f"fit {how}, {name}"] = functools.partial(_make_trainer, size, rule)
-    tasks["validation loss"] = _make_evaluator
+        for size in [2] if minimises else sizes:
+            how = "" if minimises else " sample by sample" if size == 1 else " in batches"
+            tasks[f"fit{how}, {name}"] = functools.partial(_make_fit, size, optimizer)
     tasks["predict a few rows"] = functools.partial(_predict, 1)
     tasks["predict many rows"] = functools.partial(_predict, 100)
+    columns = validation.integer(n_features, "n_features", 1)
+    of_estimator = {"fit and predict": functools.partial(_fit_estimator, columns)}
     return [
         Step(network, name, ready)
         for network in networks or _usual_networks()
-        for name, ready in tasks.items()
+        for name, ready in (tasks if isinstance(network, Network) else of_estimator).items()
     ]
 
 
@@ -171,16 +181,24 @@ def _run(step: Step) -> tuple[list[str], list[str]]:
     return cache.compiled[compiled:], cache.loaded[loaded:]
 
 
-def _make_objective(network: Network) -> None:
-    objective(get_engine(network.engine), network._architecture, 2, weighted=False)
+def _make_fit(size: int, optimizer: str | Optimizer | LBFGS, network: Network) -> None:
+    """Make all ready that ``fit`` does before its first epoch, with validation data."""
+    architecture = network._architecture
+    n, dtype = architecture.n_targets, architecture.dtype
+    samples = Samples(
+        frozen(np.zeros((2, architecture.sizes[0]), dtype)), frozen(np.full((2, n), 1 / n, dtype))
+    )
+    job = Job.asked(network, samples, epochs=2, batch_size=size, optimizer=optimizer)
+    if job.lbfgs is None:
+        state = State.new(np.zeros(architecture.n_parameters, dtype), job.optimizer)
+        Run(job, state, np.random.default_rng(0)).take(samples)
+        return
+    objective(job.engine, architecture, len(samples), weighted=False)
+    job.engine.evaluator(architecture, weighted=False)
 
 
-def _make_trainer(size: int, rule: Optimizer, network: Network) -> None:
-    get_engine(network.engine).trainer(network._architecture, Plan(min(size, 2), rule))
-
-
-def _make_evaluator(network: Network) -> None:
-    get_engine(network.engine).evaluator(network._architecture, weighted=False)
+def _fit_estimator(n_features: int, estimator: Any) -> None:
+    estimator._warm_up(n_features)
 
 
 def _predict(rows: int, network: Network) -> None:

@@ -27,6 +27,8 @@ many networks at once, a lane each: see `many`
     training otherwise                                 `many.make_train_many`
     their outputs; their losses                        `many_outputs.make_outputs_of_many`;
                                                        `many_outputs.make_losses_of_many`
+in users' own compiled code (`fastnn.jit`), one row    `compiled`, of steps in `stack_rows`;
+                                                       from C and SciPy `c_calls`
 the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
 =====================================================  ==========================================
 
