@@ -265,7 +265,7 @@ def test_warmup_lists_what_it_would_compile(capsys):
     assert main(["warmup", "--list", "--optimizer", "adam", *described]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("2-3-1 (tanh, identity; half_squared_error; float32): fit sample")
-    assert len(lines) == 5
+    assert len(lines) == 4
 
 
 def test_warmup_takes_saved_networks(capsys, tmp_path):

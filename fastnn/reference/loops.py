@@ -7,6 +7,9 @@ the next, ``b[j]`` is the bias of unit j. For one sample x:
     backward   d_j = ∂loss/∂z_j at the output; one layer down, d_i = slope_i Σ_j W_ij d_j
     gradient   ∂loss/∂W_ij = a_i d_j, ∂loss/∂b_j = d_j
 
+Of a sparse sample only the entries that are there take part in the sums over i: x is then a list of
+pairs, i and x_i.
+
 With dtype float32 the arithmetic here is still Python's float64; the weights and moments are
 rounded to float32 after every update. The activations and losses are in ``loops_functions.py``,
 the optimisers and what comes with them in ``loops_updates.py``.
@@ -15,6 +18,7 @@ the optimisers and what comes with them in ``loops_updates.py``.
 from array import array
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +40,10 @@ from fastnn.engines import (
 from fastnn.reference import loops_derivatives, plans
 from fastnn.reference import loops_updates as updates
 from fastnn.reference.loops_functions import ACTIVATIONS, LOSSES, Matrix, Vector, softmax
+from fastnn.sparse import AnyRows, SparseRows
+
+#: The inputs of a sample, all in order or as pairs.
+Inputs = Vector | list[tuple[int, float]]
 
 
 class Model:
@@ -67,16 +75,17 @@ class Model:
                 flat.extend(b)
         return flat
 
-    def forward(self, x: Vector, kept: Matrix | None = None) -> tuple[Matrix, Matrix, Matrix]:
+    def forward(self, x: Inputs, kept: Matrix | None = None) -> tuple[list[Inputs], Matrix, Matrix]:
         """Inputs, weighted sums z and outputs a of every layer.
 
         A layer's outputs are the next one's inputs, multiplied by *kept*, the factors of dropout.
         """
-        inputs, sums, outputs = [x], [], []
+        inputs: list[Inputs] = [x]
+        sums, outputs = [], []
         for k, (W, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             z = b
-            for a_i, row in zip(inputs[-1], W, strict=True):
-                z = [z_j + a_i * w for z_j, w in zip(z, row, strict=True)]
+            for i, a_i in _pairs(inputs[-1]):
+                z = [z_j + a_i * w for z_j, w in zip(z, W[i], strict=True)]
             name = self.architecture.activations[k].name
             a = softmax(z) if name == "softmax" else ACTIVATIONS[name].value(z)
             sums.append(z)
@@ -115,7 +124,7 @@ class Model:
         return [d_j * slope for d_j, slope in zip(d, slopes, strict=True)]
 
     def add_gradient(
-        self, into: "Model", x: Vector, y: Vector, scale: float, kept: Matrix | None = None
+        self, into: "Model", x: Inputs, y: Vector, scale: float, kept: Matrix | None = None
     ) -> float:
         """Add scale times the gradient of one sample to *into*'s weights; return its loss.
 
@@ -127,11 +136,11 @@ class Model:
         into.add_outer(inputs, self.backward(sums, outputs, y, kept), scale)
         return loss
 
-    def add_outer(self, inputs: Matrix, gradients: Matrix, scale: float) -> None:
+    def add_outer(self, inputs: list[Inputs], gradients: Matrix, scale: float) -> None:
         """W_ij += scale a_i d_j and b_j += scale d_j."""
         for W, b, a, d in zip(self.weights, self.biases, inputs, gradients, strict=True):
             scaled = [scale * d_j for d_j in d]
-            for i, a_i in enumerate(a):
+            for i, a_i in _pairs(a):
                 W[i] = [w + a_i * d_j for w, d_j in zip(W[i], scaled, strict=True)]
             if self.architecture.bias:
                 b[:] = [b_j + d_j for b_j, d_j in zip(b, scaled, strict=True)]
@@ -144,6 +153,15 @@ class Model:
                 b[:] = array("f", b).tolist()
 
 
+def _pairs(x: Inputs) -> Iterable[tuple[int, Any]]:
+    return x if x and isinstance(x[0], tuple) else enumerate(x)
+
+
+def _samples_in(X: AnyRows) -> list[Any]:
+    """The inputs of each sample."""
+    return X.pairs() if isinstance(X, SparseRows) else X.tolist()
+
+
 def batch_gradient(
     model: Model, samples: Samples, kept: list[Matrix] | None = None
 ) -> tuple[float, Model]:
@@ -154,7 +172,7 @@ def batch_gradient(
     architecture = model.architecture
     gradient = Model(architecture, [0.0] * architecture.n_parameters)
     total = 0.0
-    X, Y, weights = samples.X.tolist(), samples.Y.tolist(), _weights(samples)
+    X, Y, weights = _samples_in(samples.X), samples.Y.tolist(), _weights(samples)
     for s, (x, y, weight) in enumerate(zip(X, Y, weights, strict=True)):
         loss = model.add_gradient(gradient, x, y, weight, kept[s] if kept is not None else None)
         total += weight * loss
@@ -221,7 +239,7 @@ class _Trainer(StopsToRecord):
         (weight,) = _weights(batch)
         factors = plans.factors(self._architecture, self._plan, 1, weight)
         kept = self._kept(batch, update)
-        x, y = batch.X[0].tolist(), batch.Y[0].tolist()
+        (x,), (y,) = _samples_in(batch.X), batch.Y.tolist()
         scale = -rate * factors.gradient * weight
         loss = model.add_gradient(model, x, y, scale, kept[0] if kept is not None else None)
         model.round_to_dtype()
@@ -270,11 +288,12 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     return 1e-5 + 1e-6 * architecture.n_parameters
 
 
-def predictor(architecture: Architecture) -> Predictor:
+def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     """See `fastnn.engines.Engine`."""
 
-    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        outputs = layer_outputs(architecture, parameters, X) if np.isfinite(X).all() else None
+    def predict(parameters: np.ndarray, X: AnyRows) -> np.ndarray | None:
+        well = not isinstance(X, np.ndarray) or np.isfinite(X).all()
+        outputs = layer_outputs(architecture, parameters, X) if well else None
         return outputs[-1] if outputs is not None else None
 
     return predict
@@ -287,11 +306,11 @@ each_output = partial(outputs_one_by_one, predictor)
 
 @quiet
 def layer_outputs(
-    architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    architecture: Architecture, parameters: np.ndarray, X: AnyRows
 ) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
     model = Model(architecture, parameters)
-    per_sample = [model.forward(x)[2] for x in X.tolist()]
+    per_sample = [model.forward(x)[2] for x in _samples_in(X)]
     layers = [
         np.array([outputs[k] for outputs in per_sample], dtype=architecture.dtype).reshape(
             len(X), layer.n_out
@@ -301,13 +320,13 @@ def layer_outputs(
     return None if any(np.isnan(outputs).any() for outputs in layers) else layers
 
 
-def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
+def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) -> Evaluator:
     """See `fastnn.engines.Engine`."""
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         model = Model(architecture, parameters)
         total = 0.0
-        X, Y = samples.X.tolist(), samples.Y.tolist()
+        X, Y = _samples_in(samples.X), samples.Y.tolist()
         for x, y, weight in zip(X, Y, _weights(samples), strict=True):
             _, sums, outputs = model.forward(x)
             total += weight * model.loss(sums[-1], outputs[-1], y)

@@ -4,11 +4,15 @@ forward    Z = A_in W + b, A = activation(Z), shapes (b, n_out), layer by layer
 backward   D = ∂loss/∂Z at the output; one layer down, D_in = (D Wᵀ) * slope
 gradient   ∂loss/∂W = A_inᵀ D, ∂loss/∂b = Σ over samples of D
 
+Sparse inputs are SciPy's matrices here, of which the same products can be had.
+
 The activations and losses are in ``vectors_functions.py``, the optimisers and what comes with
 them in ``vectors_updates.py``.
 """
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +35,7 @@ from fastnn.memory import MOST_BYTES
 from fastnn.reference import plans, vectors_derivatives
 from fastnn.reference import vectors_updates as updates
 from fastnn.reference.vectors_functions import ACTIVATIONS, CLIPPED, LOSSES, softmax
+from fastnn.sparse import AnyRows, SparseRows
 
 #: Rows handled at once in `loss` and the gradient, so that memory stays bounded.
 BLOCK = 1024
@@ -48,13 +53,13 @@ class Model:
         self.biases = architecture.bias_views(vector)
 
     def forward(
-        self, X: np.ndarray, kept: list[np.ndarray] | None = None
-    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        self, X: Any, kept: list[np.ndarray] | None = None
+    ) -> tuple[list[Any], list[np.ndarray], list[np.ndarray]]:
         """Inputs, weighted sums Z and outputs A of every layer.
 
         A layer's outputs are the next one's inputs, multiplied by *kept*, the factors of dropout.
         """
-        inputs: list[np.ndarray] = []
+        inputs: list[Any] = []
         sums: list[np.ndarray] = []
         outputs: list[np.ndarray] = []
         A = X
@@ -75,14 +80,14 @@ class Model:
         """The loss of every sample, shape (b,), from the output layer's Z and A."""
         return _LOSSES[self.architecture.loss.name].value(Z, A, Y)
 
-    def loss(self, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
+    def loss(self, X: Any, Y: np.ndarray, weights: np.ndarray | None) -> float:
         """The sum of the samples' losses, times their weights."""
         _, sums, outputs = self.forward(X)
         return _weighted_sum(self.sample_losses(sums[-1], outputs[-1], Y), weights)
 
     def batch_gradient(
         self,
-        samples: tuple[np.ndarray, np.ndarray, np.ndarray | None],
+        samples: tuple[Any, np.ndarray, np.ndarray | None],
         gradient: "Model",
         kept: list[np.ndarray] | None = None,
     ) -> float:
@@ -100,7 +105,10 @@ class Model:
         if not loss.from_logits:
             D = D * self._slope(-1, sums[-1], outputs[-1])
         for k in reversed(range(len(self.weights))):
-            np.matmul(inputs[k].T, D, out=gradient.weights[k])
+            if isinstance(inputs[k], np.ndarray):
+                np.matmul(inputs[k].T, D, out=gradient.weights[k])
+            else:
+                gradient.weights[k][...] = inputs[k].T @ D
             if self.biases:
                 gradient.biases[k][:] = D.sum(axis=0)
             if k > 0:
@@ -142,6 +150,7 @@ class _Trainer(StopsToRecord):
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
         model = Model(self._architecture, state.parameters)
+        samples = _readable(samples)
         for epoch, rates in enumerate(piece.rates):
             for k, first in enumerate(range(piece.start, piece.stop, self._plan.batch_size)):
                 rate = float(rates[k if len(rates) > 1 else 0])
@@ -153,10 +162,10 @@ class _Trainer(StopsToRecord):
                 if self._drops:
                     update = int(state.updates[0])
                     kept = updates.dropout_factors(
-                        self._architecture, self._plan, update, len(batch[0])
+                        self._architecture, self._plan, update, len(batch[1])
                     )
                 loss = model.batch_gradient(batch, self._gradient, kept)
-                factors = self._factors(batch[0], weights)
+                factors = self._factors(len(batch[1]), weights)
                 piece.loss_sums[epoch] += factors.loss * loss
                 if self._is_plain:
                     self._gradient.vector *= rate * factors.gradient
@@ -165,11 +174,11 @@ class _Trainer(StopsToRecord):
                     piece.penalty_sums[epoch] += self._update(model, state, rate, factors)
                 state.updates += 1
 
-    def _factors(self, X: np.ndarray, weights: np.ndarray | None) -> plans.Factors:
-        if weights is None and len(X) == self._plan.batch_size:
+    def _factors(self, n: int, weights: np.ndarray | None) -> plans.Factors:
+        if weights is None and n == self._plan.batch_size:
             return self._full_batch
         weight_sum = None if weights is None else float(weights.sum(dtype=np.float64))
-        return plans.factors(self._architecture, self._plan, len(X), weight_sum)
+        return plans.factors(self._architecture, self._plan, n, weight_sum)
 
     def _update(self, model: Model, state: State, rate: float, factors: plans.Factors) -> float:
         """One update from the gradient's sum, as `fastnn.engines.Plan` has it.
@@ -207,12 +216,12 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     return 2e-4 / plan.batch_size + 1e-8 * architecture.n_parameters
 
 
-def predictor(architecture: Architecture) -> Predictor:
+def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     """See `fastnn.engines.Engine`."""
 
     @quiet
-    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        if not np.isfinite(X).all():
+    def predict(parameters: np.ndarray, X: AnyRows) -> np.ndarray | None:
+        if isinstance(X, np.ndarray) and not np.isfinite(X).all():
             return None
         rows = _rows_at_once(architecture, len(X))
         parts = []
@@ -233,11 +242,20 @@ each_output = partial(outputs_one_by_one, predictor)
 
 @quiet
 def layer_outputs(
-    architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    architecture: Architecture, parameters: np.ndarray, X: AnyRows
 ) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
-    layers = Model(architecture, parameters).forward(X)[2]
+    layers = Model(architecture, parameters).forward(_as_matrix(X))[2]
     return None if any(np.isnan(outputs).any() for outputs in layers) else layers
+
+
+def _as_matrix(X: AnyRows) -> Any:
+    return X.to_scipy() if isinstance(X, SparseRows) else X
+
+
+def _readable(samples: Samples) -> Samples:
+    """The samples, with a sparse X as SciPy's matrix."""
+    return replace(samples, X=_as_matrix(samples.X)) if samples.sparse else samples
 
 
 def _rows_at_once(architecture: Architecture, most: int) -> int:
@@ -248,15 +266,15 @@ def _rows_at_once(architecture: Architecture, most: int) -> int:
 
 def _blocks(
     architecture: Architecture, samples: Samples
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+) -> list[tuple[Any, np.ndarray, np.ndarray | None]]:
     """X, Y and weights in parts of at most `BLOCK` rows."""
     step = _rows_at_once(architecture, BLOCK)
     rows = [slice(s, s + step) for s in range(0, len(samples), step)]
-    weights = samples.weights
-    return [(samples.X[r], samples.Y[r], None if weights is None else weights[r]) for r in rows]
+    X, weights = samples.X, samples.weights
+    return [(_as_matrix(X[r]), samples.Y[r], None if weights is None else weights[r]) for r in rows]
 
 
-def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
+def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) -> Evaluator:
     """See `fastnn.engines.Engine`."""
 
     @quiet

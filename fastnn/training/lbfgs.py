@@ -42,7 +42,9 @@ class _Run:
         self._raw = samples
         self._samples = samples.for_loss(job.architecture)
         weighted = samples.weights is not None
-        self._objective = objective(job.engine, job.architecture, len(samples), weighted)
+        self._objective = objective(
+            job.engine, job.architecture, len(samples), weighted, samples.sparse
+        )
         self._names = job.scores.names
         self._scorer = Scorer(job.scores) if self._names else None
         self._watch = Watch(job.early_stopping, 1.0, self._names)
