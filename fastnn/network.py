@@ -366,6 +366,8 @@ class Network(Differentiable, Pictured):
         validation_split: float | None = None,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | str | None = None,
+        dydx: Any = None,
+        dydx_weight: float = 1.0,
         metrics: Iterable[str | Function] = (),
         early_stopping: EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
@@ -418,6 +420,16 @@ class Network(Differentiable, Pictured):
             class number, 1 for classes left out. "balanced" gives all classes that occur the same
             total weight: n / (number of classes · samples of the class). Multiplies
             *sample_weight*.
+        dydx : array-like, shape (n, n_outputs, n_inputs), optional
+            Derivatives of the targets with respect to the inputs, to learn from as well: the loss
+            is then that of the outputs plus *dydx_weight* times the mean squared error of
+            ``jacobian(X)``, over all its numbers. (Each sample's own is in its loss: with reduction
+            "sum" these are summed over the samples, and weights are for both.) For networks
+            without dropout of the activations identity, sigmoid, tanh, elu, softplus, silu and
+            gelu, and losses with one output for each target. The losses in the history have
+            it in them, those of validation data have not.
+        dydx_weight : float
+            Above 0.
         metrics : list of str or function
             ``"accuracy"``, ``"r2"``, ``"mean_absolute_error"``, ``"mean_squared_error"``,
             ``"auc"``, or functions f(targets, outputs) -> float of arrays of shape
@@ -476,7 +488,7 @@ class Network(Differentiable, Pictured):
           rule than SGD: each update goes through all weights, as for dense X.
         """
         samples, held_out = self._inputs.split(
-            self._inputs.samples(X, y, sample_weight),
+            self._inputs.with_dydx(self._inputs.samples(X, y, sample_weight), dydx, dydx_weight),
             self._inputs.held_out(validation_data),
             validation_split,
         )
