@@ -2,9 +2,9 @@
 
 Prints a table: microseconds for a Jacobian, a Hessian and a gradient of Σ v·outputs of 1,000 rows
 by a tanh network, with one thread, the quickest of some rounds in turn; and how much quicker ours
-is. Of PyTorch and of JAX, which is compiled, the quicker one of going forwards and backwards counts.
-"torch" is a module as it is, "frozen" one whose parameters ask for no gradients. A peer that is not
-installed is left out. ``chrt -f 50 python -m bench.derivatives`` is quieter.
+is. Of PyTorch and of JAX, which is compiled, the quicker of going forwards and backwards counts.
+"torch" is a module as it is, "frozen" one whose parameters ask for no gradients. A peer that is
+not installed is left out. ``chrt -f 50 python -m bench.derivatives`` is quieter.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ CONTESTANTS = {
 PEERS = ("torch", "frozen", "JAX")
 
 
-def microseconds(sizes: list[int], dtype: str) -> dict[str, dict[str, float]]:
+def microseconds(sizes: list[int], dtype: str, cores: list[int]) -> dict[str, dict[str, float]]:
     """By kind of work and contestant, all of whose first runs have equal results."""
     arguments = problem(sizes, dtype)
     runs: dict[str, dict[str, list[Run]]] = {work: {} for work in WORK}
@@ -113,6 +113,10 @@ def microseconds(sizes: list[int], dtype: str) -> dict[str, dict[str, float]]:
             continue
         for work in WORK:
             runs[work][who] = made[work]
+    if hasattr(os, "sched_setaffinity"):
+        # JAX has made its one thread, on the one core: with real-time priority that one and ours
+        # would wait for each other there.
+        os.sched_setaffinity(0, cores)
     least = {work: dict.fromkeys(runs[work], np.inf) for work in WORK}
     for work in WORK:
         expected = np.asarray(runs[work]["fastnn"][0]())
@@ -146,10 +150,6 @@ def main(arguments: list[str]) -> None:
     """Print the table; words name the kinds of work and sizes that are wanted."""
     cores = machine.facts.cores()
     machine.use_cores(cores[-1:])
-    if hasattr(os, "sched_setaffinity"):
-        # One thread each is all that is wanted: on one core that of JAX, with real-time priority,
-        # and ours wait for one another.
-        os.sched_setaffinity(0, cores)
     ratios = " | ".join(f"{who} / ours" for who in PEERS)
     print(f"| network | dtype | 1,000 rows | {' | '.join(CONTESTANTS)} | {ratios} |")
     print("|---|---|---|" + "---:|" * 7)
@@ -158,7 +158,7 @@ def main(arguments: list[str]) -> None:
         if arguments and name not in arguments:
             continue
         for dtype in ("float64", "float32"):
-            for work, least in microseconds(sizes, dtype).items():
+            for work, least in microseconds(sizes, dtype, cores).items():
                 mine = least["fastnn"]
                 cells = [f"{least[who]:.0f}" if who in least else "" for who in CONTESTANTS]
                 theirs = [least[who] / mine if who in least else np.nan for who in PEERS]
