@@ -246,7 +246,7 @@ class Differentiable:
         """One of the functions of `fastnn.engines.Derivatives`, its arguments checked."""
         architecture = self._architecture
         n_in, n_out = architecture.sizes[0], architecture.sizes[-1]
-        given = [self._inputs.features(X)]
+        given = [self._inputs.array(X)]
         for key, value, width in (("U", U, n_in), ("V", V, n_out)):
             if key in _ARGUMENTS[name]:
                 given.append(_rows(value, key, (len(given[0]), width), architecture.dtype))

@@ -21,6 +21,11 @@ from fastnn.clock import Clock
 from fastnn.memory import aligned, aligned_copy
 from fastnn.names import find
 from fastnn.optimizers import SGD, Optimizer
+from fastnn.sparse import AnyRows, SparseRows
+
+#: Updates in a window of sparse rows at least and at most, and about how many rows are in one: at
+#: its end an engine may have to look at all weights.
+WINDOWS, ROWS_IN_WINDOW = (16, 256), 4096
 
 #: Around every door to an engine, as a decorator: whatever users do with floating point errors
 #: (``numpy.seterr``), a result that overflows is infinite and one that underflows is 0 here. What
@@ -38,7 +43,7 @@ class Samples:
     sample's loss has *dydx_weight* times the mean squared error of its Jacobian in it.
     """
 
-    X: np.ndarray
+    X: AnyRows
     Y: np.ndarray
     weights: np.ndarray | None = None
     dydx: np.ndarray | None = None
@@ -46,6 +51,17 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.X)
+
+    @property
+    def dense(self) -> np.ndarray:
+        """X, which is not sparse."""
+        assert isinstance(self.X, np.ndarray)
+        return self.X
+
+    @property
+    def sparse(self) -> bool:
+        """Whether X is sparse: engines have other code for that."""
+        return isinstance(self.X, SparseRows)
 
     def for_loss(self, architecture: Architecture) -> "Samples":
         """With the targets that engines compute the loss from: see `Architecture.for_loss`."""
@@ -93,7 +109,8 @@ class Plan:
     see `fastnn.reference.random`, is below its layer's rate; otherwise its value is divided
     by 1 - rate. *update* is `State.updates` before the update.
 
-    *weighted* says that all samples will come with weights, *sloped* with ``dydx``.
+    *weighted* says that all samples will come with weights, *sparse* that their X is sparse,
+    *sloped* that they come with ``dydx``.
     """
 
     batch_size: int
@@ -103,7 +120,14 @@ class Plan:
     penalty_per_batch: bool = False
     divide_by_weights: bool = False
     weighted: bool = False
+    sparse: bool = False
     sloped: bool = False
+
+    @property
+    def window(self) -> int:
+        """A part of an epoch ends after a whole number of so many updates, or with the epoch."""
+        least, most = WINDOWS
+        return max(least, min(most, ROWS_IN_WINDOW // self.batch_size)) if self.sparse else 1
 
 
 @dataclass
@@ -302,9 +326,10 @@ Evaluator = Callable[[np.ndarray, Samples], float]
 Differentiator = Callable[[np.ndarray, Samples], tuple[float, float, np.ndarray]]
 
 
-#: Takes the parameters and X, which alone need not have been checked for finite values, and returns
-#: the outputs (n, n_out), or None if X is not finite, or sums overflow so that an output is NaN.
-Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
+#: Takes the parameters and X, which alone, if it is dense, need not have been checked for finite
+#: values, and returns the outputs (n, n_out), or None if X is not finite, or sums overflow so that
+#: an output is NaN.
+Predictor = Callable[[np.ndarray, Any], np.ndarray | None]
 
 
 #: Of one of many networks: parameters (P,), moments (n_moments, P), the number of updates.
@@ -456,14 +481,14 @@ class Engine(Protocol):
     def row_seconds(self, architecture: Architecture, plan: Plan) -> float:
         """About what a row takes in training, on a slow machine: before anything was measured."""
 
-    def predictor(self, architecture: Architecture) -> Predictor:
-        """Get ready to predict."""
+    def predictor(self, architecture: Architecture, sparse: bool = False) -> Predictor:
+        """Get ready to predict, for arrays or for sparse rows."""
 
     def fill_outputs(
         self,
         architectures: Sequence[Architecture],
         vectors: Sequence[np.ndarray] | np.ndarray,
-        X: np.ndarray,
+        X: AnyRows,
         values: np.ndarray,
     ) -> bool:
         """Fill values (K, n, n_out) from K networks and vectors; return whether none is NaN.
@@ -472,33 +497,35 @@ class Engine(Protocol):
         """
 
     def layer_outputs(
-        self, architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+        self, architecture: Architecture, parameters: np.ndarray, X: AnyRows
     ) -> list[np.ndarray] | None:
         """Outputs of every layer, shapes (n, n_l); None if not all are numbers."""
 
-    def evaluator(self, architecture: Architecture, weighted: bool) -> Evaluator:
-        """Get ready to compute losses of samples, which have weights or not."""
+    def evaluator(
+        self, architecture: Architecture, weighted: bool, sparse: bool = False
+    ) -> Evaluator:
+        """Get ready to compute losses of samples: with weights or not, sparse or not."""
 
     def each_loss(self, architecture: Architecture, weighted: bool) -> EachLoss:
-        """Get ready to do what an evaluator does, to the bit, for many vectors of parameters."""
+        """Get ready to do what an evaluator of arrays does, to the bit, for many parameters."""
 
     def each_output(self, architecture: Architecture) -> EachOutput:
-        """Get ready to do what a predictor does, to the bit, for many vectors of parameters."""
+        """Get ready to do what a predictor of arrays does, to the bit, for many parameters."""
 
     def differentiator(self, architecture: Architecture, plan: Plan) -> Differentiator:
         """Get ready for the first three steps of *plan*, all samples as one batch, no dropout."""
 
 
 def fill_one_by_one(
-    predictor: Callable[[Architecture], Predictor],
+    predictor: Callable[[Architecture, bool], Predictor],
     architectures: Sequence[Architecture],
     vectors: Sequence[np.ndarray] | np.ndarray,
-    X: np.ndarray,
+    X: AnyRows,
     values: np.ndarray,
 ) -> bool:
     """`Engine.fill_outputs` by an engine's *predictor*."""
     for architecture, vector, outputs in zip(architectures, vectors, values, strict=True):
-        predicted = predictor(architecture)(vector, X)
+        predicted = predictor(architecture, isinstance(X, SparseRows))(vector, X)
         if predicted is None:
             return False
         outputs[:] = predicted
@@ -562,12 +589,17 @@ Objective = Callable[[np.ndarray, Samples], tuple[float, np.ndarray]]
 
 
 def objective(
-    engine: Engine, architecture: Architecture, n: int, weighted: bool, sloped: bool = False
+    engine: Engine,
+    architecture: Architecture,
+    n: int,
+    weighted: bool,
+    sparse: bool = False,
+    sloped: bool = False,
 ) -> Objective:
-    """The objective on n samples, which have weights or not, and ``dydx`` or not."""
+    """The objective on n samples: `Plan` says what the last three mean."""
     penalised = architecture.l1 or architecture.l2
     alone = replace(architecture, l1=0.0, l2=0.0) if penalised else architecture
-    plan = Plan(n, _NO_RULE, weighted=weighted, sloped=sloped)
+    plan = Plan(n, _NO_RULE, weighted=weighted, sparse=sparse, sloped=sloped)
     differentiate = engine.differentiator(alone, plan)
 
     def loss_and_gradient(parameters: np.ndarray, samples: Samples) -> tuple[float, np.ndarray]:

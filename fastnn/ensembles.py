@@ -342,7 +342,7 @@ class Ensemble:
             from fastnn.plotting import pyplot
 
             ax = pyplot().subplots(figsize=(6.4, 4.0), layout="constrained")[1]
-        x = np.sort(self._networks[0]._inputs.features(X), axis=0)
+        x = np.sort(self._networks[0]._inputs.array(X), axis=0)
         mean, std = self.predict(x, return_std=True)
         for j in range(n_out):
             label = f"mean of {len(self._networks)} networks"

@@ -231,7 +231,9 @@ class History:
         return pd.DataFrame(columns, epochs, dtype=float)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the losses over the epochs, on a logarithmic scale; needs matplotlib.
+        """Draw losses, on a logarithmic scale, and metrics over the epochs; needs matplotlib.
+
+        The metrics are dashed lines with a scale on the right.
 
         Parameters
         ----------
@@ -242,16 +244,10 @@ class History:
         -------
         matplotlib.axes.Axes
         """
-        if ax is None:
-            from fastnn.plotting import pyplot
+        from fastnn.pictures import draw_course
 
-            ax = pyplot().subplots(figsize=(6.4, 4.0), layout="constrained")[1]
-        ax.plot(range(1, len(self.loss) + 1), self.loss, label="training loss")
-        if self.val_loss:
-            ax.plot(range(1, len(self.val_loss) + 1), self.val_loss, label="validation loss")
-            ax.legend()
-        ax.set(xlabel="epoch", ylabel="loss", yscale="log")
-        return ax
+        losses = {"training loss": self.loss, "validation loss": self.val_loss}
+        return draw_course(losses, {k: values for k, values in self.metrics.items() if values}, ax)
 
     def __repr__(self) -> str:
         if not self.epochs:

@@ -11,6 +11,7 @@ from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
 from fastnn.engines import Samples, quiet
 from fastnn.names import short
+from fastnn.sparse import AnyRows, is_sparse
 
 
 class Inputs:
@@ -20,8 +21,8 @@ class Inputs:
         self._architecture = architecture
 
     @quiet
-    def features(self, X: Any, name: str = "X") -> np.ndarray:
-        """X as a read-only (n, n_in) array of the network's dtype."""
+    def features(self, X: Any, name: str = "X") -> AnyRows:
+        """X as a read-only (n, n_in) array of the network's dtype, or as sparse rows."""
         return validation.features(X, self._architecture.sizes[0], self._architecture.dtype, name)
 
     def are_ready(self, X: Any, y: Any) -> bool:
@@ -33,6 +34,13 @@ class Inputs:
             and arrays.is_ready(y, architecture.n_targets, architecture.dtype)
             and len(X) == len(y)
         )
+
+    @quiet
+    def array(self, X: Any) -> np.ndarray:
+        """The same where it must be an array."""
+        features = arrays.numeric(X, "X") if is_sparse(X) else self.features(X)  # which refuses it
+        assert isinstance(features, np.ndarray)
+        return features
 
     @quiet
     def row(self, x: Any) -> np.ndarray:
@@ -84,6 +92,8 @@ class Inputs:
             if dydx_weight != 1.0:
                 raise ValueError(f"dydx_weight={short(dydx_weight)} needs dydx")
             return samples
+        if samples.sparse:
+            raise TypeError("dydx needs X as an array: pass X.toarray()")
         architecture = self._architecture
         _check_slopes_are_learned(architecture)
         weight = validation.positive(dydx_weight, "dydx_weight")

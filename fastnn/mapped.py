@@ -6,6 +6,7 @@ lets go of them as it goes along; they stay in the system's file cache.
 """
 
 import mmap
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ _AROUND_BYTES = 2 << 20
 _SCATTERED_BYTES = 128 << 20
 
 
-def rows_between_releases(array: np.ndarray, shuffled: bool) -> int | None:
+def rows_between_releases(array: Any, shuffled: bool) -> int | None:
     """How many rows of a mapped array may be read between two times of letting go; None: any.
 
     In the order of the file it is the work between two times that counts; in a random order each
@@ -25,11 +26,11 @@ def rows_between_releases(array: np.ndarray, shuffled: bool) -> int | None:
     """
     if not shuffled or _map_of(array) is None:
         return None
-    row_bytes = array.nbytes // len(array)
+    row_bytes: int = array.nbytes // len(array)
     return max(1, _SCATTERED_BYTES // (_AROUND_BYTES + row_bytes))
 
 
-def release_pages(array: np.ndarray) -> None:
+def release_pages(array: Any) -> None:
     """Let go of the resident pages if *array* is a view of a mapped file; else do nothing.
 
     Private maps are left alone: their changes exist in memory only. So is every map that is not
@@ -40,7 +41,7 @@ def release_pages(array: np.ndarray) -> None:
         owner.madvise(mmap.MADV_DONTNEED)
 
 
-def _map_of(array: np.ndarray) -> mmap.mmap | None:
+def _map_of(array: Any) -> mmap.mmap | None:
     """The map that *array* is a view of, if there is one whose pages may be let go."""
     owner: object = array
     shared = False

@@ -40,9 +40,11 @@ from fastnn.memory import frozen, memory_for
 from fastnn.metrics import Function, get_metrics, usual_metric
 from fastnn.names import find
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_optimizer
+from fastnn.pictures import Pictured
 from fastnn.random_state import dropout_key
 from fastnn.record import Record
 from fastnn.schedules import Schedule, same
+from fastnn.sparse import AnyRows, SparseRows
 from fastnn.stopping import EarlyStopping
 from fastnn.training import lbfgs, run, streams
 from fastnn.training.job import Job
@@ -74,13 +76,14 @@ _HOW_TO_CHANGE = {
 }  # fmt: skip
 
 if TYPE_CHECKING:
+    from fastnn.jit import CFunction
     from fastnn.kernels.compiled import Compiled
 
 #: The rule of networks that nobody has trained yet.
 _PLAIN = SGD()
 
 
-class Network(Differentiable):
+class Network(Differentiable, Pictured):
     """A fully connected network for small problems.
 
     Parameters
@@ -377,7 +380,8 @@ class Network(Differentiable):
         ----------
         X : array-like, shape (n, n_inputs)
             Anything NumPy can read as numbers. Arrays of the network's dtype in C order,
-            memory-mapped ones among them, are not copied.
+            memory-mapped ones among them, are not copied. SciPy's sparse matrices and arrays are
+            never made dense, see the notes; all methods take them.
         y : array-like, shape (n, n_outputs), or (n,)
             One-dimensional for one output; what `predict` returns has two dimensions even then.
             With ``"gaussian_nll"`` and ``"quantile"`` it is (n, n_targets).
@@ -471,6 +475,17 @@ class Network(Differentiable):
         -----
         Any exception before the first epoch is complete, by Ctrl-C while something compiles for
         one, leaves the network as it was.
+
+        Sparse X: CSR of the network's dtype is taken as it is, but for column numbers of 64 bits;
+        other formats are converted once. Duplicates, unsorted columns and explicit zeros do not
+        matter. The result is that of dense X, to rounding. What an update costs depends on what
+        it does to weights out of inputs that do not occur in the batch, whose gradient is 0:
+
+        * nothing, with plain SGD and Adagrad without penalties: they are not looked at;
+        * what is linear in them, with momentum, RMSprop, *weight_decay* of SGD and *l2* with SGD:
+          they are caught up with when they occur, and at the end;
+        * anything else, with Adam and AdamW, *l1*, *max_norm*, *l2* beside clipping or with another
+          rule than SGD: each update goes through all weights, as for dense X.
         """
         samples, held_out = self._inputs.split(
             self._inputs.with_dydx(self._inputs.samples(X, y, sample_weight), dydx, dydx_weight),
@@ -755,7 +770,13 @@ class Network(Differentiable):
         if last is not None and last.can_go_on(samples, rule, state):
             last.change_rate(rule)
             return last
-        plan = Plan(len(samples), rule, self._dropout_key, weighted=samples.weights is not None)
+        plan = Plan(
+            len(samples),
+            rule,
+            self._dropout_key,
+            weighted=samples.weights is not None,
+            sparse=samples.sparse,
+        )
         engine = get_engine(self._engine_name)
         return new_updater(self._architecture, engine, samples, plan, state)
 
@@ -788,12 +809,15 @@ class Network(Differentiable):
         parameters, architecture = self._state.parameters, self._architecture
         ready = is_ready(X, architecture.sizes[0], architecture.dtype)
         inputs = X if ready else self._inputs.features(X)
+        predictor = self._predictor
+        if not ready and isinstance(inputs, SparseRows):
+            predictor = get_engine(self._engine_name).predictor(architecture, sparse=True)
         try:
-            outputs = self._predictor(parameters, inputs)
+            outputs = predictor(parameters, inputs)
         except MemoryError as error:
             raise MemoryError(f"{_outputs_for(inputs)}: {error}") from None
-        if outputs is None:  # something to complain about
-            outputs = self._predictor(parameters, self._inputs.features(X))
+        if outputs is None and ready:  # something to complain about
+            outputs = predictor(parameters, self._inputs.features(X))
         if outputs is None:
             raise self._overflow("X")
         return outputs
@@ -971,16 +995,19 @@ class Network(Differentiable):
             if math.isfinite(loss) and math.isfinite(gradient.dot(gradient)):
                 return loss, gradient
         samples = self._inputs.samples(X, y).for_loss(self._architecture)
-        loss, gradient = self._objective_for(len(samples))(self.parameters, samples)
+        loss, gradient = self._objective_for(len(samples), samples.sparse)(self.parameters, samples)
         if np.isnan(loss) or np.isnan(gradient).any():
             raise self._overflow("X and y")
         return loss, gradient
 
-    def _objective_for(self, n: int) -> Objective:
-        """The objective on n samples: that of the last call, if it had as many."""
+    def _objective_for(self, n: int, sparse: bool = False) -> Objective:
+        """The objective on n samples: that of the last call, if it had as many of the kind."""
+        if sparse:
+            n = -n
         if self._objective is None or self._objective[0] != n:
             engine = get_engine(self._engine_name)
-            self._objective = n, objective(engine, self._architecture, n, weighted=False)
+            made = objective(engine, self._architecture, abs(n), False, sparse)
+            self._objective = n, made
         return self._objective[1]
 
     def _overflow(self, names: str) -> ValueError:
@@ -995,7 +1022,16 @@ class Network(Differentiable):
         ``fastnn.jit.jacobian(h, x, J)`` their derivatives with respect to x, and
         ``fastnn.jit.learn(h, x, y, rate)`` makes an update from a row. They take nothing from the
         heap, may be called by several threads at once, `learn` excepted, and within ``prange``; x
-        is not checked for finite values.
+        is not checked for finite values. For example::
+
+            @njit
+            def returns(h, states, values):
+                out = np.empty(h.n_outputs)
+                for k in range(len(states)):
+                    fastnn.jit.forward(h, states[k], out)
+                    values[k] = out[0]
+
+            returns(net.compiled(), states, values)
 
         Give it to your function as an argument: a global variable numba would copy. It looks at the
         network's own parameters, so that it is made once and knows what the network learns later.
@@ -1014,25 +1050,60 @@ class Network(Differentiable):
         ValueError
             If the network has more than about 4,000 inputs and units in all, for which there is no
             room on the stack.
-
-        Examples
-        --------
-        >>> import fastnn, numpy as np
-        >>> from numba import njit
-        >>> @njit
-        ... def mean_output(h, X):
-        ...     out, total = np.empty(h.n_outputs), 0.0
-        ...     for k in range(len(X)):
-        ...         fastnn.jit.forward(h, X[k], out)
-        ...         total += out[0]
-        ...     return total / len(X)
-        >>> net, X = fastnn.Network([2, 8, 1], seed=1), np.random.rand(1000, 2)
-        >>> bool(np.isclose(mean_output(net.compiled(), X), net.predict(X).mean()))
-        True
         """
         from fastnn.kernels.compiled import compiled
 
         return compiled(self._architecture, self.parameters)
+
+    def low_level_callable(self, output: int = 0) -> Any:
+        """Make a ``scipy.LowLevelCallable`` of one output, for ``quad`` and ``nquad``.
+
+        ``double (int n, double *x, void *)``: of as many arguments as the network has inputs; NaN
+        of another number. It looks at the network's own parameters and keeps them alive. So
+        ``scipy.integrate.quad(net.low_level_callable(), -1, 1)`` does not come back to Python.
+
+        Parameters
+        ----------
+        output : int
+            Which one, from 0 on.
+
+        Returns
+        -------
+        scipy.LowLevelCallable
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an output that there is not, a network of float32, and as `compiled` does.
+        RuntimeError
+            With numba's compiler switched off (``NUMBA_DISABLE_JIT=1``).
+        """
+        from fastnn.jit import integrand
+
+        last = self.layer_sizes[-1] - 1
+        return integrand(self.compiled(), validation.integer(output, "output", 0, last))
+
+    def cfunc(self) -> "CFunction":
+        """Make a C function of the network: ``void f(const T *inputs, T *outputs)`` for one row.
+
+        T is double, or float with float32. Its ``address`` goes to programs in C, Fortran (by
+        ``bind(C)``) or jitted code that call functions by their address, from any thread. It looks
+        at the network's own parameters and keeps them alive, as long as the object returned is.
+        For a program without Python, see `to_c`.
+
+        Returns
+        -------
+        fastnn.jit.CFunction
+            With ``address``, a number, and ``ctypes``, the same as a function of ctypes.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As in `low_level_callable`.
+        """
+        from fastnn.jit import CFunction
+
+        return CFunction(self.compiled())
 
     @quiet
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -1323,5 +1394,5 @@ class Network(Differentiable):
         self._rng.bit_generator.state = random
 
 
-def _outputs_for(X: np.ndarray) -> str:
+def _outputs_for(X: AnyRows) -> str:
     return f"the outputs for X, of shape {X.shape}, do not fit into memory"

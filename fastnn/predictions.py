@@ -11,6 +11,7 @@ from fastnn.engines import get_engine, quiet
 from fastnn.memory import memory_for
 from fastnn.names import short
 from fastnn.network import Network
+from fastnn.sparse import AnyRows
 
 
 @quiet
@@ -86,7 +87,7 @@ def _ends(network: Network) -> tuple[int, int]:
     return network.layer_sizes[0], network.layer_sizes[-1]
 
 
-def _fill(networks: list[Network], numbers: list[int], X: np.ndarray, values: np.ndarray) -> bool:
+def _fill(networks: list[Network], numbers: list[int], X: AnyRows, values: np.ndarray) -> bool:
     """Fill the values of networks of one engine and dtype; see `fastnn.engines.Engine`."""
     first = networks[0]
     whole = len(numbers) == len(values)

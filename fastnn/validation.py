@@ -18,6 +18,7 @@ from fastnn import arrays
 from fastnn.losses import Loss
 from fastnn.memory import memory_for
 from fastnn.names import describe, short
+from fastnn.sparse import AnyRows, is_sparse, sparse_rows
 
 #: Takes a value and the name of its argument, and returns it checked.
 Check = Callable[[object, str], Any]
@@ -226,11 +227,16 @@ def generator(value: object) -> np.random.Generator:
     return np.random.default_rng(integer(value, "seed", 0, math.inf))
 
 
-def features(X: object, n_in: int, dtype: np.dtype[np.floating], name: str = "X") -> np.ndarray:
-    """Inputs as a read-only, C-contiguous (n, n_in) array; copied only if need be.
+def features(X: object, n_in: int, dtype: np.dtype[np.floating], name: str = "X") -> AnyRows:
+    """Inputs as a read-only, C-contiguous (n, n_in) array, or sparse; copied only if need be.
 
     One-dimensional X is one column for a network with one input.
     """
+    if type(X) is not np.ndarray and is_sparse(X):
+        rows = sparse_rows(X, dtype, name)
+        if rows.n_columns != n_in:
+            raise ValueError(f"{name} must have shape (n_samples, {n_in}), got shape {rows.shape}")
+        return rows
     array = arrays.numeric(X, name)
     if array.ndim == 1 and n_in == 1:
         array = array[:, np.newaxis]

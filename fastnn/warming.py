@@ -13,10 +13,13 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.calls import guided
-from fastnn.engines import Plan, get_engine, objective, quiet
+from fastnn.engines import Samples, State, objective, quiet
 from fastnn.kernels import cache
+from fastnn.memory import frozen
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Optimizer, get_lbfgs, get_optimizer
+from fastnn.training.job import Job
+from fastnn.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -120,23 +123,18 @@ def steps(
     """All that `warmup` has to do."""
     entries = validation.listed(batch_sizes, "batch_sizes", "whole numbers")
     sizes = [validation.integer(size, "batch_sizes", 1) for size in entries]
-    rules = [
-        (optimizer, None if get_lbfgs(optimizer, None) else get_optimizer(optimizer, None))
-        for optimizer in optimizers
-    ]
     for network in networks:
         if not isinstance(network, Network):
             raise TypeError(f"warmup takes networks, got {type(network).__name__}")
     tasks: dict[str, Callable[[Network], object]] = {}
-    for optimizer, rule in rules:
+    for optimizer in optimizers:
+        minimises = get_lbfgs(optimizer, None) is not None
+        if not minimises:
+            get_optimizer(optimizer, None)  # refuses what is none
         name = optimizer if isinstance(optimizer, str) else type(optimizer).__name__
-        if rule is None:
-            tasks[f"fit, {name}"] = _make_objective
-            continue
-        for size in sizes:
-            how = "sample by sample" if size == 1 else "in batches"
-            tasks[f"fit {how}, {name}"] = functools.partial(_make_trainer, size, rule)
-    tasks["validation loss"] = _make_evaluator
+        for size in [2] if minimises else sizes:
+            how = "" if minimises else " sample by sample" if size == 1 else " in batches"
+            tasks[f"fit{how}, {name}"] = functools.partial(_make_fit, size, optimizer)
     tasks["predict a few rows"] = functools.partial(_predict, 1)
     tasks["predict many rows"] = functools.partial(_predict, 100)
     return [
@@ -171,16 +169,20 @@ def _run(step: Step) -> tuple[list[str], list[str]]:
     return cache.compiled[compiled:], cache.loaded[loaded:]
 
 
-def _make_objective(network: Network) -> None:
-    objective(get_engine(network.engine), network._architecture, 2, weighted=False)
-
-
-def _make_trainer(size: int, rule: Optimizer, network: Network) -> None:
-    get_engine(network.engine).trainer(network._architecture, Plan(min(size, 2), rule))
-
-
-def _make_evaluator(network: Network) -> None:
-    get_engine(network.engine).evaluator(network._architecture, weighted=False)
+def _make_fit(size: int, optimizer: str | Optimizer | LBFGS, network: Network) -> None:
+    """Make all ready that ``fit`` does before its first epoch, with validation data."""
+    architecture = network._architecture
+    n, dtype = architecture.n_targets, architecture.dtype
+    samples = Samples(
+        frozen(np.zeros((2, architecture.sizes[0]), dtype)), frozen(np.full((2, n), 1 / n, dtype))
+    )
+    job = Job.asked(network, samples, epochs=2, batch_size=size, optimizer=optimizer)
+    if job.lbfgs is None:
+        state = State.new(np.zeros(architecture.n_parameters, dtype), job.optimizer)
+        Run(job, state, np.random.default_rng(0)).take(samples)
+        return
+    objective(job.engine, architecture, len(samples), weighted=False)
+    job.engine.evaluator(architecture, weighted=False)
 
 
 def _predict(rows: int, network: Network) -> None:

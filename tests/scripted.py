@@ -41,11 +41,11 @@ def trainer(architecture, plan):
     return Trainer(plan)
 
 
-def evaluator(architecture, weighted):
+def evaluator(architecture, weighted, sparse=False):
     """A loss that depends on the parameters, however little they move."""
     return lambda parameters, samples: len(samples) * (1.5 + float(np.sin(1e3 * parameters.sum())))
 
 
-def predictor(architecture):
+def predictor(architecture, sparse=False):
     n_out = architecture.sizes[-1]
     return lambda parameters, X: np.full((len(X), n_out), np.sin(1e3 * parameters.sum()))

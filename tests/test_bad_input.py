@@ -86,8 +86,6 @@ BAD_X = {
     "masked": (
         np.ma.array([[1.0, 2.0]], mask=[[True, False]]), ValueError, ("masked",)
     ),
-    "sparse matrix": (scipy.sparse.csr_matrix(np.eye(2)), TypeError, ("sparse", "toarray()")),
-    "sparse array": (scipy.sparse.coo_array(np.eye(2)), TypeError, ("sparse", "toarray()")),
     "frame of text": (pd.DataFrame({"a": ["x"], "b": ["y"]}), TypeError, ("real numbers",)),
     "frame of numbers and text": (
         pd.DataFrame({"a": [1.0, 2.0], "town": ["x" * 999, "y"]}),

@@ -89,7 +89,7 @@ class Watching:
 
         return Trainer()
 
-    def evaluator(self, architecture, weighted):
+    def evaluator(self, architecture, weighted, sparse=False):
         evaluate = vectors.evaluator(architecture, weighted)
 
         def evaluate_watched(parameters, samples):
@@ -106,7 +106,7 @@ class Watching:
     def each_output(self, architecture):
         return outputs_one_by_one(self.predictor, architecture)
 
-    def predictor(self, architecture):
+    def predictor(self, architecture, sparse=False):
         predict = vectors.predictor(architecture)
 
         def predict_watched(parameters, X):

@@ -4,7 +4,6 @@ import copy
 import pickle
 import subprocess
 import sys
-import tracemalloc
 import warnings
 
 import joblib
@@ -286,42 +285,6 @@ def test_float32_stays_float32_as_in_scikit_learn(task, solver):
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_sparse_input_gives_what_it_gives_in_scikit_learn(task, solver, convert, early_stopping):
     fit_both(task, solver=solver, convert=convert, early_stopping=early_stopping)
-
-
-@pytest.mark.parametrize("block_bytes", [1, 32, 7 * 32, 7 * 32 + 31, 1 << 20])
-def test_sparse_rows_are_predicted_block_by_block(block_bytes, monkeypatch):
-    _, X, y, _ = DATA["outputs"]
-    ours = Outcome(lambda e: e.fit(X, y), MLPRegressor(**SMALL)).estimator
-    monkeypatch.setattr(model, "SPARSE_BLOCK_BYTES", block_bytes)
-    np.testing.assert_allclose(ours.predict(scipy.sparse.csc_array(X)), ours.predict(X))
-
-
-@pytest.mark.parametrize("n_in", [16, 1 << 10, 1 << 14])
-@pytest.mark.parametrize("dtype", ["int8", "float32", "float64"])
-@pytest.mark.parametrize("form", ["csr", "csc"])
-def test_sparse_rows_are_predicted_in_memory_that_does_not_grow_with_them(
-    n_in, dtype, form, monkeypatch
-):
-    block_bytes = 1 << 20
-    monkeypatch.setattr(model, "SPARSE_BLOCK_BYTES", block_bytes)
-    fit_to = scipy.sparse.csr_array((2, n_in), dtype=np.float64)
-    estimator = MLPRegressor(hidden_layer_sizes=(2,), max_iter=1, random_state=0)
-    Outcome(lambda e: e.fit(fit_to, [0, 1]), estimator)
-
-    def peak(n):
-        rows = scipy.sparse.eye_array(n, n_in, dtype=dtype, format=form)
-        tracemalloc.start()
-        estimator.predict(rows)
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        return most
-
-    few = -(-block_bytes // (8 * n_in))
-    peak(few)  # what is made once
-    in_one_block = peak(few)
-    row_bytes = 200  # of a sparse row, of its outputs, and of what scikit-learn checks
-    assert in_one_block < 2 * block_bytes + few * row_bytes
-    assert peak(20 * few) < in_one_block + 20 * few * row_bytes + block_bytes
 
 
 @pytest.mark.parametrize(

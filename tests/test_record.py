@@ -112,7 +112,7 @@ def test_record_is_checked_at_the_door(record):
     with pytest.raises(
         (ValueError, TypeError), match=r"^record must be (a whole number|at least 1)"
     ):
-        net.fit([0.0, 1.0], [0.0, 1.0], record=record)
+        net.fit([0.0, 1.0], [0.0, 1.0], epochs=2, record=record)
     assert net.history is None
     np.testing.assert_array_equal(net.parameters, before)
 
@@ -156,7 +156,7 @@ def test_lbfgs_records_its_iterations():
 def test_a_stream_records_after_chunks():
     X, y = data_for("half_squared_error", 30, 2, 1)
     net, notes = fastnn.Network([2, 3, 1], seed=1, engine="numpy"), Notes()
-    history = net.fit_stream([(X, y)] * 5, record=2, callbacks=[notes])
+    history = net.fit_stream([(X, y)] * 5, epochs=1, record=2, callbacks=[notes])
     assert history.recorded_epochs.tolist() == [2, 4]
     np.testing.assert_array_equal(history.parameters, notes.vectors[1::2])
 

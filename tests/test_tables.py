@@ -78,7 +78,7 @@ def test_the_kernels_implement_every_loss():
 
 
 def test_every_rule_is_implemented_and_used():
-    assert set(jitted_updates._UPDATES) == set(RULES.values())
+    assert set(jitted_updates.UPDATES) == set(RULES.values())
     assert set(loops_updates.RULES) == set(vectors_updates.RULES) == set(MOMENTS) == set(RULES)
     assert {optimizer.rule for optimizer in recipes.OPTIMIZERS.values()} == set(RULES)
 

@@ -82,7 +82,9 @@ class Epochs:
         plan = self._plan(architecture)
         self._trainer = engine().trainer(architecture, plan)
         pace = cuts.Pace(engine().row_seconds(architecture, plan))
-        self._pieces = cuts.Pieces(pace, self._n, batch_size, self._rates, self._draw_order)
+        self._pieces = cuts.Pieces(
+            pace, self._n, batch_size, self._rates, self._draw_order, plan.window
+        )
         self._order = np.arange(self._n, dtype=np.int64)
         self._listeners = Listeners(estimator, model)
         self._ended = False
@@ -140,6 +142,7 @@ class Epochs:
             penalty_per_batch=True,
             divide_by_weights=self._samples.weights is not None,
             weighted=self._samples.weights is not None,
+            sparse=self._samples.sparse,
         )
 
     def run(self) -> None:

@@ -24,6 +24,7 @@ class LossAndGradient:
             penalty_per_batch=True,
             divide_by_weights=weighted,
             weighted=weighted,
+            sparse=samples.sparse,
         )
         self._differentiate = engine().differentiator(architecture, plan)
         self._samples = samples

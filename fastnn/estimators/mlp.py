@@ -255,6 +255,9 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
 
     Notes
     -----
+    A sparse X is never made dense: see the notes of `fastnn.Network.fit`. With ``solver="sgd"`` an
+    update takes the time of the entries that are there, with "adam" that of all weights.
+
     What is as in scikit-learn, though one might expect otherwise: for several outputs, the
     squared error reported in ``loss_curve_`` and ``loss_`` is the mean over outputs while its
     gradient is that of the sum (scikit-learn's issue 8349); a warm start goes on counting epochs
@@ -264,7 +267,6 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
 
     * rounding, which training may amplify: SGD and Adam over thousands of updates,
       ``solver="lbfgs"`` over some tens of iterations, after which ``n_iter_`` may differ too;
-    * a sparse X is made dense, as a whole for training and in blocks of rows for predictions;
     * dates, masked values and, for ``loss="poisson"``, negative targets are refused;
     * if all of y is one class, `MLPClassifier.predict_proba` has one column, not two;
     * NumPy's warnings about overflow are not given;

@@ -15,13 +15,10 @@ from fastnn.engines import Engine, Predictor, get_engine, quiet
 from fastnn.losses import CLIPPED, LOSSES, Loss
 from fastnn.memory import aligned, aligned_copy
 from fastnn.network import Network
+from fastnn.sparse import SparseRows, is_sparse, sparse_rows
 
 #: The engine of all estimators.
 ENGINE = "numba"
-
-#: Of a sparse matrix, the most bytes that are made dense at once for a prediction; a single row may
-#: take more, and then takes no more than the weights that it meets.
-SPARSE_BLOCK_BYTES = 64 << 20
 
 #: What scikit-learn calls the activations that have another name here.
 _SCIKIT_LEARNS_NAMES = {"sigmoid": "logistic"}
@@ -145,33 +142,25 @@ class Model:
             self._predictor = engine().predictor(self.architecture)
         return self._predictor(self.parameters, X)
 
+    def outputs_of_sparse(self, X: SparseRows) -> np.ndarray | None:
+        """The same for sparse rows, which are finite; None if sums overflow."""
+        return engine().predictor(self.architecture, sparse=True)(self.parameters, X)
+
     @quiet
     def outputs_of_any(self, X: Any) -> np.ndarray | None:
-        """The same for X, dense or sparse, of any numeric type; sparse X block by block.
+        """The same for X, dense or sparse, of any numeric type.
 
         The outputs are of the type that NumPy takes for X and the parameters together. None also
         if that is not float32 or float64, or if X does not have as many columns as are inputs.
+        ValueError if X is sparse and not finite.
         """
         dtype = np.result_type(X.dtype, self._dtype)
         if dtype not in (np.float32, np.float64) or X.shape[1] != self._n_inputs:
             return None
         model = self.of_dtype(dtype)
-        if hasattr(X, "toarray"):
-            return model._outputs_of_sparse(X)
+        if is_sparse(X):
+            return model.outputs_of_sparse(sparse_rows(X, dtype, "X"))
         return model.outputs(np.require(X, dtype, ["C", "A"]))
-
-    def _outputs_of_sparse(self, X: Any) -> np.ndarray | None:
-        rows = X.tocsr()
-        outputs = np.empty((X.shape[0], self.architecture.sizes[-1]), self._dtype)
-        at_once = max(1, SPARSE_BLOCK_BYTES // (self._n_inputs * self._dtype.itemsize))
-        for first in range(0, X.shape[0], at_once):
-            block = slice(first, first + at_once)
-            dense = rows[block].astype(self._dtype, copy=False).toarray()
-            values = self.outputs(np.require(dense, requirements=["C", "A"]))
-            if values is None:
-                return None
-            outputs[block] = values
-        return outputs
 
 
 def network_of(model: Model) -> Network:

@@ -188,7 +188,7 @@ class FastPerceptron(BaseEstimator):
         else:
             model = self._current_model()
             sizes, dtype = model.architecture.sizes, model.architecture.dtype
-            outputs = model.outputs(validation.features(_dense(X), sizes[0], dtype))
+            outputs = model.outputs_of_any(validation.features(X, sizes[0], dtype))
         values = X.data if hasattr(X, "toarray") else X
         if outputs is None or (np.isnan(outputs).any() and np.isfinite(values).all()):
             raise validation.too_large("X")
@@ -365,7 +365,7 @@ class FastPerceptron(BaseEstimator):
         if is_classifier(self):
             y_val = self._label_binarizer.inverse_transform(y_val)
         weights, weights_val = both_weights or (None, None)
-        return X, y, weights, Held(_dense(X_val), y_val, weights_val)
+        return X, y, weights, Held(X_val, y_val, weights_val)
 
     def _clip_batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":
@@ -419,13 +419,14 @@ def _dense(X: Any) -> Any:
 
 @quiet
 def _samples(model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None) -> Samples:
-    """Training data as engines take them; a sparse X is made dense as a whole."""
+    """Training data as engines take them."""
     dtype, n_outputs = model.architecture.dtype, model.architecture.sizes[-1]
     if y.shape[1] != n_outputs:
         raise ValueError(f"y must have {n_outputs} outputs as before, got {y.shape[1]}")
     if weights is not None:
         weights = _in_reach(arrays.finite(weights, dtype, "sample_weight"))
-    return Samples(arrays.finite(_dense(X), dtype, "X"), arrays.finite(y, dtype, "y"), weights)
+    rows = validation.features(X, model.architecture.sizes[0], dtype)
+    return Samples(rows, arrays.finite(y, dtype, "y"), weights)
 
 
 def _in_reach(weights: np.ndarray) -> np.ndarray:

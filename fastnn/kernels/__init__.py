@@ -12,6 +12,7 @@ training sample by sample with another rule, a         `samples.make_train_sampl
 penalty, a limit, weights, dropout, silu or gelu
 training in batches                                    `batches.make_train_batches`
 the gradient alone                                     `batches.make_gradient`
+training from sparse rows, in batches of any size      `sparse_batches`
 many epochs, and their records or scores, around one   `recorded`, with `called`
 of the above or below
 one row at a time, around one of the above or below    `one_row`, which `learner` prepares
@@ -26,6 +27,8 @@ many networks at once, a lane each: see `many`
     training otherwise                                 `many.make_train_many`
     their outputs; their losses                        `many_outputs.make_outputs_of_many`;
                                                        `many_outputs.make_losses_of_many`
+in users' own compiled code (`fastnn.jit`), one row    `compiled`, of steps in `stack_rows`;
+                                                       from C and SciPy `c_calls`
 the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
 =====================================================  ==========================================
 
@@ -35,9 +38,11 @@ for a block of samples in `blocks`, with the products of `products`; through all
 number, by code;
 `elementary`, exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `layout`,
 the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`.
-`many_products` and `many_updates` are of many networks, `many_engine` and `many_predictions` give
-their kernels what they need. `held` finds arguments that stay by their address. `jit` compiles
-(with private parts of numba in `inlined`), `notice` says so, `cache` keeps.
+`sparse` has the first layer's steps for sparse rows, which `batches` and `outputs` take in place of
+the dense ones. `many_products` and `many_updates` are of many networks. `ready` has what `engine`
+gives its kernels; `many_engine` and `many_predictions` give theirs what they need. `held` finds
+arguments that stay by their address. `jit` compiles (with private parts of numba in `inlined`),
+`notice` says so, `cache` keeps.
 
 Names in kernels, capital where they are a matrix:
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.kernels import sparse as sparse_rows
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.blocks import (
     WIDE_INPUT,
@@ -23,16 +24,20 @@ from fastnn.optimizers import RULES
 
 @functools.cache
 def make_batch_gradient(
-    hidden: Codes, output: int, loss: int, bias: bool, extras: bool, keeps: bool, drops: bool
-) -> Any:
+    hidden: Codes, output: int, loss: int, bias: bool, extras: bool, keeps: bool, drops: bool,
+    sparse: bool = False,
+) -> Any:  # fmt: skip
     """Make the sum of the losses of a batch, with ``into = scale * gradient + into``.
 
     The batch is at the positions *first* to *after* of the epoch. With *fresh*, *into* is
     overwritten. *kept* says that the samples, taken in order, stay in the workspace, and
-    *there* that they are in it already. The codes are as in `make_forward` and `make_step`.
+    *there* that they are in it already. The codes are as in `make_forward` and `make_step`. With
+    *sparse* X is, and *into* is never overwritten where the weights of the first layer lie.
     """
-    forward = make_forward(hidden, bias, keeps, drops)
-    backward = make_backward(hidden, bias, keeps)
+    first_sums = sparse_rows.make_sums(bias) if sparse else None
+    first_gradient = sparse_rows.make_gradient(bias) if sparse else None
+    forward = make_forward(hidden, bias, keeps, drops, first_sums)
+    backward = make_backward(hidden, bias, keeps, first_gradient)
     finish = make_finish(output, loss, extras)
 
     @inner
@@ -50,18 +55,20 @@ def make_batch_gradient(
             if kept:
                 x, y = x + before * n_in, y + before * np.uint64(data.Y.shape[1])
             if not there:
-                gather(data.X, data.order, epoch, position, n, turned, w, x)
+                if not sparse:
+                    gather(data.X, data.order, epoch, position, n, turned, w, x)
                 gather(data.Y, data.order, epoch, position, n, n > 0, w, y)
             if extras:
                 gather_weights(data, epoch, position, n, options.scale, w, places.weights)
+            rows = sparse_rows.Block(data.X, data.order, epoch, position) if sparse else x
             if drops:
                 at = counter + (before - np.uint64(first)) * n_hidden
-                forward(layers, p, w, places, x, n, options, at)
+                forward(layers, p, w, places, rows, n, options, at)
             else:
-                forward(layers, p, w, places, x, n, None, None)
+                forward(layers, p, w, places, rows, n, None, None)
             total += finish(w, z, y, places.d, n_out, n, places.scratch, places.weights)
             keep = one - one if fresh and position == first else one
-            backward(layers, p, w, places, x, n, into, scale, keep)
+            backward(layers, p, w, places, rows, n, into, scale, keep)
         return total
 
     return batch_gradient
@@ -78,7 +85,8 @@ def gather_weights(data, epoch, position, n, scale, w, into):
 
 
 @inner
-def _sum_of_weights(data, epoch, first, after):
+def sum_of_weights(data, epoch, first, after):
+    """The weights of the samples at some positions of an epoch."""
     total = 0.0
     for at in range(first, after):
         total += data.weights[row_of(data.order, epoch, at)]
@@ -129,7 +137,7 @@ def make_training(batch_gradient: Any, rule: int, extras: bool) -> Any:
                     continue
                 weight, share = 1.0, 1.0
                 if extras and options.divide_by_weights:
-                    weight = _sum_of_weights(data, epoch, first, after)
+                    weight = sum_of_weights(data, epoch, first, after)
                     share = n / weight if weight != 0.0 else 1.0
                 penalty = step(layers, p, g, moments, t, n, weight, rate, options)
                 span.loss_sums[epoch] += loss_of_batch * share
@@ -140,31 +148,36 @@ def make_training(batch_gradient: Any, rule: int, extras: bool) -> Any:
 
 @functools.cache
 def make_gradient(
-    hidden: Codes, output: int, loss: int, bias: bool, extras: bool, keeps: bool
-) -> Any:
+    hidden: Codes, output: int, loss: int, bias: bool, extras: bool, keeps: bool,
+    sparse: bool = False,
+) -> Any:  # fmt: skip
     """Make the kernel that takes the first three steps of a plan, with all samples as one batch.
 
     It writes the gradient to g, and returns what `make_train_batches` adds to the sums.
     """
     return make_gradient_alone(
-        make_batch_gradient(hidden, output, loss, bias, extras, keeps, False), extras
+        make_batch_gradient(hidden, output, loss, bias, extras, keeps, False, sparse),
+        extras,
+        sparse,
     )
 
 
-def make_gradient_alone(batch_gradient: Any, extras: bool) -> Any:
+def make_gradient_alone(batch_gradient: Any, extras: bool, sparse: bool = False) -> Any:
     """Make the kernel of `make_gradient` of what `make_batch_gradient` made, or the like."""
 
     @kernel
     def gradient(layers, places, p, data, options, w, g):
         prefer_wide_vectors()
-        n = len(data.X)
+        n = len(data.Y)
+        if sparse:
+            g[:] = 0
         total = batch_gradient(layers, places, p, data, 0, 0, n, options, np.uint64(0), w,
                                False, False, g, p.dtype.type(1), True)  # fmt: skip
         penalty, scale, share = 0.0, 1.0 / n if options.mean else 1.0, 1.0
         if extras:
             weight = 1.0
             if options.divide_by_weights:
-                weight = _sum_of_weights(data, 0, 0, n)
+                weight = sum_of_weights(data, 0, 0, n)
                 share = n / weight if weight != 0.0 else 1.0
             penalty, scale = add_penalty(layers, p, g, n, weight, options)
         scale_and_limit(g, scale, 0.0, 0.0)

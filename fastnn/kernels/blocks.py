@@ -57,11 +57,14 @@ _0, _1, _2, _3, _4 = np.arange(5, dtype=np.uint64)
 Places = namedtuple("Places", "block x y weights units slopes d d_below scratch end")
 
 
-def find_places(architecture: Architecture, training: bool, kept: int = 0) -> Places:
-    """The places for a network, with room for *kept* samples of X and Y."""
+def find_places(
+    architecture: Architecture, training: bool, kept: int = 0, sparse: bool = False
+) -> Places:
+    """The places for a network, with room for *kept* samples of X and Y; for none of *sparse* X."""
     n_in, *hidden, n_out = architecture.sizes
+    n_in = 0 if sparse else n_in
     columns = architecture.target_columns
-    block = _find_block(architecture, training)
+    block = _find_block(architecture, training, n_in)
     room, widest = max(block, kept), max(2, *hidden, n_out)
     y = n_in * room
     weights = y + columns * room
@@ -75,15 +78,15 @@ def find_places(architecture: Architecture, training: bool, kept: int = 0) -> Pl
     return Places(*map(np.uint64, places))
 
 
-def _find_block(architecture: Architecture, training: bool) -> int:
+def _find_block(architecture: Architecture, training: bool, n_in: int) -> int:
     """How many samples make a block: `BLOCK`, or as many as `MOST_BYTES` have places for.
 
     In training, where values, slopes and gradients are held, small ones serve best where the others
     would fill the cache for nothing, or where only they leave the largest layer's products so small
-    that BLAS packs nothing.
+    that BLAS packs nothing. *n_in* is 0 for sparse inputs, which need no place.
     """
-    sizes, itemsize = architecture.sizes, architecture.dtype.itemsize
-    n_in, columns, units = sizes[0], architecture.target_columns, sum(sizes[1:])
+    sizes, itemsize = (n_in, *architecture.sizes[1:]), architecture.dtype.itemsize
+    columns, units = architecture.target_columns, sum(sizes[1:])
     fitting = MOST_BYTES // ((n_in + columns + 1 + 2 * units + 3 * max(2, *sizes[1:])) * itemsize)
     if fitting < BLOCK:
         fitting = max(fitting - fitting % 8, 1)
@@ -193,6 +196,16 @@ def back_through_weights(p, W, n_in, n_out, w, d, below, n):
     multiply(one, weights, D, one - one, B, (n_in, n_out, n))
 
 
+@inner
+def bias_gradient(into, b, n_out, w, d, n, scale, keep):
+    """*into* = scale * gradient + keep * into, for the biases: ∂loss/∂b = Σ D."""
+    for j in range(n_out):
+        total = scale - scale
+        for s in range(n):
+            total += w[d + j * n + s]
+        into[b + j] = scale * total + (keep * into[b + j] if keep != 0 else keep)
+
+
 @functools.cache
 def make_gradient(bias: bool) -> Any:
     """Make *into* = scale * gradient + keep * into, with ∂loss/∂W = A Dᵀ and ∂loss/∂b = Σ D.
@@ -203,11 +216,7 @@ def make_gradient(bias: bool) -> Any:
     @inner
     def gradient(into, W, b, n_in, n_out, w, a, turned, d, n, scale, keep, scratch):
         if bias:
-            for j in range(n_out):
-                total = scale - scale
-                for s in range(n):
-                    total += w[d + j * n + s]
-                into[b + j] = scale * total + (keep * into[b + j] if keep != 0 else keep)
+            bias_gradient(into, b, n_out, w, d, n, scale, keep)
         some = inputs_at_once(n_in, n_out, n)
         D = Matrix(w, d, n, True)
         if n_in * n_out * n > np.uint64(TURN_FROM) and some * n_out * n <= np.uint64(AT_ONCE):
@@ -221,25 +230,34 @@ def make_gradient(bias: bool) -> Any:
 
 
 @functools.cache
-def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool) -> Any:
+def make_forward(
+    hidden: Codes, bias: bool, keeps: bool, drops: bool, first_sums: Any = None
+) -> Any:
     """Make the forward pass: hidden layers' values, and the output layer's weighted sums.
 
     With *keeps* hidden units' slopes are kept as well; with *drops* (which needs it) units are
     dropped, *counter* being the number of the first hidden unit's random number for the first
     sample. Without, *options* and *counter* are not looked at.
+
+    For sparse inputs x are the rows, see `fastnn.kernels.sparse`, whose `make_sums` made
+    *first_sums*.
     """
     sums, activate = make_sums(bias), make_activate(hidden, keeps)
+    sparse = first_sums is not None
     find_blas()
 
     @inner
     def forward(layers, p, w, places, x, n, options, counter):
-        a, turned, first = x, layers[0, N_IN] < WIDE_INPUT, layers[0, UNITS]
+        a, turned, first = places.x if sparse else x, layers[0, N_IN] < WIDE_INPUT, layers[0, UNITS]
         last = len(layers) - 1
         for l in range(last + 1):
             W, b, n_in, n_out = layer_of(layers, l)
             before = layers[l, UNITS] - first
             z = places.units + before * places.block
-            sums(p, W, b, n_in, n_out, w, a, turned, z, n)
+            if sparse and l == 0:
+                first_sums(p, W, b, n_out, w, x, z, n, places.scratch)
+            else:
+                sums(p, W, b, n_in, n_out, w, a, turned, z, n)
             if l < last:
                 slopes = places.slopes + before * places.block
                 activate(layers[l, ACTIVATION], w, z, n_out * n, slopes)
@@ -252,26 +270,31 @@ def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool) -> Any:
 
 
 @functools.cache
-def make_backward(hidden: Codes, bias: bool, keeps: bool) -> Any:
+def make_backward(hidden: Codes, bias: bool, keeps: bool, first_gradient: Any = None) -> Any:
     """Make the backward pass: ``into = scale * gradient + keep * into``; *into* may be p.
 
-    *keeps* as in `make_forward`.
+    *keeps* as in `make_forward`. For sparse inputs `sparse.make_gradient` made *first_gradient*,
+    which adds to the first layer's weights whatever *keep* is.
     """
     times_slope, gradient = make_times_slope(hidden, keeps), make_gradient(bias)
+    sparse = first_gradient is not None
 
     @inner
     def backward(layers, p, w, places, x, n, into, scale, keep):
         d, below = places.d, places.d_below
         for l in range(len(layers) - 1, -1, -1):
             W, b, n_in, n_out = layer_of(layers, l)
-            a, turned = x, layers[0, N_IN] < WIDE_INPUT
+            a, turned = places.x if sparse else x, layers[0, N_IN] < WIDE_INPUT
             if l > 0:  # before W changes
                 before = (layers[l, INPUTS] - layers[0, UNITS]) * places.block
                 a, turned = places.units + before, True
                 back_through_weights(p, W, n_in, n_out, w, d, below, n)
                 slopes = places.slopes + before
                 times_slope(layers[l - 1, ACTIVATION], w, a, below, n_in * n, slopes)
-            gradient(into, W, b, n_in, n_out, w, a, turned, d, n, scale, keep, places.scratch)
+            if sparse and l == 0:
+                first_gradient(into, W, b, n_out, w, x, d, n, scale, keep, places.scratch)
+            else:
+                gradient(into, W, b, n_in, n_out, w, a, turned, d, n, scale, keep, places.scratch)
             d, below = below, d
 
     return backward

@@ -48,6 +48,7 @@ IMPORTED = (
     "fastnn.memory",
     "fastnn.optimizers",
     "fastnn.reference.random",
+    "fastnn.sparse",
 )
 #: The names of the kernels that this process has compiled, and of those that it took from the disk.
 compiled: list[str] = []

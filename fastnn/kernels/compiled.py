@@ -63,6 +63,16 @@ class Compiled(NamedTuple):
     kept: float
     added: float
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _fixed, tuple(self)
+
+
+def _fixed(*fields: Any) -> Compiled:
+    """A network's fields, of which the tables can no longer be written to: others are a type."""
+    h = Compiled(*fields)
+    h.layers.flags.writeable = h.levels.flags.writeable = False
+    return h
+
 
 def compiled(architecture: Architecture, parameters: np.ndarray) -> Compiled:
     """What `Network.compiled` returns.
@@ -82,22 +92,20 @@ def compiled(architecture: Architecture, parameters: np.ndarray) -> Compiled:
     elif architecture.label_smoothing:
         added = float(zero_and_one[1, 0])
         kept = float(zero_and_one[0, 0]) - added
-    levels.flags.writeable = False
-    return Compiled(
-        parameters=parameters,
-        layers=_places(architecture),
-        levels=levels,
-        n_parameters=architecture.n_parameters,
-        n_inputs=architecture.sizes[0],
-        n_outputs=architecture.sizes[-1],
-        n_targets=architecture.n_targets,
-        loss=architecture.loss.code,
-        bias=architecture.bias,
-        plain=not (
-            architecture.l1 or architecture.l2 or architecture.max_norm or any(architecture.dropout)
-        ),
-        kept=kept,
-        added=added,
+    limits = architecture.l1, architecture.l2, architecture.max_norm, *architecture.dropout
+    return _fixed(
+        parameters,
+        _places(architecture),
+        levels,
+        architecture.n_parameters,
+        architecture.sizes[0],
+        architecture.sizes[-1],
+        architecture.n_targets,
+        architecture.loss.code,
+        architecture.bias,
+        not any(limits),
+        kept,
+        added,
     )
 
 
@@ -114,7 +122,6 @@ def _places(architecture: Architecture) -> np.ndarray:
     places = np.cumsum(room) - room
     layers = layer_table(architecture).astype(np.int64)
     layers[:, INPUTS], layers[:, UNITS] = places[:-1], places[1:]
-    layers.flags.writeable = False
     return layers
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numba
@@ -19,6 +19,7 @@ from fastnn.engines import (
     Predictor,
     Samples,
     State,
+    StopsToRecord,
     Trainer,
     fill_one_by_one,
 )
@@ -31,18 +32,30 @@ from fastnn.kernels import (
     one_output,
     outputs,
     recorded,
+    sparse_batches,
     wide_input,
 )
-from fastnn.kernels import blocks as sample_blocks
 from fastnn.kernels import samples as sample_kernels
-from fastnn.kernels.activations import Codes
-from fastnn.kernels.layout import N_OUT, layer_table
+from fastnn.kernels.layout import N_OUT
 from fastnn.kernels.learner import Learner, SinglePredictor
 from fastnn.kernels.losses import TERMS
+from fastnn.kernels.ready import NO_ORDER as _NO_ORDER
+from fastnn.kernels.ready import blank_samples as _blank_samples
+from fastnn.kernels.ready import codes as _codes
+from fastnn.kernels.ready import compile_once as _compile_once
+from fastnn.kernels.ready import data_for, inputs_of, new_scratch
+from fastnn.kernels.ready import keeps_slopes as _keeps_slopes
+from fastnn.kernels.ready import layer_table as _layer_table
+from fastnn.kernels.ready import no_weights as _no_weights
+from fastnn.kernels.ready import places as _places
+from fastnn.kernels.ready import weights_of as _weights
+from fastnn.kernels.ready import workspaces as _workspaces
 from fastnn.kernels.recorded import Data, Span
+from fastnn.kernels.sparse import entries_of
 from fastnn.kernels.updates import has_extras, options_of
-from fastnn.memory import aligned, frozen
+from fastnn.memory import frozen
 from fastnn.optimizers import RULES
+from fastnn.sparse import AnyRows, SparseRows
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
 MOST_KEPT = 1 << 16
@@ -50,50 +63,6 @@ MOST_KEPT = 1 << 16
 MOST_BY_UNIT = 8
 #: Up to this many samples less one, prediction goes sample by sample.
 FEW_ROWS = 8
-
-#: Rows as they come.
-_NO_ORDER = np.empty((0, 0), np.int64)
-
-_layer_table = functools.lru_cache(maxsize=256)(layer_table)
-_places = functools.lru_cache(maxsize=256)(sample_blocks.find_places)
-
-
-def _codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
-    """What kernels are compiled for: hidden and output activation, loss, biases."""
-    hidden = {activation.code for activation in architecture.activations[:-1]}
-    return (
-        tuple(sorted(hidden)) or (0,),
-        architecture.activations[-1].code,
-        architecture.loss.code,
-        architecture.bias,
-    )
-
-
-def new_scratch(size: int, architecture: Architecture) -> np.ndarray:
-    """Memory for what a kernel writes; what is in it does not matter."""
-    return aligned(size, architecture.dtype)
-
-
-def _workspaces(
-    size: int, architecture: Architecture
-) -> tuple[Callable[[], np.ndarray], Callable[[np.ndarray], None]]:
-    """How a call takes a workspace, and puts it back: as many as there are threads at once."""
-    idle: list[np.ndarray] = []
-    pop = idle.pop
-
-    def take() -> np.ndarray:
-        try:
-            return pop()
-        except IndexError:
-            return new_scratch(size, architecture)
-
-    return take, idle.append
-
-
-def _keeps_slopes(architecture: Architecture) -> bool:
-    """Whether training has to keep the slopes of hidden units: they cannot be told from values."""
-    needs_z = any(activation.slope_needs_z for activation in architecture.activations[:-1])
-    return needs_z or any(architecture.dropout)
 
 
 @functools.lru_cache(maxsize=256)
@@ -146,7 +115,7 @@ class _PlainSampleTrainer:
         return (
             self._layers,
             state.parameters,
-            samples.X,
+            samples.dense,
             samples.Y,
             piece.order,
             piece.rates,
@@ -207,12 +176,31 @@ class _RuleTrainer:
             state.parameters,
             state.moments.reshape(-1),
             int(state.updates[0]),
-            Data(samples.X, samples.Y, _weights(samples, self._architecture), piece.order),
+            data_for(samples, self._architecture, piece.order),
             Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums, 0),
             self._options,
             self._workspace,
             self._gradient,
         )
+
+
+class _SparseTrainer(StopsToRecord, _RuleTrainer):
+    """The same from sparse rows, in batches of any size."""
+
+    def __init__(self, architecture: Architecture, plan: Plan):
+        self._plan, self._way = plan, sparse_batches.way_of(architecture, plan)
+        super().__init__(architecture, plan)
+
+    def _make_ready(self, *codes: Any) -> None:
+        self._layers = _layer_table(self._architecture)
+        self._places = _places(self._architecture, True, sparse=True)
+        self._workspace = new_scratch(self._places.end, self._architecture)
+        self._inputs = sparse_batches.new_inputs(self._architecture, self._plan, self._way)
+        self.kernel = sparse_batches.make_train_sparse(*codes, self._way)
+
+    def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
+        layers, *rest = super()._arguments(state, samples, piece)
+        return (layers, self._places, *rest, self._inputs)
 
 
 class _BatchTrainer(_RuleTrainer):
@@ -224,7 +212,7 @@ class _BatchTrainer(_RuleTrainer):
         self.kernel = batches.make_train_batches(*codes)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
-        keep = len(piece.order) == 0 and samples.X.size + samples.Y.size <= MOST_KEPT
+        keep = len(piece.order) == 0 and samples.dense.size + samples.Y.size <= MOST_KEPT
         self._make_room(len(samples) if keep else 0)
         layers, *rest = super()._arguments(state, samples, piece)
         return (layers, self._places, *rest, keep)
@@ -235,52 +223,6 @@ class _BatchTrainer(_RuleTrainer):
             self._kept = kept
             self._places = _places(self._architecture, True, kept)
             self._workspace = new_scratch(self._places.end, self._architecture)
-
-
-def _weights(samples: Samples, architecture: Architecture) -> np.ndarray:
-    """The samples' weights, read-only; without any, an empty vector."""
-    if samples.weights is None:
-        return _no_weights(architecture.dtype)
-    return frozen(samples.weights)
-
-
-@functools.cache
-def _no_weights(dtype: np.dtype[Any]) -> np.ndarray:
-    return _read_only(0, dtype)
-
-
-def _read_only(shape: Any, dtype: np.dtype[Any]) -> np.ndarray:
-    """Zeros, in an array of the type that samples have in kernels."""
-    zeros = np.zeros(shape, dtype)
-    zeros.flags.writeable = False
-    return zeros
-
-
-def _blank_samples(
-    architecture: Architecture, weighted: bool, n: int = 0, sloped: bool = False
-) -> Samples:
-    """Samples to compile a kernel with."""
-    sizes, dtype = architecture.sizes, architecture.dtype
-    return Samples(
-        _read_only((n, sizes[0]), dtype),
-        _read_only((n, architecture.target_columns), dtype),
-        _read_only(n, dtype) if weighted else None,
-        _read_only((n, sizes[0] * sizes[-1]), dtype) if sloped else None,
-    )
-
-
-#: The kernels compiled in this process, and the dtypes they are compiled for.
-_COMPILED: set[tuple[Any, np.dtype[Any]]] = set()
-
-
-def _compile_once(
-    kernel: Any, architecture: Architecture, run: Callable[[np.ndarray], Any]
-) -> None:
-    """Compile *kernel*, unless it is, by a *run* on a blank sample or none, parameters zero."""
-    compiled_for = (kernel, architecture.dtype)
-    if compiled_for not in _COMPILED:
-        run(np.zeros(architecture.n_parameters, architecture.dtype))
-        _COMPILED.add(compiled_for)
 
 
 def trainer(architecture: Architecture, plan: Plan) -> Trainer:
@@ -294,7 +236,9 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
 
 def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTrainer | _RuleTrainer:
     made: _PlainSampleTrainer | _RuleTrainer
-    if plan.batch_size > 1:
+    if plan.sparse:
+        made = _SparseTrainer(architecture, plan)
+    elif plan.batch_size > 1:
         made = _BatchTrainer(architecture, plan)
     elif (
         plan.optimizer.rule == "sgd"
@@ -311,14 +255,16 @@ def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTra
 def _compile_trainer(made: Any, architecture: Architecture, plan: Plan) -> None:
     def run_on_nothing(parameters: np.ndarray) -> None:
         nothing = Piece.of_epochs(np.ones((1, 1)), _NO_ORDER, 0)
-        samples = _blank_samples(architecture, plan.weighted, sloped=plan.sloped)
+        samples = _blank_samples(architecture, plan.weighted, plan.sparse, sloped=plan.sloped)
         made.run(State.new(parameters, plan.optimizer), samples, nothing)
 
     _compile_once(made.kernel, architecture, run_on_nothing)
 
 
-def learner(architecture: Architecture, plan: Plan, state: State) -> Learner:
+def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | None:
     """See `fastnn.engines.Engine`. The kernels are compiled here."""
+    if plan.sparse:
+        return None
     made = _compiled_trainer(architecture, plan)
     plain = isinstance(made, _PlainSampleTrainer)
     widths = architecture.sizes[0], architecture.target_columns
@@ -343,13 +289,17 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
     if numba.config.DISABLE_JIT:  # the kernels are Python then
         return 1e-5 + 1e-6 * architecture.n_parameters
-    per_parameter = 2e-9 if plan.optimizer.rule == "sgd" else 1e-8
-    seconds = 1e-6 + per_parameter * architecture.n_parameters
+    n: float = architecture.n_parameters
+    if plan.sparse:
+        n = sparse_batches.parameters_met(architecture, plan)
+    seconds = 1e-6 + (2e-9 if plan.optimizer.rule == "sgd" else 1e-8) * n
     return seconds * (1 + 2 * architecture.sizes[0]) if plan.sloped else seconds
 
 
-def predictor(architecture: Architecture) -> Predictor:
+def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     """See `fastnn.engines.Engine`. Of few rows it takes hardly longer than the kernel."""
+    if sparse:
+        return _predictor_of_sparse(architecture, architecture.sizes[-1])
     hidden, output, _, bias = _codes(architecture)
     kernel, layers = outputs.make_outputs_by_row(hidden, output, bias), _layer_table(architecture)
     n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
@@ -382,6 +332,23 @@ def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
         X = frozen(X)  # as it is in training
         values = np.empty((len(X), n_units), architecture.dtype)
         well = kernel(layers, places, parameters, X, _NO_ORDER, values, workspace)
+        put_back(workspace)
+        return values if well else None
+
+    return predict
+
+
+def _predictor_of_sparse(architecture: Architecture, n_units: int) -> Predictor:
+    """The same for sparse rows."""
+    hidden, output, _, bias = _codes(architecture)
+    kernel = outputs.make_outputs(hidden, output, bias, by_unit=False, sparse=True)
+    layers, places = _layer_table(architecture), _places(architecture, False, sparse=True)
+    take, put_back = _workspaces(places.end, architecture)
+
+    def predict(parameters: np.ndarray, X: SparseRows) -> np.ndarray | None:
+        workspace = take()
+        values = np.empty((len(X), n_units), architecture.dtype)
+        well = kernel(layers, places, parameters, entries_of(X), _NO_ORDER, values, workspace)
         put_back(workspace)
         return values if well else None
 
@@ -426,11 +393,13 @@ def _as_writable(X: np.ndarray) -> np.ndarray:
 def fill_outputs(
     architectures: Sequence[Architecture],
     vectors: Sequence[np.ndarray] | np.ndarray,
-    X: np.ndarray,
+    X: AnyRows,
     values: np.ndarray,
 ) -> bool:
     """See `fastnn.engines.Engine`."""
     alone = functools.partial(fill_one_by_one, predictor)
+    if isinstance(X, SparseRows):
+        return alone(architectures, vectors, X, values)
     return many_predictions.fill_outputs(architectures, vectors, X, values, alone)
 
 
@@ -442,26 +411,27 @@ def single_predictor(architecture: Architecture, state: State) -> SinglePredicto
 
 
 def layer_outputs(
-    architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    architecture: Architecture, parameters: np.ndarray, X: AnyRows
 ) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
     sizes = architecture.sizes[1:]
-    values = _predictor_of_many(architecture, sum(sizes))(parameters, X)
+    of_many = _predictor_of_sparse if isinstance(X, SparseRows) else _predictor_of_many
+    values = of_many(architecture, sum(sizes))(parameters, X)
     return None if values is None else np.split(values, np.cumsum(sizes)[:-1], axis=1)
 
 
-def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
+def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) -> Evaluator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
-    run = outputs.make_loss(*_codes(architecture), weighted)
-    layers, places = _layer_table(architecture), _places(architecture, training=False)
+    run = outputs.make_loss(*_codes(architecture), weighted, sparse)
+    layers, places = _layer_table(architecture), _places(architecture, False, sparse=sparse)
     workspace = new_scratch(places.end, architecture)
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         weights = _weights(samples, architecture)
-        X, Y = samples.X, samples.Y
+        X, Y = inputs_of(samples.X), samples.Y
         return float(run(layers, places, parameters, X, Y, weights, _NO_ORDER, workspace))
 
-    nothing = _blank_samples(architecture, weighted)
+    nothing = _blank_samples(architecture, weighted, sparse)
     _compile_once(run, architecture, lambda parameters: evaluate(parameters, nothing))
     return evaluate
 
@@ -484,26 +454,25 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
     layers = _layer_table(architecture)
-    places: Any = _places(architecture, training=True)
+    places: Any = _places(architecture, True, sparse=plan.sparse)
     if plan.sloped:
         run = derivative_engine.sloped_kernel(batches.make_gradient_alone, architecture, extras)
         places = derivative_engine.places_of_training(architecture)
     else:
-        run = batches.make_gradient(*_codes(architecture), extras, keeps)
+        run = batches.make_gradient(*_codes(architecture), extras, keeps, plan.sparse)
     options = options_of(architecture, plan)
     take, put_back = _workspaces(places.end, architecture)
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = new_scratch(architecture.n_parameters, architecture)
         workspace = take()
-        weights = _weights(samples, architecture)
-        data: Any = Data(samples.X, samples.Y, weights, _NO_ORDER)
+        data: Any = data_for(samples, architecture, _NO_ORDER)
         if plan.sloped:
-            data = derivative_engine.sloped_data(samples, weights, _NO_ORDER)
+            data = derivative_engine.sloped_data(samples, data.weights, _NO_ORDER)
         sums = run(layers, places, parameters, data, options, workspace, gradient)
         put_back(workspace)
         return float(sums[0]), float(sums[1]), gradient
 
-    one = _blank_samples(architecture, plan.weighted, 1, plan.sloped)
+    one = _blank_samples(architecture, plan.weighted, plan.sparse, 1, plan.sloped)
     _compile_once(run, architecture, lambda parameters: differentiate(parameters, one))
     return differentiate

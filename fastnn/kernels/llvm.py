@@ -5,15 +5,20 @@ knows how types are represented, a builder, to which each instruction is a metho
 and the arguments' values.
 """
 
+import itertools
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, errors
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.extending import lower_builtin, models, register_model, type_callable
 from numba.np import arrayobj
+
+#: Of functions that are made.
+_numbers = itertools.count()
 
 
 class Lanes(types.Type):
@@ -140,21 +145,53 @@ def _type_stack(n: Any, like: Any) -> Any:
 @operation(stack, _type_stack)
 def _emit_stack(context, builder, signature, values):
     kind, n = signature.return_type, signature.args[0].literal_value
-    number = context.get_data_type(kind.dtype)
     with builder.goto_entry_block():  # `cgutils.alloca_once` would fill it with zeros each time
-        room = builder.alloca(ir.ArrayType(number, n))
+        room = builder.alloca(ir.ArrayType(context.get_data_type(kind.dtype), n))
     room.align = 64
+    return _array(context, builder, kind, room, cgutils.intp_t(n))
+
+
+def array_at(pointer: Any, n: int) -> Any:
+    """An array of n numbers that begins where a C pointer says: ``numba.carray`` would allocate."""
+
+
+def _type_array_at(pointer: Any, n: Any) -> Any:
+    return types.Array(pointer.dtype, 1, "C") if isinstance(pointer, types.CPointer) else None
+
+
+@operation(array_at, _type_array_at)
+def _emit_array_at(context, builder, signature, values):
+    n = context.cast(builder, values[1], types.unliteral(signature.args[1]), types.intp)
+    return _array(context, builder, signature.return_type, values[0], n)
+
+
+def _array(context: Any, builder: Any, kind: Any, data: Any, n: Any) -> Any:
+    """An array that does not own its numbers."""
     array = context.make_array(kind)(context, builder)
-    size = context.get_abi_sizeof(number)
-    arrayobj.populate_array(
-        array,
-        data=builder.bitcast(room, array.data.type),
-        shape=[cgutils.intp_t(n)],
-        strides=[cgutils.intp_t(size)],
-        itemsize=cgutils.intp_t(size),
-        meminfo=None,
-    )
+    size = cgutils.intp_t(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    data = builder.bitcast(data, array.data.type)
+    arrayobj.populate_array(array, data, [n], [size], size, None)
     return array._getvalue()
+
+
+def bound(function: int, last: int) -> int:
+    """The address of a C function of two pointers, which calls *function* with *last* as a third.
+
+    It is never freed.
+    """
+    library = cpu_target.target_context.codegen().create_library("bound")
+    module, name = library.create_ir_module("bound"), f"fastnn_bound_{next(_numbers)}"
+    pointer, word, nothing = ir.PointerType(ir.IntType(8)), cgutils.intp_t, ir.VoidType()
+    caller = ir.Function(module, ir.FunctionType(nothing, [pointer, pointer]), name)
+    builder = ir.IRBuilder(caller.append_basic_block())
+    kind = ir.FunctionType(nothing, [pointer, pointer, word]).as_pointer()
+    builder.call(builder.inttoptr(word(function), kind), [*caller.args, word(last)])
+    builder.ret_void()
+    with global_compiler_lock:
+        library.add_ir_module(module)
+        library.finalize()
+    address: int = library.get_pointer_to_function(name)
+    return address
 
 
 def target_machine() -> Any:

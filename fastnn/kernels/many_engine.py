@@ -182,7 +182,7 @@ class Block:
         weights = np.empty((lanes, 0), widest.dtype)
         if samples.weights is not None:
             weights = np.tile(samples.weights, (lanes, 1))
-        together = Together(samples.X, samples.Y, np.empty((lanes, 0), np.int64), weights)
+        together = Together(samples.dense, samples.Y, np.empty((lanes, 0), np.int64), weights)
         sums = np.zeros(lanes)
         run = make_losses_of_many(hidden, output, widest.loss.code, widest.bias, weighted, lanes)
         layers = layer_table(widest).view(np.int64)

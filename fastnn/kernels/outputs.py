@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.activations import ACTIVATIONS
+from fastnn.kernels import sparse as sparse_rows
 from fastnn.kernels.activations import VALUES, Codes
 from fastnn.kernels.blocks import WIDE_INPUT, gather, make_finish, make_forward, softmax
 from fastnn.kernels.jit import inner, kernel
@@ -93,14 +94,20 @@ def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
 
 
 @functools.cache
-def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
+def make_outputs(
+    hidden: Codes, output: int, bias: bool, by_unit: bool, sparse: bool = False
+) -> Any:
     """Make the kernel that fills *values*, (n, m): the last m units of the network.
 
     It returns False, having stopped, if it meets an input that is not finite or a value that is not
     a number. *by_unit* chooses `_make_forward_by_unit`, which leaves nothing of the hidden layer.
+    With *sparse* X is, and must be finite; then not *by_unit*.
     """
+    first_sums = sparse_rows.make_sums(bias) if sparse else None
     forward = (
-        _make_forward_by_unit(hidden, bias) if by_unit else make_forward(hidden, bias, False, False)
+        _make_forward_by_unit(hidden, bias)
+        if by_unit
+        else make_forward(hidden, bias, False, False, first_sums)
     )
     activate_outputs = _make_activate_outputs(output)
 
@@ -108,12 +115,14 @@ def make_outputs(hidden: Codes, output: int, bias: bool, by_unit: bool) -> Any:
     def outputs(layers, places, p, X, order, values, w):
         prefer_wide_vectors()
         last, n_in, block = len(layers) - 1, layers[0, N_IN], np.int64(places.block)
-        for position in range(0, len(X), block):
-            n = np.uint64(minimum(block, len(X) - position))
-            gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
-            if not _all_finite(w[places.x : places.x + n_in * n]):
-                return False
-            forward(layers, p, w, places, places.x, n, None, None)
+        for position in range(0, len(values), block):
+            n = np.uint64(minimum(block, len(values) - position))
+            if not sparse:
+                gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
+                if not _all_finite(w[places.x : places.x + n_in * n]):
+                    return False
+            x = sparse_rows.Block(X, order, len(order), position) if sparse else places.x
+            forward(layers, p, w, places, x, n, None, None)
             column = values.shape[1]
             for l in range(last, -1, -1):
                 n_out = layers[l, N_OUT]
@@ -167,12 +176,16 @@ def make_outputs_by_row(hidden: Codes, output: int, bias: bool) -> Any:
 
 
 @functools.cache
-def make_loss(hidden: Codes, output: int, loss: int, bias: bool, weighted: bool) -> Any:
+def make_loss(
+    hidden: Codes, output: int, loss: int, bias: bool, weighted: bool, sparse: bool = False
+) -> Any:
     """Make the kernel that returns the sum of the samples' losses.
 
     *weighted*: times the samples' *weights*, which otherwise are not looked at.
     """
-    forward, finish = make_forward(hidden, bias, False, False), make_finish(output, loss, weighted)
+    first_sums = sparse_rows.make_sums(bias) if sparse else None
+    forward = make_forward(hidden, bias, False, False, first_sums)
+    finish = make_finish(output, loss, weighted)
 
     @kernel
     def total_loss(layers, places, p, X, Y, weights, order, w):
@@ -181,14 +194,16 @@ def make_loss(hidden: Codes, output: int, loss: int, bias: bool, weighted: bool)
         n_out = layers[last, N_OUT]
         z = places.units + (layers[last, UNITS] - n_in) * places.block
         total = 0.0
-        for position in range(0, len(X), block):
-            n = np.uint64(minimum(block, len(X) - position))
-            gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
+        for position in range(0, len(Y), block):
+            n = np.uint64(minimum(block, len(Y) - position))
+            if not sparse:
+                gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
             gather(Y, order, len(order), position, n, n > 0, w, places.y)
             if weighted:
                 for s in range(n):
                     w[places.weights + s] = weights[position + np.int64(s)]
-            forward(layers, p, w, places, places.x, n, None, None)
+            x = sparse_rows.Block(X, order, len(order), position) if sparse else places.x
+            forward(layers, p, w, places, x, n, None, None)
             total += finish(w, z, places.y, places.d, n_out, n, places.scratch, places.weights)
         return total
 

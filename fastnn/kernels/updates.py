@@ -89,7 +89,7 @@ def make_step(rule: int, extras: bool) -> Any:
     Without *extras* there are no penalties, limits and weights. *t* is the number of this update
     from 1; n and *weight* are as in `add_penalty`.
     """
-    update = _UPDATES[rule]
+    update = UPDATES[rule]
 
     @inner
     def step(layers, p, g, moments, t, n, weight, rate, options):
@@ -125,7 +125,10 @@ def _add_penalty(layers, p, g, l1, l2, times):
 
 @inner
 def scale_and_limit(g, scale, clip_value, clip_norm):
-    """Scale the gradient, then limit its entries, then its norm; a limit of 0 is none."""
+    """Scale the gradient, then limit its entries, then its norm; a limit of 0 is none.
+
+    Returns the sum of its squares before the last.
+    """
     factor, limit = g.dtype.type(scale), g.dtype.type(clip_value)
     limited = clip_value > 0.0  # where limit may have become 0
     square = 0.0
@@ -141,6 +144,14 @@ def scale_and_limit(g, scale, clip_value, clip_norm):
             factor = g.dtype.type(clip_norm / (norm + 1e-6))
             for k in range(len(g)):
                 g[k] *= factor
+    return square
+
+
+@inner
+def factor_for_norm(square, clip_norm):
+    """What limits a gradient to a norm, 0 for none, from the sum of its squares."""
+    norm = math.sqrt(square)
+    return clip_norm / (norm + 1e-6) if clip_norm > 0.0 and norm > clip_norm - 1e-6 else 1.0
 
 
 @inner
@@ -273,7 +284,7 @@ def _powers(a, b, t):
     return x, y
 
 
-_UPDATES = {
+UPDATES = {
     RULES["sgd"]: _sgd,
     RULES["momentum"]: _momentum,
     RULES["rmsprop"]: _rmsprop,

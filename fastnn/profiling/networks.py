@@ -110,7 +110,7 @@ class NetworkAnalysis:
         architecture = architecture or self._architecture
         X, Y = (
             array[:amount].astype(architecture.dtype, copy=False)
-            for array in (self._data.X, self._data.Y)
+            for array in (self._data.dense, self._data.Y)
         )
         data = Samples(X, Y)
         order = self._order[self._order < amount][np.newaxis]

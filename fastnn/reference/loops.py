@@ -7,14 +7,18 @@ the next, ``b[j]`` is the bias of unit j. For one sample x:
     backward   d_j = ∂loss/∂z_j at the output; one layer down, d_i = slope_i Σ_j W_ij d_j
     gradient   ∂loss/∂W_ij = a_i d_j, ∂loss/∂b_j = d_j
 
+Of a sparse sample only the entries that are there take part in the sums over i: x is then a list of
+pairs, i and x_i.
+
 With dtype float32 the arithmetic here is still Python's float64; the weights and moments are
 rounded to float32 after every update. The activations and losses are in ``loops_functions.py``,
 the optimisers and what comes with them in ``loops_updates.py``.
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +40,10 @@ from fastnn.engines import (
 from fastnn.reference import loops_derivatives, plans
 from fastnn.reference import loops_updates as updates
 from fastnn.reference.loops_functions import ACTIVATIONS, LOSSES, Matrix, Vector, softmax
+from fastnn.sparse import AnyRows, SparseRows
+
+#: The inputs of a sample, all in order or as pairs.
+Inputs = Vector | list[tuple[int, float]]
 
 
 class Model:
@@ -67,16 +75,17 @@ class Model:
                 flat.extend(b)
         return flat
 
-    def forward(self, x: Vector, kept: Matrix | None = None) -> tuple[Matrix, Matrix, Matrix]:
+    def forward(self, x: Inputs, kept: Matrix | None = None) -> tuple[list[Inputs], Matrix, Matrix]:
         """Inputs, weighted sums z and outputs a of every layer.
 
         A layer's outputs are the next one's inputs, multiplied by *kept*, the factors of dropout.
         """
-        inputs, sums, outputs = [x], [], []
+        inputs: list[Inputs] = [x]
+        sums, outputs = [], []
         for k, (W, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             z = b
-            for a_i, row in zip(inputs[-1], W, strict=True):
-                z = [z_j + a_i * w for z_j, w in zip(z, row, strict=True)]
+            for i, a_i in _pairs(inputs[-1]):
+                z = [z_j + a_i * w for z_j, w in zip(z, W[i], strict=True)]
             name = self.architecture.activations[k].name
             a = softmax(z) if name == "softmax" else ACTIVATIONS[name].value(z)
             sums.append(z)
@@ -125,7 +134,7 @@ class Model:
         *into* is where gradients are summed, or this model itself, for a step of SGD: then
         *scale* is minus the rate.
         """
-        x, y = sample.X[0].tolist(), sample.Y[0].tolist()
+        (x,), (y,) = _samples_in(sample.X), sample.Y.tolist()
         if sample.dydx is not None:
             return self._add_sloped_gradient(into, x, y, sample, scale)
         inputs, sums, outputs = self.forward(x, kept)
@@ -151,12 +160,16 @@ class Model:
         return loss + more
 
     def add_outer(
-        self, inputs: Matrix, gradients: Matrix, scale: float, of_weights_only: bool = False
+        self,
+        inputs: Sequence[Inputs],
+        gradients: Matrix,
+        scale: float,
+        of_weights_only: bool = False,
     ) -> None:
         """W_ij += scale a_i d_j and b_j += scale d_j."""
         for W, b, a, d in zip(self.weights, self.biases, inputs, gradients, strict=True):
             scaled = [scale * d_j for d_j in d]
-            for i, a_i in enumerate(a):
+            for i, a_i in _pairs(a):
                 W[i] = [w + a_i * d_j for w, d_j in zip(W[i], scaled, strict=True)]
             if self.architecture.bias and not of_weights_only:
                 b[:] = [b_j + d_j for b_j, d_j in zip(b, scaled, strict=True)]
@@ -167,6 +180,15 @@ class Model:
             for W, b in zip(self.weights, self.biases, strict=True):
                 W[:] = [array("f", row).tolist() for row in W]
                 b[:] = array("f", b).tolist()
+
+
+def _pairs(x: Inputs) -> Iterable[tuple[int, Any]]:
+    return x if x and isinstance(x[0], tuple) else enumerate(x)
+
+
+def _samples_in(X: AnyRows) -> list[Any]:
+    """The inputs of each sample."""
+    return X.pairs() if isinstance(X, SparseRows) else X.tolist()
 
 
 def batch_gradient(
@@ -289,11 +311,12 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     return 1e-5 + 1e-6 * architecture.n_parameters
 
 
-def predictor(architecture: Architecture) -> Predictor:
+def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     """See `fastnn.engines.Engine`."""
 
-    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        outputs = layer_outputs(architecture, parameters, X) if np.isfinite(X).all() else None
+    def predict(parameters: np.ndarray, X: AnyRows) -> np.ndarray | None:
+        well = not isinstance(X, np.ndarray) or np.isfinite(X).all()
+        outputs = layer_outputs(architecture, parameters, X) if well else None
         return outputs[-1] if outputs is not None else None
 
     return predict
@@ -306,11 +329,11 @@ each_output = partial(outputs_one_by_one, predictor)
 
 @quiet
 def layer_outputs(
-    architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    architecture: Architecture, parameters: np.ndarray, X: AnyRows
 ) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
     model = Model(architecture, parameters)
-    per_sample = [model.forward(x)[2] for x in X.tolist()]
+    per_sample = [model.forward(x)[2] for x in _samples_in(X)]
     layers = [
         np.array([outputs[k] for outputs in per_sample], dtype=architecture.dtype).reshape(
             len(X), layer.n_out
@@ -320,13 +343,13 @@ def layer_outputs(
     return None if any(np.isnan(outputs).any() for outputs in layers) else layers
 
 
-def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
+def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) -> Evaluator:
     """See `fastnn.engines.Engine`."""
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         model = Model(architecture, parameters)
         total = 0.0
-        X, Y = samples.X.tolist(), samples.Y.tolist()
+        X, Y = _samples_in(samples.X), samples.Y.tolist()
         for x, y, weight in zip(X, Y, _weights(samples), strict=True):
             _, sums, outputs = model.forward(x)
             total += weight * model.loss(sums[-1], outputs[-1], y)

@@ -4,11 +4,15 @@ forward    Z = A_in W + b, A = activation(Z), shapes (b, n_out), layer by layer
 backward   D = ∂loss/∂Z at the output; one layer down, D_in = (D Wᵀ) * slope
 gradient   ∂loss/∂W = A_inᵀ D, ∂loss/∂b = Σ over samples of D
 
+Sparse inputs are SciPy's matrices here, of which the same products can be had.
+
 The activations and losses are in ``vectors_functions.py``, the optimisers and what comes with
 them in ``vectors_updates.py``.
 """
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +35,7 @@ from fastnn.memory import MOST_BYTES
 from fastnn.reference import plans, vectors_derivatives
 from fastnn.reference import vectors_updates as updates
 from fastnn.reference.vectors_functions import ACTIVATIONS, CLIPPED, LOSSES, softmax
+from fastnn.sparse import AnyRows, SparseRows
 
 #: Rows handled at once in `loss` and the gradient, so that memory stays bounded.
 BLOCK = 1024
@@ -48,13 +53,13 @@ class Model:
         self.biases = architecture.bias_views(vector)
 
     def forward(
-        self, X: np.ndarray, kept: list[np.ndarray] | None = None
-    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        self, X: Any, kept: list[np.ndarray] | None = None
+    ) -> tuple[list[Any], list[np.ndarray], list[np.ndarray]]:
         """Inputs, weighted sums Z and outputs A of every layer.
 
         A layer's outputs are the next one's inputs, multiplied by *kept*, the factors of dropout.
         """
-        inputs: list[np.ndarray] = []
+        inputs: list[Any] = []
         sums: list[np.ndarray] = []
         outputs: list[np.ndarray] = []
         A = X
@@ -101,7 +106,10 @@ class Model:
         if not loss.from_logits:
             D = D * self._slope(-1, sums[-1], outputs[-1])
         for k in reversed(range(len(self.weights))):
-            np.matmul(inputs[k].T, D, out=gradient.weights[k])
+            if isinstance(inputs[k], np.ndarray):
+                np.matmul(inputs[k].T, D, out=gradient.weights[k])
+            else:
+                gradient.weights[k][...] = inputs[k].T @ D
             if self.biases:
                 gradient.biases[k][:] = D.sum(axis=0)
             if k > 0:
@@ -159,6 +167,7 @@ class _Trainer(StopsToRecord):
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
         model = Model(self._architecture, state.parameters)
+        samples = _readable(samples)
         for epoch, rates in enumerate(piece.rates):
             for k, first in enumerate(range(piece.start, piece.stop, self._plan.batch_size)):
                 rate = float(rates[k if len(rates) > 1 else 0])
@@ -222,12 +231,12 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     return seconds * (1 + 2 * architecture.sizes[0]) if plan.sloped else seconds
 
 
-def predictor(architecture: Architecture) -> Predictor:
+def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     """See `fastnn.engines.Engine`."""
 
     @quiet
-    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        if not np.isfinite(X).all():
+    def predict(parameters: np.ndarray, X: AnyRows) -> np.ndarray | None:
+        if isinstance(X, np.ndarray) and not np.isfinite(X).all():
             return None
         rows = _rows_at_once(architecture, len(X))
         parts = []
@@ -248,11 +257,20 @@ each_output = partial(outputs_one_by_one, predictor)
 
 @quiet
 def layer_outputs(
-    architecture: Architecture, parameters: np.ndarray, X: np.ndarray
+    architecture: Architecture, parameters: np.ndarray, X: AnyRows
 ) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
-    layers = Model(architecture, parameters).forward(X)[2]
+    layers = Model(architecture, parameters).forward(_as_matrix(X))[2]
     return None if any(np.isnan(outputs).any() for outputs in layers) else layers
+
+
+def _as_matrix(X: AnyRows) -> Any:
+    return X.to_scipy() if isinstance(X, SparseRows) else X
+
+
+def _readable(samples: Samples) -> Samples:
+    """The samples, with a sparse X as SciPy's matrix."""
+    return replace(samples, X=_as_matrix(samples.X)) if samples.sparse else samples
 
 
 def _rows_at_once(architecture: Architecture, most: int) -> int:
@@ -266,10 +284,11 @@ def _blocks(architecture: Architecture, samples: Samples) -> list[Samples]:
     step = _rows_at_once(architecture, BLOCK)
     if samples.dydx is not None:
         step = max(1, step // (2 * architecture.sizes[0]))
-    return [samples.at(slice(s, s + step)) for s in range(0, len(samples), step)]
+    parts = (samples.at(slice(s, s + step)) for s in range(0, len(samples), step))
+    return [_readable(part) for part in parts]
 
 
-def evaluator(architecture: Architecture, weighted: bool) -> Evaluator:
+def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) -> Evaluator:
     """See `fastnn.engines.Engine`."""
 
     @quiet

@@ -109,11 +109,12 @@ def sloped_gradient(
     and with it ∂loss/∂Z.
     """
     n, n_in, n_out = len(samples), architecture.sizes[0], architecture.sizes[-1]
+    assert isinstance(samples.X, np.ndarray)
+    assert samples.dydx is not None
     passage = Passage(architecture, parameters, samples.X)
     losses, of_loss = differentiate(passage.sums[-1], passage.values[-1])
     units = _unit_vectors(n, n_in, parameters.dtype)
     tangents, pushed = passage.ahead(units)
-    assert samples.dydx is not None
     errors = pushed[-1] - samples.dydx.reshape(n, n_out, n_in).transpose(0, 2, 1)
     losses = losses + samples.dydx_weight * (errors**2).mean(axis=(1, 2))
     G = 2 * samples.dydx_weight / (n_in * n_out) * errors

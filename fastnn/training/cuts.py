@@ -47,6 +47,8 @@ class Pieces:
         Takes a number of epochs and of updates in each: the rates of the training that comes next.
     order : callable
         Takes a number of epochs: the orders in which they take the rows. Both as in `Piece`.
+    window : int
+        See `Plan`.
 
     Attributes
     ----------
@@ -63,8 +65,10 @@ class Pieces:
         batch_size: int,
         rates: Callable[[int, int], np.ndarray],
         order: Callable[[int], np.ndarray],
+        window: int = 1,
     ):
-        self.grain = batch_size * -(-GRAIN // batch_size)
+        updates = max(-(-GRAIN // batch_size), window)
+        self.grain = batch_size * -(-updates // window) * window
         self.part: Piece | None = None
         self._pace = pace
         self._n, self._batch_size = n, batch_size

@@ -17,7 +17,7 @@ def works(members: Sequence[Member], data: Sequence[Samples]) -> list[Work]:
     made = []
     asked = {id(member.job): _asked(member.job) for member in members}
     for member, samples in zip(members, data, strict=True):
-        common = _company(member, asked[id(member.job)])
+        common = None if samples.sparse else _company(member, asked[id(member.job)])
         if common is None:
             made.append(Work((member,), samples))
         else:
@@ -72,6 +72,8 @@ def _asked(job: Job) -> tuple[Any, ...] | None:
     """The same, of what is asked."""
     alone = job.lbfgs is not None or job.record is not None
     if alone or any(metric.of_user for metric in job.metrics):
+        return None
+    if job.validation is not None and job.validation.sparse:
         return None
     optimizer = job.optimizer
     return (

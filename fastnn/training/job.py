@@ -142,6 +142,7 @@ class Job:
             optimizer=self.optimizer,
             dropout_key=self.dropout_key,
             weighted=samples.weights is not None,
+            sparse=samples.sparse,
             sloped=samples.dydx is not None,
         )
 

@@ -41,8 +41,14 @@ class _Run:
         self._plateau = state.clock.plateau  # schedules have no say here, but `Watch` asks for it
         self._raw = samples
         self._samples = samples.for_loss(job.architecture)
-        weighted, sloped = samples.weights is not None, samples.dydx is not None
-        self._objective = objective(job.engine, job.architecture, len(samples), weighted, sloped)
+        self._objective = objective(
+            job.engine,
+            job.architecture,
+            len(samples),
+            weighted=samples.weights is not None,
+            sparse=samples.sparse,
+            sloped=samples.dydx is not None,
+        )
         self._names = job.scores.names
         self._scorer = Scorer(job.scores) if self._names else None
         self._watch = Watch(job.early_stopping, 1.0, self._names)

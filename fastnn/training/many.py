@@ -71,7 +71,8 @@ class Member:
         """Its own, for training alone."""
         if self.rows is None:
             return Samples(data.X, data.Y, self.weights)
-        return Samples(_frozen(data.X[self.rows]), _frozen(data.Y[self.rows]), self.weights)
+        X = data.X[self.rows] if data.sparse else _frozen(data.dense[self.rows])
+        return Samples(X, _frozen(data.Y[self.rows]), self.weights)
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class _Block:
         self._lanes = [_Lane(k, *pair) for k, pair in enumerate(zip(members, clocks, strict=False))]
         samples = work.data.for_loss(first.architecture)
         self._samples = Together(
-            samples.X,
+            samples.dense,
             samples.Y,
             self._stacked([member.rows for member in members], np.dtype(np.int64)),
             self._stacked([member.weights for member in members], first.architecture.dtype),
@@ -379,7 +380,7 @@ class _Block:
                 scores["val_loss"][lane.number] = self._mean_loss(lane, sums, len(held_out))
         if job.metrics:
             data = held_out or self._data
-            outputs = self._trainer.outputs(data.X)
+            outputs = self._trainer.outputs(data.dense)
             names = job.scores.names[-len(job.metrics) :]
             for name, metric in zip(names, job.metrics, strict=True):
                 for lane in self._lanes:

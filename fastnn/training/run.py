@@ -91,7 +91,9 @@ class Run:
             self._trainer = job.engine.trainer(job.architecture, plan)
             self._pace = cuts.Pace(job.engine.row_seconds(job.architecture, plan))
         self._pace.limit(rows_between_releases(samples.X, job.shuffle))
-        self._pieces = cuts.Pieces(self._pace, n, plan.batch_size, self._rates, self._draw_order)
+        self._pieces = cuts.Pieces(
+            self._pace, n, plan.batch_size, self._rates, self._draw_order, plan.window
+        )
         self._long_part = job.takes_long(plan, min(self._pieces.grain, n))
         if self._scorer is not None:
             scored = len(job.validation or samples)

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import EachLoss, EachOutput, Engine, Samples
+from fastnn.engines import EachLoss, EachOutput, Engine, Predictor, Samples
 from fastnn.metrics import Metric
 
 #: Numbers, of parameters or outputs, that are kept to be scored at once; and the fewest epochs for
@@ -46,8 +46,9 @@ class Scorer:
         self._validation = data
         if data is not None:
             self._smoothed = data.for_loss(architecture)
-            self._evaluate = scores.engine.evaluator(architecture, data.weights is not None)
-        self._predict = scores.engine.predictor(architecture) if scores.metrics else None
+            weighted = data.weights is not None
+            self._evaluate = scores.engine.evaluator(architecture, weighted, data.sparse)
+        self._predictors: dict[bool, Predictor] = {}  # for sparse samples, and for others
         self._scores = scores
 
     def values(
@@ -64,8 +65,8 @@ class Scorer:
         if self._validation is not None:
             total = self._evaluate(parameters, self._smoothed)
             values.append(self._architecture.mean_loss(total, len(data), parameters))
-        if self._predict is not None:
-            outputs = self._predict(parameters, data.X)
+        if self._metrics:
+            outputs = self._predict(parameters, data)
             if outputs is None:
                 return None
             finite = bool(np.isfinite(outputs).all())
@@ -78,14 +79,20 @@ class Scorer:
             ]
         return values
 
+    def _predict(self, parameters: np.ndarray, data: Samples) -> np.ndarray | None:
+        if data.sparse not in self._predictors:
+            predictor = self._scores.engine.predictor(self._architecture, data.sparse)
+            self._predictors[data.sparse] = predictor
+        return self._predictors[data.sparse](parameters, data.X)
+
     def at_once(self, samples: Samples) -> int:
         """How many vectors of parameters `of_each` may be given; 1: it is not worth while.
 
         Without validation data the scores are those of *samples*.
         """
-        if any(metric.of_user for metric in self._metrics):
-            return 1
         architecture, data = self._architecture, self._validation or samples
+        if data.sparse or any(metric.of_user for metric in self._metrics):
+            return 1
         outputs = len(data) * architecture.sizes[-1] if self._metrics else 0
         many = MOST_NUMBERS // max(architecture.n_parameters, outputs)
         return many if many >= LEAST_AT_ONCE else 1
@@ -101,7 +108,7 @@ class Scorer:
             sums = self._each_loss(vectors, self._smoothed)
             columns.append(self._architecture.mean_losses(sums, len(data), vectors))
         if self._metrics:
-            outputs, well = self._each_output(vectors, data.X)
+            outputs, well = self._each_output(vectors, data.dense)
             columns += [metric.values(data.Y, outputs) for metric in self._metrics]
         return np.array(columns).T, well
 

@@ -58,17 +58,24 @@ class Updater:
         self.optimizer = plan.optimizer
         self._architecture = architecture
         self._state = state
-        self._n = len(samples)
-        self._numbers = np.zeros(samples.X.size + samples.Y.size, architecture.dtype)
-        self._X = self._numbers[: samples.X.size].reshape(samples.X.shape)
-        self._Y = self._numbers[samples.X.size :].reshape(samples.Y.shape)
-        self._weights = None if samples.weights is None else samples.weights.copy()
-        self._samples = Samples(_read_only(self._X), _read_only(self._Y), self._weights)
+        self._n, self._sparse = len(samples), samples.sparse
+        self._make_place(samples)
         self._trainer = engine.trainer(architecture, plan)
         order = np.empty((0, self._n), np.int64)
         self._piece = Piece.of_epochs(np.zeros((1, 1)), order, self._n)
         self._before = state.copy()
         self.change_rate(plan.optimizer)
+
+    def _make_place(self, samples: Samples) -> None:
+        """Have memory for the rows, unless they are sparse: then there may be any number in one."""
+        self._weights = None if samples.weights is None else samples.weights.copy()
+        if samples.sparse:
+            return
+        X = samples.dense
+        self._numbers = np.zeros(X.size + samples.Y.size, self._architecture.dtype)
+        self._X = self._numbers[: X.size].reshape(X.shape)
+        self._Y = self._numbers[X.size :].reshape(samples.Y.shape)
+        self._samples = Samples(_read_only(self._X), _read_only(self._Y), self._weights)
 
     def change_rate(self, optimizer: Optimizer) -> None:
         """Go on with an optimiser that differs in its rate only."""
@@ -88,9 +95,10 @@ class Updater:
         return self._update()
 
     def _takes(self, X: Any, y: Any) -> bool:
-        dtype = self._numbers.dtype
+        dtype = self._architecture.dtype
         if (
             self._weights is not None
+            or self._sparse
             or type(X) is not np.ndarray
             or type(y) is not np.ndarray
             or X.shape != self._X.shape
@@ -136,8 +144,9 @@ class Updater:
         )
 
     def has_place_for(self, samples: Samples) -> bool:
-        """Whether they are as many as the updater was made for, and weighted like them."""
-        return len(samples) == self._n and (samples.weights is None) == (self._weights is None)
+        """Whether they are as many as the updater was made for, weighted and sparse alike."""
+        alike = (samples.weights is None) == (self._weights is None)
+        return alike and len(samples) == self._n and samples.sparse == self._sparse
 
     def update(self, samples: Samples) -> float:
         """Update the state in place with rows that have been checked; the loss before that.
@@ -147,10 +156,13 @@ class Updater:
         TrainingDivergedError
             If the loss or a parameter is no longer finite; the state is as before then.
         """
-        self._X[...] = samples.X
-        self._Y[...] = samples.Y
-        if self._weights is not None:
-            self._weights[...] = samples.weights
+        if self._sparse:
+            self._samples = samples
+        else:
+            self._X[...] = samples.dense
+            self._Y[...] = samples.Y
+            if self._weights is not None:
+                self._weights[...] = samples.weights
         loss = self._update()
         if not isfinite(loss):
             raise divergence(self.optimizer, self._state)
@@ -256,11 +268,11 @@ class RowUpdater:
 
     def has_place_for(self, samples: Samples) -> bool:
         """See `Updater`."""
-        return len(samples) == 1 and samples.weights is None
+        return len(samples) == 1 and samples.weights is None and not samples.sparse
 
     def update(self, samples: Samples) -> float:
         """See `Updater`."""
-        learner, x = self.learner, samples.X[0].copy()
+        learner, x = self.learner, samples.dense[0].copy()
         learner.put_target(samples.Y[0])
         loss = learner.learn(x, 0.0, learner.address_of_target)
         if not (isfinite(loss) or learner.tried):  # the rates have run out

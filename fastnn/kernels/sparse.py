@@ -1,0 +1,166 @@
+"""The first layer for sparse rows: what meets an entry that is not there is not looked at.
+
+Two steps take the place of the dense ones. With x the entries of a sample's row, and W_i the
+weights out of input i, which lie side by side:
+
+    forward    z = b + Σ over entries of x_i W_i
+    gradient   ∂loss/∂W_i += x_i d for each entry
+
+Entries may come in any order, and several of the same column are each added. The layers above are
+those of dense samples.
+"""
+
+import functools
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+
+from fastnn.kernels.blocks import bias_gradient, turn
+from fastnn.kernels.jit import inner
+from fastnn.kernels.lanes import load, splat, store, width
+from fastnn.kernels.plain import row_of
+from fastnn.sparse import SparseRows
+
+#: `SparseRows` as kernels get them.
+Entries = namedtuple("Entries", "starts columns values")
+#: A block's rows: those from a position of an epoch on.
+Block = namedtuple("Block", "X order epoch position")
+
+
+def entries_of(X: SparseRows) -> Entries:
+    """The rows as kernels get them."""
+    return Entries(X.starts, X.columns, X.values)
+
+
+@inner
+def span_of(X, row):
+    """Where a row's entries begin, and where they end."""
+    return np.uint64(X.starts[row]), np.uint64(X.starts[row + 1])
+
+
+@inner
+def place_of(X, k, W, n_out):
+    """Where the weights out of the input lie that entry k is of."""
+    return W + np.uint64(X.columns[k]) * n_out
+
+
+@functools.cache
+def make_sums_of_row(bias: bool) -> Any:
+    """Make z = b + Σ x_i W_i of one row."""
+
+    @inner
+    def some_sums(p, W, b, n_out, w, X, row, z, j):
+        """The sums from unit j on, of as many units as a register has."""
+        n, count = width(p), np.int64(n_out - j)
+        first, after = span_of(X, row)
+        z0 = load(p, b + j, n, count) if bias else splat(p.dtype.type(0), n)
+        for k in range(first, after):
+            z0 = z0 + load(p, place_of(X, k, W, n_out) + j, n, count) * X.values[k]
+        store(w, z + j, z0, count)
+
+    @inner
+    def more_sums(p, W, b, n_out, w, X, row, z, j):
+        """The same of four registers, whose sums need not wait for one another."""
+        n, zero = width(p), p.dtype.type(0)
+        c0 = np.int64(n_out - j)
+        c1, c2, c3 = c0 - n, c0 - 2 * n, c0 - 3 * n
+        j1, j2, j3 = j + np.uint64(n), j + np.uint64(2 * n), j + np.uint64(3 * n)
+        first, after = span_of(X, row)
+        if bias:
+            z0, z1 = load(p, b + j, n, c0), load(p, b + j1, n, c1)
+            z2, z3 = load(p, b + j2, n, c2), load(p, b + j3, n, c3)
+        else:
+            z0, z1, z2, z3 = splat(zero, n), splat(zero, n), splat(zero, n), splat(zero, n)
+        for k in range(first, after):
+            x, at = X.values[k], place_of(X, k, W, n_out)
+            z0 = z0 + load(p, at + j, n, c0) * x
+            z1 = z1 + load(p, at + j1, n, c1) * x
+            z2 = z2 + load(p, at + j2, n, c2) * x
+            z3 = z3 + load(p, at + j3, n, c3) * x
+        store(w, z + j, z0, c0)
+        store(w, z + j1, z1, c1)
+        store(w, z + j2, z2, c2)
+        store(w, z + j3, z3, c3)
+
+    @inner
+    def sums_of_row(p, W, b, n_out, w, X, row, z):
+        n = np.uint64(width(p))
+        j = n - n
+        while j + n < n_out:
+            more_sums(p, W, b, n_out, w, X, row, z, j)
+            j += n * np.uint64(4)
+        if j < n_out:
+            some_sums(p, W, b, n_out, w, X, row, z, j)
+
+    return sums_of_row
+
+
+@inner
+def _add_some(into, W, n_out, w, X, row, d, scale, j):
+    n, count = width(into), np.int64(n_out - j)
+    first, after = span_of(X, row)
+    step = load(w, d + j, n, count) * scale
+    for k in range(first, after):
+        at = place_of(X, k, W, n_out) + j
+        store(into, at, load(into, at, n, count) + step * X.values[k], count)
+
+
+@inner
+def _add_more(into, W, n_out, w, X, row, d, scale, j):
+    n = width(into)
+    c0 = np.int64(n_out - j)
+    c1, c2, c3 = c0 - n, c0 - 2 * n, c0 - 3 * n
+    j1, j2, j3 = j + np.uint64(n), j + np.uint64(2 * n), j + np.uint64(3 * n)
+    first, after = span_of(X, row)
+    d0, d1 = load(w, d + j, n, c0) * scale, load(w, d + j1, n, c1) * scale
+    d2, d3 = load(w, d + j2, n, c2) * scale, load(w, d + j3, n, c3) * scale
+    for k in range(first, after):
+        x, at = X.values[k], place_of(X, k, W, n_out)
+        store(into, at + j, load(into, at + j, n, c0) + d0 * x, c0)
+        store(into, at + j1, load(into, at + j1, n, c1) + d1 * x, c1)
+        store(into, at + j2, load(into, at + j2, n, c2) + d2 * x, c2)
+        store(into, at + j3, load(into, at + j3, n, c3) + d3 * x, c3)
+
+
+@inner
+def add_outer_of_row(into, W, n_out, w, X, row, d, scale):
+    """W_i += scale x_i d of one row, in *into*."""
+    n = np.uint64(width(into))
+    j = n - n
+    while j + n < n_out:
+        _add_more(into, W, n_out, w, X, row, d, scale, j)
+        j += n * np.uint64(4)
+    if j < n_out:
+        _add_some(into, W, n_out, w, X, row, d, scale, j)
+
+
+@functools.cache
+def make_sums(bias: bool) -> Any:
+    """Make Z (n_out, n) of a block of n rows x; *scratch* has room for it."""
+    sums_of_row = make_sums_of_row(bias)
+
+    @inner
+    def sums(p, W, b, n_out, w, x, z, n, scratch):
+        for s in range(n):
+            row = row_of(x.order, x.epoch, x.position + np.int64(s))
+            sums_of_row(p, W, b, n_out, w, x.X, row, scratch + s * n_out)
+        turn(w, scratch, n, n_out, z)
+
+    return sums
+
+
+@functools.cache
+def make_gradient(bias: bool) -> Any:
+    """Make *into* += scale * gradient; of the biases as in `blocks.make_gradient`."""
+
+    @inner
+    def gradient(into, W, b, n_out, w, x, d, n, scale, keep, scratch):
+        if bias:
+            bias_gradient(into, b, n_out, w, d, n, scale, keep)
+        turn(w, d, n_out, n, scratch)
+        for s in range(n):
+            row = row_of(x.order, x.epoch, x.position + np.int64(s))
+            add_outer_of_row(into, W, n_out, w, x.X, row, scratch + s * n_out, scale)
+
+    return gradient

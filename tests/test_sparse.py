@@ -1,0 +1,432 @@
+"""Sparse inputs: what comes of them is what comes of the same numbers in a dense array."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+from helpers import CORE, ENGINES, NUMBA_SLOW, SLICINGS, in_turn, slow_but, unchanged
+from runs import use
+
+import fastnn
+from fastnn import engines
+from fastnn.engines import get_engine
+from fastnn.kernels import sparse_batches
+from fastnn.sparse import SparseRows
+
+N, N_IN = 40, 12
+
+
+def awkward(n: int = N, n_in: int = N_IN, dtype=np.float64) -> scipy.sparse.csr_matrix:
+    """Rows with duplicates, unsorted columns, zeros that are there, empty rows and columns."""
+    rng = np.random.default_rng(n)
+    counts = rng.integers(0, 7, n)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    indices = rng.choice(np.delete(np.arange(n_in), [0, 5]), indptr[-1]).astype(np.int64)
+    values = rng.integers(-8, 9, indptr[-1]) / 8
+    matrix = scipy.sparse.csr_matrix((values.astype(dtype), indices, indptr), shape=(n, n_in))
+    assert (values == 0).any()
+    assert (counts == 0).any()
+    assert matrix.nnz > scipy.sparse.csr_matrix(matrix.toarray()).nnz + (values == 0).sum()
+    assert not matrix.has_sorted_indices
+    return matrix
+
+
+X = awkward()
+DENSE = X.toarray()
+Y = np.random.default_rng(3).integers(0, 3, N)
+WEIGHTS = np.linspace(0.5, 1.5, N)
+#: Activation, loss and so on of kernels that other tests need for dense inputs too.
+CASE = CORE[2]
+
+
+def network(engine: str, hidden=(4,), **options) -> fastnn.Network:
+    options = {"activation": CASE.activation, "loss": CASE.loss, "seed": 2} | options
+    net = fastnn.Network([N_IN, *hidden, 3], engine=engine, **options)
+    for b in net.biases:
+        b[:] = np.linspace(-0.5, 0.5, len(b))
+    return net
+
+
+def close(a, b, dtype="float64"):
+    tolerance = (
+        {"rtol": 1e-11, "atol": 1e-13} if dtype == "float64" else {"rtol": 2e-5, "atol": 1e-5}
+    )
+    np.testing.assert_allclose(a, b, **tolerance)
+
+
+# What is refused
+
+
+def unsound(indptr, indices):
+    """A CSR matrix of two rows and columns that somebody has put together wrongly."""
+    matrix = scipy.sparse.csr_array(np.eye(2))
+    matrix.indptr, matrix.indices = np.array(indptr), np.array(indices)
+    return matrix
+
+
+NAN = float("nan")
+#: Two columns wanted. (What comes, the exception, what the message says beside "X".)
+REFUSED = {
+    "sparse of another width": (scipy.sparse.csr_matrix(np.eye(3)), ValueError, ("2)", "(3, 3)")),
+    "sparse, flat": (scipy.sparse.coo_array([1.0, 2]), ValueError, ("dimensions", "(2,)")),
+    "sparse without rows": (scipy.sparse.csc_array((0, 2)), ValueError, ("is empty", "(0, 2)")),
+    "sparse with NaN": (
+        scipy.sparse.coo_array([[0.0, 0], [1, NAN]]), ValueError, ("finite", "X[1, 1] = nan")
+    ),
+    "sparse complex": (scipy.sparse.csr_array(1j * np.eye(2)), TypeError, ("real", "complex128")),
+    "sparse with columns beyond": (unsound([0, 1, 2], [0, 2]), ValueError, ("columns", "0 to 2")),
+    "sparse with a column below 0": (unsound([0, 1, 2], [0, -1]), ValueError, ("columns", "-1 to")),
+    "sparse with rows beyond": (unsound([0, 1, 9], [0, 1]), ValueError, ("sound CSR", "at most 2")),
+    "sparse with rows going back": (unsound([0, 2, 1], [0, 1]), ValueError, ("sound CSR", "rise")),
+}  # fmt: skip
+
+
+@in_turn("what", REFUSED)
+def test_what_is_no_matrix_of_finite_numbers_is_refused(what):
+    matrix, kind, fragments = REFUSED[what]
+    net = fastnn.Network([2, 3, 1], engine="numpy", seed=0)
+    for method in (net.predict, lambda X: net.fit(X, [0.0] * X.shape[0])):
+        with unchanged(net, net._rng), pytest.raises(kind, match=r"^X ") as error:
+            method(matrix)
+        for fragment in fragments:
+            assert fragment in str(error.value)
+
+
+def test_derivatives_by_inputs_take_arrays_only():
+    with pytest.raises(TypeError, match=r"^X is a sparse matrix, .* pass X\.toarray\(\)$"):
+        network("numpy").jacobian(X)
+
+
+# What a network computes
+
+
+@in_turn("hidden", [(4,), (), (9, 2)])
+def test_outputs_and_gradients_are_those_of_dense_inputs(engine, hidden):
+    net = network(engine, hidden)
+    assert net.predict(X).dtype == net.dtype
+    close(net.predict(X), net.predict(DENSE))
+    sparse, dense = net.loss_and_gradient(X, Y), net.loss_and_gradient(DENSE, Y)
+    close(sparse[0], dense[0])
+    close(sparse[1], dense[1])
+
+
+#: As many units as fill no register of the machine's, one, several, and some of another.
+@in_turn("width", [1, 3, 8, 15, 16, 17, 33, 70])
+@pytest.mark.parametrize("engine", slow_but(["numpy"], ["numpy", "numba"]))
+def test_every_width_of_the_first_layer(engine, width):
+    net, other = network(engine, (width,)), network("python", (width,))
+    close(net.predict(X), other.predict(DENSE))
+    close(net.loss_and_gradient(X, Y)[1], other.loss_and_gradient(DENSE, Y)[1])
+
+
+@in_turn("options", [{"bias": False}, {"dtype": "float32"}])
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
+def test_without_biases_and_in_single_precision(engine, options):
+    for width in (3, 40):
+        net = network(engine, (width,), **options)
+        close(net.predict(X), net.predict(DENSE), net.dtype)
+        sparse, dense = net.loss_and_gradient(X, Y), net.loss_and_gradient(DENSE, Y)
+        close(sparse[1], dense[1], net.dtype)
+
+
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
+def test_everything_else_that_looks_at_inputs(engine):
+    net = network(engine)
+    for mine, other in zip(net.layer_outputs(X), net.layer_outputs(DENSE), strict=True):
+        close(mine, other)
+    of_sparse = net.evaluate(X, Y, sample_weight=WEIGHTS)
+    assert of_sparse == pytest.approx(net.evaluate(DENSE, Y, sample_weight=WEIGHTS), rel=1e-12)
+    close(net.predict_with([net.parameters] * 2, X), net.predict_with([net.parameters] * 2, DENSE))
+    close(fastnn.predict_many([net, net], X), fastnn.predict_many([net, net], DENSE))
+
+
+@in_turn(
+    "make",
+    [scipy.sparse.csr_array, scipy.sparse.csc_matrix, scipy.sparse.csc_array,
+     scipy.sparse.coo_array, scipy.sparse.lil_array, scipy.sparse.dok_array, scipy.sparse.bsr_array,
+     scipy.sparse.dia_array, lambda X: scipy.sparse.csr_array(X, dtype=np.float32),
+     lambda X: X.astype(np.longdouble), lambda X: (8 * X).astype(np.int8) / 8],
+)  # fmt: skip
+def test_every_format_and_type_is_taken(make):
+    net = network("numpy")
+    close(net.predict(make(X)), net.predict(DENSE))
+    net.fit(make(X), Y)
+
+
+def test_csr_of_the_networks_dtype_is_not_copied():
+    rows = network("numpy")._inputs.features(short := X.copy().astype(np.float64))
+    assert np.shares_memory(rows.values, short.data)
+    short.indices = short.indices.astype(np.int32)
+    rows = network("numpy")._inputs.features(short)
+    assert np.shares_memory(rows.columns, short.indices)
+    part = rows[10:20]
+    assert np.shares_memory(part.values, short.data)
+    for array in (rows.starts, rows.columns, rows.values, part.starts):
+        assert not array.flags.writeable
+
+
+@in_turn("rows", [slice(3, 9), slice(5, 5), slice(None, None, 3), np.array([4, 4, 39, 0])])
+def test_rows_can_be_taken(rows):
+    all_rows = network("numpy")._inputs.features(X)
+    some = all_rows[rows]
+    assert (len(some), some.shape[1]) == DENSE[rows].shape
+    close(some.to_scipy().toarray(), DENSE[rows])
+    again = pickle.loads(pickle.dumps(some))
+    assert not again.values.flags.writeable
+    close(again[:].to_scipy().toarray(), DENSE[rows])
+
+
+def test_inputs_that_overflow_are_blamed(engine):
+    net = network(engine)
+    net.parameters[:] = 1e300
+    net.weights[1][:, 1] = -1e300
+    with pytest.raises(ValueError, match=r"^X must be smaller: sums"):
+        net.predict(1e300 * abs(X))
+
+
+# Training
+
+PENALTIES = {"none": {}, "l2": {"l2": 0.01}, "l1": {"l1": 0.01}, "norm": {"max_norm": 0.9}}
+RULES = {
+    "sgd": fastnn.SGD(0.1),
+    "momentum": fastnn.SGD(0.05, momentum=0.9),
+    "nesterov": fastnn.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+    "clipped": fastnn.SGD(0.1, clip_value=0.02, clip_norm=0.05),
+    "clipped momentum": fastnn.SGD(0.1, momentum=0.5, clip_norm=0.05, weight_decay=0.1),
+    "rmsprop": fastnn.RMSprop(0.01),
+    "adagrad": fastnn.Adagrad(0.05),
+    "adam": fastnn.Adam(0.01),
+    "adamw": fastnn.AdamW(0.01),
+}
+#: What becomes of weights whose input does not occur, by rule and penalty.
+WAYS = {
+    ("sgd", "none"): sparse_batches.STILL,
+    ("clipped", "none"): sparse_batches.STILL,
+    ("adagrad", "none"): sparse_batches.STILL,
+    ("sgd", "l2"): sparse_batches.DRIFTING,
+    ("momentum", "none"): sparse_batches.DRIFTING,
+    ("momentum", "l2"): sparse_batches.DRIFTING,
+    ("nesterov", "none"): sparse_batches.DRIFTING,
+    ("nesterov", "l2"): sparse_batches.DRIFTING,
+    ("clipped momentum", "none"): sparse_batches.DRIFTING,
+    ("rmsprop", "none"): sparse_batches.DRIFTING,
+}
+#: The kernels of the quicker pass: of each way one.
+FAST = [("sgd", "none"), ("nesterov", "l2"), ("adam", "none")]
+
+
+def courses():
+    """Engine, rule and penalty: slow but with NumPy, and where kernels are compiled anyway."""
+    for engine, rule, penalty in itertools.product(ENGINES, RULES, PENALTIES):
+        fast = engine == "numpy" or (rule, penalty) in FAST
+        yield pytest.param(engine, rule, penalty, marks=[] if fast else pytest.mark.slow)
+
+
+@in_turn("way", [(rule, penalty) for rule in RULES for penalty in PENALTIES])
+def test_what_becomes_of_weights_whose_input_does_not_occur(way):
+    architecture = network("numpy", **PENALTIES[way[1]])._architecture
+    plan = engines.Plan(7, RULES[way[0]], sparse=True)
+    assert sparse_batches.way_of(architecture, plan) == WAYS.get(way, sparse_batches.DENSE)
+
+
+@pytest.mark.parametrize(("engine", "rule", "penalty"), list(courses()))
+def test_training_is_that_with_dense_inputs(engine, rule, penalty, monkeypatch):
+    """Windows end within epochs and with them; drifting weights are looked at late."""
+    monkeypatch.setattr(engines, "WINDOWS", (4, 4))
+    batch_sizes = (7,) if engine == "python" else (1, 7, None)
+    for batch_size in batch_sizes:
+        check_course(engine, batch_size, RULES[rule], **PENALTIES[penalty])
+    if engine != "numba":
+        check_course(engine, 7, RULES[rule], dropout=0.3, **PENALTIES[penalty])
+
+
+def check_course(engine, batch_size, rule, sample_weight=None, **options):
+    nets = [network(engine, **options) for _ in range(2)]
+    sparse, dense = (
+        net.fit(data, Y, epochs=5, batch_size=batch_size, optimizer=rule,
+                sample_weight=sample_weight)
+        for net, data in zip(nets, (X, DENSE), strict=True)
+    )  # fmt: skip
+    np.testing.assert_allclose(sparse.loss, dense.loss, rtol=1e-9)
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(
+        nets[0]._state.moments, nets[1]._state.moments, rtol=1e-9, atol=1e-11
+    )
+
+
+@in_turn("rule", ["sgd", "nesterov", "rmsprop", "adam"])
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
+def test_weights_of_samples(engine, rule):
+    check_course(engine, 7, RULES[rule], sample_weight=WEIGHTS, l2=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    "options", [{"dtype": "float32"}, {"bias": False}, {"activation": "gelu"}, {"dropout": 0.3}]
+)
+def test_kernels_of_other_networks(rule, options):
+    numba, numpy = network("numba", (17,), **options), network("numpy", (17,), **options)
+    curves = [
+        net.fit(X, Y, epochs=3, batch_size=7, optimizer=RULES[rule]).loss for net in (numba, numpy)
+    ]
+    close(*curves, numba.dtype)
+    close(numba.parameters, numpy.parameters, numba.dtype)
+
+
+@pytest.mark.parametrize("slicing", ["64 rows a piece", "one epoch a piece", "all in one piece"])
+@pytest.mark.parametrize("rule", slow_but(["nesterov"], ["sgd", "nesterov", "rmsprop"]))
+def test_how_epochs_are_cut_changes_no_bit(slicing, rule, monkeypatch):
+    monkeypatch.setattr(engines, "WINDOWS", (4, 4))
+    rows, targets = awkward(150), np.arange(150) % 3
+    parameters = []
+    for way in (slicing, "as it is"):
+        with monkeypatch.context() as patch:
+            use(patch, way)
+            net = network("numba", l2=0.01 if rule == "nesterov" else 0.0)
+            net.fit(rows, targets, epochs=3, batch_size=7, optimizer=RULES[rule])
+        parameters.append(net.parameters.tobytes())
+    assert parameters[0] == parameters[1]
+    assert slicing in SLICINGS
+
+
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
+def test_what_goes_with_training(engine):
+    nets = [network(engine) for _ in range(2)]
+    logs = [
+        net.fit(data, Y, epochs=6, batch_size=8, class_weight="balanced", metrics=["accuracy"],
+                validation_split=0.2, early_stopping=fastnn.EarlyStopping("val_loss", patience=1,
+                restore_best=True))
+        for net, data in zip(nets, (X, DENSE), strict=True)
+    ]  # fmt: skip
+    assert logs[0].epochs == logs[1].epochs
+    close(logs[0].val_loss, logs[1].val_loss)
+    close(nets[0].parameters, nets[1].parameters)
+
+
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
+def test_minimising_by_lbfgs(engine):
+    nets = [network(engine, l2=0.01) for _ in range(2)]
+    curves = [
+        net.fit(data, Y, epochs=8, optimizer="lbfgs").loss
+        for net, data in zip(nets, (X, DENSE), strict=True)
+    ]
+    np.testing.assert_allclose(*curves, rtol=1e-9)
+
+
+def parts(data):
+    return [(data[k : k + 10], Y[k : k + 10]) for k in range(0, N, 10)]
+
+
+def test_streams_take_sparse_chunks_and_dense_ones_in_turn(engine):
+    nets = [network(engine) for _ in range(2)]
+    mixed = [part for pair in zip(parts(X), parts(DENSE), strict=True) for part in pair]
+    twice = [part for part in parts(DENSE) for _ in range(2)]
+    curves = [
+        net.fit_stream(chunks, batch_size=5).loss
+        for net, chunks in zip(nets, (mixed, twice), strict=True)
+    ]
+    close(*curves)
+
+
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
+@pytest.mark.parametrize("rule", ["sgd", "nesterov", "adam"])
+def test_single_updates(engine, rule):
+    nets = [network(engine) for _ in range(2)]
+    losses = [
+        [net.partial_fit(rows, y, optimizer=RULES[rule])
+         for rows, y in [*parts(data), *parts(data)[:2], (data[:3], Y[:3])]]
+        for net, data in zip(nets, (X, DENSE), strict=True)
+    ]  # fmt: skip
+    close(*losses)
+    close(nets[0].parameters, nets[1].parameters)
+    for net in nets:  # from one kind to the other
+        net.partial_fit(DENSE[:1], Y[:1])
+        net.partial_fit(X[:1], Y[:1])
+    close(nets[0].parameters, nets[1].parameters)
+
+
+def test_an_update_that_diverges_changes_nothing(engine):
+    net = network(engine)
+    net.partial_fit(X, Y)
+    with unchanged(net, net._rng), pytest.raises(fastnn.TrainingDivergedError):
+        net.partial_fit(1e300 * X, Y, learning_rate=1e300)
+
+
+def test_fit_many_trains_each_network_as_alone(engine):
+    together = [network(engine, seed=seed) for seed in (1, 2)]
+    alone = copy.deepcopy(together)
+    rows = np.arange(0, N, 2)
+    fastnn.fit_many(together, X, Y, epochs=2, batch_size=7, subsets=[rows, rows[::-1]])
+    for net, subset in zip(alone, (rows, rows[::-1]), strict=True):
+        net.fit(DENSE[subset], Y[subset], epochs=2, batch_size=7)
+    for mine, other in zip(together, alone, strict=True):
+        close(mine.parameters, other.parameters)
+
+
+def test_engines_agree_on_what_is_sparse():
+    samples = network("numpy")._inputs.samples(X, Y)
+    assert isinstance(samples.X, SparseRows)
+    outputs = [
+        get_engine(name).predictor(network(name)._architecture, sparse=True)(
+            network(name).parameters, samples.X
+        )
+        for name in ENGINES
+    ]
+    close(outputs[0], outputs[1])
+    close(outputs[0], outputs[2])
+
+
+# Memory
+
+#: Fits and predicts in a process of its own; prints by how many MiB memory grew at most.
+PROGRAM = """
+import resource, sys
+import numpy as np, scipy.sparse
+import fastnn
+rng, n_in = np.random.default_rng(0), 1 << 20
+def data(n):
+    columns = rng.integers(n_in, size=20 * n)
+    starts = np.arange(0, 20 * n + 1, 20)
+    X = scipy.sparse.csr_array((np.ones(20 * n), columns, starts), shape=(n, n_in))
+    return X, np.arange(n) % 2
+def fit(X, y):
+    if sys.argv[1] == "network":
+        net = fastnn.Network([X.shape[1], 4, 2], loss="cross_entropy", activation="relu", seed=0)
+        net.fit(X, y, batch_size=200, optimizer=sys.argv[2], epochs=2)
+        net.evaluate(X, y)
+    else:
+        net = fastnn.MLPClassifier((4,), solver=sys.argv[2], max_iter=2, n_iter_no_change=9)
+        net.fit(X, y)
+    net.predict(X)
+X, y = data(2000)
+fit(X[:, :50], y)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+fit(X, y)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("door", "solver", "n_moments"),
+    [("network", "sgd", 0), ("network", "adam", 2),
+     ("estimator", "sgd", 1), ("estimator", "adam", 2), ("estimator", "lbfgs", 0)],
+)  # fmt: skip
+def test_memory_is_that_of_the_parameters_however_wide_the_rows(door, solver, n_moments):
+    """2,000 rows of 2^20 columns would be 16 GiB."""
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, door, solver]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    parameters = (8 * 4 << 20) >> 20
+    assert int(done.stdout) < 1000 + (1 + n_moments) * parameters
