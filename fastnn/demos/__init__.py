@@ -1,4 +1,4 @@
-"""The five documents that this library grew from, each as a program to read and to run.
+"""The five documents that this library grew from, each as a program to read and to run; and more.
 
 A demo is a module here, ``fastnn/demos/neuron.py``: its document's system on a page, to read, copy
 and run. The module of that name in ``checks`` prints the document's figures beside ours, and counts
@@ -79,6 +79,12 @@ DEMOS = {
             "单入单出的两层神经网络能做什么, what a two-layer network with one input and one "
             "output can do",
             {"epochs": 1_000, "learning_rate": 0.1, "hidden": (128,), "samples": 1_000},
+        ),
+        Demo(
+            "cartpole",
+            "a network within a compiled loop balances a pole for a million steps",
+            "Barto, Sutton and Anderson, Neuronlike adaptive elements that can solve difficult "
+            "learning control problems (IEEE Transactions on Systems, Man, and Cybernetics, 1983)",
         ),
     )
 }

@@ -108,8 +108,11 @@ class NetworkAnalysis:
     ) -> Problem:
         """An epoch over the first *amount* samples, of this network or of another."""
         architecture = architecture or self._architecture
-        X, Y = (array[:amount] for array in (self._data.dense, self._data.Y))
-        data = Samples(*(array.astype(architecture.dtype, copy=False) for array in (X, Y)))
+        X, Y = (
+            array[:amount].astype(architecture.dtype, copy=False)
+            for array in (self._data.dense, self._data.Y)
+        )
+        data = Samples(X, Y)
         order = self._order[self._order < amount][np.newaxis]
         batch = min(batch_size or self.batch_size, amount)
         if batch == amount and batch > 1:
