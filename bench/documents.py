@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-import fastnn
-from fastnn.demos import celsius, curve, gate, logistic, neuron
+from fastnn.demos.checks import celsius, curve, gate, logistic, neuron
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,7 @@ def gate_one_neuron(engine: str) -> np.ndarray:
 def gate_whole(engine: str) -> np.ndarray:
     """The same and 20,000 epochs of per-sample SGD with a hidden layer."""
     one = gate_one_neuron(engine)
-    net = fastnn.Network([3, 4, 1], output_activation="sigmoid", bias=False, engine=engine)
-    net.set_parameters(gate.two_layer_start())
+    net = gate.gate.new_network(engine=engine)
     net.fit(gate.TWO_LAYER_X, gate.TWO_LAYER_Y, epochs=gate.EPOCHS, batch_size=1,
             learning_rate=0.1, shuffle=False)  # fmt: skip
     return np.concatenate([one, net.parameters])
@@ -113,7 +111,7 @@ def celsius_to(iterations: int) -> Callable[[str], np.ndarray]:
     """Full-batch iterations from the seeded start."""
 
     def train(engine: str) -> np.ndarray:
-        net = celsius.new_network(engine)
+        net = celsius.new_network(engine=engine)
         celsius.train(net, iterations)
         return net.parameters
 

@@ -12,29 +12,31 @@ import io
 import os
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from fastnn._version import __version__
-from fastnn.names import short
+from fastnn.demos.command import FIGURES_MISSED, add_demo_parser
+from fastnn.options import (
+    BadInputError,
+    number_of,
+    numbers_of,
+    path_of,
+    prepare_for_file,
+    prepare_for_plot,
+    words_of,
+)
 from fastnn.printing import PLAINLY
 
-#: The exit codes beside 0 for success.
-FIGURES_MISSED = 1
+#: The exit codes beside 0 for success and `FIGURES_MISSED`.
 BAD_INPUT = 2
 INTERRUPTED = 130
 NOBODY_READS = 141
 
 Subparsers = Any  # argparse keeps the type of add_subparsers() to itself
 Command = Callable[[argparse.Namespace], int]
-
-
-class BadInputError(Exception):
-    """What the user asked for cannot be done; the message says why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,57 +78,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_demo_parser(subparsers: Subparsers) -> None:
-    """``fastnn demo [NAME]``."""
-    parser = subparsers.add_parser(
-        "demo",
-        help="run a worked example; without a name, list them",
-        description="Run a worked example and print its document's figures beside ours. "
-        "Without a name, list the examples.",
-        epilog="Exit code: 0 if every figure matches, 1 if one is missed, 2 for bad input.",
-    )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="which one")
-    parser.add_argument(
-        "--engine",
-        choices=("numba", "numpy", "python"),
-        default="numba",
-        help="who does the arithmetic (default: numba)",
-    )
-    parser.add_argument(
-        "--plot", type=_path, metavar="DIR", help="draw the pictures, as PNG files in DIR"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="leave out what takes longer than a moment"
-    )
-    parser.add_argument("--table", action="store_true", help="curve only: train its ten-row table")
-    parser.set_defaults(run=run_demo)
-
-
-def run_demo(options: argparse.Namespace) -> int:
-    """Run the demo that was asked for, or list them all."""
-    from fastnn.demos import DEMOS
-    from fastnn.names import find
-
-    if options.name is None:
-        print("Worked examples, each run by: fastnn demo NAME\n")
-        for demo in DEMOS.values():
-            print(f"  {demo.name:10}{demo.line}")
-        return 0
-    try:
-        demo = find(options.name, DEMOS, "demo")
-    except ValueError as error:
-        raise BadInputError(error) from None
-    if options.table and demo.name != "curve":
-        raise BadInputError(f"--table belongs to the demo curve, not to {demo.name}")
-    if options.plot is not None:
-        _prepare_for_pictures(options.plot)
-    from fastnn.demos.lesson import Lesson
-
-    lesson = Lesson(options.engine, quick=options.quick, plot=options.plot, table=options.table)
-    demo.run(lesson)
-    return 0 if lesson.finish() else FIGURES_MISSED
-
-
 def add_profile_parser(subparsers: Subparsers) -> None:
     """``fastnn profile``."""
     parser = subparsers.add_parser(
@@ -155,8 +106,8 @@ def add_profile_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="less than a minute in all")
     parser.add_argument("--seconds", metavar="S", help="about how long all of it may take")
-    parser.add_argument("--json", type=_path, metavar="FILE", help="write what was measured")
-    parser.add_argument("--plot", type=_path, metavar="FILE", help="draw it: .png, .svg or .pdf")
+    parser.add_argument("--json", type=path_of, metavar="FILE", help="write what was measured")
+    parser.add_argument("--plot", type=path_of, metavar="FILE", help="draw it: .png, .svg or .pdf")
     parser.set_defaults(run=run_profile)
 
 
@@ -164,30 +115,30 @@ def run_profile(options: argparse.Namespace) -> int:
     """Profile what was asked for; print it, and write the files."""
     for path in (options.json, options.plot):
         if path is not None:
-            _prepare_for_file(path)
+            prepare_for_file(path)
     if options.plot is not None:
-        _prepare_for_plot(options.plot)
+        prepare_for_plot(options.plot)
     from rich.console import Console
 
     import fastnn
     from fastnn.profiling import DisagreementError
 
     try:
-        layers = _numbers(options.layers, "--layers")
+        layers = numbers_of(options.layers, "--layers")
         if layers is None and options.batch_size is not None:
             raise BadInputError("--batch-size belongs to --layers")
         arguments: dict[str, Any] = {
-            "ops": None if options.ops is None else _words(options.ops),
-            "sizes": _numbers(options.sizes, "--sizes"),
-            "engines": None if options.engines is None else _words(options.engines),
-            "samples": _number(options.samples, "--samples", int),
-            "seconds": _number(options.seconds, "--seconds", float),
+            "ops": None if options.ops is None else words_of(options.ops),
+            "sizes": numbers_of(options.sizes, "--sizes"),
+            "engines": None if options.engines is None else words_of(options.engines),
+            "samples": number_of(options.samples, "--samples", int),
+            "seconds": number_of(options.seconds, "--seconds", float),
         }
         given = {name: value for name, value in arguments.items() if value is not None}
         if options.batch_size == "all":
             given["batch_size"] = None
         elif options.batch_size is not None:
-            given["batch_size"] = _number(options.batch_size, "--batch-size", int)
+            given["batch_size"] = number_of(options.batch_size, "--batch-size", int)
         result = fastnn.profile(layers, quick=options.quick, progress=True, **given)
     except DisagreementError as error:
         print(f"fastnn: {error}", file=sys.stderr)
@@ -219,8 +170,8 @@ def add_convert_parser(subparsers: Subparsers) -> None:
         "(.safetensors, .onnx or .c).",
         epilog="Exit code: 0, or 2 for bad input.",
     )
-    parser.add_argument("source", type=_path, metavar="IN", help="the file to read")
-    parser.add_argument("target", type=_path, metavar="OUT", help="the file to write")
+    parser.add_argument("source", type=path_of, metavar="IN", help="the file to read")
+    parser.add_argument("target", type=path_of, metavar="OUT", help="the file to write")
     parser.add_argument(
         "--dtype", choices=("float32", "float64"), help="of OUT, .onnx or .c (default: IN's)"
     )
@@ -252,7 +203,7 @@ def add_warmup_parser(subparsers: Subparsers) -> None:
         "--layers describes; without any, common ones of one hidden layer.",
         epilog="Exit code: 0, or 2 for bad input.",
     )
-    parser.add_argument("files", nargs="*", type=_path, metavar="FILE", help="a saved network")
+    parser.add_argument("files", nargs="*", type=path_of, metavar="FILE", help="a saved network")
     parser.add_argument("--layers", metavar="SIZES", help="inputs, hidden units, outputs: 20,64,1")
     for name in ("activation", "output-activation", "loss"):
         parser.add_argument(f"--{name}", metavar="NAME", help="with --layers: as in Network")
@@ -276,13 +227,16 @@ def run_warmup(options: argparse.Namespace) -> int:
     """Compile what was asked for, with a bar; say what that was."""
     from fastnn import machine, warming
 
-    sizes, jobs = _numbers(options.batch_size, "--batch-size"), _number(options.jobs, "--jobs", int)
+    sizes, jobs = (
+        numbers_of(options.batch_size, "--batch-size"),
+        number_of(options.jobs, "--jobs", int),
+    )
     jobs = len(machine.cores()) if jobs is None else jobs
     if jobs < 1:
         raise BadInputError(f"--jobs must be at least 1, got {jobs}")
     setting = {} if options.cpu is None else _settings_for(options.cpu)
     try:
-        work = warming.steps(_networks_asked(options), sizes or [], _words(options.optimizer))
+        work = warming.steps(_networks_asked(options), sizes or [], words_of(options.optimizer))
     except (ValueError, TypeError, OSError) as error:
         raise BadInputError(error) from None
     if options.list:
@@ -307,7 +261,7 @@ def _networks_asked(options: argparse.Namespace) -> list[Any]:
         for name in ("activation", "output_activation", "loss", "dtype")
         if getattr(options, name) is not None
     }
-    layers = _numbers(options.layers, "--layers")
+    layers = numbers_of(options.layers, "--layers")
     if layers is not None:
         networks.append(fastnn.Network(layers, **described))
     elif described:
@@ -381,76 +335,6 @@ SUBCOMMANDS: tuple[Callable[[Subparsers], None], ...] = (
 )
 
 
-def _path(text: str) -> Path:
-    """A file's or directory's name; ArgumentTypeError, to which argparse adds the option."""
-    from fastnn import validation
-
-    try:
-        return Path(validation.path(text, "it"))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _words(text: str) -> list[str]:
-    """The words of a list with commas."""
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _numbers(text: str | None, option: str) -> list[int] | None:
-    """The whole numbers of a list with commas."""
-    return None if text is None else [_number(word, option, int) for word in _words(text)]
-
-
-def _number(text: str | None, option: str, kind: type[int] | type[float]) -> Any:
-    if text is None:
-        return None
-    try:
-        return kind(text)
-    except ValueError:
-        what = "whole numbers" if kind is int else "a number"
-        raise BadInputError(f"{option} takes {what}, got {short(text)}") from None
-
-
-def _prepare_for_file(path: Path) -> None:
-    """Find out before the work, not after it, that a file cannot be written."""
-    try:
-        is_new = not path.exists()
-        with path.open("ab"):
-            pass
-        if is_new:
-            path.unlink()
-    except OSError as error:
-        raise BadInputError(f"cannot write {path}: {error.strerror}") from None
-
-
-def _prepare_for_plot(path: Path) -> None:
-    """Find out before the work that matplotlib is missing or does not know the kind of file."""
-    from fastnn.plotting import pyplot
-
-    try:
-        kinds = pyplot().figure().canvas.get_supported_filetypes()
-        pyplot().close()
-    except ImportError as error:
-        raise BadInputError(error) from None
-    if path.suffix[1:].lower() not in kinds:
-        raise BadInputError(f"cannot draw {path}: its name must end in .png, .svg or .pdf")
-
-
-def _prepare_for_pictures(folder: Path) -> None:
-    """Find out before the training, not after it, that pictures cannot be made."""
-    from fastnn.plotting import pyplot
-
-    try:
-        pyplot()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except ImportError as error:
-        raise BadInputError(error) from None
-    except OSError as error:
-        raise BadInputError(f"cannot write pictures to {folder}: {error.strerror}") from None
-
-
 @contextlib.contextmanager
 def _interrupt_at_once() -> Iterator[None]:
     """Let Ctrl-C end the command rather than one call of ``fit``.
@@ -459,7 +343,7 @@ def _interrupt_at_once() -> Iterator[None]:
     with a half-trained network. It leaves signal handlers alone that are not Python's own.
     """
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
+    def interrupt(number_of: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():

@@ -39,11 +39,15 @@ class Samples:
 
     Y is (n, n_targets) at the door, (n, target_columns) for engines: see `Architecture`.
     With *weights*, shape (n,), each sample's loss and gradient are multiplied by its weight.
+    With *dydx*, (n, n_out * n_in), what the Jacobian of the outputs is to be, row by row, a
+    sample's loss has *dydx_weight* times the mean squared error of its Jacobian in it.
     """
 
     X: AnyRows
     Y: np.ndarray
     weights: np.ndarray | None = None
+    dydx: np.ndarray | None = None
+    dydx_weight: float = 1.0
 
     def __len__(self) -> int:
         return len(self.X)
@@ -62,7 +66,12 @@ class Samples:
     def for_loss(self, architecture: Architecture) -> "Samples":
         """With the targets that engines compute the loss from: see `Architecture.for_loss`."""
         targets = architecture.for_loss(self.Y)
-        return self if targets is self.Y else Samples(self.X, targets, self.weights)
+        return self if targets is self.Y else replace(self, Y=targets)
+
+    def at(self, rows: slice | np.ndarray) -> "Samples":
+        """Some of the rows."""
+        weights, dydx = (None if a is None else a[rows] for a in (self.weights, self.dydx))
+        return Samples(self.X[rows], self.Y[rows], weights, dydx, self.dydx_weight)
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,8 @@ class Plan:
     see `fastnn.reference.random`, is below its layer's rate; otherwise its value is divided
     by 1 - rate. *update* is `State.updates` before the update.
 
-    *weighted* says that all samples will come with weights, *sparse* that their X is sparse.
+    *weighted* says that all samples will come with weights, *sparse* that their X is sparse,
+    *sloped* that they come with ``dydx``.
     """
 
     batch_size: int
@@ -111,6 +121,7 @@ class Plan:
     divide_by_weights: bool = False
     weighted: bool = False
     sparse: bool = False
+    sloped: bool = False
 
     @property
     def window(self) -> int:
@@ -578,12 +589,17 @@ Objective = Callable[[np.ndarray, Samples], tuple[float, np.ndarray]]
 
 
 def objective(
-    engine: Engine, architecture: Architecture, n: int, weighted: bool, sparse: bool = False
+    engine: Engine,
+    architecture: Architecture,
+    n: int,
+    weighted: bool,
+    sparse: bool = False,
+    sloped: bool = False,
 ) -> Objective:
-    """The objective on n samples, which have weights or not, and are sparse or not."""
+    """The objective on n samples: `Plan` says what the last three mean."""
     penalised = architecture.l1 or architecture.l2
     alone = replace(architecture, l1=0.0, l2=0.0) if penalised else architecture
-    plan = Plan(n, _NO_RULE, weighted=weighted, sparse=sparse)
+    plan = Plan(n, _NO_RULE, weighted=weighted, sparse=sparse, sloped=sloped)
     differentiate = engine.differentiator(alone, plan)
 
     def loss_and_gradient(parameters: np.ndarray, samples: Samples) -> tuple[float, np.ndarray]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import arrays, validation
+from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
 from fastnn.engines import Samples, quiet
 from fastnn.names import short
@@ -84,6 +85,28 @@ class Inputs:
         name = "sample_weight times class_weight"
         return replace(samples, weights=self._weights(product, len(samples), name))
 
+    @quiet
+    def with_dydx(self, samples: Samples, dydx: Any, dydx_weight: Any) -> Samples:
+        """The samples with what the Jacobians of the outputs are to be, (n, n_out, n_in)."""
+        if dydx is None:
+            if dydx_weight != 1.0:
+                raise ValueError(f"dydx_weight={short(dydx_weight)} needs dydx")
+            return samples
+        if samples.sparse:
+            raise TypeError("dydx needs X as an array: pass X.toarray()")
+        architecture = self._architecture
+        _check_slopes_are_learned(architecture)
+        weight = validation.positive(dydx_weight, "dydx_weight")
+        shape = (len(samples), architecture.sizes[-1], architecture.sizes[0])
+        array = arrays.numeric(dydx, "dydx")
+        if array.shape != shape:
+            raise ValueError(
+                f"dydx must have shape {shape}, (n_samples, n_outputs, n_inputs) as jacobian "
+                f"returns it, got shape {array.shape}"
+            )
+        rows = arrays.finite_and_frozen(array, architecture.dtype, "dydx").reshape(shape[0], -1)
+        return replace(samples, dydx=rows, dydx_weight=weight)
+
     def held_out(self, validation_data: Any) -> Samples | None:
         """The samples of ``validation_data``, a pair (X, y); None without."""
         if validation_data is None:
@@ -108,10 +131,10 @@ class Inputs:
                 "give one of the two"
             )
         n = validation.split_position(validation_split, len(samples))
-        weights = None if samples.weights is None else samples.weights[:n]
+        first = samples.at(slice(None, n))
         name = "sample_weight, without the part for validation_split,"
         return (
-            Samples(samples.X[:n], samples.Y[:n], self._weights(weights, n, name)),
+            replace(first, weights=self._weights(first.weights, n, name)),
             Samples(samples.X[n:], samples.Y[n:]),
         )
 
@@ -145,3 +168,24 @@ class Inputs:
 
     def _weights(self, weights: Any, n_samples: int, name: str) -> np.ndarray | None:
         return validation.sample_weight(weights, n_samples, self._architecture.dtype, name)
+
+
+def _check_slopes_are_learned(architecture: Architecture) -> None:
+    """Refuse networks whose Jacobians have no gradient, or none that is learned from."""
+    for activation in architecture.activations:
+        if not activation.smooth:
+            smooth = [row.name for row in ACTIVATIONS.values() if row.smooth]
+            raise ValueError(
+                f"dydx needs activations whose slope does not jump, and that of "
+                f"{activation.name!r} does: take one of {', '.join(smooth[:-2])}"
+            )
+    if architecture.dropout:
+        raise ValueError(
+            "dydx needs a network without chance, and this one has "
+            f"dropout={list(architecture.dropout)}"
+        )
+    if architecture.n_targets != architecture.sizes[-1]:
+        raise ValueError(
+            "dydx needs a loss with one output for each target, got loss "
+            f"{architecture.loss.name!r}"
+        )

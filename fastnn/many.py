@@ -25,11 +25,13 @@ from fastnn.training.job import Job
 from fastnn.training.many import Member, Outcome, Work
 from fastnn.training.workers import Workers
 
-#: The arguments of `Network.fit` that `fit_many` takes, for all or by network.
+#: Arguments of `Network.fit` that `fit_many` does not take: training on derivatives is for one.
+_OF_ONE = ("progress", "dydx", "dydx_weight")
+#: Those that it takes, for all or by network.
 ARGUMENTS = tuple(
     name
     for name, parameter in inspect.signature(Network.fit).parameters.items()
-    if parameter.kind is parameter.KEYWORD_ONLY and name != "progress"
+    if parameter.kind is parameter.KEYWORD_ONLY and name not in _OF_ONE
 )
 #: Those that are about the samples.
 _OF_SAMPLES = ("sample_weight", "class_weight", "validation_data", "validation_split")

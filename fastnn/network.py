@@ -366,6 +366,8 @@ class Network(Differentiable, Pictured):
         validation_split: float | None = None,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | str | None = None,
+        dydx: Any = None,
+        dydx_weight: float = 1.0,
         metrics: Iterable[str | Function] = (),
         early_stopping: EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
@@ -418,6 +420,16 @@ class Network(Differentiable, Pictured):
             class number, 1 for classes left out. "balanced" gives all classes that occur the same
             total weight: n / (number of classes · samples of the class). Multiplies
             *sample_weight*.
+        dydx : array-like, shape (n, n_outputs, n_inputs), optional
+            Derivatives of the targets with respect to the inputs, to learn from as well: the loss
+            is then that of the outputs plus *dydx_weight* times the mean squared error of
+            ``jacobian(X)``, over all its numbers. (Each sample's own is in its loss: with reduction
+            "sum" these are summed over the samples, and weights are for both.) For networks
+            without dropout of the activations identity, sigmoid, tanh, elu, softplus, silu and
+            gelu, and losses with one output for each target. The losses in the history have
+            it in them, those of validation data have not.
+        dydx_weight : float
+            Above 0.
         metrics : list of str or function
             ``"accuracy"``, ``"r2"``, ``"mean_absolute_error"``, ``"mean_squared_error"``,
             ``"auc"``, or functions f(targets, outputs) -> float of arrays of shape
@@ -476,7 +488,7 @@ class Network(Differentiable, Pictured):
           rule than SGD: each update goes through all weights, as for dense X.
         """
         samples, held_out = self._inputs.split(
-            self._inputs.samples(X, y, sample_weight),
+            self._inputs.with_dydx(self._inputs.samples(X, y, sample_weight), dydx, dydx_weight),
             self._inputs.held_out(validation_data),
             validation_split,
         )
@@ -1010,7 +1022,16 @@ class Network(Differentiable, Pictured):
         ``fastnn.jit.jacobian(h, x, J)`` their derivatives with respect to x, and
         ``fastnn.jit.learn(h, x, y, rate)`` makes an update from a row. They take nothing from the
         heap, may be called by several threads at once, `learn` excepted, and within ``prange``; x
-        is not checked for finite values.
+        is not checked for finite values. For example::
+
+            @njit
+            def returns(h, states, values):
+                out = np.empty(h.n_outputs)
+                for k in range(len(states)):
+                    fastnn.jit.forward(h, states[k], out)
+                    values[k] = out[0]
+
+            returns(net.compiled(), states, values)
 
         Give it to your function as an argument: a global variable numba would copy. It looks at the
         network's own parameters, so that it is made once and knows what the network learns later.
@@ -1029,21 +1050,6 @@ class Network(Differentiable, Pictured):
         ValueError
             If the network has more than about 4,000 inputs and units in all, for which there is no
             room on the stack.
-
-        Examples
-        --------
-        >>> import fastnn, numpy as np
-        >>> from numba import njit
-        >>> @njit
-        ... def mean_output(h, X):
-        ...     out, total = np.empty(h.n_outputs), 0.0
-        ...     for k in range(len(X)):
-        ...         fastnn.jit.forward(h, X[k], out)
-        ...         total += out[0]
-        ...     return total / len(X)
-        >>> net, X = fastnn.Network([2, 8, 1], seed=1), np.random.rand(1000, 2)
-        >>> bool(np.isclose(mean_output(net.compiled(), X), net.predict(X).mean()))
-        True
         """
         from fastnn.kernels.compiled import compiled
 
@@ -1053,7 +1059,8 @@ class Network(Differentiable, Pictured):
         """Make a ``scipy.LowLevelCallable`` of one output, for ``quad`` and ``nquad``.
 
         ``double (int n, double *x, void *)``: of as many arguments as the network has inputs; NaN
-        of another number. It looks at the network's own parameters and keeps them alive.
+        of another number. It looks at the network's own parameters and keeps them alive. So
+        ``scipy.integrate.quad(net.low_level_callable(), -1, 1)`` does not come back to Python.
 
         Parameters
         ----------
@@ -1070,13 +1077,6 @@ class Network(Differentiable, Pictured):
             For an output that there is not, a network of float32, and as `compiled` does.
         RuntimeError
             With numba's compiler switched off (``NUMBA_DISABLE_JIT=1``).
-
-        Examples
-        --------
-        >>> import fastnn
-        >>> from scipy.integrate import quad
-        >>> net = fastnn.Network([1, 8, 1], seed=1)
-        >>> integral, error = quad(net.low_level_callable(), -1, 1)
         """
         from fastnn.jit import integrand
 

@@ -64,9 +64,10 @@ class Pictured:
         n_targets, classes = self._architecture.n_targets, _classes(self._architecture)
         if n_targets > 1 and not classes:
             raise ValueError(f"plot_boundary draws one target, or classes; got {n_targets} targets")
-        samples = self._inputs.samples(X, y)
+        rows = self._inputs.array(X)
+        samples = self._inputs.samples(rows, y)
         ax = _axes(ax, 6.0, 4.8)
-        x1, x2, grid = _grid(samples.X)
+        x1, x2, grid = _grid(rows)
         values = of_targets(self.predict(grid), n_targets)
         if classes > 2 or n_targets > 1:
             values, targets = values.argmax(axis=1), samples.Y.argmax(axis=1)
@@ -75,10 +76,10 @@ class Pictured:
             values, targets = values[:, 0], samples.Y[:, 0]
             drawn = _draw_values(ax, x1, x2, values.reshape(x1.shape), targets, self._architecture)
         if classes:
-            _draw_classes(ax, samples.X, targets, classes)
+            _draw_classes(ax, rows, targets, classes)
         else:
             ax.scatter(
-                samples.X[:, 0], samples.X[:, 1], c=targets, s=26, edgecolors="white",
+                rows[:, 0], rows[:, 1], c=targets, s=26, edgecolors="white",
                 cmap=drawn.cmap, norm=drawn.norm, zorder=3,
             )  # fmt: skip
         ax.set(xlabel="input 1", ylabel="input 2")

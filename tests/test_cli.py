@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import fastnn
-from fastnn import cli
+from fastnn import options
 from fastnn.cli import main
 from fastnn.demos import DEMOS, Demo
 
@@ -97,7 +97,7 @@ def test_plot_where_writing_fails(tmp_path, capsys, monkeypatch):
     def refuse(**_options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(cli.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(options.tempfile, "TemporaryFile", refuse)
     message = fails_with(["demo", "gate", "--plot", str(tmp_path)], capsys)
     assert message == f"fastnn: cannot write pictures to {tmp_path}: Permission denied\n"
 
@@ -180,7 +180,7 @@ def test_profile_where_writing_fails(capsys, monkeypatch):
     def refuse(*_arguments, **_options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(cli.Path, "open", refuse)
+    monkeypatch.setattr(options.Path, "open", refuse)
     message = fails_with(["profile", "--json", "p.json"], capsys)
     assert message == "fastnn: cannot write p.json: Permission denied\n"
 

@@ -62,6 +62,49 @@ def close(a, b, dtype="float64"):
     np.testing.assert_allclose(a, b, **tolerance)
 
 
+# What is refused
+
+
+def unsound(indptr, indices):
+    """A CSR matrix of two rows and columns that somebody has put together wrongly."""
+    matrix = scipy.sparse.csr_array(np.eye(2))
+    matrix.indptr, matrix.indices = np.array(indptr), np.array(indices)
+    return matrix
+
+
+NAN = float("nan")
+#: Two columns wanted. (What comes, the exception, what the message says beside "X".)
+REFUSED = {
+    "sparse of another width": (scipy.sparse.csr_matrix(np.eye(3)), ValueError, ("2)", "(3, 3)")),
+    "sparse, flat": (scipy.sparse.coo_array([1.0, 2]), ValueError, ("dimensions", "(2,)")),
+    "sparse without rows": (scipy.sparse.csc_array((0, 2)), ValueError, ("is empty", "(0, 2)")),
+    "sparse with NaN": (
+        scipy.sparse.coo_array([[0.0, 0], [1, NAN]]), ValueError, ("finite", "X[1, 1] = nan")
+    ),
+    "sparse complex": (scipy.sparse.csr_array(1j * np.eye(2)), TypeError, ("real", "complex128")),
+    "sparse with columns beyond": (unsound([0, 1, 2], [0, 2]), ValueError, ("columns", "0 to 2")),
+    "sparse with a column below 0": (unsound([0, 1, 2], [0, -1]), ValueError, ("columns", "-1 to")),
+    "sparse with rows beyond": (unsound([0, 1, 9], [0, 1]), ValueError, ("sound CSR", "at most 2")),
+    "sparse with rows going back": (unsound([0, 2, 1], [0, 1]), ValueError, ("sound CSR", "rise")),
+}  # fmt: skip
+
+
+@in_turn("what", REFUSED)
+def test_what_is_no_matrix_of_finite_numbers_is_refused(what):
+    matrix, kind, fragments = REFUSED[what]
+    net = fastnn.Network([2, 3, 1], engine="numpy", seed=0)
+    for method in (net.predict, lambda X: net.fit(X, [0.0] * X.shape[0])):
+        with unchanged(net, net._rng), pytest.raises(kind, match=r"^X ") as error:
+            method(matrix)
+        for fragment in fragments:
+            assert fragment in str(error.value)
+
+
+def test_derivatives_by_inputs_take_arrays_only():
+    with pytest.raises(TypeError, match=r"^X is a sparse matrix, .* pass X\.toarray\(\)$"):
+        network("numpy").jacobian(X)
+
+
 # What a network computes
 
 

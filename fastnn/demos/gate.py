@@ -1,215 +1,43 @@
-"""Three inputs: what one neuron learns, what it cannot, and what a hidden layer adds.
+"""Three inputs and a hidden layer: XOR of the first two, which one neuron cannot learn.
 
-One neuron without a bias, ŷ = σ(x₁w₁ + x₂w₂ + x₃w₃), learns to answer with its first
-input. "Exactly one of the first two" (XOR) it cannot learn, because no weighted sum tells the
-two cases apart. A hidden layer of four sigmoid units can.
+After 簡單搭建自己的神經網絡, "building a simple neural network of one's own" (code after
+github.com/llSourcell/Make_a_neural_network).
+
+Four sigmoid units and a sigmoid output, no biases: the third input is always 1. Half squared
+error, per-sample SGD in the order of the samples.
 """
 
-import math
+from itertools import pairwise
 
 import numpy as np
 
 from fastnn import History, Network
-from fastnn.demos.figures import computed, printed, several
-from fastnn.demos.lesson import Lesson
 
-ONE_LAYER_X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]])
-FIRST_INPUT = [0, 1, 1, 0]
-XOR = [0, 0, 1, 1]
-
-TWO_LAYER_X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
-TWO_LAYER_Y = [0, 1, 1, 0]
-EPOCHS = 20_000
-
-NEW = [[1, 0, 0]]  # asked of every network after training
-
-#: What the document prints for the two layers after training, rows of W1 and then W2.
-PRINTED_WEIGHTS = (
-    "4.4375838 -3.87815184 1.74047905 -5.12726884 "
-    "4.43114847 -3.87644617 1.71905492 -5.10688387 "
-    "-6.80858063 0.76685389 1.89614363 1.61202043 "
-    "-9.21973137 -3.84985864 4.75257888 -6.36994226"
-)
+X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+Y = [0, 1, 1, 0]
 
 
-def run(lesson: Lesson) -> None:
-    """Run the demo."""
-    lesson.title("Three inputs, then a hidden layer")
-    # The seconds are rough costs per engine: what does not fit the time allowed is left out.
-    if lesson.affords("one neuron", numba=0.1, numpy=0.8, python=0.9):
-        one_neuron(lesson)
-    if lesson.affords("one neuron on XOR", numba=0.1, numpy=0.8, python=0.9):
-        one_neuron_on_xor(lesson)
-    history = None
-    if lesson.affords("the hidden layer", numba=0.1, numpy=8, python=6):
-        history = two_layers(lesson)
-    if lesson.plot:
-        draw_sigmoid(lesson)
-        if history:
-            draw_losses(lesson, history)
-
-
-def train_one_neuron(y: list[int], engine: str) -> Network:
-    """10,000 steps of rate 1 along the summed gradient."""
-    net = Network([3, 1], output_activation="sigmoid", bias=False, reduction="sum", engine=engine)
-    net.set_parameters(one_neuron_start())
-    net.fit(ONE_LAYER_X, y, epochs=10_000, batch_size=None, learning_rate=1.0)
-    return net
-
-
-def one_neuron_start() -> np.ndarray:
-    """Weights in [-1, 1), drawn as the document draws them."""
-    return 2 * np.random.RandomState(1).random_sample(3) - 1
-
-
-def one_neuron(lesson: Lesson) -> None:
-    """The answer is the first input, which one weight can say."""
-    lesson.part("One neuron: inputs 001, 111, 101, 011 → 0, 1, 1, 0")
-    net = train_one_neuron(FIRST_INPUT, lesson.engine)
-    lesson.check(
-        "Half squared error, 10,000 iterations of rate 1, from legacy seed 1:",
-        [
-            *several(
-                printed,
-                ["w₁ at the start", "w₂ at the start", "w₃ at the start"],
-                "-0.16595599 0.44064899 -0.99977125",
-                one_neuron_start(),
-            ),
-            *several(
-                printed,
-                ["w₁", "w₂", "w₃"],
-                "9.67299303 -0.2078435 -4.62963669",
-                net.weights[0],
-            ),
-            printed("ŷ(1, 0, 0)", "0.99993704", net.predict(NEW)[0, 0]),
-        ],
-    )
-    lesson.say(
-        "Input 1 is the answer, so its weight grew. Input 3 is always 1, so it served as the "
-        "bias that the neuron does not have."
-    )
-
-
-def one_neuron_on_xor(lesson: Lesson) -> None:
-    """No weights do better here than no weights at all."""
-    lesson.part("The same neuron on XOR of the first two inputs: it stalls")
-    net = train_one_neuron(XOR, lesson.engine)
-    outputs = net.predict(ONE_LAYER_X).ravel()
-    lesson.check(
-        "y = 0, 0, 1, 1 for the same inputs; of the weights only the order is given:",
-        [
-            printed("mean squared error", "0.25", ((outputs - XOR) ** 2).mean(), allowed=1e-15),
-            *several(
-                printed,
-                ["ŷ(001)", "ŷ(111)", "ŷ(101)", "ŷ(011)"],
-                "0.5 0.5 0.5 0.5",
-                outputs,
-                allowed=1e-15,
-            ),
-            printed("largest |weight|", "1e-16", np.abs(net.parameters).max(), allowed=9e-16),
-        ],
-    )
-    lesson.say(
-        "Every output is one half: the best that a weighted sum can do when the answer is "
-        "neither rising nor falling in any input."
-    )
-
-
-def two_layer_start() -> np.ndarray:
-    """Both layers' weights from one legacy seed, W1 first."""
+def start(sizes: list[int]) -> np.ndarray:
+    """The weights of all layers from one legacy seed, the first layer's first."""
     random = np.random.RandomState(1)
-    W1 = random.normal(0.0, 4**-0.5, (3, 4))
-    W2 = random.normal(0.0, 1.0, (4, 1))
-    return np.concatenate([W1.ravel(), W2.ravel()])
+    layers = [random.normal(0.0, n**-0.5, (n_in, n)) for n_in, n in pairwise(sizes)]
+    return np.concatenate([W.ravel() for W in layers])
 
 
-def two_layers(lesson: Lesson) -> History:
-    """Four hidden units, trained one sample at a time."""
-    lesson.part("A hidden layer, 3-4-1: inputs 001, 011, 101, 111 → 0, 1, 1, 0")
-    net = Network([3, 4, 1], output_activation="sigmoid", bias=False, engine=lesson.engine)
-    net.set_parameters(two_layer_start())
-    history = net.fit(
-        TWO_LAYER_X, TWO_LAYER_Y, epochs=EPOCHS, batch_size=1, learning_rate=0.1, shuffle=False
-    )
-    tenth = EPOCHS // 10
-    lesson.show(
-        ["epoch", "training loss"],
-        [(f"{e:,}", f"{history.loss[e - 1]:.8f}") for e in range(tenth, EPOCHS + 1, tenth)],
-    )
-    names = [f"W1[{i},{j}]" for i in range(3) for j in range(4)] + [f"W2[{i}]" for i in range(4)]
-    lesson.check(
-        f"{EPOCHS:,} epochs of per-sample SGD, rate 0.1, {history.seconds:.2f} s:",
-        [
-            *several(printed, names, PRINTED_WEIGHTS, net.parameters),
-            printed("ŷ(1, 0, 0)", "0.00557239", net.predict(NEW)[0, 0]),
-        ],
-    )
-    check_outputs(lesson, net)
-    return history
+def new_network(hidden: tuple[int, ...] = (4,), engine: str = "numba") -> Network:
+    """The network at its start."""
+    sizes = [3, *hidden, 1]
+    net = Network(sizes, output_activation="sigmoid", bias=False, engine=engine)
+    return net.set_parameters(start(sizes))
 
 
-def check_outputs(lesson: Lesson, net: Network) -> None:
-    """What the trained network answers, and what the document says that it answers."""
-    outputs = net.predict(TWO_LAYER_X).ravel()
-    mse = ((outputs - TWO_LAYER_Y) ** 2).mean()
-    cut = math.floor(mse * 1e5) / 1e5
-    cases = ["001", "011", "101", "111"]
-    lesson.check(
-        "Outputs after training and their mean squared error, MSE (which the document cuts "
-        "after five places; 1e-9 of the full one is allowed):",
-        [
-            printed("MSE, cut", "0.00078", cut, allowed=0.0),
-            computed("MSE", "0.0007860197287586499", mse, relative=1e-9),
-            *several(
-                computed,
-                [f"ŷ({case})" for case in cases],
-                "0.02151144 0.97049064 0.97054487 0.03070717",
-                outputs,
-            ),
-        ],
-    )
-    net.set_parameters([float(weight) for weight in PRINTED_WEIGHTS.split()])
-    theirs = net.predict(TWO_LAYER_X).ravel()
-    lesson.say(
-        "The document prints other outputs, which do not follow from the weights that it "
-        "prints: they are from another run, and are not counted here."
-    )
-    lesson.show(
-        ["input", "document", "from its weights", "ours"],
-        zip(
-            cases,
-            ["0.0237…", "0.9728…", "0.9746…", "0.0271…"],
-            [f"{value:.8f}" for value in theirs],
-            [f"{value:.8f}" for value in outputs],
-            strict=True,
-        ),
-    )
+def train(net: Network, epochs: int = 20_000, learning_rate: float = 0.1) -> History:
+    """Per-sample SGD."""
+    return net.fit(X, Y, epochs=epochs, batch_size=1, learning_rate=learning_rate, shuffle=False)
 
 
-def draw_sigmoid(lesson: Lesson) -> None:
-    """The sigmoid on [-6, 6) with its tangents: steep in the middle, flat outside."""
-    z = np.arange(-6, 6, 0.01)
-    picture = lesson.picture("gate-sigmoid")
-    axes = picture.subplots()
-    axes.plot(z, 1 / (1 + np.exp(-z)), color="black", linewidth=2, label="σ(z) = 1 / (1 + e⁻ᶻ)")
-    for at, color in ((2, "tab:orange"), (0, "tab:red"), (-4, "tab:blue")):
-        a = 1 / (1 + math.exp(-at))
-        slope = a * (1 - a)
-        near = np.array([at - 1.5, at + 1.5])
-        axes.plot(
-            near, a + slope * (near - at), color=color, label=f"tangent at {at}: slope {slope:.3f}"
-        )
-        axes.plot(at, a, "o", color=color)
-    axes.set(xlabel="z", ylabel="σ(z)", xlim=(-6, 6), title="The sigmoid; its slope is σ (1 − σ)")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
-    lesson.save(picture)
-
-
-def draw_losses(lesson: Lesson, history: History) -> None:
-    """The loss of each epoch of the two-layer run."""
-    picture = lesson.picture("gate-loss")
-    axes = history.plot(picture.subplots())
-    axes.set(title="3-4-1 on XOR, per-sample SGD, rate 0.1", ylabel="half squared error")
-    axes.grid(alpha=0.3)
-    lesson.save(picture)
+if __name__ == "__main__":
+    net = new_network()
+    history = train(net)
+    print(f"loss {history.loss[0]:.6f} -> {history.loss[-1]:.6f}")
+    print("ŷ =", *net.predict(X)[:, 0].round(6), "and for 1, 0, 0:", net.predict([[1, 0, 0]])[0, 0])

@@ -31,6 +31,8 @@ class Lesson:
     _: KW_ONLY
     #: Leave out what takes longer than a moment.
     quick: bool = False
+    #: Leave out nothing, however long it takes.
+    full: bool = False
     #: The folder for pictures; none are drawn without it.
     plot: Path | None = None
     #: Whether the long table is asked for, in the demo that has one.
@@ -52,15 +54,20 @@ class Lesson:
         measured, so that the same command does the same on a busy machine.
         """
         seconds = {"numba": numba, "numpy": numpy, "python": python}[self.engine]
-        if seconds > self._seconds_left:
+        if seconds > self._seconds_left and not self.full:
             self.left_out.append(f"{part} (about {seconds:g} s)")
             return False
         self._seconds_left -= seconds
         return True
 
-    def title(self, text: str) -> None:
-        """The heading of the demo."""
+    def heading(self, text: str, document: str) -> None:
+        """The heading of the demo, and what it follows."""
         self.console.rule(f"{text} [dim](engine {self.engine})", align="left")
+        self.say(f"The document: {document}.")
+
+    def title(self, text: str, document: str) -> None:
+        """The same, and what the figures mean."""
+        self.heading(text, document)
         self.say(
             f"{PRINTED} printed by the document  {COMPUTED} computed from its description  "
             f"{ELSEWHERE} our own check\n"
@@ -147,10 +154,14 @@ class Lesson:
         if self.plot and not self._pictures:
             self.console.print("Pictures: none, as in the document.")
         if self.left_out:
-            text = f"Left out on engine {self.engine}: {', '.join(self.left_out)}."
+            how = "" if self.quick else " With --full nothing is."
+            text = f"Left out on engine {self.engine}: {', '.join(self.left_out)}.{how}"
             self.console.print(text, markup=False, soft_wrap=True)
         for miss in self.missed:
             self.console.print(f"MISSED: {miss}", style="red", markup=False, soft_wrap=True)
+        if not self.checked:
+            self.console.print("Figures: not compared.")
+            return True
         if self.missed:
             verdict, style = f"{len(self.missed)} of {self.checked} missed", "bold red"
         else:

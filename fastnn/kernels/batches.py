@@ -59,7 +59,7 @@ def make_batch_gradient(
                     gather(data.X, data.order, epoch, position, n, turned, w, x)
                 gather(data.Y, data.order, epoch, position, n, n > 0, w, y)
             if extras:
-                _gather_weights(data, epoch, position, n, options.scale, w, places.weights)
+                gather_weights(data, epoch, position, n, options.scale, w, places.weights)
             rows = sparse_rows.Block(data.X, data.order, epoch, position) if sparse else x
             if drops:
                 at = counter + (before - np.uint64(first)) * n_hidden
@@ -75,7 +75,7 @@ def make_batch_gradient(
 
 
 @inner
-def _gather_weights(data, epoch, position, n, scale, w, into):
+def gather_weights(data, epoch, position, n, scale, w, into):
     """The weights of n samples from a position of the epoch on, times *scale*."""
     for s in range(n):
         w[into + s] = scale
@@ -105,6 +105,11 @@ def make_train_batches(
     products go straight into p.
     """
     batch_gradient = make_batch_gradient(hidden, output, loss, bias, extras, keeps, drops)
+    return make_training(batch_gradient, rule, extras)
+
+
+def make_training(batch_gradient: Any, rule: int, extras: bool) -> Any:
+    """Make the training kernel of what `make_batch_gradient` made, or the like."""
     step = make_step(rule, extras)
     plain = rule == RULES["sgd"] and not extras
 
@@ -150,7 +155,15 @@ def make_gradient(
 
     It writes the gradient to g, and returns what `make_train_batches` adds to the sums.
     """
-    batch_gradient = make_batch_gradient(hidden, output, loss, bias, extras, keeps, False, sparse)
+    return make_gradient_alone(
+        make_batch_gradient(hidden, output, loss, bias, extras, keeps, False, sparse),
+        extras,
+        sparse,
+    )
+
+
+def make_gradient_alone(batch_gradient: Any, extras: bool, sparse: bool = False) -> Any:
+    """Make the kernel of `make_gradient` of what `make_batch_gradient` made, or the like."""
 
     @kernel
     def gradient(layers, places, p, data, options, w, g):

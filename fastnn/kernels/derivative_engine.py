@@ -6,15 +6,20 @@ The functions are those of `fastnn.engines.Derivatives`.
 import collections
 import contextlib
 import functools
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.kernels import derivatives
+from fastnn.engines import Piece, Plan, Samples, State, StopsToRecord
+from fastnn.kernels import batches, derivative_training, derivatives, second_derivatives
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
+from fastnn.kernels.recorded import Span
+from fastnn.kernels.updates import has_extras, options_of
 from fastnn.memory import aligned
+from fastnn.optimizers import RULES
 
 _layer_table = functools.lru_cache(maxsize=256)(layer_table)
 _places = functools.lru_cache(maxsize=256)(derivatives.find_places)
@@ -27,6 +32,65 @@ def codes_of(architecture: Architecture) -> Codes:
     """
     codes = {activation.code for activation in architecture.activations}
     return tuple(sorted(codes - {int(derivatives.SOFTMAX)} | {0}))
+
+
+class SlopedTrainer(StopsToRecord):
+    """Batches, and single samples, whose loss has the error of the Jacobian in it."""
+
+    def __init__(self, architecture: Architecture, plan: Plan):
+        self._layers, self._places = _layer_table(architecture), places_of_training(architecture)
+        self._options = options_of(architecture, plan)
+        self._workspace = aligned(int(self._places.end), architecture.dtype)
+        self._gradient = aligned(architecture.n_parameters, architecture.dtype)
+        extras, rule = has_extras(architecture, plan), RULES[plan.optimizer.rule]
+        self.kernel = sloped_kernel(batches.make_training, architecture, extras, rule)
+
+    def run(self, state: State, samples: Samples, piece: Piece) -> None:
+        """See `fastnn.engines.Trainer`."""
+        weights = samples.weights
+        data = sloped_data(
+            samples, state.parameters[:0] if weights is None else weights, piece.order
+        )
+        self.kernel(
+            self._layers,
+            self._places,
+            state.parameters,
+            state.moments.reshape(-1),
+            int(state.updates[0]),
+            data,
+            Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums, 0),
+            self._options,
+            self._workspace,
+            self._gradient,
+            False,
+        )
+        updates = -(-(piece.stop - piece.start) // self._options.batch_size)
+        state.updates[0] += len(piece.rates) * updates
+
+
+#: Samples with their Jacobians.
+_SlopedData = namedtuple("_SlopedData", "X Y weights order dydx dydx_weight")
+
+
+def sloped_data(samples: Samples, weights: np.ndarray, order: np.ndarray) -> _SlopedData:
+    """Samples for the kernels of training on derivatives; weights may be empty."""
+    X, Y, dydx = samples.X, samples.Y, samples.dydx
+    return _SlopedData(X, Y, _read_only(weights), order, dydx, samples.dydx_weight)
+
+
+@functools.lru_cache(maxsize=256)
+def sloped_kernel(make: Any, architecture: Architecture, extras: bool, *rule: int) -> Any:
+    """What *make* makes of the gradient with the Jacobian's error."""
+    output, loss, bias = architecture.activations[-1], architecture.loss, architecture.bias
+    gradient = derivative_training.make_sloped_gradient(
+        codes_of(architecture), output.code, loss.code, bias, extras
+    )
+    return make(gradient, *rule, extras)
+
+
+def places_of_training(architecture: Architecture) -> derivatives.Places:
+    """The places for training on derivatives."""
+    return _places(architecture, architecture.sizes[0], 0, curved=True, learned=True)
 
 
 def jacobian(architecture: Architecture, parameters: np.ndarray, X: np.ndarray) -> np.ndarray:
@@ -114,7 +178,7 @@ def _second(
     places = _places(architecture, ahead, back, curved=True, squared=V is None)
     out = np.empty(len(X) * size, dtype)
     workspace = _take_workspace(places, dtype)
-    kernel = derivatives.make_second(codes_of(architecture), architecture.bias)
+    kernel = second_derivatives.make_second(codes_of(architecture), architecture.bias)
     kernel(
         _layer_table(architecture),
         places,

@@ -227,7 +227,11 @@ class _BatchTrainer(_RuleTrainer):
 
 def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
-    return _compiled_trainer(architecture, plan)
+    if not plan.sloped:
+        return _compiled_trainer(architecture, plan)
+    made = derivative_engine.SlopedTrainer(architecture, plan)
+    _compile_trainer(made, architecture, plan)
+    return made
 
 
 def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTrainer | _RuleTrainer:
@@ -244,14 +248,17 @@ def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTra
         made = _PlainSampleTrainer(architecture)
     else:
         made = _RuleTrainer(architecture, plan)
+    _compile_trainer(made, architecture, plan)
+    return made
 
+
+def _compile_trainer(made: Any, architecture: Architecture, plan: Plan) -> None:
     def run_on_nothing(parameters: np.ndarray) -> None:
         nothing = Piece.of_epochs(np.ones((1, 1)), _NO_ORDER, 0)
-        samples = _blank_samples(architecture, plan.weighted, plan.sparse)
+        samples = _blank_samples(architecture, plan.weighted, plan.sparse, sloped=plan.sloped)
         made.run(State.new(parameters, plan.optimizer), samples, nothing)
 
     _compile_once(made.kernel, architecture, run_on_nothing)
-    return made
 
 
 def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | None:
@@ -285,7 +292,8 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     n: float = architecture.n_parameters
     if plan.sparse:
         n = sparse_batches.parameters_met(architecture, plan)
-    return 1e-6 + (2e-9 if plan.optimizer.rule == "sgd" else 1e-8) * n
+    seconds = 1e-6 + (2e-9 if plan.optimizer.rule == "sgd" else 1e-8) * n
+    return seconds * (1 + 2 * architecture.sizes[0]) if plan.sloped else seconds
 
 
 def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
@@ -445,19 +453,26 @@ def each_loss(architecture: Architecture, weighted: bool) -> EachLoss:
 def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
-    run = batches.make_gradient(*_codes(architecture), extras, keeps, plan.sparse)
-    layers, places = _layer_table(architecture), _places(architecture, True, sparse=plan.sparse)
+    layers = _layer_table(architecture)
+    places: Any = _places(architecture, True, sparse=plan.sparse)
+    if plan.sloped:
+        run = derivative_engine.sloped_kernel(batches.make_gradient_alone, architecture, extras)
+        places = derivative_engine.places_of_training(architecture)
+    else:
+        run = batches.make_gradient(*_codes(architecture), extras, keeps, plan.sparse)
     options = options_of(architecture, plan)
     take, put_back = _workspaces(places.end, architecture)
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = new_scratch(architecture.n_parameters, architecture)
         workspace = take()
-        data = data_for(samples, architecture, _NO_ORDER)
+        data: Any = data_for(samples, architecture, _NO_ORDER)
+        if plan.sloped:
+            data = derivative_engine.sloped_data(samples, data.weights, _NO_ORDER)
         sums = run(layers, places, parameters, data, options, workspace, gradient)
         put_back(workspace)
         return float(sums[0]), float(sums[1]), gradient
 
-    one = _blank_samples(architecture, plan.weighted, plan.sparse, 1)
+    one = _blank_samples(architecture, plan.weighted, plan.sparse, 1, plan.sloped)
     _compile_once(run, architecture, lambda parameters: differentiate(parameters, one))
     return differentiate

@@ -90,13 +90,16 @@ def _read_only(shape: Any, dtype: np.dtype[Any]) -> np.ndarray:
     return zeros
 
 
-def blank_samples(architecture: Architecture, weighted: bool, sparse: bool, n: int = 0) -> Samples:
+def blank_samples(
+    architecture: Architecture, weighted: bool, sparse: bool, n: int = 0, sloped: bool = False
+) -> Samples:
     """Samples to compile a kernel with."""
     n_in, dtype = architecture.sizes[0], architecture.dtype
     return Samples(
         SparseRows.without_entries(n, n_in, dtype) if sparse else _read_only((n, n_in), dtype),
         _read_only((n, architecture.target_columns), dtype),
         _read_only(n, dtype) if weighted else None,
+        _read_only((n, n_in * architecture.sizes[-1]), dtype) if sloped else None,
     )
 
 

@@ -106,8 +106,11 @@ class NetworkAnalysis:
     ) -> Problem:
         """An epoch over the first *amount* samples, of this network or of another."""
         architecture = architecture or self._architecture
-        X, Y = (array[:amount] for array in (self._data.dense, self._data.Y))
-        data = Samples(*(array.astype(architecture.dtype, copy=False) for array in (X, Y)))
+        X, Y = (
+            array[:amount].astype(architecture.dtype, copy=False)
+            for array in (self._data.dense, self._data.Y)
+        )
+        data = Samples(X, Y)
         batch = min(batch_size or self.batch_size, amount)
         order = self._order_of(amount, batch)
         start = self.net.parameters if start is None else start

@@ -16,7 +16,7 @@ the optimisers and what comes with them in ``loops_updates.py``.
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -103,10 +103,7 @@ class Model:
         self, sums: Matrix, outputs: Matrix, y: Vector, kept: Matrix | None = None
     ) -> Matrix:
         """∂loss/∂z of one sample in every layer."""
-        loss = self.architecture.loss
-        d = LOSSES[loss.name].gradient(outputs[-1], y)
-        if not loss.from_logits:
-            d = self._through_activation(-1, d, sums[-1], outputs[-1])
+        d = self._of_output(sums[-1], outputs[-1], y)
         gradients = [d]
         for k in range(len(self.weights) - 1, 0, -1):
             back = [
@@ -118,31 +115,63 @@ class Model:
             gradients.insert(0, d)
         return gradients
 
+    def _of_output(self, z: Vector, a: Vector, y: Vector) -> Vector:
+        """∂loss/∂z of one sample in the output layer."""
+        loss = self.architecture.loss
+        d = LOSSES[loss.name].gradient(a, y)
+        return d if loss.from_logits else self._through_activation(-1, d, z, a)
+
     def _through_activation(self, k: int, d: Vector, z: Vector, a: Vector) -> Vector:
         """From ∂loss/∂a to ∂loss/∂z in layer k."""
         slopes = ACTIVATIONS[self.architecture.activations[k].name].slope(z, a)
         return [d_j * slope for d_j, slope in zip(d, slopes, strict=True)]
 
     def add_gradient(
-        self, into: "Model", x: Inputs, y: Vector, scale: float, kept: Matrix | None = None
+        self, into: "Model", sample: Samples, scale: float, kept: Matrix | None = None
     ) -> float:
         """Add scale times the gradient of one sample to *into*'s weights; return its loss.
 
         *into* is where gradients are summed, or this model itself, for a step of SGD: then
         *scale* is minus the rate.
         """
+        (x,), (y,) = _samples_in(sample.X), sample.Y.tolist()
+        if sample.dydx is not None:
+            return self._add_sloped_gradient(into, x, y, sample, scale)
         inputs, sums, outputs = self.forward(x, kept)
         loss = self.loss(sums[-1], outputs[-1], y)
         into.add_outer(inputs, self.backward(sums, outputs, y, kept), scale)
         return loss
 
-    def add_outer(self, inputs: list[Inputs], gradients: Matrix, scale: float) -> None:
+    def _add_sloped_gradient(
+        self, into: "Model", x: Vector, y: Vector, sample: Samples, scale: float
+    ) -> float:
+        """The same with the error of the Jacobian in the loss."""
+        passage = loops_derivatives.Passage(self.architecture, self.weights, self.biases, x)
+        loss = self.loss(passage.sums[-1], passage.values[-1], y)
+        of_loss = self._of_output(passage.sums[-1], passage.values[-1], y)
+        assert sample.dydx is not None
+        dydx = sample.dydx.reshape(len(of_loss), len(x)).tolist()
+        more, of_sums, of_tangents = loops_derivatives.gradients_with_jacobian(
+            passage, of_loss, dydx, sample.dydx_weight
+        )
+        into.add_outer(passage.inputs, of_sums, scale)
+        for tangents, gradients in of_tangents:
+            into.add_outer(tangents, gradients, scale, of_weights_only=True)
+        return loss + more
+
+    def add_outer(
+        self,
+        inputs: Sequence[Inputs],
+        gradients: Matrix,
+        scale: float,
+        of_weights_only: bool = False,
+    ) -> None:
         """W_ij += scale a_i d_j and b_j += scale d_j."""
         for W, b, a, d in zip(self.weights, self.biases, inputs, gradients, strict=True):
             scaled = [scale * d_j for d_j in d]
             for i, a_i in _pairs(a):
                 W[i] = [w + a_i * d_j for w, d_j in zip(W[i], scaled, strict=True)]
-            if self.architecture.bias:
+            if self.architecture.bias and not of_weights_only:
                 b[:] = [b_j + d_j for b_j, d_j in zip(b, scaled, strict=True)]
 
     def round_to_dtype(self) -> None:
@@ -172,9 +201,9 @@ def batch_gradient(
     architecture = model.architecture
     gradient = Model(architecture, [0.0] * architecture.n_parameters)
     total = 0.0
-    X, Y, weights = _samples_in(samples.X), samples.Y.tolist(), _weights(samples)
-    for s, (x, y, weight) in enumerate(zip(X, Y, weights, strict=True)):
-        loss = model.add_gradient(gradient, x, y, weight, kept[s] if kept is not None else None)
+    for s, weight in enumerate(_weights(samples)):
+        sample = samples.at(slice(s, s + 1))
+        loss = model.add_gradient(gradient, sample, weight, kept[s] if kept is not None else None)
         total += weight * loss
     return total, gradient
 
@@ -189,11 +218,6 @@ may_be_left = True
 #: Networks are trained one after another.
 blocks = None
 derivatives = loops_derivatives
-
-
-def _at(samples: Samples, rows: slice | np.ndarray) -> Samples:
-    weights = None if samples.weights is None else samples.weights[rows]
-    return Samples(samples.X[rows], samples.Y[rows], weights)
 
 
 class _Trainer(StopsToRecord):
@@ -212,7 +236,7 @@ class _Trainer(StopsToRecord):
             for k, first in enumerate(range(piece.start, piece.stop, self._plan.batch_size)):
                 rate = float(rates[k if len(rates) > 1 else 0])
                 rows = slice(first, min(first + self._plan.batch_size, piece.stop))
-                batch = _at(samples, piece.order[epoch, rows] if len(piece.order) else rows)
+                batch = samples.at(piece.order[epoch, rows] if len(piece.order) else rows)
                 update = int(state.updates[0])
                 if self._directly:
                     loss, penalty = self._descend_sample(model, batch, rate, update), 0.0
@@ -239,9 +263,8 @@ class _Trainer(StopsToRecord):
         (weight,) = _weights(batch)
         factors = plans.factors(self._architecture, self._plan, 1, weight)
         kept = self._kept(batch, update)
-        (x,), (y,) = _samples_in(batch.X), batch.Y.tolist()
         scale = -rate * factors.gradient * weight
-        loss = model.add_gradient(model, x, y, scale, kept[0] if kept is not None else None)
+        loss = model.add_gradient(model, batch, scale, kept[0] if kept is not None else None)
         model.round_to_dtype()
         return factors.loss * weight * loss
 

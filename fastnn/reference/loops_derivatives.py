@@ -13,6 +13,8 @@ The functions without an underscore are those of `fastnn.engines.Derivatives`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fastnn.architecture import Architecture
@@ -20,21 +22,35 @@ from fastnn.reference.loops_functions import ACTIVATIONS, Matrix, Vector, softma
 
 
 class Passage:
-    """A row on its way through a network: inputs, values, slopes and curvatures of each layer."""
+    """A row on its way through a network: inputs, sums, values and more of each layer.
 
-    def __init__(self, architecture: Architecture, parameters: np.ndarray, x: Vector):
-        self.weights = [W.tolist() for W in architecture.weight_views(parameters)]
-        self.biases = [b.tolist() for b in architecture.bias_views(parameters)]
+    *weights* and *biases* are nested lists, as in `fastnn.reference.loops`.
+    """
+
+    def __init__(
+        self, architecture: Architecture, weights: list[Matrix], biases: Matrix, x: Vector
+    ):
+        self.weights = weights
+        self.sums: Matrix = []
         self.inputs: Matrix = []
         self.values: Matrix = []
         self.slopes: Matrix = []
         self.curvatures: Matrix = []
         self._names = [activation.name for activation in architecture.activations]
         a = x
-        for k, W in enumerate(self.weights):
+        for k, (W, b) in enumerate(zip(weights, biases, strict=True)):
             self.inputs.append(a)
-            start = self.biases[k] if self.biases else [0.0] * len(W[0])
-            a = self._activate(k, _plus(start, _ahead_through(W, a)))
+            a = self._activate(k, _plus(b, _ahead_through(W, a)))
+
+    @classmethod
+    def starting(
+        cls, architecture: Architecture, parameters: np.ndarray
+    ) -> Callable[[Vector], Passage]:
+        """What makes the passage of each row through a network of these parameters."""
+        weights = [W.tolist() for W in architecture.weight_views(parameters)]
+        biases = [b.tolist() for b in architecture.bias_views(parameters)]
+        biases = biases or [[0.0] * n_out for n_out in architecture.sizes[1:]]
+        return lambda x: cls(architecture, weights, biases, x)
 
     def _activate(self, k: int, z: Vector) -> Vector:
         if self._names[k] == "softmax":
@@ -45,6 +61,7 @@ class Passage:
             a = function.value(z)
             s = function.slope(z, a)
             c = [function.curvature(*zas) for zas in zip(z, a, s, strict=True)]
+        self.sums.append(z)
         self.values.append(a)
         self.slopes.append(s)
         self.curvatures.append(c)
@@ -118,8 +135,9 @@ def _unit_vectors(n: int) -> Matrix:
 def jacobian(architecture: Architecture, parameters: np.ndarray, X: np.ndarray) -> np.ndarray:
     """See `fastnn.engines.Derivatives`."""
     rows = []
+    start = Passage.starting(architecture, parameters)
     for x in X.tolist():
-        passage = Passage(architecture, parameters, x)
+        passage = start(x)
         rows.append([passage.back(v)[1] for v in _unit_vectors(architecture.sizes[-1])])
     return np.array(rows, architecture.dtype)
 
@@ -133,8 +151,9 @@ def vjp(
 ) -> np.ndarray:
     """See `fastnn.engines.Derivatives`."""
     rows = []
+    start = Passage.starting(architecture, parameters)
     for x, v in zip(X.tolist(), V.tolist(), strict=True):
-        passage = Passage(architecture, parameters, x)
+        passage = start(x)
         gradients, g = passage.back(v)
         rows.append(g)
         if into is not None:
@@ -152,7 +171,8 @@ def jvp(
 ) -> np.ndarray:
     """See `fastnn.engines.Derivatives`."""
     pairs = zip(X.tolist(), U.tolist(), strict=True)
-    rows = [Passage(architecture, parameters, x).ahead(u)[1][-1] for x, u in pairs]
+    start = Passage.starting(architecture, parameters)
+    rows = [start(x).ahead(u)[1][-1] for x, u in pairs]
     return np.array(rows, architecture.dtype)
 
 
@@ -160,8 +180,9 @@ def hessian(architecture: Architecture, parameters: np.ndarray, X: np.ndarray) -
     """See `fastnn.engines.Derivatives`."""
     n_in, n_out = architecture.sizes[0], architecture.sizes[-1]
     rows = []
+    start = Passage.starting(architecture, parameters)
     for x in X.tolist():
-        passage = Passage(architecture, parameters, x)
+        passage = start(x)
         tangents = [passage.ahead(u)[0] for u in _unit_vectors(n_in)]
         rows.append([[_product(passage, t, v) for t in tangents] for v in _unit_vectors(n_out)])
     return np.array(rows, architecture.dtype)
@@ -176,8 +197,9 @@ def hvp(
 ) -> np.ndarray:
     """See `fastnn.engines.Derivatives`."""
     rows = []
+    start = Passage.starting(architecture, parameters)
     for x, u, v in zip(X.tolist(), U.tolist(), V.tolist(), strict=True):
-        passage = Passage(architecture, parameters, x)
+        passage = start(x)
         rows.append(_product(passage, passage.ahead(u)[0], v))
     return np.array(rows, architecture.dtype)
 
@@ -190,3 +212,39 @@ def _product(passage: Passage, tangents: Matrix, v: Vector) -> Vector:
         e = _plus(passage.through(k, f), passage.bent(k, g, tangents[k]))
         g, f = _back_through(passage.weights[k], d), _back_through(passage.weights[k], e)
     return f
+
+
+def gradients_with_jacobian(
+    passage: Passage, of_loss: Vector, dydx: Matrix, dydx_weight: float
+) -> tuple[float, Matrix, list[tuple[Matrix, Matrix]]]:
+    """What learning from a row's Jacobian *dydx* adds to its loss, and all gradients.
+
+    *of_loss* is ∂loss/∂z of the output layer. Beside the gradients of all layers' sums come, for
+    each input, the tangents u that go into the layers, and the gradients with respect to them.
+    """
+    n_in, n_out = len(passage.inputs[0]), len(of_loss)
+    ways = [passage.ahead(u) for u in _unit_vectors(n_in)]
+    errors = [
+        [u_j - row[i] for u_j, row in zip(pushed[-1], dydx, strict=True)]
+        for i, (_, pushed) in enumerate(ways)
+    ]
+    factor = dydx_weight / (n_in * n_out)
+    loss = factor * sum(error * error for column in errors for error in column)
+    g_of_each = [[2.0 * factor * error for error in column] for column in errors]
+    f = [0.0] * n_out
+    of_sums: Matrix = []
+    of_tangents: list[Matrix] = [[] for _ in ways]
+    for k in reversed(range(len(passage.weights))):
+        e = passage.through(k, f)
+        for i, (tangents, _) in enumerate(ways):
+            e = _plus(e, passage.bent(k, g_of_each[i], tangents[k]))
+            of_tangents[i].insert(0, passage.through(k, g_of_each[i]))
+        if not of_sums:
+            e = _plus(e, of_loss)
+        of_sums.insert(0, e)
+        f = _back_through(passage.weights[k], e)
+        g_of_each = [_back_through(passage.weights[k], d[0]) for d in of_tangents]
+    inputs = [
+        [unit, *pushed[:-1]] for unit, (_, pushed) in zip(_unit_vectors(n_in), ways, strict=True)
+    ]
+    return loss, of_sums, list(zip(inputs, of_tangents, strict=True))

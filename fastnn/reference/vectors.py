@@ -80,23 +80,24 @@ class Model:
         """The loss of every sample, shape (b,), from the output layer's Z and A."""
         return _LOSSES[self.architecture.loss.name].value(Z, A, Y)
 
-    def loss(self, X: Any, Y: np.ndarray, weights: np.ndarray | None) -> float:
+    def loss(self, samples: Samples) -> float:
         """The sum of the samples' losses, times their weights."""
-        _, sums, outputs = self.forward(X)
-        return _weighted_sum(self.sample_losses(sums[-1], outputs[-1], Y), weights)
+        _, sums, outputs = self.forward(samples.X)
+        return _weighted_sum(self.sample_losses(sums[-1], outputs[-1], samples.Y), samples.weights)
 
     def batch_gradient(
         self,
-        samples: tuple[Any, np.ndarray, np.ndarray | None],
+        samples: Samples,
         gradient: "Model",
         kept: list[np.ndarray] | None = None,
     ) -> float:
         """Return the sum of the samples' losses; write the sum of their gradients.
 
-        *samples* are X, Y and weights, by which each sample's loss and gradient are multiplied;
-        *kept* the factors of dropout.
+        *kept* are the factors of dropout.
         """
-        X, Y, weights = samples
+        if samples.dydx is not None:
+            return self.sloped_gradient(samples, gradient)
+        X, Y, weights = samples.X, samples.Y, samples.weights
         inputs, sums, outputs = self.forward(X, kept)
         loss = self.architecture.loss
         D = _LOSSES[loss.name].gradient(outputs[-1], Y)
@@ -116,6 +117,22 @@ class Model:
                 if kept is not None:
                     D *= kept[k - 1]
         return _weighted_sum(self.sample_losses(sums[-1], outputs[-1], Y), weights)
+
+    def sloped_gradient(self, samples: Samples, gradient: "Model") -> float:
+        """The same of samples with ``dydx``, the error of whose Jacobians is in their loss."""
+
+        def differentiate(Z: np.ndarray, A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            loss = self.architecture.loss
+            D = _LOSSES[loss.name].gradient(A, samples.Y)
+            if samples.weights is not None:
+                D = D * samples.weights[:, None]
+            if not loss.from_logits:
+                D = D * self._slope(-1, Z, A)
+            return self.sample_losses(Z, A, samples.Y), D
+
+        return vectors_derivatives.sloped_gradient(
+            self.architecture, self.vector, samples, differentiate, gradient.vector
+        )
 
     def _slope(self, k: int, Z: np.ndarray, A: np.ndarray) -> np.ndarray:
         return ACTIVATIONS[self.architecture.activations[k].name].slope(Z, A)
@@ -155,17 +172,15 @@ class _Trainer(StopsToRecord):
             for k, first in enumerate(range(piece.start, piece.stop, self._plan.batch_size)):
                 rate = float(rates[k if len(rates) > 1 else 0])
                 rows = slice(first, min(first + self._plan.batch_size, piece.stop))
-                picked = piece.order[epoch, rows] if len(piece.order) else rows
-                weights = None if samples.weights is None else samples.weights[picked]
-                batch = samples.X[picked], samples.Y[picked], weights
+                batch = samples.at(piece.order[epoch, rows] if len(piece.order) else rows)
                 kept = None
                 if self._drops:
                     update = int(state.updates[0])
                     kept = updates.dropout_factors(
-                        self._architecture, self._plan, update, len(batch[1])
+                        self._architecture, self._plan, update, len(batch)
                     )
                 loss = model.batch_gradient(batch, self._gradient, kept)
-                factors = self._factors(len(batch[1]), weights)
+                factors = self._factors(batch)
                 piece.loss_sums[epoch] += factors.loss * loss
                 if self._is_plain:
                     self._gradient.vector *= rate * factors.gradient
@@ -174,11 +189,10 @@ class _Trainer(StopsToRecord):
                     piece.penalty_sums[epoch] += self._update(model, state, rate, factors)
                 state.updates += 1
 
-    def _factors(self, n: int, weights: np.ndarray | None) -> plans.Factors:
-        if weights is None and n == self._plan.batch_size:
+    def _factors(self, batch: Samples) -> plans.Factors:
+        if batch.weights is None and len(batch) == self._plan.batch_size:
             return self._full_batch
-        weight_sum = None if weights is None else float(weights.sum(dtype=np.float64))
-        return plans.factors(self._architecture, self._plan, n, weight_sum)
+        return plans.factors_of(self._architecture, self._plan, batch)
 
     def _update(self, model: Model, state: State, rate: float, factors: plans.Factors) -> float:
         """One update from the gradient's sum, as `fastnn.engines.Plan` has it.
@@ -213,7 +227,8 @@ def single_predictor(architecture: Architecture, state: State) -> None:
 
 def row_seconds(architecture: Architecture, plan: Plan) -> float:
     """See `fastnn.engines.Engine`."""
-    return 2e-4 / plan.batch_size + 1e-8 * architecture.n_parameters
+    seconds = 2e-4 / plan.batch_size + 1e-8 * architecture.n_parameters
+    return seconds * (1 + 2 * architecture.sizes[0]) if plan.sloped else seconds
 
 
 def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
@@ -264,14 +279,13 @@ def _rows_at_once(architecture: Architecture, most: int) -> int:
     return max(1, min(most, MOST_BYTES // row_bytes))
 
 
-def _blocks(
-    architecture: Architecture, samples: Samples
-) -> list[tuple[Any, np.ndarray, np.ndarray | None]]:
-    """X, Y and weights in parts of at most `BLOCK` rows."""
+def _blocks(architecture: Architecture, samples: Samples) -> list[Samples]:
+    """The samples in parts of at most `BLOCK` rows."""
     step = _rows_at_once(architecture, BLOCK)
-    rows = [slice(s, s + step) for s in range(0, len(samples), step)]
-    X, weights = samples.X, samples.weights
-    return [(_as_matrix(X[r]), samples.Y[r], None if weights is None else weights[r]) for r in rows]
+    if samples.dydx is not None:
+        step = max(1, step // (2 * architecture.sizes[0]))
+    parts = (samples.at(slice(s, s + step)) for s in range(0, len(samples), step))
+    return [_readable(part) for part in parts]
 
 
 def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) -> Evaluator:
@@ -280,7 +294,7 @@ def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) 
     @quiet
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         model = Model(architecture, parameters)
-        return sum((model.loss(*block) for block in _blocks(architecture, samples)), 0.0)
+        return sum((model.loss(block) for block in _blocks(architecture, samples)), 0.0)
 
     return evaluate
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastnn.architecture import Architecture
+from fastnn.engines import Samples
 from fastnn.memory import MOST_BYTES
 from fastnn.reference.vectors_functions import ACTIVATIONS, Function, softmax
 
@@ -93,6 +94,44 @@ class Passage:
 
     def _couples(self, k: int) -> bool:
         return self.architecture.activations[k].name == "softmax"
+
+
+def sloped_gradient(
+    architecture: Architecture,
+    parameters: np.ndarray,
+    samples: Samples,
+    differentiate: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    gradient: np.ndarray,
+) -> float:
+    """Return the sum of the samples' losses, with those of their Jacobians; write the gradients'.
+
+    *differentiate* takes the output layer's Z and A, and gives each sample's loss without weight,
+    and with it ∂loss/∂Z.
+    """
+    n, n_in, n_out = len(samples), architecture.sizes[0], architecture.sizes[-1]
+    assert isinstance(samples.X, np.ndarray)
+    assert samples.dydx is not None
+    passage = Passage(architecture, parameters, samples.X)
+    losses, of_loss = differentiate(passage.sums[-1], passage.values[-1])
+    units = _unit_vectors(n, n_in, parameters.dtype)
+    tangents, pushed = passage.ahead(units)
+    errors = pushed[-1] - samples.dydx.reshape(n, n_out, n_in).transpose(0, 2, 1)
+    losses = losses + samples.dydx_weight * (errors**2).mean(axis=(1, 2))
+    G = 2 * samples.dydx_weight / (n_in * n_out) * errors
+    if samples.weights is not None:
+        losses, G = losses * samples.weights, G * samples.weights[:, None, None]
+    D, E = passage.bend(-1, G, np.zeros_like(of_loss), tangents[-1])
+    E += of_loss
+    into = architecture.weight_views(gradient)
+    for k in reversed(range(len(tangents))):
+        U = pushed[k - 1] if k > 0 else units
+        into[k][:] = passage.inputs[k].T @ E + np.tensordot(U, D, ((0, 1), (0, 1)))
+        if passage.biases:
+            architecture.bias_views(gradient)[k][:] = E.sum(axis=0)
+        if k > 0:
+            W = passage.weights[k]
+            D, E = passage.bend(k - 1, D @ W.T, E @ W.T, tangents[k - 1])
+    return float(losses.sum(dtype=np.float64))
 
 
 def jacobian(architecture: Architecture, parameters: np.ndarray, X: np.ndarray) -> np.ndarray:

@@ -143,6 +143,7 @@ class Job:
             dropout_key=self.dropout_key,
             weighted=samples.weights is not None,
             sparse=samples.sparse,
+            sloped=samples.dydx is not None,
         )
 
     def takes_long(self, plan: Plan, rows: int) -> bool:

@@ -41,9 +41,13 @@ class _Run:
         self._plateau = state.clock.plateau  # schedules have no say here, but `Watch` asks for it
         self._raw = samples
         self._samples = samples.for_loss(job.architecture)
-        weighted = samples.weights is not None
         self._objective = objective(
-            job.engine, job.architecture, len(samples), weighted, samples.sparse
+            job.engine,
+            job.architecture,
+            len(samples),
+            weighted=samples.weights is not None,
+            sparse=samples.sparse,
+            sloped=samples.dydx is not None,
         )
         self._names = job.scores.names
         self._scorer = Scorer(job.scores) if self._names else None
