@@ -140,7 +140,7 @@ DOORS = {
 
 
 #: These need packages that these tests do without.
-WITH_EXTRAS = {"to_onnx", "to_torch", "to_torch_optimizer"}
+WITH_EXTRAS = {"to_onnx", "to_torch", "to_torch_optimizer", "plot_boundary", "plot_weights"}
 
 
 #: These are machine code, which NumPy's settings do not concern.
