@@ -542,7 +542,7 @@ class Network(Differentiable, Pictured):
         Each chunk counts as an epoch: for the history, for schedules, for the order of its
         samples. With ``shuffle=False`` and chunks that are whole batches, with ``batch_size=1`` of
         a multiple of 64 samples, the parameters are those of one epoch of `fit` on all the
-        samples, to the bit.
+        samples, to the bit; to rounding, where weights are caught up with for sparse X.
 
         Parameters
         ----------

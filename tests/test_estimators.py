@@ -280,7 +280,7 @@ def test_float32_stays_float32_as_in_scikit_learn(task, solver):
 
 
 @pytest.mark.parametrize("task", ["classes", "multilabel", "real"])
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize("convert", [scipy.sparse.csr_matrix, scipy.sparse.csc_array])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_sparse_input_gives_what_it_gives_in_scikit_learn(task, solver, convert, early_stopping):
