@@ -83,8 +83,18 @@ DEMOS = {
         Demo(
             "cartpole",
             "a network within a compiled loop balances a pole for a million steps",
-            "the cart and the pole of Barto, Sutton and Anderson, Neuronlike adaptive elements that "
-            "can solve difficult learning control problems, 1983",
+            "the cart and the pole of Barto, Sutton and Anderson, Neuronlike adaptive elements "
+            "that can solve difficult learning control problems, 1983",
+        ),
+        Demo(
+            "pendulum",
+            "a law of motion that a network has learned, integrated with its Jacobian",
+            "the damped pendulum of any textbook of mechanics",
+        ),
+        Demo(
+            "slopes",
+            "a curve from values and slopes, with a third of the samples",
+            "Czarnecki and others, Sobolev training for neural networks, 2017",
         ),
     )
 }
