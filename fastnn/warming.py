@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 
@@ -48,9 +49,10 @@ class Warmup:
 @quiet
 @guided
 def warmup(
-    *networks: Network,
+    *networks: Any,
     batch_sizes: Sequence[int] = (1, 32),
     optimizer: str | Optimizer | LBFGS = "sgd",
+    n_features: int = 20,
 ) -> Warmup:
     """Compile, or load from the cache, what these networks need to train and to predict.
 
@@ -66,13 +68,17 @@ def warmup(
 
     Parameters
     ----------
-    *networks : Network
+    *networks : Network, MLPClassifier or MLPRegressor
         By default three of one hidden layer: a sigmoid one for regression, a tanh one for two
-        classes and a relu one for several classes, in float64.
+        classes and a relu one for several classes, in float64. For estimators it is what their
+        parameters ask for: before a search with ``n_jobs``, where all processes would compile at
+        once. One that is fitted is taken to have the same features and classes again.
     batch_sizes : sequence of int
         1 has a kernel of its own; all other sizes share one. L-BFGS has no batches.
     optimizer : str or object
-        The one that ``fit`` will be given.
+        The one that ``fit`` will be given. Estimators have their own, and batch sizes too.
+    n_features : int
+        Columns of X for estimators that are not fitted.
 
     Returns
     -------
@@ -93,7 +99,7 @@ def warmup(
     """
     started = time.perf_counter()
     compiled, loaded = list[str](), list[str]()
-    for step in steps(networks, batch_sizes, [optimizer]):
+    for step in steps(networks, batch_sizes, [optimizer], n_features):
         more_compiled, more_loaded = _run(step)
         compiled += more_compiled
         loaded += more_loaded
@@ -104,11 +110,14 @@ def warmup(
 class Step:
     """Something that a network is to be ready for: its name, and what makes it ready."""
 
-    network: Network
+    #: Or an estimator.
+    network: Any
     name: str
-    ready: Callable[[Network], object]
+    ready: Callable[[Any], object]
 
     def __str__(self) -> str:
+        if not isinstance(self.network, Network):
+            return f"{self.network!r}: {self.name}"
         of = self.network._architecture
         sizes = "-".join(map(str, of.sizes))
         activations = ", ".join(activation.name for activation in of.activations)
@@ -116,16 +125,17 @@ class Step:
 
 
 def steps(
-    networks: Sequence[Network],
+    networks: Sequence[Any],
     batch_sizes: Iterable[int],
     optimizers: Iterable[str | Optimizer | LBFGS],
+    n_features: int = 20,
 ) -> list[Step]:
     """All that `warmup` has to do."""
     entries = validation.listed(batch_sizes, "batch_sizes", "whole numbers")
     sizes = [validation.integer(size, "batch_sizes", 1) for size in entries]
     for network in networks:
-        if not isinstance(network, Network):
-            raise TypeError(f"warmup takes networks, got {type(network).__name__}")
+        if not isinstance(network, Network) and not hasattr(network, "_warm_up"):
+            raise TypeError(f"warmup takes networks and estimators, got {type(network).__name__}")
     tasks: dict[str, Callable[[Network], object]] = {}
     for optimizer in optimizers:
         minimises = get_lbfgs(optimizer, None) is not None
@@ -137,10 +147,12 @@ def steps(
             tasks[f"fit{how}, {name}"] = functools.partial(_make_fit, size, optimizer)
     tasks["predict a few rows"] = functools.partial(_predict, 1)
     tasks["predict many rows"] = functools.partial(_predict, 100)
+    columns = validation.integer(n_features, "n_features", 1)
+    of_estimator = {"fit and predict": functools.partial(_fit_estimator, columns)}
     return [
         Step(network, name, ready)
         for network in networks or _usual_networks()
-        for name, ready in tasks.items()
+        for name, ready in (tasks if isinstance(network, Network) else of_estimator).items()
     ]
 
 
@@ -183,6 +195,10 @@ def _make_fit(size: int, optimizer: str | Optimizer | LBFGS, network: Network) -
         return
     objective(job.engine, architecture, len(samples), weighted=False)
     job.engine.evaluator(architecture, weighted=False)
+
+
+def _fit_estimator(n_features: int, estimator: Any) -> None:
+    estimator._warm_up(n_features)
 
 
 def _predict(rows: int, network: Network) -> None:

@@ -147,7 +147,7 @@ def test_what_has_no_boundary_is_refused():
         network().plot_boundary(np.zeros((2, 2)), [0])
 
 
-@pytest.mark.parametrize("case", set(BOUNDARIES) - {"two outputs"})
+@pytest.mark.parametrize("case", sorted(set(BOUNDARIES) - {"two outputs"}))
 def test_scikit_learns_display_takes_a_network(case):
     loss, n_out = BOUNDARIES[case]
     X, y = data(loss, n_out=n_out)

@@ -83,7 +83,9 @@ def assert_same(ours, theirs, tolerance=1e-6):
     """The same attributes, of the same kinds and within rounding."""
     a, b = vars(ours), vars(theirs)
     assert set(b) <= set(a)
-    assert set(a) - set(b) <= {"_model", "_epochs", "class_weight", "dropout", "callbacks"}
+    extra = {"_model", "_epochs", "validation_loss_curve_", *ours._our_parameters}
+    extra |= {"loss_curve_"} if ours.solver == "lbfgs" else set()
+    assert set(a) - set(b) <= extra
     for name in set(b) - set(theirs.get_params()):
         if name.startswith("_"):
             continue

@@ -83,8 +83,8 @@ DEMOS = {
         Demo(
             "cartpole",
             "a network within a compiled loop balances a pole for a million steps",
-            "the cart and the pole of Barto, Sutton and Anderson, Neuronlike adaptive elements "
-            "that can solve difficult learning control problems, 1983",
+            "Barto, Sutton and Anderson, Neuronlike adaptive elements that can solve difficult "
+            "learning control problems (IEEE Transactions on Systems, Man, and Cybernetics, 1983)",
         ),
         Demo(
             "pendulum",
@@ -94,7 +94,7 @@ DEMOS = {
         Demo(
             "slopes",
             "a curve from values and slopes, with a third of the samples",
-            "Czarnecki and others, Sobolev training for neural networks, 2017",
+            "Czarnecki and others, Sobolev training for neural networks (NeurIPS 2017)",
         ),
     )
 }

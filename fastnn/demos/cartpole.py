@@ -4,7 +4,9 @@ A cart of 1 kg on a track carries a pole of 1 m and 0.1 kg, which falls unless t
 it. Every 0.02 s the network sees where the cart and the pole are and how fast they move, and says
 how hard to push: its output from -1 to 1 times 10 N. The whole loop, physics and network, is one
 function that numba compiles, in which ``fastnn.jit.forward`` is a call like any other. (The numbers
-are those of Barto, Sutton and Anderson, 1983, by Euler's method.)
+are those of Barto, Sutton and Anderson, Neuronlike adaptive elements that can solve difficult
+learning control problems (IEEE Transactions on Systems, Man, and Cybernetics, 1983), by Euler's
+method.)
 
 Nobody says what a good push is, so there is nothing for ``fit``: of many small changes of the
 parameters the best are kept.

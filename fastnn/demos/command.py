@@ -135,7 +135,8 @@ def _numbers_of_demo(options: argparse.Namespace, demo: Demo) -> dict[str, Any]:
     for name in given:
         option = _option(name)
         if name not in demo.numbers:
-            raise BadInputError(f"{option} belongs to the demo curve, not to {demo.name}")
+            owners = ", ".join(other.name for other in DEMOS.values() if name in other.numbers)
+            raise BadInputError(f"{option} belongs to {owners}, not to {demo.name}")
         if options.table or options.quick or options.full:
             raise BadInputError(f"{option} goes with none of --quick, --full and --table")
     kinds: dict[str, Any] = {"learning_rate": float, "epochs": int, "samples": int}

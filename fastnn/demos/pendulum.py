@@ -1,11 +1,11 @@
 """A pendulum whose law of motion a network has learned, integrated with the network's Jacobian.
 
-The state is the angle and its speed, and its change (speed, -9.81 sin(angle) - 0.3 speed). The
-network sees states at random, each with its change, and then stands in for the law in
-``scipy.integrate.solve_ivp``. Implicit methods such as Radau solve equations in each step, for
-which they need the law's Jacobian: `Network.jacobian` is exact, and costs about as much as a
-prediction. Its eigenvalues at rest say how the pendulum swings: by how much it slows down, and how
-often it goes to and fro.
+It is the damped pendulum of any textbook of mechanics: the state is the angle and its speed, and
+its change (speed, -9.81 sin(angle) - 0.3 speed). The network sees states at random, each with its
+change, and then stands in for the law in ``scipy.integrate.solve_ivp``. Implicit methods such as
+Radau solve equations in each step, for which they need the law's Jacobian: `Network.jacobian` is
+exact, and costs about as much as a prediction. Its eigenvalues at rest say how the pendulum swings:
+by how much it slows down, and how often it goes to and fro.
 """
 
 from typing import Any

@@ -3,7 +3,8 @@
     y = sin(3 x) + ½ sin(7 x), from -1.5 to 1.5
 
 Simulations, adjoint codes and prices often come with their derivatives. With ``dydx`` a network
-learns from both: its loss is that of the values plus the mean squared error of its Jacobian.
+learns from both: its loss is that of the values plus the mean squared error of its Jacobian. (After
+Czarnecki and others, Sobolev training for neural networks (NeurIPS 2017).)
 """
 
 import numpy as np

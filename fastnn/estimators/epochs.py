@@ -20,6 +20,7 @@ from fastnn.architecture import Architecture
 from fastnn.callbacks import bind
 from fastnn.engines import Plan, Samples
 from fastnn.estimators import solvers
+from fastnn.estimators.extras import mean_loss
 from fastnn.estimators.model import Model, engine, network_of, objective
 from fastnn.estimators.notices import warn
 from fastnn.training import cuts
@@ -28,11 +29,13 @@ from fastnn.training.interrupts import remember_interrupt
 
 @dataclass(frozen=True)
 class Held:
-    """The validation data of early stopping, as scikit-learn scores it; X is None without."""
+    """The validation data, as scikit-learn scores them; X is None without."""
 
     X: Any = None
     y: Any = None
     weights: np.ndarray | None = None
+    #: Shape (n, n_outputs): y as training takes it.
+    targets: Any = None
 
 
 class Epochs:
@@ -222,8 +225,10 @@ class Epochs:
         est.loss_curve_.append(loss)
         if est.verbose:
             print(f"Iteration {est.n_iter_}, loss = {loss:.8f}")
-        early_stopping = held.X is not None
-        est._update_no_improvement_count(early_stopping, held.X, held.y, held.weights)
+        if held.X is not None:
+            est.validation_loss_curve_.append(self._held_loss())
+        stopping = bool(est.early_stopping)
+        est._update_no_improvement_count(stopping, held.X, held.y, held.weights)
         self._optimizer.iteration_ends(est.t_)
         stops = est._no_improvement_count > est.n_iter_no_change and self._stop_or_slow_down()
         stops = self._listeners.say_stop(est) or stops
@@ -235,10 +240,18 @@ class Epochs:
             )
         self._ended = stops or self._incremental or est.n_iter_ == est.max_iter
 
+    def _held_loss(self) -> float:
+        """The loss on the validation data, as it is reported but without the penalty."""
+        architecture, held = self._model.architecture, self._held
+        outputs = self._model.outputs_of_any(held.X)
+        targets = np.asarray(held.targets, architecture.dtype)
+        loss = mean_loss(architecture, outputs, targets, held.weights)
+        return loss / self._objective.reported_divisor
+
     def _stop_or_slow_down(self) -> bool:
         """Whether training stops because nothing improved; otherwise its rate is lower now."""
         est = self._est
-        what = "Training loss" if self._held.X is None else "Validation score"
+        what = "Validation score" if est.early_stopping else "Training loss"
         stops: bool = self._optimizer.trigger_stopping(
             f"{what} did not improve more than tol={est.tol:f} "
             f"for {est.n_iter_no_change} consecutive epochs.",
@@ -283,6 +296,8 @@ class Listeners:
         logs = {"loss": estimator.loss_}
         if estimator.validation_scores_:
             logs["val_score"] = estimator.validation_scores_[-1]
+        if estimator.validation_loss_curve_:
+            logs["val_loss"] = estimator.validation_loss_curve_[-1]
         epoch = estimator.n_iter_
         due = [callback for callback in self._callbacks if epoch % callback.every == 0]
         stops = [callback.call(epoch, logs) for callback in due]  # call all

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import arrays, validation
+from fastnn.engines import Samples, quiet
 
 
 def refuse_what_is_no_number(given: Any, name: str) -> None:
@@ -57,3 +58,33 @@ def weights_of_classes(class_weight: Any, classes: np.ndarray, places: np.ndarra
             f"classes {reprlib.repr(labels)}"
         )
     return np.array([weights.get(label, 1.0) for label in labels])
+
+
+def dense(X: Any) -> Any:
+    """A sparse X as an array; another one as it is."""
+    return X.toarray() if hasattr(X, "toarray") else X
+
+
+@quiet
+def samples_of(model: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> Samples:
+    """Training data as engines take them."""
+    dtype, n_outputs = model.architecture.dtype, model.architecture.sizes[-1]
+    if y.shape[1] != n_outputs:
+        raise ValueError(f"y must have {n_outputs} outputs as before, got {y.shape[1]}")
+    if weights is not None:
+        weights = _in_reach(arrays.finite(weights, dtype, "sample_weight"))
+    rows = validation.features(X, model.architecture.sizes[0], dtype)
+    return Samples(rows, arrays.finite(y, dtype, "y"), weights).for_loss(model.architecture)
+
+
+def _in_reach(weights: np.ndarray) -> np.ndarray:
+    """The weights, or if sums of them could overflow, a power of two below.
+
+    Only ratios count then: the penalty, which is divided by their sum, is nothing beside the loss.
+    """
+    excess = int(np.frexp(weights.max())[1]) - np.finfo(weights.dtype).maxexp // 2
+    if excess <= 0:
+        return weights
+    smaller = np.ldexp(weights, -excess)
+    smaller.flags.writeable = False
+    return smaller

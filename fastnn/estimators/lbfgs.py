@@ -1,6 +1,11 @@
-"""The loss and its gradient that scikit-learn hands to SciPy's L-BFGS."""
+"""SciPy's L-BFGS as scikit-learn calls it, with a list of the losses."""
+
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from scipy.optimize import OptimizeResult, minimize
+from sklearn.utils import fixes
 
 from fastnn.architecture import Architecture
 from fastnn.engines import Plan, Samples, quiet
@@ -46,3 +51,39 @@ class LossAndGradient:
         loss_sum, penalty_sum, gradient = self._differentiate(self._parameters, self._samples)
         loss = (loss_sum / self._divisor + penalty_sum) / len(self._samples)
         return loss, gradient[self._places]
+
+
+def packing(estimator: Any) -> tuple[list[Any], list[Any]]:
+    """Where weights and biases lie in the packed vector, as scikit-learn keeps it."""
+    shapes = [weights.shape for weights in estimator.coefs_]
+    ends = np.cumsum([0, *(n_in * n_out for n_in, n_out in shapes)]).tolist()
+    weights = [(*ends[l : l + 2], shape) for l, shape in enumerate(shapes)]
+    bounds = np.cumsum([ends[-1], *(n_out for _, n_out in shapes)]).tolist()
+    return weights, list(pairwise(bounds))
+
+
+def minimise(
+    loss_and_gradient: LossAndGradient, estimator: Any
+) -> tuple[OptimizeResult, list[float]]:
+    """What SciPy finds from the estimator's parameters on, and the loss after each iteration."""
+    losses: list[float] = []
+
+    def note(intermediate_result: OptimizeResult) -> None:
+        losses.append(float(intermediate_result.fun))
+
+    # Newer SciPy prints nothing and warns when it is asked to.
+    printing = getattr(fixes, "_get_additional_lbfgs_options_dict", lambda key, value: {key: value})
+    result = minimize(
+        loss_and_gradient,
+        np.concatenate([a.ravel() for a in (*estimator.coefs_, *estimator.intercepts_)]),
+        method="L-BFGS-B",
+        jac=True,
+        callback=note,
+        options={
+            "maxfun": estimator.max_fun,
+            "maxiter": estimator.max_iter,
+            "gtol": estimator.tol,
+            **printing("iprint", 1 if estimator.verbose else -1),
+        },
+    )
+    return result, losses

@@ -4,24 +4,28 @@ They inherit constructor checks, validation, tags, metadata routing, start weigh
 `fastnn.estimators.perceptron` says what they rely on.
 """
 
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn import neural_network
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn import arrays, validation
 from fastnn.calls import guided_class
 from fastnn.estimators import short
+from fastnn.estimators.extras import OUR_LOSSES, score
 from fastnn.estimators.inputs import (
     refuse_masked_labels,
     refuse_what_is_no_number,
     weights_of_classes,
 )
-from fastnn.estimators.perceptron import FastPerceptron, arguments_in
+from fastnn.estimators.parameters import arguments_in
+from fastnn.estimators.perceptron import FastPerceptron
 from fastnn.losses import LOSSES
+from fastnn.names import short as short_text
 
 
 def _quick_score_holds(weights: np.ndarray | None) -> bool:
@@ -49,14 +53,14 @@ class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
     momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, \
     n_iter_no_change, max_fun
         As in ``sklearn.neural_network.MLPClassifier``. *activation* may also be any other hidden
-        activation of `fastnn.Network`.
+        activation of `fastnn.Network`, or a list with one for each hidden layer.
     class_weight : dict or "balanced", optional
         Each sample's weight is multiplied by that of its class, as in scikit-learn's other
         classifiers; in the scores of early stopping too. Samples of a class of weight 0 are left
         out, as if they were not there. ``partial_fit`` takes only a dict, of which a batch need
         not have all classes. Not for multi-label y, where a sample has no one class: give
         *sample_weight*.
-    dropout, callbacks
+    dropout, callbacks, scoring, n_layers, n_units
         As in `MLPRegressor`.
 
     Examples
@@ -106,6 +110,9 @@ class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
         class_weight: Any = None,
         dropout: Any = 0.0,
         callbacks: Any = None,
+        scoring: Any = None,
+        n_layers: Any = None,
+        n_units: Any = None,
     ):
         super().__init__(**arguments_in(locals()))
 
@@ -166,12 +173,42 @@ class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
         positive = outputs.ravel()
         return np.vstack([1 - positive, positive]).T
 
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Weighted sums of the output layer, before softmax or the logistic function.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray, shape (n_samples,) or (n_samples, n_classes)
+            For two classes the logarithm of the odds of the second; otherwise a column for each
+            class, or label.
+        """
+        sums = self.transform(X) @ self.coefs_[-1] + self.intercepts_[-1]
+        return sums.ravel() if self.n_outputs_ == 1 else sums
+
+    def _own_targets(self, y: Any, X: Any, n_outputs: int) -> np.ndarray:
+        """y_val as the label binariser has it; labels that y did not have are refused."""
+        labels = np.asarray(y)
+        if len(labels) != X.shape[0]:
+            raise ValueError(
+                f"y_val must have {X.shape[0]} labels, as X_val has rows, got {len(labels)}"
+            )
+        if labels.ndim == 1 and not np.isin(labels, self.classes_).all():
+            new = np.setdiff1d(labels, self.classes_)
+            raise ValueError(f"y_val has labels that y does not have: {short_text(new.tolist())}")
+        return self._label_binarizer.transform(labels)
+
     def _predict(self, X: Any, check_input: bool = True) -> np.ndarray:
         """The classes, overriding scikit-learn's method."""
         return self._labels(self._forward_pass_fast(X, check_input=check_input))
 
     def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The accuracy for early stopping, overriding scikit-learn's method."""
+        if self.scoring is not None:
+            return score(self, X, y, sample_weight)
         predicted = self._predict(X, check_input=False)
         if predicted.ndim > 1 or not _quick_score_holds(sample_weight):
             return super()._score(X, y, sample_weight=sample_weight)
@@ -242,8 +279,10 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
     learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, \
     momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, \
     n_iter_no_change, max_fun
-        As in ``sklearn.neural_network.MLPRegressor``. *activation* may also be any other hidden
-        activation of `fastnn.Network`.
+        As in ``sklearn.neural_network.MLPRegressor``. *loss* may also be ``"absolute_error"``,
+        ``"huber"`` or ``"quantile"``, the mean over outputs as in `fastnn.Network`. *activation*
+        may also be any other hidden activation of `fastnn.Network`, or a list with one for each
+        hidden layer.
     dropout : float or sequence of float
         The fraction of hidden units dropped in training, for all hidden layers or one each. Not
         with ``solver="lbfgs"``.
@@ -252,6 +291,23 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
         present parameters, the number of the epoch from 1, and a dict with ``"loss"`` and, in
         early stopping, ``"val_score"``. Training ends if one returns True. Not with
         ``solver="lbfgs"``.
+    scoring : str or callable, optional
+        What early stopping looks at in place of accuracy or R²: the name of a scorer of
+        scikit-learn, a function ``scorer(estimator, X, y)``, or ``"loss"`` for the loss on the
+        validation data. ``validation_scores_`` has it, negative for losses: higher is better.
+    n_layers, n_units : int, optional
+        Hidden layers by numbers, for searches that tune these: *n_layers* of *n_units* each, by
+        default 1 and 100. In place of *hidden_layer_sizes*.
+    quantile : float
+        For ``loss="quantile"``: between 0 and 1, the part of the targets to lie below.
+
+    Attributes
+    ----------
+    validation_loss_curve_ : list of float
+        The loss on the validation data after each epoch, without the penalty: those that early
+        stopping splits off, or those that ``fit`` was given as *X_val* and *y_val*. Empty without.
+    loss_curve_ : list of float
+        With ``solver="lbfgs"`` too: the loss after each iteration.
 
     Notes
     -----
@@ -289,7 +345,10 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **neural_network.MLPRegressor._parameter_constraints,
         **FastPerceptron._our_constraints,
+        "loss": [StrOptions({"squared_error", "poisson", *OUR_LOSSES})],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
     }
+    _our_parameters = (*FastPerceptron._our_parameters, "quantile")
 
     def __init__(
         self,
@@ -320,6 +379,10 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
         max_fun: Any = 15000,
         dropout: Any = 0.0,
         callbacks: Any = None,
+        scoring: Any = None,
+        n_layers: Any = None,
+        n_units: Any = None,
+        quantile: Any = 0.5,
     ):
         super().__init__(**arguments_in(locals()))
 
@@ -357,6 +420,8 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
 
     def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R² for early stopping, overriding scikit-learn's method."""
+        if self.scoring is not None:
+            return score(self, X, y, sample_weight)
         if not _quick_score_holds(sample_weight):
             return super()._score(X, y, sample_weight=sample_weight)
         outputs = self._forward_pass_fast(X, check_input=False)
@@ -374,3 +439,8 @@ class MLPRegressor(FastPerceptron, neural_network.MLPRegressor):
         refuse_what_is_no_number(given, "y")
         loss = LOSSES["poisson" if self.loss == "poisson" else "half_squared_error"]
         validation.targets(y, len(y), loss, 1 if y.ndim == 1 else y.shape[1], dtype)
+
+    def _own_targets(self, y: Any, X: Any, n_outputs: int) -> np.ndarray:
+        """y_val, shape (n, n_outputs)."""
+        loss = LOSSES["poisson" if self.loss == "poisson" else "half_squared_error"]
+        return validation.targets(y, X.shape[0], loss, n_outputs, X.dtype, "y_val")

@@ -12,6 +12,7 @@ from fastnn import arrays, validation
 from fastnn.activations import get_activation
 from fastnn.architecture import Architecture
 from fastnn.engines import Engine, Predictor, get_engine, quiet
+from fastnn.estimators import extras
 from fastnn.losses import CLIPPED, LOSSES, Loss
 from fastnn.memory import aligned, aligned_copy
 from fastnn.network import Network
@@ -40,6 +41,9 @@ class Objective:
 def objective(estimator: Any) -> Objective:
     """The objective that belongs to an estimator's output activation."""
     n_outputs = estimator.n_outputs_
+    ours = extras.loss_of(estimator)
+    if ours is not None:
+        return Objective(ours, 1.0, 1)
     return {
         "softmax": Objective(CLIPPED["cross_entropy"], 1.0, 1),
         "logistic": Objective(CLIPPED["binary_cross_entropy"], float(n_outputs), 1),
@@ -48,9 +52,12 @@ def objective(estimator: Any) -> Objective:
     }[estimator.out_activation_]
 
 
-def scikit_learns_name(activation: str) -> str:
-    """The name by which scikit-learn knows an activation, if it does, given by any of its names."""
-    name = get_activation(activation, "activation").name
+def scikit_learns_name(activation: str | Sequence[str]) -> str:
+    """The name by which scikit-learn knows an activation, if it does, given by any of its names.
+
+    ValueError if the hidden layers have several.
+    """
+    name = extras.one_activation(activation)
     return _SCIKIT_LEARNS_NAMES.get(name, name)
 
 
@@ -66,7 +73,8 @@ class Model:
     ----------
     architecture : Architecture
     parameters : ndarray, shape (P,)
-    activation, out_activation : str
+    activation : str or tuple of str
+    out_activation : str
         The names by which the estimator knows them.
 
     Attributes
@@ -79,7 +87,7 @@ class Model:
         self,
         architecture: Architecture,
         parameters: np.ndarray,
-        activation: str,
+        activation: str | tuple[str, ...],
         out_activation: str,
     ):
         self.architecture = architecture
@@ -100,18 +108,20 @@ class Model:
         """
         arrays = (*estimator.coefs_, *estimator.intercepts_)
         sizes = _layer_sizes(estimator.coefs_, estimator.intercepts_)
-        hidden = get_activation(estimator.activation, "activation")
+        hidden = extras.hidden_activations(estimator, len(sizes) - 2)
+        loss = objective(estimator).loss
         output = get_activation(estimator.out_activation_, "out_activation_")
         architecture = Architecture(
             sizes=sizes,
-            activations=(*[hidden] * (len(sizes) - 2), output),
-            loss=objective(estimator).loss,
+            activations=(*hidden[: len(sizes) - 2], output),
+            loss=loss,
             reduction="mean",
             bias=True,
             dtype=validation.float_dtype(np.result_type(*arrays)),
+            quantiles=extras.quantiles_of(estimator, loss),
         )
         parameters = aligned(architecture.n_parameters, architecture.dtype)
-        model = cls(architecture, parameters, estimator.activation, estimator.out_activation_)
+        model = cls(architecture, parameters, *_names(estimator))
         for view, array in zip(model._arrays, arrays, strict=True):
             view[...] = array
         return model
@@ -129,8 +139,19 @@ class Model:
         return (
             len(shown) == len(self._arrays)
             and all(map(is_, shown, self._arrays))
-            and (estimator.activation, estimator.out_activation_) == self._names
+            and _names(estimator) == self._names
         )
+
+    @quiet
+    def hidden_outputs(self, X: np.ndarray) -> np.ndarray:
+        """Outputs of the last hidden layer; X itself without one."""
+        rows: Any = validation.features(X, self._n_inputs, self._dtype)
+        if len(self.architecture.sizes) == 2:
+            return np.array(rows)
+        layers = engine().layer_outputs(self.architecture, self.parameters, rows)
+        if layers is None:
+            raise validation.too_large("X")
+        return layers[-2]
 
     def takes_as_it_is(self, X: Any) -> bool:
         """Whether X needs neither checks, but of its values, nor conversion."""
@@ -161,6 +182,12 @@ class Model:
         if is_sparse(X):
             return model.outputs_of_sparse(sparse_rows(X, dtype, "X"))
         return model.outputs(np.require(X, dtype, ["C", "A"]))
+
+
+def _names(estimator: Any) -> tuple[str | tuple[str, ...], str]:
+    """How an estimator calls the activations of its hidden layers and of its outputs."""
+    hidden = estimator.activation
+    return hidden if isinstance(hidden, str) else tuple(hidden), estimator.out_activation_
 
 
 def network_of(model: Model) -> Network:

@@ -3,13 +3,14 @@
 Beyond scikit-learn's public names they rely on these private ones, in scikit-learn 1.7 to 1.9:
 
 * overridden: ``_fit``, ``_validate_params``, ``_validate_input``, ``_init_coef``,
-  ``_fit_stochastic``, ``_fit_lbfgs``, ``_loss_grad_lbfgs``, ``_forward_pass_fast``, ``_predict``,
-  ``_score``;
-* called: ``_update_no_improvement_count``; read: ``_label_binarizer``, ``_random_state``,
+  ``_fit_stochastic``, ``_fit_lbfgs``, ``_forward_pass_fast``, ``_predict``, ``_score``;
+* called: ``_update_no_improvement_count``, ``_unpack``;
+* read: ``_label_binarizer``, ``_random_state``,
   ``_no_improvement_count``, ``_best_coefs``, ``_best_intercepts``, ``_optimizer``,
   ``_parameter_constraints``;
-* imported: ``sklearn.neural_network._stochastic_optimizers`` and
-  ``sklearn.utils._param_validation``.
+* written: ``_coef_indptr``, ``_intercept_indptr``;
+* imported: ``sklearn.neural_network._stochastic_optimizers``,
+  ``sklearn.utils._param_validation``, ``sklearn.utils.optimize`` and ``sklearn.utils.fixes``.
 """
 
 import contextlib
@@ -17,57 +18,44 @@ import copy
 import inspect
 import warnings
 from dataclasses import replace
-from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    is_classifier,
+)
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastnn import arrays, validation
-from fastnn.activations import ACTIVATIONS, ALIASES
-from fastnn.calls import unknown_argument
+from fastnn import validation
 from fastnn.engines import Samples, quiet
-from fastnn.estimators import short, solvers
+from fastnn.estimators import extras, short, solvers
 from fastnn.estimators.epochs import Epochs, Held
-from fastnn.estimators.inputs import refuse_what_is_no_number
-from fastnn.estimators.lbfgs import LossAndGradient
+from fastnn.estimators.inputs import dense, refuse_what_is_no_number, samples_of
+from fastnn.estimators.lbfgs import LossAndGradient, minimise, packing
 from fastnn.estimators.model import Model, network_of, objective, scikit_learns_name
 from fastnn.estimators.notices import warn
-from fastnn.names import did_you_mean
+from fastnn.estimators.parameters import Parameters
 from fastnn.network import Network
 
-_SCIKIT_LEARNS_ACTIVATIONS = {"identity", "logistic", "tanh", "relu"}
-_HIDDEN_ACTIVATIONS = {*ALIASES, *(a.name for a in ACTIVATIONS.values() if not a.output_only)}
+#: The activations that it has, by any of their names.
+_SCIKIT_LEARNS_NAMES = ("identity", "linear", "logistic", "sigmoid", "tanh", "relu")
 
 
-def arguments_in(variables: dict[str, Any]) -> dict[str, Any]:
-    """What a constructor was given: its local variables at its start, but itself."""
-    return {name: variables[name] for name in variables if name not in ("self", "__class__")}
-
-
-class FastPerceptron(BaseEstimator):
+class FastPerceptron(Parameters, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What the two estimators share; in their bases it comes before scikit-learn's class."""
 
     _sklearn_class: Any
+    hidden_layer_sizes: Any
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
     _best_coefs: list[np.ndarray]
     _best_intercepts: list[np.ndarray]
-    _our_parameters: tuple[str, ...] = ("dropout", "callbacks")
-    _our_constraints: ClassVar[dict[str, Any]] = {
-        "activation": [StrOptions(_HIDDEN_ACTIVATIONS)],
-        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-        "callbacks": [list, tuple, None],
-    }
-
-    def __init__(self, **parameters: Any):
-        for name in self._our_parameters:
-            setattr(self, name, parameters.pop(name))
-        super().__init__(**parameters)
 
     @classmethod
     def from_sklearn(cls, estimator: Any) -> Self:
@@ -109,9 +97,14 @@ class FastPerceptron(BaseEstimator):
         """scikit-learn's estimator with all that this one holds, under scikit-learn's names."""
         new = self._sklearn_class()
         state = self.__getstate__()
-        for name in self._our_parameters:
+        curves = ("loss_curve_",) if self.solver == "lbfgs" else ()
+        for name in (*self._our_parameters, "validation_loss_curve_", *curves):
             state.pop(name, None)
-        vars(new).update(state, activation=scikit_learns_name(self.activation))
+        vars(new).update(
+            state,
+            activation=scikit_learns_name(self.activation),
+            hidden_layer_sizes=extras.hidden_layers(self),
+        )
         return new
 
     @property
@@ -182,7 +175,7 @@ class FastPerceptron(BaseEstimator):
 
         Also if ``coefs_`` do not fit: then scikit-learn's error.
         """
-        if scikit_learns_name(self.activation) in _SCIKIT_LEARNS_ACTIVATIONS:
+        if self.activation in _SCIKIT_LEARNS_NAMES and not extras.loss_of(self):
             with np.errstate(over="ignore", invalid="ignore"):
                 outputs = self._as_scikit_learns()._forward_pass_fast(X, check_input=False)
         else:
@@ -199,9 +192,74 @@ class FastPerceptron(BaseEstimator):
 
         It gives "logistic" smaller ones, and does not know that activation's other name.
         """
-        if self.activation == scikit_learns_name(self.activation):
-            return super()._init_coef(fan_in, fan_out, dtype)
-        return self._as_scikit_learns()._init_coef(fan_in, fan_out, dtype)
+        given = self.activation
+        hidden = [given] if isinstance(given, str) else list(given)
+        layer = min(len(self.coefs_), len(hidden) - 1)  # for the outputs the last hidden one's
+        plain = self._sklearn_class(activation=scikit_learns_name(hidden[layer]) if hidden else "")
+        plain._random_state = self._random_state
+        return plain._init_coef(fan_in, fan_out, dtype)
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Fit the model to *X* and *y*, as scikit-learn does.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like, shape (n_samples,), optional
+        X_val, y_val, sample_weight_val : optional
+            Validation data of your own, in place of a *validation_fraction* of X: early stopping
+            looks at them, and ``validation_loss_curve_`` has the loss on them without it too. The
+            weights are not multiplied by *class_weight*. Not with ``solver="lbfgs"``.
+
+        Returns
+        -------
+        self
+        """
+        own = (X_val, y_val, sample_weight_val)
+        extras.check_own_validation(self, own)
+        if X_val is not None:
+            self._own_validation: Any = own
+        try:
+            super().fit(X, y, sample_weight)
+        finally:
+            self.__dict__.pop("_own_validation", None)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Outputs of the last hidden layer: features that the network has learned.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray, shape (n_samples, n_units of the last hidden layer)
+            Without hidden layers, X itself.
+        """
+        check_is_fitted(self)
+        given, X = X, validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        refuse_what_is_no_number(given, "X")
+        return self._current_model().hidden_outputs(dense(X))
+
+    def _warm_up(self, n_features: int) -> None:
+        """For `fastnn.warmup`."""
+        extras.warm_up(self, n_features)
+
+    @property
+    def _n_features_out(self) -> int:
+        """Number of columns of `transform`, by scikit-learn's convention."""
+        return len(self.coefs_[-1])
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Self:
         """Check and train, overriding scikit-learn's method.
@@ -209,8 +267,12 @@ class FastPerceptron(BaseEstimator):
         What is refused by a check, its or ours, leaves the estimator as it was.
         """
         before = dict(vars(self))
+        given = self.hidden_layer_sizes
         self.__dict__.pop("_random_state", None)  # it is set when all checks are done
         try:
+            sizes = extras.hidden_layers(self)
+            self.hidden_layer_sizes = sizes
+            extras.hidden_activations(self, np.size(sizes))
             if sample_weight is not None:
                 refuse_what_is_no_number(sample_weight, "sample_weight")
             return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
@@ -219,56 +281,8 @@ class FastPerceptron(BaseEstimator):
                 self.__dict__.clear()
                 self.__dict__.update(before)
             raise
-
-    def _validate_params(self) -> None:
-        """scikit-learn's checks of the parameters, overriding its method, which takes durations."""
-        if short.checked_before(self, self._parameter_constraints):
-            return
-        for name in self._parameter_constraints:  # get_params reads the signature anew
-            value = getattr(self, name)
-            if isinstance(value, np.ndarray):
-                value = list(value.flat)
-            entries = value if isinstance(value, list | tuple) else (value,)
-            if np.timedelta64 in map(type, entries):
-                raise InvalidParameterError(
-                    f"The {name!r} parameter of {type(self).__name__} must not be a duration. "
-                    f"Got {value!r} instead."
-                )
-        try:
-            super()._validate_params()
-        except InvalidParameterError as error:
-            raise InvalidParameterError(f"{error}{self._name_meant(str(error))}") from None
-        short.remember_checked(self, self._parameter_constraints)
-
-    def _name_meant(self, refusal: str) -> str:
-        """What to add where a parameter that takes some names was refused for another one."""
-        for name, constraints in self._parameter_constraints.items():
-            names = [c for c in constraints if isinstance(c, StrOptions)]
-            value = getattr(self, name)
-            if names and isinstance(value, str) and f"The {name!r} parameter" in refusal:
-                return did_you_mean(value, sorted(names[0].options))
-        return ""
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, as scikit-learn does.
-
-        Parameters
-        ----------
-        **params
-            Values by name. An unknown name is told which one is meant.
-
-        Returns
-        -------
-        self
-        """
-        try:
-            return super().set_params(**params)
-        except ValueError as error:
-            known = self.get_params()
-            unknown = [name for name in params if name.partition("__")[0] not in known]
-            if not unknown:
-                raise
-            raise ValueError(unknown_argument(type(self).__name__, unknown[0], known)) from error
+        finally:
+            self.hidden_layer_sizes = given
 
     @quiet
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
@@ -277,13 +291,15 @@ class FastPerceptron(BaseEstimator):
             targets = self._short_targets(y, len(X), incremental)
             if targets is not None:
                 self._check_targets(y, targets, X.dtype, incremental)
+                self._check_own_validation(X, targets)
                 with warnings.catch_warnings():
                     pass  # as in scikit-learn's checks, after which warnings are shown once more
                 return X, targets
         checked_X, checked_y = super()._validate_input(X, y, incremental, reset)
         refuse_what_is_no_number(X, "X")
-        checked_y = _dense(checked_y)  # of several columns scikit-learn lets them through
+        checked_y = dense(checked_y)  # of several columns scikit-learn lets them through
         self._check_targets(y, checked_y, checked_X.dtype, incremental)
+        self._check_own_validation(checked_X, checked_y)
         return checked_X, checked_y
 
     def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
@@ -298,8 +314,10 @@ class FastPerceptron(BaseEstimator):
         if len(y) == 0:  # all are of classes that partial_fit was told to leave out
             return
         model = self._bind()
+        if not ((incremental or self.warm_start) and "validation_loss_curve_" in vars(self)):
+            self.validation_loss_curve_: list[float] = []
         X, y, sample_weight, held = self._hold_out(X, y, sample_weight, incremental)
-        samples = _samples(model, X, y, sample_weight)
+        samples = samples_of(model, X, y, sample_weight)
         batch_size = self._clip_batch_size(len(samples))
         epochs = Epochs(self, model, samples, batch_size, held, incremental)
         epochs.run()
@@ -339,17 +357,20 @@ class FastPerceptron(BaseEstimator):
             self._random_state = check_random_state(self.random_state)
         rows, targets = X.view(), targets.reshape(len(X), -1).astype(X.dtype)
         rows.flags.writeable = targets.flags.writeable = False
-        epochs.go_on(Samples(rows, targets))
+        epochs.go_on(Samples(rows, targets).for_loss(self._model.architecture))
         return True
 
     def _hold_out(
         self, X: Any, y: Any, weights: Any, incremental: bool
     ) -> tuple[Any, Any, Any, Held]:
-        """Split off the validation data of early stopping."""
+        """Split off the validation data of early stopping, or take those given to ``fit``."""
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        own = vars(self).get("_own_validation")
+        if own is not None and not incremental:
+            return X, y, weights, own
         if not self.early_stopping:
             return X, y, weights, Held()
-        if incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
         given = (X, y) if weights is None else (X, y, weights)
         X, X_val, y, y_val, *both_weights = train_test_split(
             *given,
@@ -362,10 +383,23 @@ class FastPerceptron(BaseEstimator):
                 "The validation set is too small. Increase 'validation_fraction' "
                 "or the size of your dataset."
             )
+        targets = y_val
         if is_classifier(self):
             y_val = self._label_binarizer.inverse_transform(y_val)
         weights, weights_val = both_weights or (None, None)
-        return X, y, weights, Held(X_val, y_val, weights_val)
+        return X, y, weights, Held(X_val, y_val, weights_val, targets)
+
+    def _check_own_validation(self, X: np.ndarray, y: np.ndarray) -> None:
+        """Look at the validation data that ``fit`` was given, beside checked X and y."""
+        own = vars(self).get("_own_validation")
+        if own is not None:
+            X_val, weights = extras.own_inputs(self, own, X.dtype)
+            targets = self._own_targets(own[1], X_val, 1 if y.ndim == 1 else y.shape[1])
+            self._own_validation = Held(X_val, own[1], weights, targets)
+
+    def _own_targets(self, y: Any, X: np.ndarray, n_outputs: int) -> np.ndarray:
+        """y_val as training takes it, shape (n, n_outputs)."""
+        raise NotImplementedError
 
     def _clip_batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":
@@ -376,29 +410,28 @@ class FastPerceptron(BaseEstimator):
             )
         return int(min(self.batch_size, n_samples))
 
-    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
-        """Train by L-BFGS, overriding scikit-learn's method.
-
-        Its own passes on whatever it is given to `_loss_grad_lbfgs`.
-        """
+    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *_rest: Any) -> None:
+        """Train by L-BFGS, overriding scikit-learn's method, which keeps no losses."""
         if self.callbacks or validation.dropout(self.dropout, len(self.coefs_) - 1):
             raise ValueError("dropout and callbacks need solver='sgd' or 'adam', got 'lbfgs'")
         X, y, sample_weight = self._weighted(X, y, sample_weight)
         model = Model.of(self)
         model = model.of_dtype(np.result_type(X.dtype, model.architecture.dtype))
-        samples = _samples(model, X, y, sample_weight)
+        samples = samples_of(model, X, y, sample_weight)
         if samples.weights is not None and samples.weights.sum() == 0:
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         architecture = replace(model.architecture, l2=float(self.alpha))
         loss_and_gradient = LossAndGradient(architecture, samples, objective(self))
-        super()._fit_lbfgs(X, y, loss_and_gradient, *rest)
+        self._coef_indptr, self._intercept_indptr = packing(self)
+        result, self.loss_curve_ = minimise(loss_and_gradient, self)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
+        for warning in caught:
+            warn(str(warning.message), warning.category)
+        self.loss_ = result.fun
+        self._unpack(result.x)
         self._bind()
-
-    def _loss_grad_lbfgs(
-        self, packed: np.ndarray, X: Any, y: Any, loss_and_gradient: LossAndGradient, *rest: Any
-    ) -> tuple[float, np.ndarray]:
-        """Loss and gradient for SciPy, overriding scikit-learn's method."""
-        return loss_and_gradient(packed)
 
     def _short_targets(self, y: Any, n: int, incremental: bool) -> np.ndarray | None:
         """What scikit-learn's checks make of y, if it is plain; None: they have to look at it."""
@@ -411,32 +444,3 @@ class FastPerceptron(BaseEstimator):
     def _weighted(self, X: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
         """The samples to train with and their weights; for the classifier to change."""
         return X, y, weights
-
-
-def _dense(X: Any) -> Any:
-    return X.toarray() if hasattr(X, "toarray") else X
-
-
-@quiet
-def _samples(model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None) -> Samples:
-    """Training data as engines take them."""
-    dtype, n_outputs = model.architecture.dtype, model.architecture.sizes[-1]
-    if y.shape[1] != n_outputs:
-        raise ValueError(f"y must have {n_outputs} outputs as before, got {y.shape[1]}")
-    if weights is not None:
-        weights = _in_reach(arrays.finite(weights, dtype, "sample_weight"))
-    rows = validation.features(X, model.architecture.sizes[0], dtype)
-    return Samples(rows, arrays.finite(y, dtype, "y"), weights)
-
-
-def _in_reach(weights: np.ndarray) -> np.ndarray:
-    """The weights, or if sums of them could overflow, a power of two below.
-
-    Only ratios count then: the penalty, which is divided by their sum, is nothing beside the loss.
-    """
-    excess = int(np.frexp(weights.max())[1]) - np.finfo(weights.dtype).maxexp // 2
-    if excess <= 0:
-        return weights
-    smaller = np.ldexp(weights, -excess)
-    smaller.flags.writeable = False
-    return smaller

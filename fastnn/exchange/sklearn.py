@@ -122,17 +122,16 @@ class _Graph:
 
 def _outputs(graph: _Graph, estimator: Any) -> str:
     """The outputs of the network, as the estimator computes them."""
-    hidden, output = (
-        get_activation(name, "activation").name
-        for name in (estimator.activation, estimator.out_activation_)
-    )
+    hidden = estimator.activation
+    names = [hidden] * len(estimator.coefs_) if isinstance(hidden, str) else [*hidden, ""]
+    names[-1] = estimator.out_activation_
     value = graph.input
     for l, (weights, bias) in enumerate(
         zip(estimator.coefs_, estimator.intercepts_, strict=True), 1
     ):
         inputs = [graph.tensor("weight", weights.T), graph.tensor("bias", bias)]
         value = graph.op("Gemm", value, *inputs, alpha=1.0, beta=1.0, transB=1)
-        name = output if l == len(estimator.coefs_) else hidden
+        name = get_activation(names[l - 1], "activation").name
         value = add(graph, name, value, single=graph.dtype == np.float32, opset=graph.opset)
     return value
 

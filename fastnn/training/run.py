@@ -62,6 +62,10 @@ class _Looks:
     parameters: np.ndarray
 
 
+#: After epochs at which nobody looks.
+_NOTHING_SEEN = _Looks(np.empty((0, 0)), [], np.empty((0, 0)))
+
+
 class Run:
     """Changes *state* in place, draws from *rng*, fills the session's history.
 
@@ -177,6 +181,9 @@ class Run:
 
     def _run(self, piece: Piece) -> _Looks:
         """Run *piece*, and look at the epochs that it completes, some of them at a time."""
+        if self._scorer is None and self.job.record is None:
+            self._advance(piece)
+            return _NOTHING_SEEN
         before, epochs = self._history.epochs + 1, len(piece.rates)
         scores: list[np.ndarray] = []
         kept: list[np.ndarray] = []
@@ -223,7 +230,7 @@ class Run:
         """
         p = self.state.parameters
         records = np.empty((len(marks), len(p)), p.dtype)
-        at_end = marks.tolist() == [len(piece.rates)]
+        at_end = len(marks) > 0 and marks.tolist() == [len(piece.rates)]
         run: Any = self._trainer.run
         arguments: tuple[Any, ...] = (self._samples, piece)
         if len(marks) and not at_end:

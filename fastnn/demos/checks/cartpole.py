@@ -12,7 +12,7 @@ from fastnn.demos.lesson import Lesson
 
 def run(lesson: Lesson) -> None:
     """Run the demo."""
-    lesson.title("A cart balances a pole, all in one compiled loop", DEMOS["cartpole"].document)
+    lesson.heading("A cart balances a pole, all in one compiled loop", DEMOS["cartpole"].document)
     net = fastnn.Network(LAYERS, activation="tanh", output_activation="tanh", seed=1,
                          engine=lesson.engine)  # fmt: skip
     h = net.compiled()
