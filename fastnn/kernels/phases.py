@@ -1,77 +1,129 @@
-"""The steps of training one layer, each alone and many times over, so that they can be timed.
+"""The phases of a training kernel, each alone over whole epochs, so that they can be timed.
 
-A layer's weights, row-major, and then its biases are all of p. In the workspace lie the layer's
-inputs and then its own units, (width, n) each: their values; the same for gradients ∂loss/∂z; and
-scratch for n samples of the units.
+They are made of the layer functions of `fastnn.kernels.batches` and `fastnn.kernels.samples`, on
+the same places of the same workspace. The other kernels for single samples go through all layers in
+one sweep: they have no phases.
 """
 
 import functools
 from typing import Any
 
-from fastnn.kernels import blocks, rows
-from fastnn.kernels.jit import kernel
-from fastnn.kernels.lanes import prefer_wide_vectors
-from fastnn.kernels.products import find_blas
+import numpy as np
 
-#: The steps: a of the layer; d of its inputs; the gradient, added to the weights.
-FORWARD, BACKWARD, UPDATE = range(3)
+from fastnn.architecture import Architecture
+from fastnn.kernels import blocks, rows, samples, wide_input
+from fastnn.kernels.activations import Codes
+from fastnn.kernels.jit import kernel
+from fastnn.kernels.lanes import minimum, prefer_wide_vectors
+from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_of
+from fastnn.kernels.plain import row_of
+from fastnn.kernels.products import find_blas
+from fastnn.kernels.ready import layer_table
+
+#: What there is to do: get the samples; a of a layer; loss and d of the outputs; d of a layer's
+#: inputs; the gradient, added to the weights.
+FETCH, FORWARD, LOSS, BACKWARD, UPDATE = range(5)
+
+
+def in_one_sweep(architecture: Architecture) -> bool:
+    """Whether plain SGD sample by sample has no phases: see `engine` for which kernel it takes."""
+    layers = layer_table(architecture)
+    return len(layers) == 2 or bool(wide_input.pays(layers, architecture.dtype.itemsize))
 
 
 @functools.cache
-def make_sample_step(activation: int, below: int, bias: bool) -> Any:
-    """Make the kernel for one sample; *activation* and *below* are codes, of it and its inputs.
-
-    *sizes* are the inputs, the units and the samples: unsigned, as in `fastnn.kernels.layout`.
-    """
+def make_sample_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
+    """Make the kernel for single samples: the arguments of `make_block_phase`, some not used."""
     weighted_sums, add_outer = rows.make_weighted_sums(bias), rows.make_add_outer(bias)
-    activate, times_slope = (
-        rows.make_activate((activation,), False),
-        rows.make_times_slope((below,), False),
-    )
+    activate = rows.make_activate(hidden, False)
+    times_slope = rows.make_times_slope(hidden, False)
+    finish = rows.make_finish(output, loss)
 
     @kernel
-    def sample_step(sizes, p, w, step, rate, rounds):
-        n_in, n_out = sizes[0], sizes[1]
-        a, b = n_in - n_in, n_in * n_out
-        d = n_in + n_out
-        for _ in range(rounds):
-            if step == FORWARD:
-                weighted_sums(p, a, b, n_in, n_out, w, a, n_in)
-                activate(activation, w, n_in, n_out, a)
-            elif step == BACKWARD:
-                rows.back_through_weights(p, a, n_in, n_out, w, d + n_in, d)
-                times_slope(below, w, a, d, n_in, a)
-            else:
-                add_outer(p, a, b, n_in, n_out, w, a, d + n_in, rate)
+    def sample_phase(layers, places, p, data, w, batch_size, kept, l, phase, rate, epochs):
+        z, a, d, units, n_out = samples.unit_places(layers)
+        W, b, n_in, n = layer_of(layers, l)
+        inputs, own = layers[l, INPUTS], layers[l, UNITS]
+        last = len(layers) - 1
+        total = 0.0
+        for _ in range(epochs):
+            for position in range(len(data.Y)):
+                row = row_of(data.order, np.int64(0), position)
+                if phase == FETCH:
+                    rows.load_row(data.X, row, w, a)
+                elif phase == FORWARD:
+                    into = (a if l < last else z) + own
+                    weighted_sums(p, W, b, n_in, n, w, a + inputs, into)
+                    if l < last:
+                        activate(layers[l, ACTIVATION], w, into, n, z + own)
+                elif phase == LOSS:
+                    total += finish(w, z + units, d + units, n_out, data.Y, row)
+                elif phase == BACKWARD:
+                    rows.back_through_weights(p, W, n_in, n, w, d + own, d + inputs)
+                    code = layers[l - 1, ACTIVATION]
+                    times_slope(code, w, a + inputs, d + inputs, n_in, z + inputs)
+                else:
+                    add_outer(p, W, b, n_in, n, w, a + inputs, d + own, rate)
+        return total
 
-    return sample_step
+    return sample_phase
 
 
 @functools.cache
-def make_block_step(activation: int, below: int, bias: bool) -> Any:
-    """Make the same for a block of n samples, whose matrices are (width, n)."""
+def make_block_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
+    """Make the kernel for batches: one *phase* of layer *l*, over all batches of some *epochs*.
+
+    *layers*, *places*, *data* and *kept* are as in `batches`. What the phase needs lies in the
+    workspace w already: whatever a FETCH and the other phases have left there.
+    """
     sums, gradient = blocks.make_sums(bias), blocks.make_gradient(bias)
-    activate, times_slope = (
-        rows.make_activate((activation,), False),
-        rows.make_times_slope((below,), False),
-    )
+    activate = rows.make_activate(hidden, False)
+    times_slope = rows.make_times_slope(hidden, False)
+    finish = blocks.make_finish(output, loss, False)
     find_blas()
 
     @kernel
-    def block_step(sizes, p, w, step, rate, rounds):
+    def block_phase(layers, places, p, data, w, batch_size, kept, l, phase, rate, epochs):
         prefer_wide_vectors()
-        n_in, n_out, n, one = sizes[0], sizes[1], sizes[2], p.dtype.type(1)
-        a, own, b = n_in - n_in, n_in * n, n_in * n_out
-        d = own + n_out * n
-        scratch = d + d
-        for _ in range(rounds):
-            if step == FORWARD:
-                sums(p, a, b, n_in, n_out, w, a, True, own, n)
-                activate(activation, w, own, n_out * n, a)
-            elif step == BACKWARD:
-                blocks.back_through_weights(p, a, n_in, n_out, w, d + own, d, n)
-                times_slope(below, w, a, d, own, a)
-            else:
-                gradient(p, a, b, n_in, n_out, w, a, True, d + own, n, rate, one, scratch)
+        last, block, one = len(layers) - 1, np.int64(places.block), p.dtype.type(1)
+        W, b, n_in, n_out = layer_of(layers, l)
+        width, first_unit = layers[0, N_IN], layers[0, UNITS]
+        of_inputs = width < blocks.WIDE_INPUT
+        z = places.units + (layers[l, UNITS] - first_unit) * places.block
+        outputs = places.units + (layers[last, UNITS] - first_unit) * places.block
+        slopes = places.slopes + (layers[l, UNITS] - first_unit) * places.block
+        total = 0.0
+        for _ in range(epochs):
+            for start in range(0, len(data.Y), batch_size):
+                after = minimum(start + batch_size, len(data.Y))
+                for position in range(start, after, block):
+                    n, before = np.uint64(minimum(block, after - position)), np.uint64(position)
+                    x, y = places.x, places.y
+                    if kept:
+                        x, y = x + before * width, y + before * np.uint64(data.Y.shape[1])
+                    a, turned = x, of_inputs
+                    if l > 0:
+                        a = places.units + (layers[l, INPUTS] - first_unit) * places.block
+                        turned = True
+                    if phase == FETCH:
+                        blocks.gather(data.X, data.order, 0, position, n, of_inputs, w, x)
+                        blocks.gather(data.Y, data.order, 0, position, n, n > 0, w, y)
+                    elif phase == FORWARD:
+                        sums(p, W, b, n_in, n_out, w, a, turned, z, n)
+                        if l < last:
+                            activate(layers[l, ACTIVATION], w, z, n_out * n, slopes)
+                    elif phase == LOSS:
+                        total += finish(w, outputs, y, places.d, layers[last, N_OUT], n,
+                                        places.scratch, places.weights)  # fmt: skip
+                    elif phase == BACKWARD:
+                        blocks.back_through_weights(
+                            p, W, n_in, n_out, w, places.d, places.d_below, n
+                        )
+                        code = layers[l - 1, ACTIVATION]
+                        times_slope(code, w, a, places.d_below, n_in * n, slopes)
+                    else:
+                        gradient(p, W, b, n_in, n_out, w, a, turned, places.d, n, rate, one,
+                                 places.scratch)  # fmt: skip
+        return total
 
-    return block_step
+    return block_phase

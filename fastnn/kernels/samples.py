@@ -40,7 +40,7 @@ def workspace_size(layers: np.ndarray) -> int:
 
 
 @inner
-def _places(layers):
+def unit_places(layers):
     """Where z, a and d begin; where the outputs are in each of them, and how many there are."""
     last = len(layers) - 1
     units, n_out = layers[last, UNITS], layers[last, N_OUT]
@@ -113,7 +113,7 @@ def make_sample_gradient(
 
     @inner
     def sample_gradient(layers, p, X, Y, row, w, g, scale, options, counter):
-        z, a, d, units, n_out = _places(layers)
+        z, a, d, units, n_out = unit_places(layers)
         load_row(X, row, w, a)
         forward(layers, p, w, z, a, options, counter)
         total = scale * finish(w, z + units, d + units, n_out, Y, row)
@@ -138,7 +138,7 @@ def make_train_samples(hidden: Codes, output: int, loss: int, bias: bool) -> Any
 
     @inner
     def learn(layers, p, X, Y, last, row, rate, w, carried):
-        z, a, d, units, n_out = _places(layers)
+        z, a, d, units, n_out = unit_places(layers)
         load_row(X, row, w, a)
         forward(layers, p, w, z, a, None, None)
         loss = finish(w, z + units, d + units, n_out, Y, row)

@@ -5,6 +5,8 @@ cannot be done faster than the peak of the arithmetic allows, nor than the memor
 the data allows.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +41,16 @@ class Ceilings:
     read: tuple[float, ...]
     changed: tuple[float, ...]
 
+    def raised_by(self, other: Ceilings) -> Ceilings:
+        """The higher of two measurements, for each ceiling."""
+        return Ceilings(
+            max(self.peak, other.peak),
+            min(self.activation, other.activation),
+            self.held,
+            tuple(map(max, self.read, other.read)),
+            tuple(map(max, self.changed, other.changed)),
+        )
+
     def operations(self, work: Work) -> float:
         """The work in additions and multiplications; a sigmoid counts as many as it costs."""
         return work.arithmetic + work.activations * self.activation * self.peak
@@ -48,7 +60,7 @@ class Ceilings:
         read, changed = (on_curve(work.held, self.held, y) for y in (self.read, self.changed))
         return (work.moved - work.changed) / read + work.changed / changed
 
-    def nearness(self, work: Work, seconds: float) -> "Nearness":
+    def nearness(self, work: Work, seconds: float) -> Nearness:
         """How near *seconds* for *work* are to the ceilings."""
         operations = self.operations(work)
         arithmetic, memory = operations / self.peak, self.memory_seconds(work)

@@ -57,10 +57,13 @@ def summarise(seconds: Sequence[float]) -> Timing:
 
 
 class Contestant:
-    """Work to be timed: *run* does it once, *reset* is called before each round, untimed."""
+    """Work to be timed: *run* does it *times* times; *reset*, before each round, is not timed."""
 
-    def __init__(self, run: Callable[[], object], reset: Callable[[], object] = lambda: None):
+    def __init__(
+        self, run: Callable[[], object], reset: Callable[[], object] = lambda: None, times: int = 1
+    ):
         self._timer = Timer(run, reset, CLOCK)
+        self._times = times
         self._number = 1
         self.round_seconds = 0.0
 
@@ -76,14 +79,15 @@ class Contestant:
     @property
     def estimate(self) -> float:
         """About how many seconds the work takes once, after `calibrate`."""
-        return self.round_seconds / self._number
+        return self.round_seconds / self._number / self._times
 
     def turn(self, least: float) -> list[float]:
         """Time a round, or as many as fit into *least* seconds: what doing the work once takes."""
         end = time.perf_counter() + least
         seconds: list[float] = []
         while not seconds or time.perf_counter() < end:
-            seconds.append(self._timer.timeit(self._number) / self._number)
+            took = self._timer.timeit(self._number)
+            seconds.append(took / self._number / self._times)
         return seconds
 
 

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from fastnn.profiling import conditions, pictures
-from fastnn.profiling.records import PHASES, Change, Row, Step
+from fastnn.profiling.records import ONE_SWEEP, PHASES, Change, Row, Step
 from fastnn.profiling.result import Result
 from fastnn.profiling.wording import duration, new_table, times
 
@@ -174,9 +174,14 @@ class NetworkProfile(Result):
         yield from (Text(f"- {line}") for line in said)
 
     def _step_blocks(self) -> Iterator[RenderableType]:
-        total = sum(step.seconds for step in self.steps)
-        found = {(step.layer, step.phase): step for step in self.steps}
         yield Text("\nWhere the time goes, compiled", style="bold")
+        if self.steps[0].phase == ONE_SWEEP:
+            yield Text(
+                "The kernel goes through all layers and back in one sweep for each sample: there "
+                "are no phases to tell apart."
+            )
+            return
+        found = {(step.layer, step.phase): step for step in self.steps}
         lines = []
         for k, (n_in, n_out) in enumerate(itertools.pairwise(self.layers), 1):
             cells = [f"{k}: {n_in}→{n_out}, {self.activations[k - 1]}"]
@@ -185,20 +190,13 @@ class NetworkProfile(Result):
                 cells.append(f"{duration(step.seconds)} {step.share:4.0%}" if step else "–")
             cells.append(f"{sum(s.share for s in self.steps if s.layer == k):.0%}")
             lines.append(cells)
-        shares = [sum(s.share for s in self.steps if s.phase == phase) for phase in PHASES]
-        lines.append(["all layers", *(f"{share:.0%}" for share in shares), "100%"])
+        for step in self.steps:
+            if step.layer == 0:
+                cells = [step.phase, duration(step.seconds), "", "", f"{step.share:.0%}"]
+                lines.append(cells)
         yield new_table(["layer", *PHASES, "together"], lines, left=(0,))
-        epoch = self.epoch_seconds["numba"]
-        text = (
-            f"Each step timed alone, for all {self.samples:,} samples; together {duration(total)}. "
+        total, epoch = sum(step.share for step in self.steps), self.epoch_seconds["numba"]
+        yield Text(
+            f"Each phase timed alone, beside the whole epoch of {duration(epoch)}: together they "
+            f"take {total:.0%} of it."
         )
-        if epoch < 0.95 * total:
-            text += f"The epoch takes less, {duration(epoch)}, because it merges steps."
-        elif total < 0.95 * epoch:
-            text += (
-                f"The rest of the epoch's {duration(epoch)} goes into fetching samples in random "
-                "order, the loss, and going from one step to the next."
-            )
-        yield Text(text)
-        worst = max(self.steps, key=lambda step: step.share)
-        yield Text(f"Most goes into layer {worst.layer}, {worst.phase}: {worst.share:.0%}.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -12,11 +11,10 @@ from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
 from fastnn.engines import Samples
 from fastnn.machine import available_memory, jit_is_on
-from fastnn.memory import MOST_BYTES, aligned_copy
 from fastnn.network import Network
 from fastnn.profiling.cold import compile_seconds_of_network
 from fastnn.profiling.conditions import measuring
-from fastnn.profiling.measuring import Contestant, measure
+from fastnn.profiling.measuring import measure
 from fastnn.profiling.network_result import NetworkProfile
 from fastnn.profiling.operations import (
     LISTED,
@@ -28,17 +26,18 @@ from fastnn.profiling.operations import (
     samples_for,
 )
 from fastnn.profiling.progress import Budget
-from fastnn.profiling.records import PHASES, Change, Row, Step
+from fastnn.profiling.records import Change, Row, Step
+from fastnn.profiling.shares import Share, add_up, shares_of
 from fastnn.profiling.wording import duration, size_of
 
 #: Seconds for everything.
 SECONDS, QUICK_SECONDS = 60.0, 20.0
 #: A single run may take this part of them; what takes longer is estimated from fewer samples.
 LONGEST_RUN = 1 / 50
-#: What each epoch, each step and each change is measured for, as a part of all seconds.
-_EPOCH, _STEP, _CHANGE = 1 / 12, 1 / 150, 1 / 20
-#: Samples in a block of the compiled engine.
-BLOCK = 256
+#: What each epoch, all phases and each change are measured for, as a part of all seconds.
+_EPOCH, _STEPS, _CHANGE = 1 / 12, 1 / 12, 1 / 20
+#: The compiled engine runs epochs of fewer rows several at once, as in ``fit``.
+ROWS_AT_ONCE = 4096
 RATE = 1e-4
 
 
@@ -71,15 +70,14 @@ class NetworkAnalysis:
                 self.batch_size,
             )
             compiled = "numba" in self.engines and jit_is_on()
-            if compiled:
-                self.budget.say("compiling in a fresh process")
-                result.compile_seconds = compile_seconds_of_network(
-                    architecture, self.batch_size, timeout=self.budget.seconds / 2
-                )
+            if compiled:  # first: on a busy machine the other engines may take all of the time
+                changes, shares = self._changes(result.notes), self._shares()
             self._measure_epochs(result)
             if compiled:
-                result.steps = self._steps()
-                result.changes = self._changes(result.epoch_seconds["numba"], result.notes)
+                epoch = result.epoch_seconds["numba"]
+                result.changes = [replace(one, seconds=epoch / one.gain) for one in changes]
+                result.steps = _steps(shares, epoch, result.notes)
+                self._measure_compiling(result)
             elif "numba" in self.engines:
                 result.notes.append("numba's JIT is switched off (NUMBA_DISABLE_JIT).")
         self.budget.say("done", 1.0)
@@ -113,12 +111,21 @@ class NetworkAnalysis:
             for array in (self._data.dense, self._data.Y)
         )
         data = Samples(X, Y)
-        order = self._order[self._order < amount][np.newaxis]
         batch = min(batch_size or self.batch_size, amount)
-        if batch == amount and batch > 1:
-            order = np.empty((0, amount), np.int64)  # as in fit: a full batch is not shuffled
+        order = self._order_of(amount, batch)
         start = self.net.parameters if start is None else start
-        return epoch_problem(architecture, start, data, batch, RATE, order)
+        at_once = self._at_once(amount)
+        return epoch_problem(architecture, start, data, batch, RATE, order, at_once)
+
+    def _order_of(self, amount: int, batch: int) -> np.ndarray:
+        """The order of the first *amount* rows; as in ``fit``, a full batch is not shuffled."""
+        if batch == amount and batch > 1:
+            return np.empty((0, amount), np.int64)
+        return self._order[self._order < amount][np.newaxis]
+
+    def _at_once(self, amount: int) -> int:
+        """Epochs of *amount* rows that the compiled engine runs in a piece."""
+        return max(1, ROWS_AT_ONCE // amount)
 
     def _measure_epochs(self, result: NetworkProfile) -> None:
         limit = self.budget.seconds * LONGEST_RUN
@@ -148,48 +155,33 @@ class NetworkAnalysis:
         fits = int(self.samples * limit / expected)
         return max(fits - fits % self.batch_size, min(tried, self.samples))
 
-    def _steps(self) -> list[Step]:
-        from fastnn.kernels import phases
+    def _measure_compiling(self, result: NetworkProfile) -> None:
+        self.budget.say("compiling in a fresh process")
+        timeout = max(self.budget.left(), self.budget.seconds / 3)
+        result.compile_seconds = compile_seconds_of_network(
+            self._architecture, self.batch_size, timeout=timeout
+        )
 
-        found = []
-        below = 0  # the inputs count as the identity's
-        for k, layer in enumerate(self._architecture.layers):
-            for step, phase in enumerate(PHASES):
-                if step == phases.BACKWARD and k == 0:
-                    continue
-                self.budget.say(f"layer {k + 1}, {phase}")
-                found.append((k + 1, phase, self._step_seconds(k, below, step)))
-            below = layer.activation.code
-        total = sum(seconds for _, _, seconds in found)
-        return [Step(layer, phase, seconds, seconds / total) for layer, phase, seconds in found]
+    def _shares(self) -> list[Share]:
+        """The phases of an epoch, and the part of it that each takes."""
+        self.budget.say("where the time goes")
+        problem = self._problem(self.samples)
+        batch = min(self.batch_size, self.samples)
+        return shares_of(
+            self._architecture,
+            self.net.parameters,
+            self._data,
+            self._order_of(self.samples, batch),
+            batch,
+            problem.contestant("numba"),
+            self._at_once(self.samples),
+            self.budget.seconds * _STEPS,
+        )
 
-    def _step_seconds(self, k: int, below: int, step: int) -> float:
-        """Seconds of one step of layer k, for all samples."""
-        from fastnn.kernels import phases
-
-        layer, bias = self._architecture.layers[k], self._architecture.bias
-        # Softmax belongs to the loss, and is not counted as a step.
-        code = 0 if layer.activation.output_only else layer.activation.code
-        dtype = self._architecture.dtype
-        random = np.random.default_rng(k)
-        end = (layer.bias or layer.weights).stop
-        p = aligned_copy(self.net.parameters[layer.weights.start : end])
-        row_bytes = 2 * (layer.n_in + layer.n_out) * dtype.itemsize
-        n = max(1, min(self.batch_size, BLOCK, MOST_BYTES // row_bytes))
-        a = random.random((layer.n_in + layer.n_out) * n).astype(dtype)
-        w = aligned_copy(np.concatenate([a, a - dtype.type(0.5), a]))  # the last is scratch
-        rate = dtype.type(1e-9)
-        rounds = max(1, 20_000 // (layer.n_in * layer.n_out * n))
-        sizes = np.array([layer.n_in, layer.n_out, n], np.uint64)
-        make_step = phases.make_sample_step if n == 1 else phases.make_block_step
-        run = partial(make_step(code, below, bias), sizes, p, w, step, rate, rounds)
-        run()
-        timing = measure([Contestant(run)], self.budget.seconds * _STEP)[0]
-        return timing.median / (rounds * n) * self.samples
-
-    def _changes(self, epoch: float, notes: list[str]) -> list[Change]:
+    def _changes(self, notes: list[str]) -> list[Change]:
         """Measure what seems worth trying; *notes* take what there was no time for."""
         found = []
+        epoch, _ = estimate(self._problem, self.samples, "numba")
         for change, effect, architecture, batch in self._worth_trying():
             if self.budget.left() == 0.0:
                 notes.append(f"{change} was not tried: the {self.budget.seconds:g} s were over.")
@@ -234,3 +226,15 @@ class NetworkAnalysis:
         now, then = measure(contestants, self.budget.seconds * _CHANGE)
         gain = now.median / then.median
         return Change(change, effect, epoch / gain, gain)
+
+
+def _steps(shares: list[Share], epoch: float, notes: list[str]) -> list[Step]:
+    """The phases, if together they take as long as the *epoch*; *notes* say if not."""
+    if not add_up(shares):
+        together = duration(epoch * sum(share for _, _, share in shares))
+        notes.append(
+            f"The phases timed alone take {together} together and the epoch {duration(epoch)}: "
+            "they are not what it does, and not shown."
+        )
+        return []
+    return [Step(layer, phase, share * epoch, share) for layer, phase, share in shares]

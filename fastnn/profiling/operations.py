@@ -136,25 +136,31 @@ def epoch_problem(
     batch_size: int,
     rate: float,
     order: np.ndarray | None = None,
+    at_once: int = 1,
 ) -> Problem:
-    """One epoch of training from the parameters *start*; the rows as they lie or in *order*."""
+    """One epoch of training from the parameters *start*; the rows as they lie or in *order*.
+
+    The compiled engine is timed on so many epochs *at_once*, as ``fit`` runs them.
+    """
     if order is None:
         order = np.empty((0, len(data)), np.int64)
 
-    def prepared(engine: str) -> tuple[Callable[[], None], np.ndarray]:
+    def prepared(engine: str, epochs: int) -> tuple[Callable[[], None], np.ndarray]:
         parameters = aligned_copy(start)
         plan = Plan(batch_size, SGD(rate))
         trainer = get_engine(engine).trainer(architecture, plan)
-        piece = Piece.of_epochs(np.array([[rate]]), order, len(data))
+        orders = np.repeat(order, epochs, axis=0)
+        piece = Piece.of_epochs(np.full((epochs, 1), rate), orders, len(data))
         state = State.new(parameters, plan.optimizer)
         return partial(trainer.run, state, data, piece), parameters
 
     def contestant(engine: str) -> Contestant:
-        run, parameters = prepared(engine)
-        return Contestant(run, partial(np.copyto, parameters, start))
+        epochs = at_once if engine == "numba" else 1
+        run, parameters = prepared(engine, epochs)
+        return Contestant(run, partial(np.copyto, parameters, start), epochs)
 
     def result(engine: str) -> np.ndarray:
-        run, parameters = prepared(engine)
+        run, parameters = prepared(engine, 1)
         run()
         return parameters
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn.plotting import pyplot
 from fastnn.profiling.ceilings import Ceilings, Nearness, on_curve
-from fastnn.profiling.records import Change, Crossover, Row, Step
+from fastnn.profiling.records import ONE_SWEEP, Change, Crossover, Row, Step
 from fastnn.profiling.wording import duration, round_duration, rounded, size_of, times
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ _TITLES = {
 }
 _OPERATION_COLORS = ("#6b46c1", "#2f855a", "#d69e2e", "#c53030", "#2b6cb0")
 _MARKERS = "osD^v"
-_PHASE_COLORS = {"forward": "#2b6cb0", "backward": "#d69e2e", "update": "#6b46c1"}
+_PHASE_COLORS = {
+    "forward": "#2b6cb0", "backward": "#d69e2e", "update": "#6b46c1", "other": "#718096"
+}  # fmt: skip
 _GREY = "#666666"
 
 
@@ -158,7 +160,9 @@ def _draw_points(ax: Axes, points: dict[str, list[Nearness]]) -> None:
             intensities, speeds, marker + "-", color=color, markersize=4, linewidth=0.7, label=name
         )
         best = max(own, key=lambda near: near.share)
-        _note(ax, f"{best.share:.0%}", (best.intensity, best.speed), (5, -9), color=color)
+        on_white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
+        at = (best.intensity, best.speed)
+        _note(ax, f"{best.share:.0%}", at, (0, 7), color=color, ha="center", bbox=on_white)
     if points:
         ax.legend(fontsize=8, loc="lower right", frameon=False)
 
@@ -188,12 +192,22 @@ def draw_epochs(ax: Axes, rows: Sequence[Row]) -> None:
 
 def draw_steps(ax: Axes, layers: Sequence[int], steps: Sequence[Step]) -> None:
     """What part of the time goes into each phase of each layer; *layers* are the sizes."""
+    ax.set_title("where the time goes, compiled, by layer", fontsize=10)
+    if not steps:
+        _say_only(ax, "the phases were not measured,\nor are not what the epoch does")
+        return
     pairs = itertools.pairwise(layers)
     labels = [f"{k}: {n_in}→{n_out}" for k, (n_in, n_out) in enumerate(pairs, 1)]
+    others = [step.phase for step in steps if step.layer == 0]
+    labels = others if others == [ONE_SWEEP] else labels + others
     starts = [0.0] * len(labels)
     for phase, color in _PHASE_COLORS.items():
         found = {step.layer: 100 * step.share for step in steps if step.phase == phase}
-        shares = [found.get(layer, 0.0) for layer in range(1, len(layers))]
+        alone = {step.phase: 100 * step.share for step in steps if step.layer == 0}
+        shares = [
+            found.get(k, 0.0) if label not in alone else alone[label] * (phase == "other")
+            for k, label in enumerate(labels, 1)
+        ]
         bars = ax.barh(labels, shares, left=starts, color=color, label=phase)
         ax.bar_label(
             bars, [f"{share:.0f}" if share >= 4 else "" for share in shares],
@@ -201,14 +215,16 @@ def draw_steps(ax: Axes, layers: Sequence[int], steps: Sequence[Step]) -> None:
         )  # fmt: skip
         starts = [start + share for start, share in zip(starts, shares, strict=True)]
     ax.invert_yaxis()
-    ax.set(xlabel="% of all steps, each timed alone", xlim=(0, max([*starts, 1]) * 1.05))
-    ax.set_title("where the time goes, compiled, by layer", fontsize=10)
-    if steps:
-        ax.legend(fontsize=8, frameon=False, loc="best")
+    ax.set(xlabel="% of the epoch, each phase timed alone", xlim=(0, max(starts) * 1.05))
+    ax.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)
 
 
 def draw_changes(ax: Axes, changes: Sequence[Change]) -> None:
     """How many times as fast the epoch becomes."""
+    ax.set_title("what if? (compiled)", fontsize=10)
+    if not changes:
+        _say_only(ax, "nothing was tried")
+        return
     changes = sorted(changes, key=lambda change: change.gain)
     bars = ax.barh(
         [change.change for change in changes], [change.gain for change in changes], color="#2f855a"
@@ -217,7 +233,12 @@ def draw_changes(ax: Axes, changes: Sequence[Change]) -> None:
     ax.axvline(1, color=_GREY, linewidth=0.8, linestyle=":")
     ax.set_xlim(0, max([1.0, *(change.gain for change in changes)]) * 1.2)
     ax.set(xlabel="times as fast as now")
-    ax.set_title("what if? (compiled)", fontsize=10)
+
+
+def _say_only(ax: Axes, text: str) -> None:
+    """Words in place of a picture."""
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=_GREY)
 
 
 def _seconds_axis(axis: Any) -> None:

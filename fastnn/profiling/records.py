@@ -18,6 +18,10 @@ NAMES = {"python": "the Python loop", "numpy": "NumPy", "numba": "numba"}
 TIE = 0.05
 #: The steps of training a layer.
 PHASES = ("forward", "backward", "update")
+#: What an epoch does beside them, of no layer; and what stands for all of it where a kernel goes
+#: through each sample once.
+FETCHING, LOSS = "fetching the samples", "loss"
+ONE_SWEEP = "all in one sweep"
 
 
 @dataclass(frozen=True)
@@ -85,14 +89,17 @@ class Crossover:
 
     @classmethod
     def between(
-        cls, operation: str, slower: str, faster: str, seconds: Mapping[str, Mapping[int, float]]
+        cls, operation: str, slower: str, faster: str, timings: Mapping[str, Mapping[int, Timing]]
     ) -> Crossover | None:
-        """From each engine's *seconds* by size; None if no size was measured on both."""
-        slow, fast = seconds.get(slower, {}), seconds.get(faster, {})
+        """From each engine's *timings* by size; None if no size was measured on both.
+
+        Where half of the one's rounds and half of the other's overlap, neither is ahead.
+        """
+        slow, fast = timings.get(slower, {}), timings.get(faster, {})
         sizes = sorted(slow.keys() & fast.keys())
         if not sizes:
             return None
-        ratios = [slow[size] / fast[size] for size in sizes]
+        ratios = [_lead(slow[size], fast[size]) for size in sizes]
         first_ahead = next((ratio > 1 for ratio in ratios if not _is_tie(ratio)), None)
         changes = geometric_crossings(sizes, ratios)
         return cls(operation, slower, faster, (sizes[0], sizes[-1]), changes, first_ahead)
@@ -147,6 +154,12 @@ def geometric_crossings(
     return crossings
 
 
+def _lead(slow: Timing, fast: Timing) -> float:
+    """How many times as long the first takes; 1 if their quartiles overlap."""
+    overlap = slow.lower <= fast.upper and fast.lower <= slow.upper
+    return 1.0 if overlap else slow.median / fast.median
+
+
 def _is_tie(ratio: float) -> bool:
     return abs(ratio - 1) <= TIE
 
@@ -155,12 +168,13 @@ def _is_tie(ratio: float) -> bool:
 class Step:
     """One phase of one layer, for all samples of an epoch, on the compiled engine."""
 
-    #: From 1.
+    #: From 1; 0 for what is of no layer.
     layer: int
-    #: "forward", "backward" or "update".
+    #: "forward", "backward" or "update"; of no layer "fetching the samples", "loss", or for a
+    #: kernel that does everything in one sweep "all in one sweep".
     phase: str
     seconds: float
-    #: Of all the steps together.
+    #: Of the epoch: timed alone, beside it. Together they are 1, within 0.15.
     share: float
 
 

@@ -15,6 +15,7 @@ from fastnn import validation
 from fastnn.printing import render
 from fastnn.profiling import conditions, pictures
 from fastnn.profiling.ceilings import Ceilings
+from fastnn.profiling.measuring import Timing
 from fastnn.profiling.operations import OPERATIONS
 from fastnn.profiling.records import NAMES, TIE, Crossover, Row
 from fastnn.profiling.wording import duration, new_table, rounded, times
@@ -105,8 +106,11 @@ class Profile(Result):
 
     def crossovers(self, operation: str) -> list[Crossover]:
         """Who overtakes whom in an operation."""
-        seconds = {engine: self.seconds(operation, engine) for engine in NAMES}
-        found = (Crossover.between(operation, *pair, seconds) for pair in PAIRS)
+        timings: dict[str, dict[int, Timing]] = {engine: {} for engine in NAMES}
+        for row in self.rows:
+            if row.operation == operation:
+                timings[row.engine][int(row.size)] = row.timing
+        found = (Crossover.between(operation, *pair, timings) for pair in PAIRS)
         return [crossover for crossover in found if crossover is not None]
 
     def to_dict(self) -> dict[str, Any]:

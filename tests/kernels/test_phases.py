@@ -1,44 +1,70 @@
-"""The profiler's single steps of a layer against NumPy."""
+"""The profiler's phases: one after another they are what the training kernel does."""
 
 import numpy as np
 import pytest
 from problems import few_to_compile
 
-from fastnn.activations import ACTIVATIONS
-from fastnn.kernels import phases
+import fastnn
+from fastnn.engines import Samples
+from fastnn.kernels import phases, ready
+from fastnn.optimizers import SGD
 
-TANH, RATE = ACTIVATIONS["tanh"].code, 0.5
+RATE = 0.5
 
 
-def layer(n_in, n_out, bias, n):
-    """Weights, biases, inputs (n_in, n), the layer's own gradients (n_out, n)."""
+def one_update(sizes, n, bias):
+    """A network, one batch, and the parameters that an update with the batch leads to."""
+    net = fastnn.Network(sizes, bias=bias, seed=0)
     rng = np.random.default_rng(0)
-    shapes = ((n_in, n_out), (n_out,), (n_in, n), (n_out, n))
-    W, b, A, D = (rng.uniform(-1, 1, shape) for shape in shapes)
-    return W, b * bias, A, D
-
-
-def expected(W, b, A, D, bias):
-    """Values and gradients of inputs and units, and the parameters after the update."""
-    a = np.concatenate([A.ravel(), np.tanh(W.T @ A + b[:, None]).ravel()])
-    d = np.concatenate([((W @ D) * (1 - A * A)).ravel(), D.ravel()])
-    p = np.concatenate([(W + RATE * A @ D.T).ravel(), b + RATE * bias * D.sum(axis=1)])
-    return a, d, p
+    X, Y = rng.uniform(-1, 1, (n, sizes[0])), rng.uniform(-1, 1, (n, sizes[-1]))
+    start = net.parameters.copy()
+    net.fit(X, Y, epochs=1, batch_size=n, optimizer=SGD(RATE), shuffle=False)
+    return net._architecture, start, Samples(X, Y), net.parameters
 
 
 @pytest.mark.parametrize("bias", few_to_compile([True], [True, False]))
-@pytest.mark.parametrize(("n_in", "n_out"), [(3, 1), (2, 4)])
+@pytest.mark.parametrize("sizes", [(2, 4, 3, 2), (2, 2)])
 @pytest.mark.parametrize("n", [1, 5])
-def test_steps_are_those_of_a_layer(n_in, n_out, bias, n):
-    W, b, A, D = layer(n_in, n_out, bias, n)
-    p = np.concatenate([W.ravel(), b])
-    a = np.concatenate([A.ravel(), np.full(n_out * n, np.nan)])
-    d = np.concatenate([np.full(n_in * n, np.nan), D.ravel()])
-    w = np.concatenate([a, d, np.empty(n_out * n)])
-    for step in (phases.FORWARD, phases.BACKWARD, phases.UPDATE):
-        make_step = phases.make_sample_step if n == 1 else phases.make_block_step
-        sizes = np.array([n_in, n_out, n], np.uint64)
-        make_step(TANH, TANH, bias)(sizes, p, w, step, RATE, 1)
-    a, d = np.split(w[: 2 * len(a)], 2)
-    for got, wanted in zip((a, d, p), expected(W, b, A, D, bias), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-14)
+def test_phases_one_after_another_are_an_update(sizes, n, bias):
+    architecture, p, data, expected = one_update(sizes, n, bias)
+    layers, places = ready.layer_table(architecture), ready.places(architecture, True, 0)
+    make = phases.make_sample_phase if n == 1 else phases.make_block_phase
+    run = make(*ready.codes(architecture))
+    given = ready.data_for(data, architecture, np.empty((0, n), np.int64))
+    w = np.full(int(places.end), np.nan)
+
+    def phase(number, layer=0, rate=0.0):
+        return run(layers, places, p, given, w, n, False, layer, number, rate, 1)
+
+    phase(phases.FETCH)
+    for l in range(len(layers)):
+        phase(phases.FORWARD, l)
+    assert phase(phases.LOSS) > 0
+    if n > 1:  # the gradients of one layer take the place of those of the one above it
+        _one_layer_after_another(phase, layers, places, w)
+    else:
+        for l in reversed(range(len(layers))):
+            if l > 0:
+                phase(phases.BACKWARD, l)
+            phase(phases.UPDATE, l, -RATE)
+    np.testing.assert_allclose(p, expected, rtol=1e-12, atol=1e-14)
+
+
+def _one_layer_after_another(phase, layers, places, w):
+    d, below = int(places.d), int(places.d_below)
+    room = below - d
+    for l in reversed(range(len(layers))):
+        if l > 0:
+            phase(phases.BACKWARD, l)
+        phase(phases.UPDATE, l, -RATE / 5)
+        w[d : d + room] = w[below : below + room]
+
+
+def test_only_some_kernels_go_through_a_sample_in_one_sweep():
+    def in_one_sweep(*sizes):
+        return phases.in_one_sweep(fastnn.Network(sizes, engine="numpy")._architecture)
+
+    assert in_one_sweep(1, 128, 1)
+    assert in_one_sweep(784, 128, 10)
+    assert not in_one_sweep(4, 1)
+    assert not in_one_sweep(4, 5, 5, 1)
