@@ -1,5 +1,6 @@
 """What a user passes as X, y and weights, made into `Samples` once: checked, converted, split."""
 
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -108,16 +109,23 @@ class Inputs:
         return replace(samples, dydx=rows, dydx_weight=weight)
 
     def held_out(self, validation_data: Any) -> Samples | None:
-        """The samples of ``validation_data``, a pair (X, y); None without."""
+        """The samples of ``validation_data``, (X, y) or (X, y, sample_weight); None without."""
         if validation_data is None:
             return None
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
             kind = type(validation_data).__name__
             is_list = isinstance(validation_data, tuple | list)
             got = f"a {kind} of {len(validation_data)}" if is_list else kind
-            raise TypeError(f"validation_data must be a pair (X, y), got {got}")
-        X, y = validation_data
-        return self.samples(X, y, names=("validation_data[0]", "validation_data[1]"))
+            raise TypeError(
+                f"validation_data must be a pair (X, y), or (X, y, sample_weight), got {got}"
+            )
+        X, y, *weights = validation_data
+        samples = self.samples(X, y, names=("validation_data[0]", "validation_data[1]"))
+        if not weights:
+            return samples
+        return replace(
+            samples, weights=self._weights(weights[0], len(samples), "validation_data[2]")
+        )
 
     def split(
         self, samples: Samples, held_out: Samples | None, validation_split: float | None
@@ -131,12 +139,29 @@ class Inputs:
                 "give one of the two"
             )
         n = validation.split_position(validation_split, len(samples))
+        if self._are_sorted_by_class(samples.Y):
+            warnings.warn(
+                f"validation_split={short(validation_split)} takes the last samples, and y is "
+                "sorted by class: shuffle the samples before, or give validation_data",
+                stacklevel=5,  # beyond fit and its decorators
+            )
         first = samples.at(slice(None, n))
         name = "sample_weight, without the part for validation_split,"
         return (
             replace(first, weights=self._weights(first.weights, n, name)),
             Samples(samples.X[n:], samples.Y[n:]),
         )
+
+    def _are_sorted_by_class(self, Y: np.ndarray) -> bool:
+        """Whether the targets are classes, of which one comes after the other."""
+        kind = self._architecture.loss.targets
+        if kind == "classes":
+            steps = np.diff(Y.argmax(axis=1))
+        elif kind in ("unit", "signs") and Y.shape[1] == 1:
+            steps = np.diff(Y[:, 0])
+        else:
+            return False
+        return bool(steps.any() and ((steps >= 0).all() or (steps <= 0).all()))
 
     def chunks(
         self, chunks: Iterable[tuple[Any, ...]], class_weight: Any = None
