@@ -31,6 +31,7 @@ class Inputs:
         architecture = self._architecture
         return (
             architecture.loss.targets == "real"
+            and not architecture.loss.missing
             and arrays.is_ready(X, architecture.sizes[0], architecture.dtype)
             and arrays.is_ready(y, architecture.n_targets, architecture.dtype)
             and len(X) == len(y)
@@ -62,7 +63,7 @@ class Inputs:
         if target.shape != (n_out,) and (target.ndim > 0 or not (of_class or n_out == 1)):
             number = "the number of a class or " if of_class else "a number or " * (n_out == 1)
             raise ValueError(f"y must be {number}of shape ({n_out},), got shape {target.shape}")
-        targets = validation.targets(target[np.newaxis], 1, loss, n_out, architecture.dtype)
+        targets = self._targets(target[np.newaxis], 1, "y")
         return Samples(row[np.newaxis], targets)
 
     @quiet
@@ -70,11 +71,23 @@ class Inputs:
         self, X: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("X", "y")
     ) -> Samples:
         """Inputs, targets and weights; *names* are those of X and y in messages."""
-        inputs, architecture = self.features(X, names[0]), self._architecture
-        targets = validation.targets(
-            y, len(inputs), architecture.loss, architecture.n_targets, architecture.dtype, names[1]
-        )
+        inputs = self.features(X, names[0])
+        targets = self._targets(y, len(inputs), names[1])
         return Samples(inputs, targets, self._weights(sample_weight, len(inputs), "sample_weight"))
+
+    def _targets(self, y: Any, n: int, name: str) -> np.ndarray:
+        """Checked targets; NaN where there is none, if the network takes that."""
+        architecture, loss = self._architecture, self._architecture.loss
+        like = (n, loss, architecture.n_targets, architecture.dtype, name)
+        if not loss.missing:
+            return validation.targets(y, *like)
+        array = arrays.numeric(y, name)
+        missing = np.isnan(array)
+        any_given = array[~missing][0] if not missing.all() else 0  # one that the loss takes
+        given = validation.targets(np.where(missing, any_given, array), *like)
+        targets = np.where(missing.reshape(given.shape), np.nan, given).astype(architecture.dtype)
+        targets.flags.writeable = False
+        return targets
 
     @quiet
     def weigh_classes(self, samples: Samples, class_weight: Any) -> Samples:

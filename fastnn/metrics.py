@@ -38,7 +38,7 @@ class Metric:
         if self.of_user:
             value = self.function(targets, outputs)
         else:
-            value = self.function(targets, of_targets(outputs, targets.shape[1]), weights)
+            value = self.values(targets, outputs, weights)
         try:
             return float(value)
         except (TypeError, ValueError, OverflowError):
@@ -50,7 +50,23 @@ class Metric:
         self, targets: np.ndarray, outputs: np.ndarray, weights: Weights = None
     ) -> np.ndarray:
         """The metric of each of the *outputs* (K, n, n_out), shape (K,); none of the user's."""
-        return np.asarray(self.function(targets, of_targets(outputs, targets.shape[1]), weights))
+        outputs = of_targets(outputs, targets.shape[1])
+        if np.isnan(targets).any():
+            return self._where_given(targets, outputs, weights)
+        return np.asarray(self.function(targets, outputs, weights))
+
+    def _where_given(
+        self, targets: np.ndarray, outputs: np.ndarray, weights: Weights
+    ) -> np.ndarray:
+        """The mean over outputs, of each the metric of the samples that have a target for it."""
+        found = []
+        for j in range(targets.shape[1]):
+            rows = ~np.isnan(targets[:, j])
+            if rows.any():
+                own = None if weights is None else weights[rows]
+                one = slice(j, j + 1)
+                found.append(self.function(targets[rows, one], outputs[..., rows, one], own))
+        return np.mean(found, axis=0) if found else np.full(outputs.shape[:-2], np.nan)
 
 
 def of_targets(outputs: np.ndarray, n_targets: int) -> np.ndarray:

@@ -118,6 +118,11 @@ class Network(Differentiable, Pictured):
 
         The cross-entropies and poisson are computed from the weighted sums, so they never take
         the logarithm of an output that is 0.
+    missing : {"raise", "ignore"}
+        What becomes of targets that are NaN. With "ignore" there is no target for that output of
+        that sample: its part of the loss is 0, and so is the gradient; m and the number of samples
+        count it all the same. Metrics with names leave such targets out, and are the mean over
+        outputs. Not with ``"cross_entropy"``, ``"gaussian_nll"`` and ``"quantile"``.
     reduction : {"mean", "sum"}
         Over the samples of a batch, for the loss and its gradient alike.
     bias : bool
@@ -203,6 +208,7 @@ class Network(Differentiable, Pictured):
         activation: str | Sequence[str] = "sigmoid",
         output_activation: str | None = None,
         loss: str = "half_squared_error",
+        missing: str = "raise",
         reduction: str = "mean",
         bias: bool = True,
         initializer: str = "glorot_uniform",
@@ -217,7 +223,7 @@ class Network(Differentiable, Pictured):
         engine: str = "numba",
     ):
         sizes = validation.layer_sizes(layer_sizes)
-        loss_function = get_loss(loss)
+        loss_function = get_loss(loss, missing)
         self._architecture = Architecture(
             sizes=sizes,
             activations=(
