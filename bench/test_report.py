@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,17 +22,40 @@ RESULTS = read(sorted((BENCH / "results").glob("*.json")))
 @pytest.mark.parametrize(
     ("path", "name", "table"),
     [
-        (BENCH.parent / "README.md", "bench", tables.times),
+        (BENCH.parent / "README.md", "bench", tables.telling),
+        (BENCH / "README.md", "times", tables.times),
         (BENCH.parent / "README.md", "estimators", tables.estimators),
         (BENCH / "README.md", "bench", tables.goals),
     ],
-    ids=["README.md", "README.md, estimators", "bench/README.md"],
+    ids=["README.md", "all rows", "README.md, estimators", "bench/README.md"],
 )
 def test_the_tables_are_those_of_the_committed_results(path, name, table):
     """And nothing else is between the markers."""
     text = path.read_text(encoding="utf-8")
     [shown] = re.findall(f"<!-- {name}:begin -->\n(.*?)\n<!-- {name}:end -->", text, re.DOTALL)
     assert shown == table(RESULTS)
+
+
+def test_the_readme_has_six_rows_and_one_is_lost():
+    assert len(tables.TELLING) == 6
+    assert set(tables.TELLING) <= {work for work, _, _ in tables.WORK}
+    lines = [line for line in tables.telling(RESULTS).splitlines() if line.endswith("` |")]
+    assert [line.split("|")[1].strip() for line in lines] == list(tables.TELLING)
+    assert [line for line in lines if "**" not in line.split("|")[3]] == [lines[3]]
+
+
+@pytest.mark.parametrize("work", [w for w, command in tables.TELLING.items() if "-k" in command])
+def test_the_command_of_a_row_measures_it(work):
+    """Its numba row, at least, and nothing but what is beside it in the table."""
+    [group] = [group for name, _, group in tables.WORK if name == work]
+    _, path, _, chosen = shlex.split(tables.TELLING[work])
+    command = [sys.executable, "-m", "pytest", path, "--collect-only", "-q", "-k", chosen]
+    done = subprocess.run(
+        [*command, "-o", "addopts="], cwd=BENCH.parent, capture_output=True, text=True, check=True
+    )
+    found = [line.strip() for line in done.stdout.splitlines() if "numba]" in line]
+    words = group.partition(": ")[2].replace(" ", "-").replace(",-", "|")
+    assert [name for name in found if name.endswith(f"[{words}|numba]")], (words, done.stdout)
 
 
 @pytest.mark.parametrize(

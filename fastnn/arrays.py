@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.frames import columns_of, opened
 from fastnn.mapped import RELEASE_BYTES, release_pages
 from fastnn.memory import memory_for
 from fastnn.names import describe, short
@@ -44,6 +45,7 @@ def numeric(
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
         return value
     _refuse_sparse_and_masked(value, name)
+    value = opened(value, name)
     try:
         with memory_for("{} does not fit into memory as an array", name):
             array = np.asarray(value)
@@ -76,7 +78,6 @@ def _look_inside(value: Any, name: str, depth: int) -> None:
 
     *value* has become an array of *depth* dimensions, so that deeper there is nothing.
     """
-    kind = type(value)
     if isinstance(value, Sequence):
         entries = _entries(value) if depth else ()
         if _PLAIN.issuperset(map(type, entries)):
@@ -86,11 +87,12 @@ def _look_inside(value: Any, name: str, depth: int) -> None:
                 continue  # as below, only at once
             _refuse_sparse_and_masked(entry, f"{name}[{k}]")
             _look_inside(entry, f"{name}[{k}]", depth - 1)
-    elif hasattr(kind, "dtypes") and hasattr(kind, "columns"):
-        of_each_type = dict(zip(map(str, value.dtypes), value.columns, strict=True))
-        for column in of_each_type.values() if len(of_each_type) > 1 else ():
-            if np.ndim(value[column]) == 1:
-                numeric(value[column], f"{name}[{column!r}]")
+    elif (columns := columns_of(value)) is not None:
+        of_each_type = {of_type: k for k, of_type in enumerate(columns.types)}
+        for k in of_each_type.values() if len(of_each_type) > 1 else ():
+            column = columns.take(k)
+            if np.ndim(column) == 1:
+                numeric(column, f"{name}[{columns.names[k]!r}]")
     elif getattr(getattr(value, "dtype", None), "fields", None):
         raise TypeError(f"{name} must hold real numbers, got records: {short(value.dtype)}")
 
@@ -107,17 +109,17 @@ def _entries(value: Sequence[Any]) -> Sequence[Any]:
 
 def _in_place_of_numbers(value: Any, array: np.ndarray, name: str, advice_for_text: str) -> str:
     """The first entry that is no number, where it is, and what to do."""
-    came = f"dtype {array.dtype}"
+    came, columns = f"dtype {array.dtype}", columns_of(value)
     if array.dtype.kind not in "OUS":
-        return came
+        return came if columns is None else f"{came} in column {columns.names[0]!r}"
     if array.ndim == 0:
         return describe(value)
     for place, entry in enumerate(array.flat):
         if not _reads_as_number(entry):
             where = np.unravel_index(place, array.shape)
             index = ", ".join(str(i) for i in where)
-            named = len(where) > 1 and hasattr(type(value), "columns")
-            column = f" in column {value.columns[where[1]]!r}" if named else ""
+            named = len(where) > 1 and columns is not None
+            column = f" in column {columns.names[int(where[1])]!r}" if named and columns else ""
             plain = entry.item() if isinstance(entry, np.character) else entry
             advice = f" (text; {advice_for_text})" if isinstance(plain, str | bytes) else ""
             return f"{name}[{index}] = {short(plain)}{column}, {came}{advice}"
@@ -153,8 +155,10 @@ def finite(value: object, dtype: np.dtype[np.floating], name: str) -> np.ndarray
     return finite_and_frozen(numeric(value, name), dtype, name)
 
 
-def finite_and_frozen(array: np.ndarray, dtype: np.dtype[np.floating], name: str) -> np.ndarray:
-    """C-contiguous, of *dtype*, finite, and as a read-only view.
+def finite_and_frozen(
+    array: np.ndarray, dtype: np.dtype[np.floating], name: str, given: Any = None
+) -> np.ndarray:
+    """C-contiguous, of *dtype*, finite, and as a read-only view; *given* may be named columns.
 
     Read-only so that kernels see one array type, whatever the user's array was, and so that
     they cannot write to it.
@@ -168,12 +172,15 @@ def finite_and_frozen(array: np.ndarray, dtype: np.dtype[np.floating], name: str
         with np.errstate(over="ignore"), memory_for(what, name, array.shape, dtype):
             view = array.astype(dtype, order="C", subok=False)
     view.flags.writeable = False
-    check_finite(view, array, name)
+    check_finite(view, array, name, given)
     return view
 
 
-def check_finite(converted: np.ndarray, original: np.ndarray, name: str) -> None:
-    """Refuse what is not finite, or was not when it was the *original*, of the same shape."""
+def check_finite(converted: np.ndarray, original: np.ndarray, name: str, given: Any = None) -> None:
+    """Refuse what is not finite, or was not when it was the *original*, of the same shape.
+
+    *given* is what that was made from: its columns may have names.
+    """
     flat = converted.reshape(-1)
     for start in range(0, flat.size, _BLOCK_ELEMENTS):
         if start % (RELEASE_BYTES // converted.itemsize) == 0:
@@ -188,4 +195,6 @@ def check_finite(converted: np.ndarray, original: np.ndarray, name: str) -> None
             index = ", ".join(str(i) for i in where)
             came = original[where]
             why = f", too large for {converted.dtype}" if np.isfinite(came) else ""
-            raise ValueError(f"{name} must be finite, got {name}[{index}] = {came}{why}")
+            columns = columns_of(given) if len(where) == 2 else None
+            column = "" if columns is None else f" in column {columns.names[int(where[1])]!r}"
+            raise ValueError(f"{name} must be finite, got {name}[{index}] = {came}{column}{why}")

@@ -312,15 +312,14 @@ def get_optimizer(optimizer: object, learning_rate: Any) -> Optimizer:
             f"got {_describe(optimizer)}"
         )
     kind = find(optimizer, OPTIMIZERS, "optimizer", {LBFGS.name: LBFGS.name})
-    if type(learning_rate) is float:
-        return _made(kind, learning_rate)
-    return kind() if learning_rate is None else kind(learning_rate)
+    known = learning_rate is None or type(learning_rate) is float
+    return _made(kind, learning_rate) if known else kind(learning_rate)
 
 
 @lru_cache(maxsize=64)
-def _made(kind: type[Optimizer], learning_rate: float) -> Optimizer:
+def _made(kind: type[Optimizer], learning_rate: float | None) -> Optimizer:
     """One for all who ask for the same: it never changes, and its checks take a while."""
-    return kind(learning_rate)
+    return kind() if learning_rate is None else kind(learning_rate)
 
 
 def _describe(thing: object) -> str:

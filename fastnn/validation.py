@@ -247,7 +247,7 @@ def features(X: object, n_in: int, dtype: np.dtype[np.floating], name: str = "X"
         raise ValueError(
             f"{name} must have shape (n_samples, {n_in}), got shape {array.shape}{hint}"
         )
-    return arrays.finite_and_frozen(array, dtype, name)
+    return arrays.finite_and_frozen(array, dtype, name, X)
 
 
 def targets(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import datetime
+import sys
 
 import numpy as np
 import pandas as pd
@@ -292,5 +293,95 @@ def test_polars_numbers_are_taken_and_nulls_named():
     net = fastnn.Network([1, 1], seed=0, engine="numpy")
     for column in (polars.Series([1, None]), polars.Series([1.0, None])):
         for value in (column, polars.DataFrame({"a": column})):
-            with pytest.raises(ValueError, match=r"^X must be finite, got X\[1, 0\] = nan$"):
+            with pytest.raises(ValueError, match=r"^X must be finite, got X\[1, 0\] = nan"):
                 net.predict(value)
+
+
+#: A module, and what makes a table of it.
+TABLES = {
+    "pandas": lambda module: module.DataFrame,
+    "polars": lambda module: module.DataFrame,
+    "pyarrow": lambda module: module.table,
+    "narwhals": lambda module: lambda columns: module.from_native(pd.DataFrame(columns)),
+}
+
+
+@pytest.mark.parametrize("library", TABLES)
+def test_columns_that_are_refused_are_named(library):
+    table = TABLES[library](pytest.importorskip(library))
+    net = fastnn.Network([2, 1], seed=0, engine="numpy")
+    good = {"a": [1.0, 2.0], "b": [3, 4]}
+    np.testing.assert_array_equal(net.predict(table(good)), net.predict([[1, 3], [2, 4]]))
+    days = np.array(["2020-01-01", "2020-01-02"], "M8[us]")
+    for column, kind in (([3.0, None], ValueError), (days, TypeError), (["x", "y"], TypeError)):
+        with pytest.raises(kind, match=r"^X.*'b'") as error:
+            net.predict(table({"a": [1.0, 2.0], "b": column}))
+        assert len(str(error.value)) < 200
+    with pytest.raises(TypeError, match=r"^X must hold real numbers, got dtype datetime64.* 'a'$"):
+        net.predict(table({"a": days, "b": days}))
+
+
+class Stream:
+    """A table as an Arrow stream, and nothing else."""
+
+    def __init__(self, table):
+        self.__arrow = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.__arrow.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_arrow_streams_are_read(library, monkeypatch):
+    table = TABLES[library](pytest.importorskip(library))
+    monkeypatch.setitem(sys.modules, {"polars": "pyarrow", "pyarrow": "polars"}[library], None)
+    stream = Stream(table({"a": [1.0, 2.0], "b": [3, 4]}))
+    np.testing.assert_array_equal(arrays.numeric(stream, "X"), [[1, 3], [2, 4]])
+    with pytest.raises(TypeError, match=r"^X\['when'\] must hold real numbers"):
+        arrays.numeric(Stream(table({"a": [1.0, 2.0], "when": [DAY, DAY]})), "X")
+
+
+def test_arrow_streams_need_a_library(monkeypatch):
+    for library in ("polars", "pyarrow"):
+        monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(TypeError, match=r"^X is an Arrow stream, Stream, .* pip install pyarrow$"):
+        arrays.numeric(Stream(None), "X")
+
+
+class Lazy:
+    """A lazy frame."""
+
+    def collect(self):
+        raise AssertionError("nobody asked for that")
+
+
+def test_lazy_frames_are_to_be_collected():
+    with pytest.raises(TypeError, match=r"^X is a lazy frame, .* pass X\.collect\(\)$"):
+        arrays.numeric(Lazy(), "X")
+
+
+class OfDLPack:
+    """An array that speaks DLPack, and nothing else."""
+
+    def __init__(self, array, device=None):
+        self._array = array
+        self._device = device or array.__dlpack_device__()
+
+    def __dlpack__(self, **options):
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self._device
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int8])
+def test_dlpack_shares_memory(dtype):
+    array = np.arange(4, dtype=dtype).reshape(2, 2)
+    read = arrays.numeric(OfDLPack(array), "X")
+    np.testing.assert_array_equal(read, array)
+    assert np.shares_memory(read, array)
+
+
+def test_dlpack_on_other_devices_is_refused():
+    with pytest.raises(TypeError, match=r"^X must be in memory .* on device 2 of DLPack: copy it"):
+        arrays.numeric(OfDLPack(np.ones(2), (2, 0)), "X")

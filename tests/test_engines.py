@@ -12,9 +12,10 @@ from numba.core.dispatcher import Dispatcher
 
 import fastnn
 from fastnn import engines
-from fastnn.engines import StopsToRecord, get_engine, losses_one_by_one, outputs_one_by_one
+from fastnn.engines import StopsToRecord, get_engine
 from fastnn.kernels import engine as kernels
 from fastnn.reference import loops, vectors
+from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
 from fastnn.training import cuts
 
 

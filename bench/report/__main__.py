@@ -23,7 +23,8 @@ def main() -> None:
     if importlib.util.find_spec("matplotlib") is None:
         parser.error("the figures need matplotlib: pip install 'fastnn-jit[plot]'")
     for path, text, name in (
-        (_BENCH.parent / "README.md", tables.times(results), "bench"),
+        (_BENCH.parent / "README.md", tables.telling(results), "bench"),
+        (_BENCH / "README.md", tables.times(results), "times"),
         (_BENCH.parent / "README.md", tables.estimators(results), "estimators"),
         (_BENCH / "README.md", tables.goals(results), "bench"),
     ):

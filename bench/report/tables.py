@@ -1,11 +1,12 @@
-"""The tables: who takes how long, for the README; and the goals, for the lab notebook."""
+"""The tables: who takes how long, a few rows for the README; all, and goals, for the notebook."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.report.results import Results, as_time
 
-#: Columns of the README's table: in each the fastest of these contestants.
+#: Columns of the tables: in each the fastest of these contestants.
 COLUMNS = {
     "fastnn": ("numba",),
     "C": ("c", "c-512"),
@@ -18,7 +19,7 @@ COLUMNS = {
 }
 
 _UPDATE, _STEP = "one update", "one step"
-#: Rows of the README's table: the work in words, what one unit of it is, and the group.
+#: Rows of the table: the work in words, what one unit of it is, and the group.
 WORK = [
     ("1-128-1, sample by sample", _UPDATE, "per-sample SGD: 1-128-1, float64, per sample"),
     ("the same, float32", _UPDATE, "per-sample SGD: 1-128-1, float32, per sample"),
@@ -54,6 +55,18 @@ WORK = [
      "cold start: first fit and predict, warm cache"),
     ("the same, empty cache", "in all", "cold start: first fit and predict, empty cache"),
 ]  # fmt: skip
+
+#: The README's rows and columns, and the command that measures a row.
+TELLING = {
+    "1-128-1, sample by sample": 'pytest bench -k "test_per_sample and 1-128-1 and float64"',
+    "784-128-10, sample by sample, float32": 'pytest bench -k "test_per_sample and 784-128-10"',
+    "24-8-2, batches of 20, float32": 'pytest bench -k "test_mini_batches and 24-8-2"',
+    "784-128-10, batches of 128, float32":
+        'pytest bench -k "test_mini_batches and batch-128 and not all-cores"',
+    "predict 1 sample, 1-128-1, float32": 'pytest bench -k "test_predict_one and 1-128-1"',
+    "the document `curve`, a million updates": "fastnn demo curve",
+}  # fmt: skip
+TELLING_COLUMNS = ("fastnn", "C", "JAX", "PyTorch", "scikit-learn", "NumPy")
 
 #: The goals set for the kernels: work, group, ours, theirs, and the largest ratio.
 _OURS, _FIT = ("numba-kernel",), ("numba",)
@@ -98,23 +111,42 @@ GOALS = [
 
 def times(results: Results) -> str:
     """Who takes how long: a Markdown table, the fastest in bold, and a statement below."""
-    found = [
-        (work, unit, {name: results.per_unit(group, c) for name, c in COLUMNS.items()})
-        for work, unit, group in WORK
-        if results.in_group(group)
-    ]
     lines = [
         f"| work (float64 unless it says float32) | time for | {' | '.join(COLUMNS)} |",
         f"|---|---|{'---:|' * len(COLUMNS)}",
+        *(f"| {work} | {unit} | {cells} |" for work, unit, cells in _rows(results, COLUMNS)),
     ]
-    for work, unit, cells in found:
-        best = min(time for time in cells.values() if time is not None)
+    return "\n".join([*lines, "", f"Medians. {results.statement()}"])
+
+
+def telling(results: Results) -> str:
+    """A few of these rows and columns, each with the command that measures it."""
+    columns = {name: COLUMNS[name] for name in TELLING_COLUMNS}
+    names = " | ".join(columns)
+    lines = [
+        f"| work (float64 unless it says float32) | time for | {names} | measured by |",
+        f"|---|---|{'---:|' * len(columns)}---|",
+        *(
+            f"| {work} | {unit} | {cells} | `{TELLING[work]}` |"
+            for work, unit, cells in _rows(results, columns)
+            if work in TELLING
+        ),
+    ]
+    return "\n".join([*lines, "", f"Medians. {results.statement()}"])
+
+
+def _rows(results: Results, columns: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, str, str]]:
+    """The work, the unit and the cells of each row that was measured, the fastest in bold."""
+    for work, unit, group in WORK:
+        if not results.in_group(group):
+            continue
+        cells = [results.per_unit(group, contestants) for contestants in columns.values()]
+        best = min(time for time in cells if time is not None)
         shown = [
             "–" if time is None else f"**{as_time(time)}**" if time == best else as_time(time)
-            for time in cells.values()
+            for time in cells
         ]
-        lines.append(f"| {work} | {unit} | {' | '.join(shown)} |")
-    return "\n".join([*lines, "", f"Medians. {results.statement()}"])
+        yield work, unit, " | ".join(shown)
 
 
 def goals(results: Results) -> str:

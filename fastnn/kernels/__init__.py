@@ -20,6 +20,9 @@ rows of features with names, by their places           `feature_rows`
 the outputs, of up to 7 samples                        `outputs.make_outputs_by_row`
 the outputs, of more; those of every layer             `outputs.make_outputs`
 the loss                                               `outputs.make_loss`
+derivatives with respect to the inputs                 `derivatives.make_first`;
+                                                       `second_derivatives.make_second`
+training on them (``dydx``)                            `derivative_training`
 many networks at once, a lane each: see `many`
     training sample by sample, plain SGD: one hidden   `many_one_output`
     layer, one output, few inputs
@@ -40,7 +43,8 @@ number, by code;
 the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`.
 `sparse` has the first layer's steps for sparse rows, which `batches` and `outputs` take in place of
 the dense ones. `many_products` and `many_updates` are of many networks. `ready` has what `engine`
-gives its kernels; `many_engine` and `many_predictions` give theirs what they need. `held` finds
+gives its kernels; `many_engine`, `many_predictions` and `derivative_engine` give theirs what they
+need. `held` finds
 arguments that stay by their address. `jit` compiles (with private parts of numba in `inlined`),
 `notice` says so, `cache` keeps.
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 from numba.core.errors import TypingError
+from numba.core.imputils import impl_ret_borrowed
 
 from fastnn.architecture import Architecture
 from fastnn.kernels.jit import open_kernel
@@ -166,7 +167,7 @@ def _type_checked(function, h, arrays):
 
 @operation(checked, _type_checked)
 def _emit_same(context, builder, signature, values):
-    return values[1]
+    return impl_ret_borrowed(context, builder, signature.return_type, values[1])
 
 
 # The functions

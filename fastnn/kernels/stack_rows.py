@@ -4,9 +4,9 @@ All of it serves any network: activations and the loss are told apart at run tim
 and the loops over its units are inside. h is a `fastnn.kernels.compiled.Compiled`.
 
 What a pass needs are three vectors of `ROOM` numbers over the inputs and the units of all layers:
-values; slopes, from the place S on; from D on gradients d, which of the outputs are first their
-weighted sums. In each a layer begins at a multiple of `STEP`, so that its last lanes may be filled
-with whatever is behind its last unit.
+values; slopes, from the place S on; from D on weighted sums, and then gradients d. In each a layer
+begins at a multiple of `STEP`, so that its last lanes may be filled with whatever is behind its
+last unit.
 """
 
 import functools
@@ -88,27 +88,26 @@ def _dot(p, row, w, at, n):
 
 
 @inner
-def _weighted_sums(h, w, l):
-    """Write those of a layer to its place among the values, in whole lanes."""
+def _weighted_sums(h, w, l, z):
+    """Write those of a layer from the place z on, in whole lanes."""
     W, b, n_in, n_out = layer_of(h.layers, l)
-    x, at = h.layers[l, INPUTS], h.layers[l, UNITS]
-    n, wide = width(w), width(w, 4)
+    x, n, wide = h.layers[l, INPUTS], width(w), width(w, 4)
     if n_out == 1:
         bias = h.parameters[b] if h.bias else w.dtype.type(0)
-        store(w, at, splat(bias + _dot(h.parameters, W, w, x, n_in), n))
+        store(w, z, splat(bias + _dot(h.parameters, W, w, x, n_in), n))
         return
     whole, most = n_out - n_out % n, n_out - n_out % wide
     for j in range(0, most, wide):
-        store(w, at + j, _sums(h, w, W, b, n_in, n_out, x, j, wide, wide))
+        store(w, z + j, _sums(h, w, W, b, n_in, n_out, x, j, wide, wide))
     for j in range(most, whole, n):
-        store(w, at + j, _sums(h, w, W, b, n_in, n_out, x, j, n, n))
+        store(w, z + j, _sums(h, w, W, b, n_in, n_out, x, j, n, n))
     if whole < n_out:
-        store(w, at + whole, _sums(h, w, W, b, n_in, n_out, x, whole, n, n_out - whole))
+        store(w, z + whole, _sums(h, w, W, b, n_in, n_out, x, whole, n, n_out - whole))
 
 
 @functools.cache
 def _make_activate(keeps: bool) -> Any:
-    """Make the activation of n units in place; with *keeps* slopes are written to theirs.
+    """Make the activation of n units, from z to *at*; with *keeps* slopes are written to theirs.
 
     With *keeps* softmax is left to what follows.
     """
@@ -117,22 +116,22 @@ def _make_activate(keeps: bool) -> Any:
         value, slope = VALUES[code], SLOPES[code]
 
         @inner
-        def activate(w, at, n):
+        def activate(w, z, at, n):
             lanes = width(w)
             for j in range(0, n, lanes):
-                z = load(w, at + j, lanes)
-                a = value(z)
-                store(w, at + j, a)
+                z_j = load(w, z + j, lanes)
+                a_j = value(z_j)
+                store(w, at + j, a_j)
                 if keeps:
-                    store(w, at + j + S, slope(z, a))
+                    store(w, at + j + S, slope(z_j, a_j))
 
         return activate
 
     def for_softmax() -> Any:
         @inner
-        def activate_classes(w, at, n):
+        def activate_classes(w, z, at, n):
             if not keeps:
-                softmax(w, at, at, n)
+                softmax(w, z, at, n)
 
         return activate_classes
 
@@ -144,23 +143,20 @@ def _make_activate(keeps: bool) -> Any:
 
 @functools.cache
 def _make_pass(keeps: bool) -> Any:
-    """Make the way through all layers; with *keeps* the outputs' sums go to d."""
+    """Make the way through all layers; with *keeps* the weighted sums stay, in the place of d."""
     activate = _make_activate(keeps)
+    beside = D if keeps else 0
 
     @inner
     def forward_pass(h, x, w):
         """Where the outputs are."""
         for i in range(np.uint64(h.n_inputs)):  # which numba knows not to count from the end
             w[i] = x[i]
-        last = len(h.layers) - 1
-        for l in range(last + 1):
-            _weighted_sums(h, w, l)
-            at, n = h.layers[l, UNITS], h.layers[l, N_OUT]
-            if keeps and l == last:
-                for j in range(n):
-                    w[D + at + j] = w[at + j]
-            activate(h.layers[l, ACTIVATION], w, at, n)
-        return h.layers[last, UNITS]
+        for l in range(len(h.layers)):
+            at = h.layers[l, UNITS]
+            _weighted_sums(h, w, l, at + beside)
+            activate(h.layers[l, ACTIVATION], w, at + beside, at, h.layers[l, N_OUT])
+        return h.layers[len(h.layers) - 1, UNITS]
 
     return forward_pass
 
@@ -175,7 +171,7 @@ pass_forward, pass_keeping = _make_pass(keeps=False), _make_pass(keeps=True)
 def probabilities(h, w, at):
     """Softmax of the outputs, if it is theirs, after a pass that keeps."""
     if h.layers[len(h.layers) - 1, ACTIVATION] == SOFTMAX:
-        softmax(w, at, at, h.n_outputs)
+        softmax(w, at + D, at, h.n_outputs)
 
 
 @inner

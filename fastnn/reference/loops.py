@@ -33,13 +33,12 @@ from fastnn.engines import (
     State,
     StopsToRecord,
     fill_one_by_one,
-    losses_one_by_one,
-    outputs_one_by_one,
     quiet,
 )
 from fastnn.reference import loops_derivatives, plans
 from fastnn.reference import loops_updates as updates
 from fastnn.reference.loops_functions import ACTIVATIONS, Matrix, Vector, loss_function, softmax
+from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
 from fastnn.sparse import AnyRows, SparseRows
 
 #: The inputs of a sample, all in order or as pairs.

@@ -27,13 +27,12 @@ from fastnn.engines import (
     State,
     StopsToRecord,
     fill_one_by_one,
-    losses_one_by_one,
-    outputs_one_by_one,
     quiet,
 )
 from fastnn.memory import MOST_BYTES
 from fastnn.reference import plans, vectors_derivatives
 from fastnn.reference import vectors_updates as updates
+from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
 from fastnn.reference.vectors_functions import ACTIVATIONS, loss_function, softmax
 from fastnn.sparse import AnyRows, SparseRows
 

@@ -13,6 +13,8 @@ from problems import slow_to_compile
 
 import fastnn
 from fastnn import jit
+from fastnn.kernels.jit import kernel
+from fastnn.kernels.llvm import stack
 from fastnn.kernels.stack_rows import ROOM, STEP
 
 TIGHT = {"float64": 2e-14, "float32": 2e-6}
@@ -216,6 +218,19 @@ def test_new_weights_are_seen_and_the_table_cannot_be_written_to():
     np.testing.assert_allclose(out, net.predict([x])[0], rtol=1e-12)
     with pytest.raises(ValueError, match="read-only"):
         h.layers[0, 0] = 1000
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="there is no stack with the JIT off")
+def test_a_place_on_the_stack_is_one_however_often_it_is_asked_for():
+    @kernel
+    def count(like, n):
+        w = like
+        for k in range(n):
+            w = stack(4096, like)
+            w[0] = 1 if k == 0 else w[0] + 1
+        return w[0]
+
+    assert count(np.zeros(1), 10_000) == 10_000
 
 
 def test_what_is_behind_the_widest_network():
