@@ -50,7 +50,7 @@ class Samples:
     dydx_weight: float = 1.0
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.Y)
 
     @property
     def dense(self) -> np.ndarray:
@@ -128,6 +128,17 @@ class Plan:
         """A part of an epoch ends after a whole number of so many updates, or with the epoch."""
         least, most = WINDOWS
         return max(least, min(most, ROWS_IN_WINDOW // self.batch_size)) if self.sparse else 1
+
+    def leaves_others(self, architecture: Architecture) -> bool:
+        """Whether weights whose gradient is 0 stay as they are, and so do their moments.
+
+        Even where a gradient is not a number, which a limit of its norm spreads to all.
+        """
+        optimizer = self.optimizer
+        if architecture.l1 or architecture.l2 or architecture.max_norm or optimizer.clip_norm:
+            return False
+        settings = optimizer.settings_in(architecture.dtype)
+        return optimizer.rule == "sgd" or (optimizer.rule == "adagrad" and settings[-1] > 0.0)
 
 
 @dataclass

@@ -18,9 +18,9 @@ inside a string.
     What wrote the file.
 ``network`` (JSON)
     The arguments of `fastnn.Network`: layer_sizes (n_0, ..., n_L), activation (a list, one name per
-    hidden layer), output_activation, loss, reduction, bias, l1, l2, max_norm (null: none), dropout
-    (a list, one rate per hidden layer), label_smoothing, quantiles (null: none), dtype, engine;
-    and initializer (null or absent: not known).
+    hidden layer), output_activation, loss, missing (absent: "raise"), reduction, bias, l1, l2,
+    max_norm (null: none), dropout (a list, one rate per hidden layer), label_smoothing, quantiles
+    (null: none), dtype, engine; and initializer (null or absent: not known).
 ``optimizer`` (JSON)
     ``kind``, the name of one of fastnn's optimiser classes, and its settings by name. A
     learning-rate schedule is an object of the same form in place of the number.

@@ -109,10 +109,16 @@ def test_derivatives_by_inputs_take_arrays_only():
 
 
 @in_turn("hidden", [(4,), (), (9, 2)])
-def test_outputs_and_gradients_are_those_of_dense_inputs(engine, hidden):
+def test_outputs_are_those_of_dense_inputs(engine, hidden):
     net = network(engine, hidden)
     assert net.predict(X).dtype == net.dtype
     close(net.predict(X), net.predict(DENSE))
+
+
+@in_turn("hidden", [(4,), (), (9, 2)])
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
+def test_gradients_are_those_of_dense_inputs(engine, hidden):
+    net = network(engine, hidden)
     sparse, dense = net.loss_and_gradient(X, Y), net.loss_and_gradient(DENSE, Y)
     close(sparse[0], dense[0])
     close(sparse[1], dense[1])
@@ -219,8 +225,8 @@ WAYS = {
     ("clipped momentum", "none"): sparse_batches.DRIFTING,
     ("rmsprop", "none"): sparse_batches.DRIFTING,
 }
-#: The kernels of the quicker pass: of each way one.
-FAST = [("sgd", "none"), ("nesterov", "l2"), ("adam", "none")]
+#: The kernel of the quicker pass; the others take the machine some seconds each to compile.
+FAST = [("sgd", "none")]
 
 
 def courses():
@@ -249,7 +255,7 @@ def test_training_is_that_with_dense_inputs(engine, rule, penalty, monkeypatch):
 
 
 def check_course(engine, batch_size, rule, sample_weight=None, **options):
-    nets = [network(engine, **options) for _ in range(2)]
+    nets = [network(name, **options) for name in (engine, "numpy")]
     sparse, dense = (
         net.fit(data, Y, epochs=5, batch_size=batch_size, optimizer=rule,
                 sample_weight=sample_weight)
@@ -283,7 +289,7 @@ def test_kernels_of_other_networks(rule, options):
 
 
 @pytest.mark.parametrize("slicing", ["64 rows a piece", "one epoch a piece", "all in one piece"])
-@pytest.mark.parametrize("rule", slow_but(["nesterov"], ["sgd", "nesterov", "rmsprop"]))
+@pytest.mark.parametrize("rule", slow_but(["sgd"], ["sgd", "nesterov", "rmsprop"]))
 def test_how_epochs_are_cut_changes_no_bit(slicing, rule, monkeypatch):
     monkeypatch.setattr(engines, "WINDOWS", (4, 4))
     rows, targets = awkward(150), np.arange(150) % 3

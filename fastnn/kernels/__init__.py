@@ -44,9 +44,8 @@ the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor
 `sparse` has the first layer's steps for sparse rows, which `batches` and `outputs` take in place of
 the dense ones. `many_products` and `many_updates` are of many networks. `ready` has what `engine`
 gives its kernels; `many_engine`, `many_predictions` and `derivative_engine` give theirs what they
-need. `held` finds
-arguments that stay by their address. `jit` compiles (with private parts of numba in `inlined`),
-`notice` says so, `cache` keeps.
+need. `held` finds arguments that stay by their address. `jit` compiles (with private parts of numba
+in `inlined`), `notice` says so, `cache` keeps.
 
 Names in kernels, capital where they are a matrix:
 

@@ -37,7 +37,7 @@ from fastnn.engines import (
 )
 from fastnn.reference import loops_derivatives, plans
 from fastnn.reference import loops_updates as updates
-from fastnn.reference.loops_functions import ACTIVATIONS, LOSSES, Matrix, Vector, softmax
+from fastnn.reference.loops_functions import ACTIVATIONS, Matrix, Vector, loss_function, softmax
 from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
 from fastnn.sparse import AnyRows, SparseRows
 
@@ -96,7 +96,7 @@ class Model:
 
     def loss(self, z: Vector, a: Vector, y: Vector) -> float:
         """The loss of one sample, from the output layer's z and a."""
-        return LOSSES[self.architecture.loss.name].value(z, a, y)
+        return loss_function(self.architecture.loss).value(z, a, y)
 
     def backward(
         self, sums: Matrix, outputs: Matrix, y: Vector, kept: Matrix | None = None
@@ -117,7 +117,7 @@ class Model:
     def _of_output(self, z: Vector, a: Vector, y: Vector) -> Vector:
         """∂loss/∂z of one sample in the output layer."""
         loss = self.architecture.loss
-        d = LOSSES[loss.name].gradient(a, y)
+        d = loss_function(loss).gradient(a, y)
         return d if loss.from_logits else self._through_activation(-1, d, z, a)
 
     def _through_activation(self, k: int, d: Vector, z: Vector, a: Vector) -> Vector:

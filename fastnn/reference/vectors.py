@@ -33,13 +33,11 @@ from fastnn.memory import MOST_BYTES
 from fastnn.reference import plans, vectors_derivatives
 from fastnn.reference import vectors_updates as updates
 from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
-from fastnn.reference.vectors_functions import ACTIVATIONS, CLIPPED, LOSSES, softmax
+from fastnn.reference.vectors_functions import ACTIVATIONS, loss_function, softmax
 from fastnn.sparse import AnyRows, SparseRows
 
 #: Rows handled at once in `loss` and the gradient, so that memory stays bounded.
 BLOCK = 1024
-
-_LOSSES = {**LOSSES, **CLIPPED}
 
 
 class Model:
@@ -77,7 +75,7 @@ class Model:
 
     def sample_losses(self, Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
         """The loss of every sample, shape (b,), from the output layer's Z and A."""
-        return _LOSSES[self.architecture.loss.name].value(Z, A, Y)
+        return loss_function(self.architecture.loss).value(Z, A, Y)
 
     def loss(self, samples: Samples) -> float:
         """The sum of the samples' losses, times their weights."""
@@ -99,7 +97,7 @@ class Model:
         X, Y, weights = samples.X, samples.Y, samples.weights
         inputs, sums, outputs = self.forward(X, kept)
         loss = self.architecture.loss
-        D = _LOSSES[loss.name].gradient(outputs[-1], Y)
+        D = loss_function(loss).gradient(outputs[-1], Y)
         if weights is not None:
             D *= weights[:, None]
         if not loss.from_logits:
@@ -122,7 +120,7 @@ class Model:
 
         def differentiate(Z: np.ndarray, A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             loss = self.architecture.loss
-            D = _LOSSES[loss.name].gradient(A, samples.Y)
+            D = loss_function(loss).gradient(A, samples.Y)
             if samples.weights is not None:
                 D = D * samples.weights[:, None]
             if not loss.from_logits:
