@@ -13,7 +13,8 @@ import numpy as np
 from fastnn import arrays, validation
 from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
-from fastnn.engines import Derivatives, get_engine, quiet
+from fastnn.contract import quiet
+from fastnn.engines import Derivatives, get_engine
 from fastnn.inputs import Inputs
 from fastnn.memory import memory_for
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import quiet
+from fastnn.contract import quiet
 from fastnn.inputs import Inputs
 from fastnn.metrics import of_targets
 from fastnn.plotting import pyplot

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Plan, Samples, State, StopsToRecord
+from fastnn.contract import Piece, Plan, Samples, State
+from fastnn.engines import StopsToRecord
 from fastnn.kernels import batches, derivative_training, derivatives, second_derivatives
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
