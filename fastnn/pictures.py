@@ -125,7 +125,9 @@ class Pictured:
         from sklearn.utils import ClassifierTags, Tags, TargetTags
 
         if not _classes(self._architecture):
-            return Tags(None, TargetTags(required=True), requires_fit=False)
+            # Of regressors it draws what `predict` returns, and only in one dimension. Others of
+            # which it draws a `decision_function` are called so.
+            return Tags("outlier_detector", TargetTags(required=True), requires_fit=False)
         target, classifier = TargetTags(required=True), ClassifierTags()
         return Tags("classifier", target, classifier_tags=classifier, requires_fit=False)
 
