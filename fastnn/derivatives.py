@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy as np
 from fastnn import arrays, validation
 from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
-from fastnn.engines import Derivatives, get_engine, quiet
+from fastnn.contract import quiet
+from fastnn.engines import Derivatives, get_engine
 from fastnn.inputs import Inputs
 from fastnn.memory import memory_for
 
@@ -246,7 +248,8 @@ class Differentiable:
         """One of the functions of `fastnn.engines.Derivatives`, its arguments checked."""
         architecture = self._architecture
         n_in, n_out = architecture.sizes[0], architecture.sizes[-1]
-        given = [self._inputs.array(X)]
+        ready = _ready(X, n_in, architecture.dtype)
+        given = [self._inputs.array(X) if ready is None else ready]
         for key, value, width in (("U", U, n_in), ("V", V, n_out)):
             if key in _ARGUMENTS[name]:
                 given.append(_rows(value, key, (len(given[0]), width), architecture.dtype))
@@ -266,7 +269,8 @@ class Differentiable:
     def _check(self, values: np.ndarray, names: str) -> None:
         """Refuse what is not a number."""
         flat = values.reshape(-1)
-        if np.isnan(flat.dot(flat)) and np.isnan(flat).any():
+        square = float(flat.dot(flat))
+        if square != square:  # no infinity makes it so
             validation.finite_parameters(self.parameters)
             raise validation.too_large(names)
 
@@ -279,6 +283,14 @@ _ARGUMENTS = {
     "hessian": (),
     "hvp": ("U", "V"),
 }
+
+
+def _ready(X: Any, n_in: int, dtype: np.dtype[np.floating]) -> np.ndarray | None:
+    """X itself, where a look shows that there is nothing to check or convert."""
+    if not arrays.is_ready(X, n_in, dtype):
+        return None
+    flat = X.reshape(-1)
+    return X if isfinite(flat.dot(flat)) else None
 
 
 def _rows(

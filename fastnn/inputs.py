@@ -10,7 +10,7 @@ import numpy as np
 from fastnn import arrays, validation
 from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
-from fastnn.engines import Samples, quiet
+from fastnn.contract import Samples, quiet
 from fastnn.names import short
 from fastnn.sparse import AnyRows, is_sparse
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.calls import guided, unknown_argument
-from fastnn.engines import Samples, quiet
+from fastnn.contract import Samples, quiet
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.names import describe

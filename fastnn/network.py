@@ -18,18 +18,9 @@ from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
 from fastnn.calls import guided
 from fastnn.clock import Clock
+from fastnn.contract import Numbers, Plan, Samples, State, quiet
 from fastnn.derivatives import Differentiable
-from fastnn.engines import (
-    Numbers,
-    Objective,
-    Plan,
-    Predictor,
-    Samples,
-    State,
-    get_engine,
-    objective,
-    quiet,
-)
+from fastnn.engines import Objective, Predictor, get_engine, objective
 from fastnn.errors import TrainingDivergedError
 from fastnn.files import write
 from fastnn.history import History

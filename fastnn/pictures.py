@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.architecture import Architecture
+from fastnn.contract import quiet
 from fastnn.inputs import Inputs
 from fastnn.metrics import of_targets
 from fastnn.plotting import pyplot
@@ -37,6 +38,7 @@ class Pictured:
         """See `fastnn.Network.predict`."""
         raise NotImplementedError
 
+    @quiet
     def plot_boundary(self, X: Any, y: Any, ax: Axes | None = None) -> Axes:
         """Draw samples with two inputs, and what the network says around them; needs matplotlib.
 
@@ -85,6 +87,7 @@ class Pictured:
         ax.set(xlabel="input 1", ylabel="input 2")
         return ax
 
+    @quiet
     def plot_weights(self, axes: Sequence[Axes] | None = None) -> list[Axes]:
         """Draw each layer's weights as a map of colours, the biases below; needs matplotlib.
 

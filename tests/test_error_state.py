@@ -8,6 +8,7 @@ import inspect
 import numpy as np
 import pytest
 from helpers import DTYPES, NUMBA_SLOW, slow_but
+from matplotlib.figure import Figure
 
 import fastnn
 
@@ -90,6 +91,12 @@ def or_refusal(door, *arguments, **options):
         return str(refusal)
 
 
+def pictures(net, path):
+    boundary = net.plot_boundary(X, Y, Figure().subplots())
+    weights = net.plot_weights(Figure().subplots(1, 2))
+    return [boundary.get_xlim(), *(ax.get_images()[0].get_array() for ax in weights)]
+
+
 DOORS = {
     "Network": lambda net, path: fastnn.Network([3, 4, 2], dtype=net.dtype, seed=3).parameters,
     "set_parameters": lambda net, path: (
@@ -101,6 +108,7 @@ DOORS = {
     "predict_with": lambda net, path: net.predict_with([net.parameters, -net.parameters], X),
     "predict_one learn_one": single_rows,
     "to_c": c_source,
+    "compiled": lambda net, path: net.compiled()[3:],
     "layer_outputs": lambda net, path: net.layer_outputs(X),
     "evaluate": lambda net, path: net.evaluate(
         X, Y, sample_weight=WEIGHTS, metrics=["auc", "accuracy", "mean_absolute_error"]
@@ -128,6 +136,7 @@ DOORS = {
         or_refusal(huge(net).layer_outputs, HUGE),
         or_refusal(huge(net).predict, HUGE.tolist()),
     ],
+    "plot_boundary and plot_weights": pictures,
     "summary": lambda net, path: net.summary(),
     "warmup": lambda net, path: fastnn.warmup(net, optimizer="adam").seconds > 0,
     "copy": lambda net, path: copy.deepcopy(net).parameters,
@@ -139,13 +148,17 @@ DOORS = {
 
 
 #: These need packages that these tests do without.
-WITH_EXTRAS = {"to_onnx", "to_torch", "to_torch_optimizer"}
+WITH_EXTRAS = {"to_onnx", "to_torch", "to_torch_optimizer", "plot_boundary", "plot_weights"}
+
+
+#: These are machine code, which NumPy's settings do not concern.
+COMPILED = {"low_level_callable", "cfunc"}
 
 
 def test_every_method_is_a_door():
     methods = {name for name, _ in inspect.getmembers(fastnn.Network, inspect.isfunction)}
     words = {word for door in DOORS for word in door.split()}
-    assert {name for name in methods if not name.startswith("_")} - WITH_EXTRAS <= words
+    assert {name for name in methods if not name.startswith("_")} - WITH_EXTRAS - COMPILED <= words
 
 
 def outcome(engine, dtype, door, tmp_path):

@@ -25,7 +25,7 @@ TRIAL, DRIVE = 500, 1_000_000
 CHANGES, KEPT, GENERATIONS = 48, 8, 16
 
 
-@numba.njit(cache=True)
+@numba.njit
 def step(state: np.ndarray, push: float) -> None:
     """Where cart and pole are 0.02 s later: position, speed, angle, and its speed."""
     x, v, angle, spin = state[0], state[1], state[2], state[3]
@@ -38,13 +38,13 @@ def step(state: np.ndarray, push: float) -> None:
     state[3] = spin + 0.02 * bend
 
 
-@numba.njit(cache=True)
+@numba.njit
 def has_fallen(state: np.ndarray) -> bool:
     """More than 12 degrees aslant, or 2.4 m off the middle."""
     return bool(abs(state[0]) > 2.4 or abs(state[2]) > 0.2095)
 
 
-@numba.njit(cache=True)
+@numba.njit
 def drive(h: Compiled, steps: int) -> int:
     """Drive for some steps from places near the middle, a new one after each fall; count falls."""
     state, push = np.zeros(4), np.zeros(1)
@@ -60,7 +60,7 @@ def drive(h: Compiled, steps: int) -> int:
     return falls
 
 
-@numba.njit(cache=True)
+@numba.njit
 def lasted(h: Compiled, starts: np.ndarray, most: int) -> float:
     """For how many steps, at most *most*, the pole stood from each start, in the mean."""
     state, push, total = np.zeros(4), np.zeros(1), 0

@@ -9,16 +9,13 @@ import numba
 import numpy as np
 
 from fastnn.architecture import Architecture
+from fastnn.contract import Piece, Plan, Samples, State
 from fastnn.engines import (
     Differentiator,
     EachLoss,
     EachOutput,
     Evaluator,
-    Piece,
-    Plan,
     Predictor,
-    Samples,
-    State,
     StopsToRecord,
     Trainer,
     fill_one_by_one,

@@ -300,14 +300,20 @@ def _update_row(p, w, row, d, n_out, step):
     """Update all weights from an input i; Σ_j W_ij d_j of before."""
     n, wide = width(p), width(p, 4)
     whole, most = n_out - n_out % n, n_out - n_out % wide
-    sums, rest = splat(p.dtype.type(0), wide), splat(p.dtype.type(0), n)
-    for j in range(0, most, wide):
-        sums = sums + _update_some(p, w, row, d, j, step, wide, wide)
-    for j in range(most, whole, n):
-        rest = rest + _update_some(p, w, row, d, j, step, n, n)
-    if whole < n_out:
-        rest = rest + _update_some(p, w, row, d, whole, step, n, n_out - whole)
-    return total(sums) + total(rest)
+    result = p.dtype.type(0)
+    if most > 0:
+        sums = splat(result, wide)
+        for j in range(0, most, wide):
+            sums = sums + _update_some(p, w, row, d, j, step, wide, wide)
+        result += total(sums)
+    if most < n_out:
+        rest = splat(p.dtype.type(0), n)
+        for j in range(most, whole, n):
+            rest = rest + _update_some(p, w, row, d, j, step, n, n)
+        if whole < n_out:
+            rest = rest + _update_some(p, w, row, d, whole, step, n, n_out - whole)
+        result += total(rest)
+    return result
 
 
 @inner

@@ -23,18 +23,8 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import (
-    Differentiator,
-    Evaluator,
-    Piece,
-    Plan,
-    Predictor,
-    Samples,
-    State,
-    StopsToRecord,
-    fill_one_by_one,
-    quiet,
-)
+from fastnn.contract import Piece, Plan, Samples, State, quiet
+from fastnn.engines import Differentiator, Evaluator, Predictor, StopsToRecord, fill_one_by_one
 from fastnn.reference import loops_derivatives, plans
 from fastnn.reference import loops_updates as updates
 from fastnn.reference.loops_functions import ACTIVATIONS, Matrix, Vector, loss_function, softmax
@@ -270,7 +260,7 @@ class _Trainer(StopsToRecord):
     def _update(
         self, model: Model, moments: Matrix, batch: Samples, rate: float, update: int
     ) -> tuple[float, float]:
-        """One update, step by step as `fastnn.engines.Plan` has them; loss and penalty before."""
+        """One update, step by step as `fastnn.contract.Plan` has them; loss and penalty before."""
         architecture, optimizer = self._architecture, self._plan.optimizer
         total, gradient = batch_gradient(model, batch, self._kept(batch, update))
         factors = plans.factors(architecture, self._plan, len(batch), sum(_weights(batch)))

@@ -17,18 +17,8 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import (
-    Differentiator,
-    Evaluator,
-    Piece,
-    Plan,
-    Predictor,
-    Samples,
-    State,
-    StopsToRecord,
-    fill_one_by_one,
-    quiet,
-)
+from fastnn.contract import Piece, Plan, Samples, State, quiet
+from fastnn.engines import Differentiator, Evaluator, Predictor, StopsToRecord, fill_one_by_one
 from fastnn.memory import MOST_BYTES
 from fastnn.reference import plans, vectors_derivatives
 from fastnn.reference import vectors_updates as updates
@@ -192,7 +182,7 @@ class _Trainer(StopsToRecord):
         return plans.factors_of(self._architecture, self._plan, batch)
 
     def _update(self, model: Model, state: State, rate: float, factors: plans.Factors) -> float:
-        """One update from the gradient's sum, as `fastnn.engines.Plan` has it.
+        """One update from the gradient's sum, as `fastnn.contract.Plan` has it.
 
         Returns what is to be added to `Piece.penalty_sums`.
         """

@@ -6,6 +6,7 @@
 ``run``         ``fit``: pieces on an engine, and the way back inside one
 ``streams``     ``fit_stream``: the same run, with other samples for each epoch
 ``updates``     ``partial_fit`` and ``learn_one``: one update after another
+``changes``     what an update changes, to take it back
 ``lbfgs``       ``fit`` by SciPy's L-BFGS
 ``groups``      ``fit_many``: which networks are trained together
 ``many``        a block of them in lanes, or one by its own kernel

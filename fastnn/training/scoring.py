@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import EachLoss, EachOutput, Engine, Predictor, Samples
+from fastnn.contract import Samples
+from fastnn.engines import EachLoss, EachOutput, Engine, Predictor
 from fastnn.metrics import Metric
 
 #: Numbers, of parameters or outputs, that are kept to be scored at once; and the fewest epochs for

@@ -11,10 +11,12 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.clock import rates_of_piece
-from fastnn.engines import Engine, Learner, Piece, Plan, Samples, State
+from fastnn.contract import Piece, Plan, Samples, State
+from fastnn.engines import Engine, Learner
 from fastnn.errors import TrainingDivergedError
 from fastnn.optimizers import Optimizer
 from fastnn.schedules import CountedSchedule, Schedule
+from fastnn.training.changes import AllNumbers, MetWeights
 
 #: How many rates of a schedule are computed at once.
 RATES = 512
@@ -63,7 +65,8 @@ class Updater:
         self._trainer = engine.trainer(architecture, plan)
         order = np.empty((0, self._n), np.int64)
         self._piece = Piece.of_epochs(np.zeros((1, 1)), order, self._n)
-        self._before = state.copy()
+        rows = samples.sparse and plan.leaves_others(architecture)
+        self._before = MetWeights(state, architecture.sizes) if rows else AllNumbers(state)
         self.change_rate(plan.optimizer)
 
     def _make_place(self, samples: Samples) -> None:
@@ -171,7 +174,7 @@ class Updater:
     def _update(self) -> float:
         """Update with the rows taken; the loss, or NaN if it diverged, which changes nothing."""
         piece, state = self._piece, self._state
-        self._before.restore(state)
+        self._before.keep(self._samples)
         try:
             if not self._constant:
                 piece.rates[:] = rates_of_piece(self.optimizer.learning_rate, state.clock, 1, 1)
@@ -179,12 +182,12 @@ class Updater:
             self._trainer.run(state, self._samples, piece)
             state.clock.steps[0] += 1
             loss = float(piece.loss_sums[0] + piece.penalty_sums[0])
-            well = isfinite(loss) and state.is_finite()
+            well = isfinite(loss) and self._before.is_finite()
         except BaseException:
-            state.restore(self._before)
+            self._before.take_back()
             raise
         if not well:
-            state.restore(self._before)
+            self._before.take_back()
             return np.nan
         return loss * self._architecture.gradient_scale(self._n)
 

@@ -88,19 +88,21 @@ def test_output_activations_are_those_of_numpy(output):
 
 def check_jacobian(net):
     x = row(net)
-    np.testing.assert_allclose(jacobian(net, x), differences(net, x), rtol=1e-6, atol=1e-8)
+    J = jacobian(net, x)
+    np.testing.assert_allclose(J, differences(net, x), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(J, net.jacobian([x])[0], rtol=1e-11, atol=1e-13)
 
 
 @slow_to_compile
 @in_turn("case", CASES)
-def test_jacobian_is_that_of_differences(case):
+def test_jacobian_is_that_of_differences_and_of_numpy(case):
     activation, sizes, bias = case
     check_jacobian(network(sizes, activation=activation, output_activation=activation, bias=bias))
 
 
 @slow_to_compile
 @in_turn("output", OUTPUTS)
-def test_jacobian_with_other_output_activations_is_that_of_differences(output):
+def test_jacobian_with_other_output_activations_is_that_of_both(output):
     check_jacobian(network([3, 5, 4], activation="tanh", loss=OUTPUTS[output]))
 
 

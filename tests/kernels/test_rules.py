@@ -18,7 +18,7 @@ from problems import (
 
 import fastnn
 from fastnn.activations import ACTIVATIONS
-from fastnn.engines import Piece, Plan, Samples, State
+from fastnn.contract import Piece, Plan, Samples, State
 from fastnn.kernels import engine
 from fastnn.losses import LOSSES
 from fastnn.reference import vectors

@@ -19,7 +19,7 @@ from problems import (
 from recipes import summed
 
 import fastnn
-from fastnn import engines
+from fastnn import contract
 from fastnn.kernels import blocks, engine, samples, wide_input
 from fastnn.reference import vectors
 
@@ -175,7 +175,7 @@ def test_a_trainer_takes_more_samples_than_before(monkeypatch):
         return room[:size]
 
     monkeypatch.setattr(engine, "new_scratch", guarded)
-    plan = engines.Plan(7, fastnn.SGD())
+    plan = contract.Plan(7, fastnn.SGD())
     problems = [
         make_problem([3, 9, 4], "cross_entropy", "relu", n=n)
         for n in ((5, 9) if SMALL else (5, 300, 40, 1000))
@@ -183,8 +183,8 @@ def test_a_trainer_takes_more_samples_than_before(monkeypatch):
     trainer = engine.trainer(problems[0].architecture, plan)
     for problem in problems:
         n = len(problem.samples)
-        piece = engines.Piece.of_epochs(np.full((2, 1), 0.1), orders(n, 2, False), n)
-        state = engines.State.new(problem.parameters.copy(), plan.optimizer)
+        piece = contract.Piece.of_epochs(np.full((2, 1), 0.1), orders(n, 2, False), n)
+        state = contract.State.new(problem.parameters.copy(), plan.optimizer)
         trainer.run(state, problem.samples, piece)
         expected, sums = problem.train(vectors, 7, piece.order, np.full(2, 0.1))
         np.testing.assert_allclose(state.parameters, expected, rtol=1e-9, atol=1e-12)
@@ -347,4 +347,4 @@ def test_blocks_hold_the_sizes_these_tests_count_on():
     assert blocks.BLOCK == 256
     assert blocks.WIDE_INPUT <= 100
     assert wide_input.BLOCK == 64
-    assert engines.GRAIN % wide_input.BLOCK == 0  # pieces begin where blocks do
+    assert contract.GRAIN % wide_input.BLOCK == 0  # pieces begin where blocks do
