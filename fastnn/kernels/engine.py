@@ -235,7 +235,7 @@ def _compile_trainer(made: Any, architecture: Architecture, plan: Plan) -> None:
 
 def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | None:
     """See `fastnn.engines.Engine`. The kernels are compiled here."""
-    if plan.sparse:
+    if plan.sparse or architecture.loss.missing:  # it takes what is not finite for a fault
         return None
     made = _compiled_trainer(architecture, plan)
     plain = isinstance(made, _PlainSampleTrainer)
