@@ -12,8 +12,8 @@ scikit-learn's: `MLPClassifier`, `MLPRegressor`, where scikit-learn is installed
 For contributors
 ----------------
 **Begin** with ``reference/lessons/``: backpropagation on one page. Then ``reference/vectors.py``:
-forward, backward and training of everything in NumPy, in 250 lines. Then
-``engines.py``: what every engine is given and gives. ``network.py`` is what a user holds.
+forward, backward and training of everything in NumPy, in 250 lines. Then ``contract.py`` and
+``engines.py``: what every engine is given, and gives. ``network.py`` is what a user holds.
 
 **The way of the data.** `Network` has its input checked (``inputs.py``, by ``validation.py`` and
 ``arrays.py``) and hands it to ``training/``, with a map of its own: it cuts the epochs into pieces

@@ -99,6 +99,7 @@ class Architecture:
             "activation": hidden,
             "output_activation": output,
             "loss": self.loss.name,
+            "missing": "ignore" if self.loss.missing else "raise",
             "reduction": self.reduction,
             "bias": self.bias,
             "l1": self.l1,

@@ -110,6 +110,7 @@ def _function(value: Any, argument: str) -> Any:
     return value
 
 
+@guided_class
 @dataclass
 class Call(Settings):
     """A callback that calls a function after every k-th epoch.

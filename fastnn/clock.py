@@ -33,7 +33,7 @@ class Clock:
 
 
 def rates_of_piece(rate: float | Schedule, clock: Clock, epochs: int, updates: int) -> np.ndarray:
-    """What `fastnn.engines.Piece.rates` must be for the training that comes next by the *clock*.
+    """What `fastnn.contract.Piece.rates` must be for the training that comes next by the *clock*.
 
     Shape (epochs, 1), or (epochs, updates) for a rate that changes with each of the *updates* in an
     epoch, or in the part of one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy as np
 from fastnn import arrays, validation
 from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
-from fastnn.engines import Derivatives, get_engine, quiet
+from fastnn.contract import quiet
+from fastnn.engines import Derivatives, get_engine
 from fastnn.inputs import Inputs
 from fastnn.memory import memory_for
 
@@ -20,10 +22,7 @@ from fastnn.memory import memory_for
 class Differentiable:
     """The part of `Network` that gives derivatives of the outputs.
 
-    They are exact, not from differences, and without dropout. Of an activation that has no
-    derivative somewhere, the one given there is that of PyTorch: 0 for relu at 0, 0.01 for
-    leaky_relu, λ α for selu, 0 for hard_tanh at -1 and 1. Second derivatives there are 0, and at 0
-    those from below for elu and selu, 1 and λ α.
+    `jacobian` says what is given where there is none.
     """
 
     _architecture: Architecture
@@ -47,8 +46,7 @@ class Differentiable:
         Returns
         -------
         ndarray, shape (n, n_outputs, n_inputs)
-            Exact, as `fastnn.derivatives` says, where it also says what is given where an
-            activation has no derivative.
+            Exact, not from differences, and without dropout.
 
         Raises
         ------
@@ -57,6 +55,11 @@ class Differentiable:
             number (NaN).
         MemoryError
             If the derivatives do not fit into memory.
+
+        Notes
+        -----
+        Where an activation has no derivative, that of one side is given, as in PyTorch: 0 for relu
+        at 0, 0.01 for leaky_relu, 1.758 for selu; for hard_tanh 0 at -1 and 1.
 
         Examples
         --------
@@ -143,6 +146,11 @@ class Differentiable:
         ------
         ValueError, TypeError, MemoryError
             As `jacobian` does.
+
+        Notes
+        -----
+        Those of relu, leaky_relu and hard_tanh are 0, also where their slopes jump. For elu and
+        selu, whose second derivatives jump at 0, they are 1 and 1.758 there.
 
         Examples
         --------
@@ -246,7 +254,8 @@ class Differentiable:
         """One of the functions of `fastnn.engines.Derivatives`, its arguments checked."""
         architecture = self._architecture
         n_in, n_out = architecture.sizes[0], architecture.sizes[-1]
-        given = [self._inputs.array(X)]
+        ready = _ready(X, n_in, architecture.dtype)
+        given = [self._inputs.array(X) if ready is None else ready]
         for key, value, width in (("U", U, n_in), ("V", V, n_out)):
             if key in _ARGUMENTS[name]:
                 given.append(_rows(value, key, (len(given[0]), width), architecture.dtype))
@@ -266,7 +275,8 @@ class Differentiable:
     def _check(self, values: np.ndarray, names: str) -> None:
         """Refuse what is not a number."""
         flat = values.reshape(-1)
-        if np.isnan(flat.dot(flat)) and np.isnan(flat).any():
+        square = float(flat.dot(flat))
+        if square != square:  # no infinity makes it so
             validation.finite_parameters(self.parameters)
             raise validation.too_large(names)
 
@@ -279,6 +289,14 @@ _ARGUMENTS = {
     "hessian": (),
     "hvp": ("U", "V"),
 }
+
+
+def _ready(X: Any, n_in: int, dtype: np.dtype[np.floating]) -> np.ndarray | None:
+    """X itself, where a look shows that there is nothing to check or convert."""
+    if not arrays.is_ready(X, n_in, dtype):
+        return None
+    flat = X.reshape(-1)
+    return X if isfinite(flat.dot(flat)) else None
 
 
 def _rows(

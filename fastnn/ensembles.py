@@ -12,7 +12,7 @@ import numpy as np
 from fastnn import validation
 from fastnn.arrays import numeric
 from fastnn.calls import guided
-from fastnn.engines import quiet
+from fastnn.contract import quiet
 from fastnn.files import write
 from fastnn.history import History
 from fastnn.many import fit_many

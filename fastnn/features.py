@@ -17,7 +17,7 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.clock import Clock, rates_of_piece
-from fastnn.engines import Plan, quiet
+from fastnn.contract import Plan, quiet
 from fastnn.kernels import feature_rows as kernels
 from fastnn.kernels.held import Held
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS, layer_table

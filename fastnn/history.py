@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -248,6 +249,31 @@ class History:
 
         losses = {"training loss": self.loss, "validation loss": self.val_loss}
         return draw_course(losses, {k: values for k, values in self.metrics.items() if values}, ax)
+
+    def __add__(self, later: History) -> History:
+        """The course of two calls of ``fit``, one after the other, as one: a new history.
+
+        ``history += net.fit(...)`` goes on with it. What only one of them has is NaN in the
+        epochs of the other. The best epoch is that of the later one, if it has one.
+        """
+        if not isinstance(later, History):
+            return NotImplemented
+        n, m = self.epochs, later.epochs
+        both = History(seconds=self.seconds + later.seconds, stop_reason=later.stop_reason)
+        for name in dict.fromkeys((*self.names(), *later.names())):
+            before, after = (
+                history._course(name) if name in history.names() else [math.nan] * history.epochs
+                for history in (self, later)
+            )
+            both._course(name).extend([*before, *after])
+        both._epochs = n + m
+        both.best_epoch = self.best_epoch if later.best_epoch is None else n + later.best_epoch
+        both.snapshots = copied(self.snapshots or later.snapshots)
+        if self.snapshots is None and both.snapshots is not None:
+            both.snapshots.shift(n)
+        elif both.snapshots is not None and later.snapshots is not None:
+            both.snapshots.go_on(later.snapshots, n)
+        return both
 
     def __repr__(self) -> str:
         if not self.epochs:

@@ -1,5 +1,6 @@
 """What a user passes as X, y and weights, made into `Samples` once: checked, converted, split."""
 
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from fastnn import arrays, validation
 from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
-from fastnn.engines import Samples, quiet
+from fastnn.contract import Samples, quiet
 from fastnn.names import short
 from fastnn.sparse import AnyRows, is_sparse
 
@@ -30,6 +31,7 @@ class Inputs:
         architecture = self._architecture
         return (
             architecture.loss.targets == "real"
+            and not architecture.loss.missing
             and arrays.is_ready(X, architecture.sizes[0], architecture.dtype)
             and arrays.is_ready(y, architecture.n_targets, architecture.dtype)
             and len(X) == len(y)
@@ -61,7 +63,7 @@ class Inputs:
         if target.shape != (n_out,) and (target.ndim > 0 or not (of_class or n_out == 1)):
             number = "the number of a class or " if of_class else "a number or " * (n_out == 1)
             raise ValueError(f"y must be {number}of shape ({n_out},), got shape {target.shape}")
-        targets = validation.targets(target[np.newaxis], 1, loss, n_out, architecture.dtype)
+        targets = self._targets(target[np.newaxis], 1, "y")
         return Samples(row[np.newaxis], targets)
 
     @quiet
@@ -69,11 +71,23 @@ class Inputs:
         self, X: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("X", "y")
     ) -> Samples:
         """Inputs, targets and weights; *names* are those of X and y in messages."""
-        inputs, architecture = self.features(X, names[0]), self._architecture
-        targets = validation.targets(
-            y, len(inputs), architecture.loss, architecture.n_targets, architecture.dtype, names[1]
-        )
+        inputs = self.features(X, names[0])
+        targets = self._targets(y, len(inputs), names[1])
         return Samples(inputs, targets, self._weights(sample_weight, len(inputs), "sample_weight"))
+
+    def _targets(self, y: Any, n: int, name: str) -> np.ndarray:
+        """Checked targets; NaN where there is none, if the network takes that."""
+        architecture, loss = self._architecture, self._architecture.loss
+        like = (n, loss, architecture.n_targets, architecture.dtype, name)
+        if not loss.missing:
+            return validation.targets(y, *like)
+        array = arrays.numeric(y, name)
+        missing = np.isnan(array)
+        any_given = array[~missing][0] if not missing.all() else 0  # one that the loss takes
+        given = validation.targets(np.where(missing, any_given, array), *like)
+        targets = np.where(missing.reshape(given.shape), np.nan, given).astype(architecture.dtype)
+        targets.flags.writeable = False
+        return targets
 
     @quiet
     def weigh_classes(self, samples: Samples, class_weight: Any) -> Samples:
@@ -108,16 +122,23 @@ class Inputs:
         return replace(samples, dydx=rows, dydx_weight=weight)
 
     def held_out(self, validation_data: Any) -> Samples | None:
-        """The samples of ``validation_data``, a pair (X, y); None without."""
+        """The samples of ``validation_data``, (X, y) or (X, y, sample_weight); None without."""
         if validation_data is None:
             return None
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
             kind = type(validation_data).__name__
             is_list = isinstance(validation_data, tuple | list)
             got = f"a {kind} of {len(validation_data)}" if is_list else kind
-            raise TypeError(f"validation_data must be a pair (X, y), got {got}")
-        X, y = validation_data
-        return self.samples(X, y, names=("validation_data[0]", "validation_data[1]"))
+            raise TypeError(
+                f"validation_data must be a pair (X, y), or (X, y, sample_weight), got {got}"
+            )
+        X, y, *weights = validation_data
+        samples = self.samples(X, y, names=("validation_data[0]", "validation_data[1]"))
+        if not weights:
+            return samples
+        return replace(
+            samples, weights=self._weights(weights[0], len(samples), "validation_data[2]")
+        )
 
     def split(
         self, samples: Samples, held_out: Samples | None, validation_split: float | None
@@ -131,12 +152,29 @@ class Inputs:
                 "give one of the two"
             )
         n = validation.split_position(validation_split, len(samples))
+        if self._are_sorted_by_class(samples.Y):
+            warnings.warn(
+                f"validation_split={short(validation_split)} takes the last samples, and y is "
+                "sorted by class: shuffle the samples before, or give validation_data",
+                stacklevel=5,  # beyond fit and its decorators
+            )
         first = samples.at(slice(None, n))
         name = "sample_weight, without the part for validation_split,"
         return (
             replace(first, weights=self._weights(first.weights, n, name)),
             Samples(samples.X[n:], samples.Y[n:]),
         )
+
+    def _are_sorted_by_class(self, Y: np.ndarray) -> bool:
+        """Whether the targets are classes, of which one comes after the other."""
+        kind = self._architecture.loss.targets
+        if kind == "classes":
+            steps = np.diff(Y.argmax(axis=1))
+        elif kind in ("unit", "signs") and Y.shape[1] == 1:
+            steps = np.diff(Y[:, 0])
+        else:
+            return False
+        return bool(steps.any() and ((steps >= 0).all() or (steps <= 0).all()))
 
     def chunks(
         self, chunks: Iterable[tuple[Any, ...]], class_weight: Any = None

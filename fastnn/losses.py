@@ -30,6 +30,8 @@ class Loss:
     from_logits: bool
     #: How many outputs speak of one target; with "quantile", so many for each quantile.
     outputs_per_target: int = 1
+    #: Whether a target may be NaN: then its output's part is 0, and so is the gradient.
+    missing: bool = False
 
 
 LOSSES = {
@@ -71,6 +73,23 @@ CLIPPED = {
 }
 
 
-def get_loss(name: str) -> Loss:
-    """Look up a loss by name; ValueError or TypeError when there is none."""
-    return find(name, LOSSES, "loss")
+#: What the code of a loss is raised by where targets may be missing.
+MISSING = 200
+#: The losses that do not come apart into those of single outputs.
+COUPLED = ("cross_entropy", "gaussian_nll", "quantile")
+
+
+def get_loss(name: str, missing: str = "raise") -> Loss:
+    """Look up a loss by name; ValueError or TypeError when there is none.
+
+    With *missing* "ignore", the one for targets of which some may be NaN.
+    """
+    loss: Loss = find(name, LOSSES, "loss")
+    if find(missing, {"raise": False, "ignore": True}, "missing"):
+        if loss.name in COUPLED:
+            raise ValueError(
+                f"missing='ignore' needs a loss that is a sum over outputs, got {loss.name!r}: "
+                "leave such samples out, or give them the weight 0"
+            )
+        return replace(loss, code=MISSING + loss.code, missing=True)
+    return loss

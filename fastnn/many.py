@@ -13,7 +13,7 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.calls import guided, unknown_argument
-from fastnn.engines import Samples, quiet
+from fastnn.contract import Samples, quiet
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.names import describe
@@ -223,7 +223,7 @@ class _Door:
     def _key(self, network: Network) -> tuple[Any, ...]:
         architecture = network._architecture
         loss, sizes = architecture.loss, architecture.sizes
-        return loss.name, sizes[0], sizes[-1], architecture.quantiles, architecture.dtype
+        return loss, sizes[0], sizes[-1], architecture.quantiles, architecture.dtype
 
     def _once(self, name: str, network: Network, value: Any, make: Callable[[], Any]) -> Any:
         """What is made of an argument's value, once for all networks that take the same."""
@@ -264,7 +264,7 @@ class _Door:
     def _job(self, network: Network, held_out: Samples | None, rest: dict[str, Any]) -> Job:
         if rest.get("callbacks"):
             return Job.asked(network, held_out, **rest)  # of this network alone
-        loss, engine = network._architecture.loss.name, network._engine_name
+        loss, engine = network._architecture.loss, network._engine_name
         key = (loss, engine, id(held_out), *map(id, rest.values()))
         if key not in self._known:
             self._known[key] = Job.asked(network, held_out, **rest)

@@ -3,7 +3,8 @@
 A metric is a function of targets (n, n_out) and outputs of that shape; class numbers have become
 one-hot rows, and of several outputs for a target there is one: see `of_targets`. To add one, add a
 function here and a line to the tables below. Those here take outputs (..., n, n_out) too, after
-many epochs at once, and return the metric of each, shape (...).
+many epochs at once, and return the metric of each, shape (...); and they take the samples' weights,
+shape (n,), by which those count that have some.
 """
 
 import inspect
@@ -18,6 +19,7 @@ from fastnn.losses import Loss
 from fastnn.names import describe, find
 
 Function = Callable[[np.ndarray, np.ndarray], Any]
+Weights = np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,18 @@ class Metric:
     """A name, and a function f(targets, outputs) -> float of arrays of shape (n, n_out)."""
 
     name: str
-    function: Function
+    function: Callable[..., Any]
     of_user: bool = False
 
-    def value(self, targets: np.ndarray, outputs: np.ndarray) -> float:
-        """The metric; TypeError if a user's function returns anything but one number."""
-        if not self.of_user:
-            outputs = of_targets(outputs, targets.shape[1])
-        value = self.function(targets, outputs)
+    def value(self, targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> float:
+        """The metric; TypeError if a user's function returns anything but one number.
+
+        Functions of users are not told of *weights*.
+        """
+        if self.of_user:
+            value = self.function(targets, outputs)
+        else:
+            value = self.values(targets, outputs, weights)
         try:
             return float(value)
         except (TypeError, ValueError, OverflowError):
@@ -40,9 +46,27 @@ class Metric:
                 f"metric {self.name!r} must return one number, got {type(value).__name__}"
             ) from None
 
-    def values(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def values(
+        self, targets: np.ndarray, outputs: np.ndarray, weights: Weights = None
+    ) -> np.ndarray:
         """The metric of each of the *outputs* (K, n, n_out), shape (K,); none of the user's."""
-        return np.asarray(self.function(targets, of_targets(outputs, targets.shape[1])))
+        outputs = of_targets(outputs, targets.shape[1])
+        if np.isnan(targets).any():
+            return self._where_given(targets, outputs, weights)
+        return np.asarray(self.function(targets, outputs, weights))
+
+    def _where_given(
+        self, targets: np.ndarray, outputs: np.ndarray, weights: Weights
+    ) -> np.ndarray:
+        """The mean over outputs, of each the metric of the samples that have a target for it."""
+        found = []
+        for j in range(targets.shape[1]):
+            rows = ~np.isnan(targets[:, j])
+            if rows.any():
+                own = None if weights is None else weights[rows]
+                one = slice(j, j + 1)
+                found.append(self.function(targets[rows, one], outputs[..., rows, one], own))
+        return np.mean(found, axis=0) if found else np.full(outputs.shape[:-2], np.nan)
 
 
 def of_targets(outputs: np.ndarray, n_targets: int) -> np.ndarray:
@@ -51,34 +75,48 @@ def of_targets(outputs: np.ndarray, n_targets: int) -> np.ndarray:
     return outputs[..., first : first + n_targets]
 
 
-def class_accuracy(targets: np.ndarray, outputs: np.ndarray) -> Any:
+def _mean(values: np.ndarray, weights: Weights) -> Any:
+    """The mean over samples and outputs of values (..., n, m)."""
+    if weights is None:
+        return values.mean(axis=(-2, -1))
+    weights = weights.astype(np.float64)
+    return (values.mean(axis=-1) * weights).sum(axis=-1) / weights.sum()
+
+
+def class_accuracy(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any:
     """Fraction of rows whose largest output is where the largest target is."""
-    return (outputs.argmax(axis=-1) == targets.argmax(axis=-1)).mean(axis=-1)
+    right = outputs.argmax(axis=-1) == targets.argmax(axis=-1)
+    return right.mean(axis=-1) if weights is None else _mean(right[..., np.newaxis], weights)
 
 
-def binary_accuracy(targets: np.ndarray, outputs: np.ndarray) -> Any:
+def binary_accuracy(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any:
     """Fraction of single outputs on the right side of one half."""
-    return ((outputs > 0.5) == (targets > 0.5)).mean(axis=(-2, -1))
+    return _mean((outputs > 0.5) == (targets > 0.5), weights)
 
 
-def sign_accuracy(targets: np.ndarray, outputs: np.ndarray) -> Any:
+def sign_accuracy(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any:
     """Fraction of single outputs on the right side of zero."""
-    return ((outputs > 0) == (targets > 0)).mean(axis=(-2, -1))
+    return _mean((outputs > 0) == (targets > 0), weights)
 
 
-def r2(targets: np.ndarray, outputs: np.ndarray) -> Any:
+def r2(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any:
     """Coefficient of determination, the mean over outputs.
 
     Constant targets give 1.0 when met exactly and 0.0 when not, as in scikit-learn's r2_score;
     errors too large to be squared give -inf.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        residual = ((targets - outputs) ** 2).sum(axis=-2, dtype=np.float64)
-        total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=0, dtype=np.float64)
+        errors, spread = (targets - outputs) ** 2, targets - targets.mean(axis=0)
+        if weights is not None:
+            column = weights[:, np.newaxis].astype(np.float64)
+            spread = targets - (column * targets).sum(axis=0) / column.sum()
+            errors, spread = column * errors, np.sqrt(column) * spread
+        residual = errors.sum(axis=-2, dtype=np.float64)
+        total = (spread**2).sum(axis=0, dtype=np.float64)
         if not np.isfinite(total).all() and np.isfinite(targets).all():
             largest = np.where(np.isfinite(total), 1, np.abs(targets).max(axis=0))
             n = len(targets)
-            return r2(targets / largest / n, outputs / largest / n)
+            return r2(targets / largest / n, outputs / largest / n, weights)
         constant = total == 0
         scores = 1 - residual / np.where(constant, 1, total)
         scores[..., constant] = residual[..., constant] == 0
@@ -86,17 +124,17 @@ def r2(targets: np.ndarray, outputs: np.ndarray) -> Any:
 
 
 @np.errstate(over="ignore")
-def mean_squared_error(targets: np.ndarray, outputs: np.ndarray) -> Any:
+def mean_squared_error(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any:
     """Mean over samples and outputs of (ŷ - y)²."""
-    return np.square(targets - outputs, dtype=np.float64).mean(axis=(-2, -1))
+    return _mean(np.square(targets - outputs, dtype=np.float64), weights)
 
 
-def mean_absolute_error(targets: np.ndarray, outputs: np.ndarray) -> Any:
+def mean_absolute_error(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any:
     """Mean over samples and outputs of |ŷ - y|."""
-    return np.abs(targets - outputs).astype(np.float64).mean(axis=(-2, -1))
+    return _mean(np.abs(targets - outputs).astype(np.float64), weights)
 
 
-def auc(targets: np.ndarray, outputs: np.ndarray) -> Any:
+def auc(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any:
     """Area under the ROC curve: the mean over outputs, one against the rest.
 
     The probability that a sample of the class (target above one half) has a larger output than one
@@ -107,6 +145,12 @@ def auc(targets: np.ndarray, outputs: np.ndarray) -> Any:
     from scipy.stats import rankdata  # takes a while to import
 
     positive = targets > 0.5
+    if weights is not None:
+        values = np.empty(outputs.shape[:-2])
+        for place in np.ndindex(values.shape):
+            columns = zip(positive.T, outputs[place].T, strict=True)
+            values[place] = np.mean([_weighted_auc(*column, weights) for column in columns])
+        return values
     p = positive.sum(axis=0).astype(np.float64)
     pairs = p * (len(targets) - p)
     if (pairs == 0).any():
@@ -115,14 +159,25 @@ def auc(targets: np.ndarray, outputs: np.ndarray) -> Any:
     return ((rank_sums - p * (p + 1) / 2) / pairs).mean(axis=-1)
 
 
+def _weighted_auc(positive: np.ndarray, outputs: np.ndarray, weights: np.ndarray) -> float:
+    """The same for one output, where each pair counts by the product of its weights."""
+    _, places = np.unique(outputs, return_inverse=True)
+    of_class, of_others = (
+        np.bincount(places, weights * mask, places.max() + 1) for mask in (positive, ~positive)
+    )
+    below = np.cumsum(of_others) - of_others
+    pairs = of_class.sum() * of_others.sum()
+    return float((of_class * (below + of_others / 2)).sum() / pairs) if pairs > 0 else np.nan
+
+
 #: By what the loss's targets are: the function called "accuracy".
-_ACCURACIES: dict[str, Function] = {
+_ACCURACIES: dict[str, Callable[..., Any]] = {
     "classes": class_accuracy,
     "unit": binary_accuracy,
     "signs": sign_accuracy,
 }
 
-_METRICS: dict[str, Function] = {
+_METRICS: dict[str, Callable[..., Any]] = {
     "r2": r2,
     "mean_absolute_error": mean_absolute_error,
     "mean_squared_error": mean_squared_error,

@@ -18,18 +18,9 @@ from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
 from fastnn.calls import guided
 from fastnn.clock import Clock
+from fastnn.contract import Numbers, Plan, Samples, State, quiet
 from fastnn.derivatives import Differentiable
-from fastnn.engines import (
-    Numbers,
-    Objective,
-    Plan,
-    Predictor,
-    Samples,
-    State,
-    get_engine,
-    objective,
-    quiet,
-)
+from fastnn.engines import Objective, Predictor, get_engine, objective
 from fastnn.errors import TrainingDivergedError
 from fastnn.files import write
 from fastnn.history import History
@@ -118,6 +109,11 @@ class Network(Differentiable, Pictured):
 
         The cross-entropies and poisson are computed from the weighted sums, so they never take
         the logarithm of an output that is 0.
+    missing : {"raise", "ignore"}
+        What becomes of targets that are NaN. With "ignore" there is no target for that output of
+        that sample: its part of the loss is 0, and so is the gradient; m and the number of samples
+        count it all the same. Metrics with names leave such targets out, and are the mean over
+        outputs. Not with ``"cross_entropy"``, ``"gaussian_nll"`` and ``"quantile"``.
     reduction : {"mean", "sum"}
         Over the samples of a batch, for the loss and its gradient alike.
     bias : bool
@@ -203,6 +199,7 @@ class Network(Differentiable, Pictured):
         activation: str | Sequence[str] = "sigmoid",
         output_activation: str | None = None,
         loss: str = "half_squared_error",
+        missing: str = "raise",
         reduction: str = "mean",
         bias: bool = True,
         initializer: str = "glorot_uniform",
@@ -217,7 +214,7 @@ class Network(Differentiable, Pictured):
         engine: str = "numba",
     ):
         sizes = validation.layer_sizes(layer_sizes)
-        loss_function = get_loss(loss)
+        loss_function = get_loss(loss, missing)
         self._architecture = Architecture(
             sizes=sizes,
             activations=(
@@ -362,7 +359,7 @@ class Network(Differentiable, Pictured):
         learning_rate: float | Schedule | None = None,
         optimizer: str | Optimizer | LBFGS = "sgd",
         shuffle: bool = True,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, ...] | None = None,
         validation_split: float | None = None,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | str | None = None,
@@ -406,11 +403,12 @@ class Network(Differentiable, Pictured):
             an epoch is then an iteration, and its loss the one after it.
         shuffle : bool
             Take the samples in a new random order in each epoch.
-        validation_data : tuple (X, y), optional
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Its loss after each epoch goes into ``history.val_loss``.
         validation_split : float, optional
             Between 0 and 1: instead of *validation_data*, that part of the samples, taken from
-            the end before any shuffling, as Keras does. Sorted samples must be shuffled before.
+            the end before any shuffling, as Keras does. Samples sorted by class must be
+            shuffled before: there is a warning.
         sample_weight : array-like, shape (n,), optional
             At least 0, and not all 0: each sample's loss and gradient are multiplied by its weight.
             With reduction "mean", sums over a batch are still divided by the number of its
@@ -529,7 +527,7 @@ class Network(Differentiable, Pictured):
         learning_rate: float | Schedule | None = None,
         optimizer: str | Optimizer = "sgd",
         shuffle: bool = True,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, ...] | None = None,
         class_weight: Mapping[int, float] | None = None,
         metrics: Iterable[str | Function] = (),
         early_stopping: EarlyStopping | None = None,
@@ -557,7 +555,7 @@ class Network(Differentiable, Pictured):
             As in `fit`, except for L-BFGS.
         shuffle : bool
             Take the samples of each chunk in a random order.
-        validation_data : tuple (X, y), optional
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
             As in `fit`; its loss is computed after each chunk.
         class_weight : dict, optional
             As in `fit`; "balanced" would need all samples.
@@ -940,7 +938,7 @@ class Network(Differentiable, Pictured):
         X, y : array-like
             As in `fit`.
         sample_weight : array-like, shape (n,), optional
-            As in `fit`: for the loss; the metrics take all samples alike.
+            As in `fit`: for the loss, and for the metrics with names.
         metrics : list of str or function, optional
             As in `fit`.
 

@@ -18,9 +18,9 @@ inside a string.
     What wrote the file.
 ``network`` (JSON)
     The arguments of `fastnn.Network`: layer_sizes (n_0, ..., n_L), activation (a list, one name per
-    hidden layer), output_activation, loss, reduction, bias, l1, l2, max_norm (null: none), dropout
-    (a list, one rate per hidden layer), label_smoothing, quantiles (null: none), dtype, engine;
-    and initializer (null or absent: not known).
+    hidden layer), output_activation, loss, missing (absent: "raise"), reduction, bias, l1, l2,
+    max_norm (null: none), dropout (a list, one rate per hidden layer), label_smoothing, quantiles
+    (null: none), dtype, engine; and initializer (null or absent: not known).
 ``optimizer`` (JSON)
     ``kind``, the name of one of fastnn's optimiser classes, and its settings by name. A
     learning-rate schedule is an object of the same form in place of the number.
@@ -42,7 +42,7 @@ The tensors:
 ``state.moments``, shape (k, P), F64 or F32
     What the optimiser remembers: see `fastnn.optimizers`.
 ``state.updates``, shape (1,), I64
-    Updates so far. Likewise every other array of `fastnn.engines.State` and of its clock, by its
+    Updates so far. Likewise every other array of `fastnn.contract.State` and of its clock, by its
     name.
 ``history.NAME``, shape (epochs,), F64
     The lists of the History: ``history.loss`` and others.
@@ -62,7 +62,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fastnn import validation
-from fastnn.engines import quiet
+from fastnn.contract import quiet
 from fastnn.errors import LoadError
 from fastnn.files import Tensors, Texts, read
 from fastnn.network import Network

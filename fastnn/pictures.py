@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.architecture import Architecture
+from fastnn.contract import quiet
 from fastnn.inputs import Inputs
 from fastnn.metrics import of_targets
 from fastnn.plotting import pyplot
@@ -37,6 +38,7 @@ class Pictured:
         """See `fastnn.Network.predict`."""
         raise NotImplementedError
 
+    @quiet
     def plot_boundary(self, X: Any, y: Any, ax: Axes | None = None) -> Axes:
         """Draw samples with two inputs, and what the network says around them; needs matplotlib.
 
@@ -85,6 +87,7 @@ class Pictured:
         ax.set(xlabel="input 1", ylabel="input 2")
         return ax
 
+    @quiet
     def plot_weights(self, axes: Sequence[Axes] | None = None) -> list[Axes]:
         """Draw each layer's weights as a map of colours, the biases below; needs matplotlib.
 
@@ -122,7 +125,9 @@ class Pictured:
         from sklearn.utils import ClassifierTags, Tags, TargetTags
 
         if not _classes(self._architecture):
-            return Tags(None, TargetTags(required=True), requires_fit=False)
+            # Of regressors it draws what `predict` returns, and only in one dimension. Others of
+            # which it draws a `decision_function` are called so.
+            return Tags("outlier_detector", TargetTags(required=True), requires_fit=False)
         target, classifier = TargetTags(required=True), ClassifierTags()
         return Tags("classifier", target, classifier_tags=classifier, requires_fit=False)
 

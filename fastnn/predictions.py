@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastnn import validation
-from fastnn.engines import get_engine, quiet
+from fastnn.contract import quiet
+from fastnn.engines import get_engine
 from fastnn.memory import memory_for
 from fastnn.names import short
 from fastnn.network import Network

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import random_state, validation
-from fastnn.engines import State
+from fastnn.contract import State
 from fastnn.files import Tensors, Texts
 from fastnn.history import History
 from fastnn.initializers import INITIALIZERS

@@ -38,6 +38,16 @@ class Snapshots:
             self._epochs.extend(epochs)
             self._parts.append(vectors)
 
+    def shift(self, epochs: int) -> None:
+        """Count from so many epochs before."""
+        self._epochs = [epochs + epoch for epoch in self._epochs]
+
+    def go_on(self, later: Snapshots, epochs: int) -> None:
+        """Take those of *later*, which began after so many *epochs*."""
+        if later._sizes != self._sizes or later._bias != self._bias:
+            raise ValueError("the parameters are of networks of other shapes")
+        self.append([epochs + epoch for epoch in later._epochs], later.parameters)
+
     def cut(self, epochs: int) -> None:
         """Forget those from after later epochs."""
         kept = [epoch for epoch in self._epochs if epoch <= epochs]

@@ -14,7 +14,8 @@ import numpy as np
 
 from fastnn import validation
 from fastnn.calls import guided
-from fastnn.engines import Samples, State, objective, quiet
+from fastnn.contract import Samples, State, quiet
+from fastnn.engines import objective
 from fastnn.kernels import cache
 from fastnn.memory import frozen
 from fastnn.network import Network

@@ -14,7 +14,8 @@ import pytest
 import fastnn
 from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Plan, Samples, State, get_engine
+from fastnn.contract import Piece, Plan, Samples, State
+from fastnn.engines import get_engine
 from fastnn.losses import LOSSES
 from fastnn.optimizers import Optimizer
 from fastnn.reference.random import uniforms

@@ -7,9 +7,13 @@ what it was given: every row, in its order, and every rate.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
+from fastnn.engines import StopsToRecord
 from fastnn.reference import vectors
+from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
 
 #: Losses of a sample, update by update and then again from the start; they fall, and not steadily.
 LOSSES = (np.linspace(1.0, 0.8, 997) + np.random.default_rng(5).uniform(-0.1, 0.1, 997)).tolist()
@@ -19,7 +23,7 @@ blocks = None
 row_seconds, learner = vectors.row_seconds, vectors.learner
 
 
-class Trainer:
+class Trainer(StopsToRecord):
     """Loses what the table says, and moves each parameter by rate, rows and places."""
 
     def __init__(self, plan):
@@ -49,3 +53,7 @@ def evaluator(architecture, weighted, sparse=False):
 def predictor(architecture, sparse=False):
     n_out = architecture.sizes[-1]
     return lambda parameters, X: np.full((len(X), n_out), np.sin(1e3 * parameters.sum()))
+
+
+each_loss = partial(losses_one_by_one, evaluator)
+each_output = partial(outputs_one_by_one, predictor)

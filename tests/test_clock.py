@@ -11,7 +11,7 @@ from test_schedules import COUNTED, PLATEAU, names, with_per
 
 import fastnn
 from fastnn.clock import Clock, rates_of_piece
-from fastnn.engines import State
+from fastnn.contract import State
 
 
 def clock_at(updates, epochs):

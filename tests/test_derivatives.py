@@ -48,7 +48,7 @@ class Case:
 #: The kernels of these are the same, but for the dtype.
 CORE = [
     Case("sigmoid", 2, "identity"),
-    Case("sigmoid", 0, "softmax"),
+    Case("sigmoid", 0, "sigmoid"),
     Case("sigmoid", 1, "sigmoid", outputs=2),
     Case("sigmoid", 3, "softmax"),
 ]
@@ -57,6 +57,7 @@ HIDDEN = [
     for k, name in enumerate(ACTIVATIONS)
 ]
 MORE = [
+    Case("tanh", 0, "softmax"),
     Case("tanh", 0, "identity", False),
     Case("tanh", 0, "gelu"),
     Case("silu", 2, "silu", outputs=1),
@@ -167,9 +168,9 @@ def test_the_pullback_has_the_gradient_of_the_parameters(engine, case):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_pullback_of_a_losss_derivatives_is_its_gradient(engine):
-    net = Case("sigmoid", 1, "sigmoid", outputs=2).network(engine)
+    net = CORE[0].network(engine)
     rng = np.random.default_rng(1)
-    X, Y = rng.normal(size=(9, 3)), rng.normal(size=(9, 2))
+    X, Y = rng.normal(size=(9, 3)), rng.normal(size=(9, 4))
     _, gradient = net.loss_and_gradient(X, Y)
     got, _ = net.pullback(X, (net.predict(X) - Y) / len(X))
     close(got, gradient, 1e-14)
@@ -239,7 +240,8 @@ def test_many_rows_are_as_each_alone(engine):
 def test_more_outputs_than_inputs_and_the_other_way(engine):
     """Either is taken one by one where they are fewer; many inputs lie differently in kernels."""
     rng = np.random.default_rng(4)
-    for sizes in ([2, 6, 5], [5, 6, 2], [130, 4, 2], [130, 150], [3, 3]):
+    wide = [[130, 4, 2], [130, 150]] if engine != "python" else []
+    for sizes in ([2, 6, 5], [5, 6, 2], [3, 3], *wide):
         net = fastnn.Network(sizes, seed=1, engine=engine)
         X, U, V = (rng.normal(size=(5, width)) for width in (sizes[0], sizes[0], sizes[-1]))
         jacobian = net.jacobian(X)

@@ -157,7 +157,7 @@ def test_the_map_of_the_kernels_names_every_module():
 
 def test_what_users_meet_is_found():
     assert {"SGD", "Network.fit", "profile", "MLPClassifier.predict", "Checkpoint"} < set(PUBLIC)
-    assert {"fastnn.engines.Piece", "fastnn.network.Network.fit"} < set(DEFINED)
+    assert {"fastnn.contract.Piece", "fastnn.network.Network.fit"} < set(DEFINED)
 
 
 @in_turn(

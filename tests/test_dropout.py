@@ -9,7 +9,8 @@ import pytest
 from recipes import ALL, N, Recipe, on_engines, summed
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Plan, Samples, State, get_engine
+from fastnn.contract import Piece, Plan, Samples, State
+from fastnn.engines import get_engine
 from fastnn.optimizers import SGD
 from fastnn.reference.loops_updates import dropout_factors as factors_of_lists
 from fastnn.reference.random import uniform

@@ -53,7 +53,14 @@ def test_a_step_goes_down_the_gradient_of_the_loss(engine, case, weights):
     net = network(engine, *case)
     twin = network("numpy", *case)
     history = net.fit(
-        X, Y, dydx=D, dydx_weight=0.7, batch_size=None, learning_rate=1e-3, sample_weight=weights
+        X,
+        Y,
+        epochs=1,
+        dydx=D,
+        dydx_weight=0.7,
+        batch_size=None,
+        learning_rate=1e-3,
+        sample_weight=weights,
     )
     assert history.loss[0] == pytest.approx(definition(twin, 0.7, weights, case[2]), rel=1e-12)
     vector = twin.parameters
@@ -156,16 +163,16 @@ def test_bad_arguments(options, more, message):
 
 
 def test_fit_many_says_that_it_has_no_such_argument():
-    with pytest.raises(TypeError, match=r"^fit_many has no argument 'dydx'"):
+    with pytest.raises(TypeError, match="fit_many has no argument 'dydx'"):
         fastnn.fit_many([network("numpy")], X, Y, dydx=D)
 
 
 def test_a_fit_without_it_goes_on_without():
     net = network("numpy")
-    net.fit(X, Y, dydx=D)
+    net.fit(X, Y, epochs=1, dydx=D)
     twin = copy.deepcopy(net)
-    net.fit(X, Y)
-    twin.fit(X, Y, dydx=D)
+    net.fit(X, Y, epochs=1)
+    twin.fit(X, Y, epochs=1, dydx=D)
     assert abs(net.parameters - twin.parameters).max() > 1e-4
 
 

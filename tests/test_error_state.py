@@ -8,6 +8,7 @@ import inspect
 import numpy as np
 import pytest
 from helpers import DTYPES, NUMBA_SLOW, slow_but
+from matplotlib.figure import Figure
 
 import fastnn
 
@@ -90,6 +91,12 @@ def or_refusal(door, *arguments, **options):
         return str(refusal)
 
 
+def pictures(net, path):
+    boundary = net.plot_boundary(X, Y, Figure().subplots())
+    weights = net.plot_weights(Figure().subplots(1, 2))
+    return [boundary.get_xlim(), *(ax.get_images()[0].get_array() for ax in weights)]
+
+
 DOORS = {
     "Network": lambda net, path: fastnn.Network([3, 4, 2], dtype=net.dtype, seed=3).parameters,
     "set_parameters": lambda net, path: (
@@ -129,6 +136,7 @@ DOORS = {
         or_refusal(huge(net).layer_outputs, HUGE),
         or_refusal(huge(net).predict, HUGE.tolist()),
     ],
+    "plot_boundary and plot_weights": pictures,
     "summary": lambda net, path: net.summary(),
     "warmup": lambda net, path: fastnn.warmup(net, optimizer="adam").seconds > 0,
     "copy": lambda net, path: copy.deepcopy(net).parameters,

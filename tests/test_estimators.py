@@ -579,6 +579,14 @@ def test_lbfgs_has_neither_dropout_nor_callbacks(params):
         MLPRegressor(**SMALL, solver="lbfgs", **params).fit(*DATA["real"][1:3])
 
 
+def test_callbacks_are_called_after_multiples_of_every():
+    epochs = []
+    note = fastnn.Call(lambda network, epoch, logs: epochs.append(epoch) or epoch == 6, every=3)
+    estimator = MLPRegressor(**SMALL, callbacks=[note]).fit(*DATA["real"][1:3])
+    assert epochs == [3, 6]
+    assert estimator.n_iter_ == 6
+
+
 def test_callbacks_see_each_epoch_and_may_end_training():
     seen = []
 

@@ -24,7 +24,8 @@ from recipes import ALL, N, Recipe
 from recipes import on_engines as on_recipes
 
 import fastnn
-from fastnn.engines import Piece, State, get_engine
+from fastnn.contract import Piece, State
+from fastnn.engines import get_engine
 from fastnn.losses import LOSSES
 
 SAMPLES = 5

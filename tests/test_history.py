@@ -232,3 +232,39 @@ def test_without_matplotlib_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'fastnn-jit\[plot\]'"):
         History(loss=[1.0]).plot()
+
+
+def test_histories_of_several_fits_go_on_as_one():
+    net = fastnn.Network([2, 3, 1], seed=0, engine="numpy")
+    X, y = np.random.default_rng(0).uniform(size=(9, 2)), np.arange(9) / 9
+    first = net.fit(X, y, epochs=3, record=2)
+    stop = fastnn.EarlyStopping("val_loss", patience=None)
+    second = net.fit(
+        X, y, epochs=4, validation_data=(X, y), metrics=["r2"], early_stopping=stop, record=2
+    )
+    both = first + second
+    assert both.epochs == 7
+    assert both.loss == first.loss + second.loss
+    assert both.learning_rate == first.learning_rate + second.learning_rate
+    np.testing.assert_array_equal(both.val_loss, [np.nan] * 3 + second.val_loss)
+    np.testing.assert_array_equal(both.metrics["val_r2"], [np.nan] * 3 + second.metrics["val_r2"])
+    assert both.best_epoch == 3 + second.best_epoch
+    assert both.seconds == first.seconds + second.seconds
+    assert both.recorded_epochs.tolist() == [2, 5, 7]
+    np.testing.assert_array_equal(
+        both.parameters, np.concatenate([first.parameters, second.parameters])
+    )
+    assert (first.epochs, second.epochs) == (3, 4), "they stay as they are"
+
+
+def test_a_history_that_went_on_can_be_saved(tmp_path):
+    net = fastnn.Network([2, 1], seed=0, engine="numpy")
+    X, y = np.eye(2), [0.0, 1.0]
+    net.history = net.fit(X, y, epochs=2) + net.fit(X, y, epochs=3, validation_data=(X, y))
+    net.save(tmp_path / "net")
+    assert fastnn.load(tmp_path / "net").history.loss == net.history.loss
+
+
+def test_only_histories_can_be_added():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        fastnn.History() + 1.0

@@ -26,8 +26,8 @@ class Notes:
         self.vectors.append(network.parameters.copy())
 
 
-def fitted(engine="numpy", sizes=(2, 3, 1), n=150, **arguments):
-    net = fastnn.Network(sizes, activation="tanh", seed=1, engine=engine)
+def fitted(engine="numpy", sizes=(1, 3, 1), n=150, **arguments):
+    net = fastnn.Network(sizes, activation="sigmoid", seed=1, engine=engine)
     X, y = data_for("half_squared_error", n, sizes[0], sizes[-1])
     asked = {"epochs": EACH[engine], "learning_rate": 0.05, **arguments}
     try:
@@ -66,9 +66,9 @@ def test_how_epochs_are_cut_changes_no_record(slicing, more, monkeypatch):
 
 
 def test_layers_are_views_of_the_parameters():
-    history = fitted(sizes=(2, 3, 1), record=4).history
-    net = fitted(sizes=(2, 3, 1))
-    assert history.parameters.shape == (3, 13)
+    history = fitted(record=4).history
+    net = fitted()
+    assert history.parameters.shape == (3, 10)
     for layer in (0, 1, -1):
         weights, biases = history.weights(layer), history.biases(layer)
         assert weights.shape == (3, *net.weights[layer].shape)
@@ -95,8 +95,8 @@ def test_without_biases_there_are_none():
 
 def test_fewer_epochs_than_k_leave_no_record():
     history = fitted(record=1000).history
-    assert history.parameters.shape == (0, 13)
-    assert history.weights(0).shape == (0, 2, 3)
+    assert history.parameters.shape == (0, 10)
+    assert history.weights(0).shape == (0, 1, 3)
 
 
 @pytest.mark.parametrize("name", ["parameters", "recorded_epochs"])
@@ -130,7 +130,7 @@ def test_records_end_where_a_rule_ends_training(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("metrics", [[], ["r2"]], ids=["alone", "metrics"])
 def test_records_of_a_divergence_are_those_before_it(engine, metrics):
-    rate = 3.0
+    rate = 50.0
     net = fitted(engine, record=1, learning_rate=rate, batch_size=None, epochs=600, metrics=metrics)
     history = net.history
     assert history.stop_reason == "diverged"
@@ -200,7 +200,7 @@ def test_copies_pickles_and_files_keep_the_records(tmp_path):
 def test_a_copy_does_not_grow_with_its_original():
     history = fitted(record=5).history
     twin = copy.copy(history)
-    history.keep([15], np.zeros((1, 13)))
+    history.keep([15], np.zeros((1, 10)))
     assert len(twin.parameters) == 2 < len(history.parameters)
 
 

@@ -16,7 +16,7 @@ from helpers import CORE, ENGINES, NUMBA_SLOW, SLICINGS, in_turn, slow_but, unch
 from runs import use
 
 import fastnn
-from fastnn import engines
+from fastnn import contract
 from fastnn.engines import get_engine
 from fastnn.kernels import sparse_batches
 from fastnn.sparse import SparseRows
@@ -239,14 +239,14 @@ def courses():
 @in_turn("way", [(rule, penalty) for rule in RULES for penalty in PENALTIES])
 def test_what_becomes_of_weights_whose_input_does_not_occur(way):
     architecture = network("numpy", **PENALTIES[way[1]])._architecture
-    plan = engines.Plan(7, RULES[way[0]], sparse=True)
+    plan = contract.Plan(7, RULES[way[0]], sparse=True)
     assert sparse_batches.way_of(architecture, plan) == WAYS.get(way, sparse_batches.DENSE)
 
 
 @pytest.mark.parametrize(("engine", "rule", "penalty"), list(courses()))
 def test_training_is_that_with_dense_inputs(engine, rule, penalty, monkeypatch):
     """Windows end within epochs and with them; drifting weights are looked at late."""
-    monkeypatch.setattr(engines, "WINDOWS", (4, 4))
+    monkeypatch.setattr(contract, "WINDOWS", (4, 4))
     batch_sizes = (7,) if engine == "python" else (1, 7, None)
     for batch_size in batch_sizes:
         check_course(engine, batch_size, RULES[rule], **PENALTIES[penalty])
@@ -291,7 +291,7 @@ def test_kernels_of_other_networks(rule, options):
 @pytest.mark.parametrize("slicing", ["64 rows a piece", "one epoch a piece", "all in one piece"])
 @pytest.mark.parametrize("rule", slow_but(["sgd"], ["sgd", "nesterov", "rmsprop"]))
 def test_how_epochs_are_cut_changes_no_bit(slicing, rule, monkeypatch):
-    monkeypatch.setattr(engines, "WINDOWS", (4, 4))
+    monkeypatch.setattr(contract, "WINDOWS", (4, 4))
     rows, targets = awkward(150), np.arange(150) % 3
     parameters = []
     for way in (slicing, "as it is"):

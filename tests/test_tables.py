@@ -22,7 +22,14 @@ from fastnn.kernels import losses as jitted_losses
 from fastnn.kernels import updates as jitted_updates
 from fastnn.losses import LOSSES
 from fastnn.optimizers import MOMENTS, OPTIMIZERS, RULES
-from fastnn.reference import loops, loops_updates, vectors, vectors_updates
+from fastnn.reference import (
+    loops,
+    loops_functions,
+    loops_updates,
+    vectors,
+    vectors_functions,
+    vectors_updates,
+)
 
 HIDDEN = {name for name, activation in ACTIVATIONS.items() if not activation.output_only}
 ELEMENTWISE = set(ACTIVATIONS) - {"softmax"}
@@ -60,7 +67,7 @@ def test_the_reference_engines_implement_every_activation():
 
 
 def test_the_reference_engines_implement_every_loss():
-    assert set(loops.LOSSES) == set(vectors.LOSSES) == set(LOSSES)
+    assert set(loops_functions.LOSSES) == set(vectors_functions.LOSSES) == set(LOSSES)
 
 
 def test_the_kernels_implement_every_activation():

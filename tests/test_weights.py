@@ -71,10 +71,61 @@ def test_evaluate_weighs_the_loss_as_keras_does(engine):
     assert loss == pytest.approx((WEIGHTS * errors).sum() / 12, rel=1e-12)
 
 
-def test_the_metrics_of_evaluate_take_all_samples_alike():
+WHOLE = np.array([1, 2, 1, 3, 1, 1, 2, 1, 1, 4, 1, 1])
+
+
+@pytest.mark.parametrize("name", ["r2", "mean_squared_error", "mean_absolute_error"])
+def test_a_whole_weight_counts_as_so_many_samples_in_metrics(name):
     net = regression()
-    weighted = net.evaluate(X, Y, sample_weight=WEIGHTS)
-    assert weighted["r2"] == net.evaluate(X, Y)["r2"]
+    weighted = net.evaluate(X, Y, sample_weight=WHOLE, metrics=[name])
+    repeated = net.evaluate(np.repeat(X, WHOLE, 0), np.repeat(Y, WHOLE, 0), metrics=[name])
+    assert weighted[name] == pytest.approx(repeated[name], rel=1e-12)
+    assert weighted[name] != pytest.approx(net.evaluate(X, Y, metrics=[name])[name])
+
+
+@pytest.mark.parametrize("name", ["accuracy", "auc"])
+def test_the_same_for_metrics_of_classes(name):
+    net, labels = classifier(), np.arange(12) % 3
+    weighted = net.evaluate(X, labels, sample_weight=WHOLE, metrics=[name])
+    repeated = net.evaluate(np.repeat(X, WHOLE, 0), np.repeat(labels, WHOLE), metrics=[name])
+    assert weighted[name] == pytest.approx(repeated[name], rel=1e-12)
+
+
+def test_functions_of_users_get_all_samples_alike():
+    def own(targets, outputs):
+        return len(targets)
+
+    assert regression().evaluate(X, Y, sample_weight=WHOLE, metrics=[own])["own"] == 12
+
+
+@pytest.mark.parametrize("metrics", [[], ["r2"]])
+def test_validation_data_may_have_weights(metrics):
+    net = regression()
+    history = net.fit(X, Y, epochs=3, validation_data=(X, Y, WHOLE), metrics=metrics)
+    expected = net.evaluate(X, Y, sample_weight=WHOLE)
+    assert history.val_loss[-1] == pytest.approx(expected["loss"], rel=1e-12)
+    if metrics:
+        assert history.metrics["val_r2"][-1] == pytest.approx(expected["r2"], rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", [np.ones(3), np.full(12, -1.0), np.zeros(12)])
+def test_bad_weights_of_validation_data_are_named(weights):
+    with pytest.raises(ValueError, match=r"^validation_data\[2\] must"):
+        regression().fit(X, Y, validation_data=(X, Y, weights))
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_split_of_samples_sorted_by_class_is_warned_of(backwards):
+    labels = np.sort(CLASSES)[::-1] if backwards else np.sort(CLASSES)
+    with pytest.warns(UserWarning, match="y is sorted by class: shuffle") as caught:
+        classifier().fit(X, labels, epochs=1, validation_split=0.25)
+    assert caught[0].filename == __file__
+
+
+def test_no_other_split_is_warned_of():
+    classifier().fit(X, np.arange(12) % 3, epochs=1, validation_split=0.25)
+    classifier().fit(X, np.zeros(12, int), epochs=1, validation_split=0.25)
+    regression().fit(X, np.sort(Y, axis=0), epochs=1, validation_split=0.25)
 
 
 def test_class_weights_multiply_the_samples_of_the_class():

@@ -8,7 +8,8 @@ import numpy as np
 import fastnn
 from bench.contest import Entry
 from bench.problems import Problem
-from fastnn.engines import Piece, Plan, Samples, State, get_engine
+from fastnn.contract import Piece, Plan, Samples, State
+from fastnn.engines import get_engine
 
 
 def train(problem: Problem, engine: str) -> Entry:

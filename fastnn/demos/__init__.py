@@ -86,5 +86,15 @@ DEMOS = {
             "Barto, Sutton and Anderson, Neuronlike adaptive elements that can solve difficult "
             "learning control problems (IEEE Transactions on Systems, Man, and Cybernetics, 1983)",
         ),
+        Demo(
+            "pendulum",
+            "a law of motion that a network has learned, integrated with its Jacobian",
+            "the damped pendulum of any textbook of mechanics",
+        ),
+        Demo(
+            "slopes",
+            "a curve from values and slopes, with a third of the samples",
+            "Czarnecki and others, Sobolev training for neural networks (NeurIPS 2017)",
+        ),
     )
 }

@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastnn import validation
 from fastnn.architecture import Architecture
 from fastnn.callbacks import bind
-from fastnn.engines import Plan, Samples
+from fastnn.contract import Plan, Samples
 from fastnn.estimators import solvers
 from fastnn.estimators.extras import mean_loss
 from fastnn.estimators.model import Model, engine, network_of, objective
@@ -200,7 +200,7 @@ class Epochs:
         return solvers.rates(self._optimizer, epochs, self._est.t_, self._n)
 
     def _draw_order(self, epochs: int) -> np.ndarray:
-        """The order of the rows in each epoch, for a `fastnn.engines.Piece`."""
+        """The order of the rows in each epoch, for a `fastnn.contract.Piece`."""
         if not self._est.shuffle:
             return np.empty((0, self._n), np.int64)
         orders = draw_orders(self._est._random_state, self._order, epochs)

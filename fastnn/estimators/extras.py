@@ -84,7 +84,7 @@ def mean_loss(
     if outputs is None:
         return float("nan")
     loss = architecture.loss
-    function = {**vectors_functions.LOSSES, **vectors_functions.CLIPPED}[loss.name]
+    function = vectors_functions.loss_function(loss)
     with np.errstate(all="ignore"):
         logits = outputs
         if loss.from_logits:  # any that lead to these outputs will do

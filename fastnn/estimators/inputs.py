@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import arrays, validation
-from fastnn.engines import Samples, quiet
+from fastnn.contract import Samples, quiet
 
 
 def refuse_what_is_no_number(given: Any, name: str) -> None:

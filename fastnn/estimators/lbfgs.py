@@ -8,7 +8,7 @@ from scipy.optimize import OptimizeResult, minimize
 from sklearn.utils import fixes
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Plan, Samples, quiet
+from fastnn.contract import Plan, Samples, quiet
 from fastnn.estimators.model import Objective, engine
 from fastnn.memory import aligned
 from fastnn.optimizers import SGD

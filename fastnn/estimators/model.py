@@ -11,7 +11,8 @@ import numpy as np
 from fastnn import arrays, validation
 from fastnn.activations import get_activation
 from fastnn.architecture import Architecture
-from fastnn.engines import Engine, Predictor, get_engine, quiet
+from fastnn.contract import quiet
+from fastnn.engines import Engine, Predictor, get_engine
 from fastnn.estimators import extras
 from fastnn.losses import CLIPPED, LOSSES, Loss
 from fastnn.memory import aligned, aligned_copy
@@ -30,7 +31,7 @@ class Objective:
     """How an estimator's loss is computed and reported."""
 
     loss: Loss
-    #: For `fastnn.engines.Plan`: the number of outputs where scikit-learn takes the sum over them
+    #: For `fastnn.contract.Plan`: the number of outputs where scikit-learn takes the sum over them
     #: and fastnn the mean.
     scale: float
     #: The loss that scikit-learn reports, without the penalty, is smaller by this factor than the

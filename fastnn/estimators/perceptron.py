@@ -33,7 +33,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn import validation
-from fastnn.engines import Samples, quiet
+from fastnn.contract import Samples, quiet
 from fastnn.estimators import extras, short, solvers
 from fastnn.estimators.epochs import Epochs, Held
 from fastnn.estimators.inputs import dense, refuse_what_is_no_number, samples_of

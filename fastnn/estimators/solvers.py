@@ -11,10 +11,10 @@ import numpy as np
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from fastnn.architecture import Architecture
-from fastnn.engines import State
+from fastnn.contract import State
 from fastnn.optimizers import Optimizer
 
-#: The rates come with each `fastnn.engines.Piece`, so what an optimiser has of its own is not used.
+#: The rates come with each `fastnn.contract.Piece`, so an optimiser's own is not used.
 _UNUSED_RATE = 1.0
 
 
@@ -90,7 +90,7 @@ def settings_of(optimizer: Any) -> Optimizer:
 def rates(optimizer: Any, epochs: int, seen: int, n_samples: int) -> np.ndarray:
     """The rates of the next epochs, shape (epochs, 1), if nothing else changes them.
 
-    *seen* is the number of samples trained on so far. See `fastnn.engines.Piece`.
+    *seen* is the number of samples trained on so far. See `fastnn.contract.Piece`.
     """
     if isinstance(optimizer, AdamOptimizer):
         return np.full((epochs, 1), float(optimizer.learning_rate_init))

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from fastnn import validation
-from fastnn.engines import quiet
+from fastnn.contract import quiet
 from fastnn.errors import LoadError
 from fastnn.exchange import keras, onnx_chain, torch
 from fastnn.exchange.chain import Chain

@@ -10,7 +10,7 @@ import numpy as np
 from fastnn import validation
 from fastnn.activations import LEAK
 from fastnn.architecture import Architecture
-from fastnn.engines import State
+from fastnn.contract import State
 from fastnn.exchange.chain import Chain
 from fastnn.names import short
 from fastnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop

@@ -20,9 +20,9 @@ rows of features with names, by their places           `feature_rows`
 the outputs, of up to 7 samples                        `outputs.make_outputs_by_row`
 the outputs, of more; those of every layer             `outputs.make_outputs`
 the loss                                               `outputs.make_loss`
-derivatives with respect to the inputs                 `derivatives.make_first`;
+derivatives by the inputs, first and second            `derivatives.make_first`;
                                                        `second_derivatives.make_second`
-training on them (``dydx``)                            `derivative_training`
+training on them                                       `derivative_training`, by `batches`
 many networks at once, a lane each: see `many`
     training sample by sample, plain SGD: one hidden   `many_one_output`
     layer, one output, few inputs
@@ -38,15 +38,14 @@ the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
 What they are made of: the steps of a layer, forward, backward and gradient, for a sample in `rows`,
 for a block of samples in `blocks`, with the products of `products`; through all layers they go in
 `samples` and `blocks`. `plain` has the epochs of plain SGD; `activations` and `losses` are of one
-number, by code;
+number, by code; `derivatives` and `second_derivatives` have the steps for directions of the inputs;
 `elementary`, exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `layout`,
 the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`.
 `sparse` has the first layer's steps for sparse rows, which `batches` and `outputs` take in place of
 the dense ones. `many_products` and `many_updates` are of many networks. `ready` has what `engine`
-gives its kernels; `many_engine`, `many_predictions` and `derivative_engine` give theirs what they
-need. `held` finds
-arguments that stay by their address. `jit` compiles (with private parts of numba in `inlined`),
-`notice` says so, `cache` keeps.
+gives its kernels; `forward_engine`, `many_engine`, `many_predictions` and `derivative_engine` give
+theirs what they need. `held` finds arguments that stay by their address. `jit` compiles (with
+private parts of numba in `inlined`), `notice` says so, `cache` keeps.
 
 Names in kernels, capital where they are a matrix:
 

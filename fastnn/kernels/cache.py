@@ -43,6 +43,7 @@ _SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_V
 IMPORTED = (
     "fastnn.activations",
     "fastnn.architecture",
+    "fastnn.contract",
     "fastnn.engines",
     "fastnn.losses",
     "fastnn.memory",

@@ -62,7 +62,10 @@ def _make_call(result: Any) -> Any:
         kind = ir.PointerType(convention.get_function_type(result, kinds))
         kernel = builder.inttoptr(values[0], kind)
         arguments = cgutils.unpack_tuple(builder, values[1])
-        return convention.call_function(builder, kernel, result, kinds, arguments)[1]
+        status, value = convention.call_function(builder, kernel, result, kinds, arguments)
+        with cgutils.if_unlikely(builder, status.is_error):  # where bounds are checked
+            convention.return_status_propagate(builder, status)
+        return value
 
     return call_at
 

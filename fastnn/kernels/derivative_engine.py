@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Plan, Samples, State, StopsToRecord
+from fastnn.contract import Piece, Plan, Samples, State
+from fastnn.engines import StopsToRecord
 from fastnn.kernels import batches, derivative_training, derivatives, second_derivatives
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
@@ -144,26 +145,40 @@ def _first(
     forwards: bool,
     into: np.ndarray | None = None,
 ) -> np.ndarray:
-    n_in, n_out, dtype = architecture.sizes[0], architecture.sizes[-1], architecture.dtype
-    directions = 1 if seeds is not None else (n_in if forwards else n_out)
-    ahead, back = (directions, 0) if forwards else (0, directions)
-    places = _places(architecture, ahead, back, curved=False)
-    out = np.empty(len(X) * directions * (n_out if forwards else n_in), dtype)
-    workspace = _take_workspace(places, dtype)
-    kernel = derivatives.make_first(codes_of(architecture), architecture.bias)
+    kernel, layers, places, size, nothing = _ready_for_first(architecture, seeds is None, forwards)
+    out = np.empty(len(X) * size, X.dtype)
+    workspace = _take_workspace(places, X.dtype)
     kernel(
-        _layer_table(architecture),
+        layers,
         places,
         parameters,
         _read_only(X),
-        _rows(seeds, dtype),
+        nothing if seeds is None else _read_only(seeds),
         forwards,
-        np.empty(0, dtype) if into is None else into,
+        parameters[:0] if into is None else into,
         out,
         workspace,
     )
     _give_back(workspace)
     return out
+
+
+#: A kernel, its table of layers and places, the numbers that it gives for each row, no directions.
+_Ready = tuple[Any, np.ndarray, derivatives.Places, int, np.ndarray]
+
+
+@functools.lru_cache(maxsize=256)
+def _ready_for_first(architecture: Architecture, all_units: bool, forwards: bool) -> _Ready:
+    n_in, n_out = architecture.sizes[0], architecture.sizes[-1]
+    directions = (n_in if forwards else n_out) if all_units else 1
+    ahead, back = (directions, 0) if forwards else (0, directions)
+    return (
+        derivatives.make_first(codes_of(architecture), architecture.bias),
+        _layer_table(architecture),
+        _places(architecture, ahead, back, curved=False),
+        directions * (n_out if forwards else n_in),
+        _read_only(np.empty((0, 0), architecture.dtype)),
+    )
 
 
 def _second(
@@ -173,24 +188,34 @@ def _second(
     U: np.ndarray | None,
     V: np.ndarray | None,
 ) -> np.ndarray:
-    n_in, n_out, dtype = architecture.sizes[0], architecture.sizes[-1], architecture.dtype
-    ahead, back, size = (n_in, n_out, n_out * n_in * n_in) if V is None else (1, 1, n_in)
-    places = _places(architecture, ahead, back, curved=True, squared=V is None)
-    out = np.empty(len(X) * size, dtype)
-    workspace = _take_workspace(places, dtype)
-    kernel = second_derivatives.make_second(codes_of(architecture), architecture.bias)
+    kernel, layers, places, size, nothing = _ready_for_second(architecture, V is None)
+    out = np.empty(len(X) * size, X.dtype)
+    workspace = _take_workspace(places, X.dtype)
     kernel(
-        _layer_table(architecture),
+        layers,
         places,
         parameters,
         _read_only(X),
-        _rows(U, dtype),
-        _rows(V, dtype),
+        nothing if U is None else _read_only(U),
+        nothing if V is None else _read_only(V),
         out,
         workspace,
     )
     _give_back(workspace)
     return out
+
+
+@functools.lru_cache(maxsize=256)
+def _ready_for_second(architecture: Architecture, all_units: bool) -> _Ready:
+    n_in, n_out = architecture.sizes[0], architecture.sizes[-1]
+    ahead, back, size = (n_in, n_out, n_out * n_in * n_in) if all_units else (1, 1, n_in)
+    return (
+        second_derivatives.make_second(codes_of(architecture), architecture.bias),
+        _layer_table(architecture),
+        _places(architecture, ahead, back, curved=True, squared=all_units),
+        size,
+        _read_only(np.empty((0, 0), architecture.dtype)),
+    )
 
 
 #: Workspaces that are not in use, of at most so many bytes. New memory takes as long as the work on
@@ -211,11 +236,6 @@ def _take_workspace(places: derivatives.Places, dtype: np.dtype[Any]) -> np.ndar
 def _give_back(workspace: np.ndarray) -> None:
     if workspace.nbytes <= _MOST_IDLE_BYTES:
         _idle.append(workspace)
-
-
-def _rows(rows: np.ndarray | None, dtype: np.dtype[Any]) -> np.ndarray:
-    """Directions as kernels get them; none for all unit vectors."""
-    return _read_only(np.empty((0, 0), dtype) if rows is None else rows)
 
 
 def _read_only(rows: np.ndarray) -> np.ndarray:

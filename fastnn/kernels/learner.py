@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import State, quiet
+from fastnn.contract import State, quiet
 from fastnn.kernels import one_row
 from fastnn.kernels.held import Held
 from fastnn.kernels.one_row import GIVEN, TRIED, OneOutput, Row

@@ -10,7 +10,7 @@ import numpy as np
 from fastnn.kernels.elementary import exp, log, softplus
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import constant, maximum, minimum, select
-from fastnn.losses import CLIPPED, LOSSES
+from fastnn.losses import CLIPPED, COUPLED, LOSSES, MISSING
 
 #: The limits of a logarithm -log p with p clipped to [ε, 1 - ε]: ε and -log ε, by the dtype.
 _DOUBLE_EPSILON, _DOUBLE_LIMIT = 2.0**-52, 36.04365338911715
@@ -143,7 +143,10 @@ FUNCTIONS = {
 TERMS = {LOSSES[name].code: term for name, (term, _) in FUNCTIONS.items()}
 GRADIENTS = {LOSSES[name].code: gradient for name, (_, gradient) in FUNCTIONS.items()}
 FROM_LOGITS = frozenset(
-    loss.code for loss in (*LOSSES.values(), *CLIPPED.values()) if loss.from_logits
+    code
+    for loss in (*LOSSES.values(), *CLIPPED.values())
+    for code in (loss.code, MISSING + loss.code)
+    if loss.from_logits
 )
 CROSS_ENTROPY = LOSSES["cross_entropy"].code
 GAUSSIAN, QUANTILE = LOSSES["gaussian_nll"].code, LOSSES["quantile"].code
@@ -152,3 +155,21 @@ OF_CLASSES = {CROSS_ENTROPY: as_it_is, CLIPPED["cross_entropy"].code: clipped}
 
 TERMS[CLIPPED["binary_cross_entropy"].code] = _clipped_binary_cross_entropy
 GRADIENTS[CLIPPED["binary_cross_entropy"].code] = _mean_difference
+
+
+def _where_given(function):
+    """The same, but 0 where the target is NaN."""
+
+    @inner
+    def where_given(z, a, y, m):
+        there, zero = y == y, constant(0, a)
+        return select(there, function(z, a, select(there, y, zero), m), zero)
+
+    return where_given
+
+
+for _name, _functions in FUNCTIONS.items():
+    if _name not in COUPLED:
+        _term, _gradient = map(_where_given, _functions)
+        TERMS[MISSING + LOSSES[_name].code] = _term
+        GRADIENTS[MISSING + LOSSES[_name].code] = _gradient

@@ -39,7 +39,7 @@ Data = namedtuple("Data", "X Y rows order weights")
 #: *weights* (rows,), *present* (hidden units,), *zero* is one 0. *numbers* and *rows*, uint64, are
 #: of the samples that are taken.
 Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero numbers rows")
-#: As in `engines.Piece`, but rates (epochs, 1 or updates, lanes), and sums (epochs, lanes).
+#: As in `contract.Piece`, but rates (epochs, 1 or updates, lanes), and sums (epochs, lanes).
 Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")
 #: So many rows are there and back at once, and their gradients summed before the next.
 ROWS = 32

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Numbers, Piece, Plan, Samples, Together, quiet
+from fastnn.contract import Numbers, Piece, Plan, Samples, Together, quiet
 from fastnn.kernels import many_one_output
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table

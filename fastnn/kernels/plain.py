@@ -31,7 +31,7 @@ def row_of(order, epoch, position):
 
 @functools.cache
 def make_train(begin: Any, learn: Any, end: Any, wide: bool) -> Any:
-    """Make the kernel. Its arguments are those of `fastnn.engines.Piece`.
+    """Make the kernel. Its arguments are those of `fastnn.contract.Piece`.
 
     *wide* asks for the widest vectors.
     """

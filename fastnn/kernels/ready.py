@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Samples
+from fastnn.contract import Samples
 from fastnn.kernels import blocks, layout
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.recorded import Data

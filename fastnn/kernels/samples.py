@@ -156,7 +156,7 @@ def make_train_samples_by_rule(
     """Make the kernel for any plan: *rule* and *extras* as in `make_step`, the rest as above.
 
     *one_output* says that there is one hidden layer and one output, and neither keeps nor drops.
-    *data* are `engines.Samples` and the order, *span* the rest of `Piece`; *g* is scratch like p.
+    *data* are `contract.Samples` and the order, *span* the rest of `Piece`; *g* is scratch like p.
     *t* is the number of updates so far.
     """
     if one_output:

@@ -11,6 +11,7 @@ import numpy as np
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.blocks import WIDE_INPUT, back_through_weights, gather, make_sums
 from fastnn.kernels.derivatives import (
+    LANES,
     NO_ORDER,
     SOFTMAX,
     ahead_through_weights,
@@ -22,12 +23,13 @@ from fastnn.kernels.derivatives import (
     times,
     write_back,
 )
-from fastnn.kernels.jit import inner, kernel, shared
-from fastnn.kernels.lanes import minimum, prefer_wide_vectors
+from fastnn.kernels.jit import inner, kernel, ordered
+from fastnn.kernels.lanes import load, minimum, prefer_wide_vectors, store
 from fastnn.kernels.layout import ACTIVATION, N_IN, N_OUT, UNITS, layer_of
 from fastnn.kernels.products import find_blas
 
-_0, _1 = np.uint64(0), np.uint64(1)
+_LANES = np.uint64(LANES)
+_0, _1, _2, _3, _4 = np.arange(5, dtype=np.uint64)
 
 
 @inner
@@ -128,11 +130,11 @@ def _write_hessians(layers, p, w, places, n, m, out, position):
         t = places.t + before * m * places.block
         if layers[l, ACTIVATION] == SOFTMAX:
             through(layers, l, w, places, n, d, n_out, d)
-            _add_squares(w, d, layers[l, N_OUT], n_out, t, m, n, places.h, places.scratch)
+            _add_squares(w, d, layers[l, N_OUT], n_out, t, m, n, places.h)
         else:
             q, curves = places.q, places.curves + before * places.block
             times(w, curves, layers[l, N_OUT], n, d, n_out, q)
-            _add_squares(w, q, layers[l, N_OUT], n_out, t, m, n, places.h, places.scratch)
+            _add_squares(w, q, layers[l, N_OUT], n_out, t, m, n, places.h)
             through(layers, l, w, places, n, d, n_out, d)
         if l > 0:
             W, _b, n_in, width = layer_of(layers, l)
@@ -147,21 +149,41 @@ def _write_hessians(layers, p, w, places, n, m, out, position):
                     out[(position + s) * size + (k * m + i) * m + j] = h
 
 
-@shared
-def _add_squares(w, q, n_units, n_out, t, m, n, h, product):
-    """Add Σ over units of Q T Tᵀ to the lower triangles at *h*, (n_out, m, m) for n samples."""
-    prefer_wide_vectors()
-    for j in range(n_units):
+@ordered
+def _add_squares(w, q, n_units, n_out, t, m, n, h):
+    """Add Σ over units of Q T Tᵀ at *h*, (n_out, m, m) for n samples, in the lower triangles.
+
+    Four columns at a time, so that some are beyond them.
+    """
+    for s in range(_0, n, _LANES):
+        left = n - s
         for k in range(n_out):
-            q_k = q + (j * n_out + k) * n
             for i in range(m):
-                t_i = t + (j * m + i) * n
-                for s in range(n):
-                    w[product + s] = w[q_k + s] * w[t_i + s]
-                for o in range(i + _1):
-                    t_o, h_o = t + (j * m + o) * n, h + ((k * m + i) * m + o) * n
-                    for s in range(n):
-                        w[h_o + s] += w[product + s] * w[t_o + s]
+                fours = minimum(i + _4 - i % _4, m - m % _4)
+                for o in range(_0, fours, _4):
+                    at = h + ((k * m + i) * m + o) * n + s
+                    a, b = load(w, at, LANES, left), load(w, at + n, LANES, left)
+                    c, d = load(w, at + _2 * n, LANES, left), load(w, at + _3 * n, LANES, left)
+                    for j in range(n_units):
+                        u = t + (j * m + o) * n + s
+                        r = load(w, q + (j * n_out + k) * n + s, LANES, left)
+                        r = r * load(w, t + (j * m + i) * n + s, LANES, left)
+                        a = a + r * load(w, u, LANES, left)
+                        b = b + r * load(w, u + n, LANES, left)
+                        c = c + r * load(w, u + _2 * n, LANES, left)
+                        d = d + r * load(w, u + _3 * n, LANES, left)
+                    store(w, at, a, left)
+                    store(w, at + n, b, left)
+                    store(w, at + _2 * n, c, left)
+                    store(w, at + _3 * n, d, left)
+                for o in range(fours, i + _1):
+                    at = h + ((k * m + i) * m + o) * n + s
+                    a = load(w, at, LANES, left)
+                    for j in range(n_units):
+                        r = load(w, q + (j * n_out + k) * n + s, LANES, left)
+                        r = r * load(w, t + (j * m + i) * n + s, LANES, left)
+                        a = a + r * load(w, t + (j * m + o) * n + s, LANES, left)
+                    store(w, at, a, left)
 
 
 @functools.cache

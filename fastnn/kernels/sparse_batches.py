@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Plan
+from fastnn.contract import Plan
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.batches import make_batch_gradient, sum_of_weights
 from fastnn.kernels.jit import inner, kernel, shared

@@ -1,4 +1,4 @@
-"""From a batch's summed gradient to the updated parameters, by the steps of `fastnn.engines.Plan`.
+"""From a batch's summed gradient to the updated parameters, by the steps of `fastnn.contract.Plan`.
 
 All of it is loops over flat vectors: parameters p, gradient g, and the optimiser's moments, one
 after another in one vector.
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Plan
+from fastnn.contract import Plan
 from fastnn.kernels.elementary import quotient
 from fastnn.kernels.estimates import newton_steps, root
 from fastnn.kernels.jit import inner, ordered

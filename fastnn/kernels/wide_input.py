@@ -289,7 +289,7 @@ def _make_backward(hidden: Codes, bias: bool) -> Any:
 
 @functools.cache
 def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
-    """Make the kernel for these codes. Its arguments are those of `fastnn.engines.Piece`."""
+    """Make the kernel for these codes. Its arguments are those of `fastnn.contract.Piece`."""
     find_blas()
     enter_block, leave_block = _make_enter_block(bias), _make_leave_block(bias)
     forward = _make_forward(hidden, output, loss, bias)

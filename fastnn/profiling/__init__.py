@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastnn import validation
-from fastnn.engines import quiet
+from fastnn.contract import quiet
 from fastnn.names import find
 from fastnn.network import Network
 from fastnn.profiling import comparing, networks

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
-from fastnn.engines import Samples
+from fastnn.contract import Samples
 from fastnn.machine import available_memory, jit_is_on
 from fastnn.network import Network
 from fastnn.profiling.cold import compile_seconds_of_network

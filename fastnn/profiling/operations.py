@@ -8,7 +8,8 @@ from functools import cache, partial
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Plan, Samples, State, get_engine
+from fastnn.contract import Piece, Plan, Samples, State
+from fastnn.engines import get_engine
 from fastnn.memory import aligned_copy
 from fastnn.network import Network
 from fastnn.optimizers import SGD

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Samples
+from fastnn.contract import Samples
 from fastnn.memory import aligned_copy
 from fastnn.profiling.measuring import Contestant, measure
 from fastnn.profiling.records import FETCHING, LOSS, ONE_SWEEP, PHASES

@@ -23,21 +23,11 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import (
-    Differentiator,
-    Evaluator,
-    Piece,
-    Plan,
-    Predictor,
-    Samples,
-    State,
-    StopsToRecord,
-    fill_one_by_one,
-    quiet,
-)
+from fastnn.contract import Piece, Plan, Samples, State, quiet
+from fastnn.engines import Differentiator, Evaluator, Predictor, StopsToRecord, fill_one_by_one
 from fastnn.reference import loops_derivatives, plans
 from fastnn.reference import loops_updates as updates
-from fastnn.reference.loops_functions import ACTIVATIONS, LOSSES, Matrix, Vector, softmax
+from fastnn.reference.loops_functions import ACTIVATIONS, Matrix, Vector, loss_function, softmax
 from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
 from fastnn.sparse import AnyRows, SparseRows
 
@@ -96,7 +86,7 @@ class Model:
 
     def loss(self, z: Vector, a: Vector, y: Vector) -> float:
         """The loss of one sample, from the output layer's z and a."""
-        return LOSSES[self.architecture.loss.name].value(z, a, y)
+        return loss_function(self.architecture.loss).value(z, a, y)
 
     def backward(
         self, sums: Matrix, outputs: Matrix, y: Vector, kept: Matrix | None = None
@@ -117,7 +107,7 @@ class Model:
     def _of_output(self, z: Vector, a: Vector, y: Vector) -> Vector:
         """∂loss/∂z of one sample in the output layer."""
         loss = self.architecture.loss
-        d = LOSSES[loss.name].gradient(a, y)
+        d = loss_function(loss).gradient(a, y)
         return d if loss.from_logits else self._through_activation(-1, d, z, a)
 
     def _through_activation(self, k: int, d: Vector, z: Vector, a: Vector) -> Vector:
@@ -270,7 +260,7 @@ class _Trainer(StopsToRecord):
     def _update(
         self, model: Model, moments: Matrix, batch: Samples, rate: float, update: int
     ) -> tuple[float, float]:
-        """One update, step by step as `fastnn.engines.Plan` has them; loss and penalty before."""
+        """One update, step by step as `fastnn.contract.Plan` has them; loss and penalty before."""
         architecture, optimizer = self._architecture, self._plan.optimizer
         total, gradient = batch_gradient(model, batch, self._kept(batch, update))
         factors = plans.factors(architecture, self._plan, len(batch), sum(_weights(batch)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import erfc, exp, expm1, inf, log, log1p, pi, sqrt, tanh
 
 from fastnn.activations import LEAK, SELU_ALPHA, SELU_SCALE
+from fastnn.losses import Loss
 
 Vector = list[float]
 Matrix = list[Vector]
@@ -285,3 +286,24 @@ LOSSES = {
     "gaussian_nll": LossFunction(gaussian_nll, gaussian_nll_gradient),
     "quantile": LossFunction(quantile, quantile_gradient),
 }
+
+
+def loss_function(loss: Loss) -> LossFunction:
+    """The functions of a loss; those that leave out targets that are NaN, if it has such."""
+    whole = LOSSES[loss.name]
+    if not loss.missing:
+        return whole
+
+    def value(z: Vector, a: Vector, y: Vector) -> float:
+        given = [
+            whole.value([z_j], [a_j], [y_j])
+            for z_j, a_j, y_j in zip(z, a, y, strict=True)
+            if y_j == y_j  # not NaN
+        ]
+        return sum(given) / (1 if loss.name == "half_squared_error" else len(y))
+
+    def gradient(a: Vector, y: Vector) -> Vector:
+        filled = whole.gradient(a, [y_j if y_j == y_j else 0.0 for y_j in y])
+        return [d_j if y_j == y_j else 0.0 for d_j, y_j in zip(filled, y, strict=True)]
+
+    return LossFunction(value, gradient)

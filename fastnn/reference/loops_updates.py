@@ -1,6 +1,6 @@
 """What the ``python`` engine does between a gradient and the new parameters: lists and floats.
 
-The steps are those of `fastnn.engines.Plan`, the rules those of `fastnn.optimizers`. All work in
+The steps are those of `fastnn.contract.Plan`, the rules those of `fastnn.optimizers`. All work in
 place on flat lists: the parameters p, the gradient g, and the moments v, or m and v.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from math import copysign, inf, nan, sqrt
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Plan
+from fastnn.contract import Plan
 from fastnn.reference.loops_functions import Matrix, Vector
 from fastnn.reference.random import uniform
 

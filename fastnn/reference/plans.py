@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Plan, Samples
+from fastnn.contract import Plan, Samples
 
 
 class Factors(NamedTuple):

@@ -17,29 +17,17 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import (
-    Differentiator,
-    Evaluator,
-    Piece,
-    Plan,
-    Predictor,
-    Samples,
-    State,
-    StopsToRecord,
-    fill_one_by_one,
-    quiet,
-)
+from fastnn.contract import Piece, Plan, Samples, State, quiet
+from fastnn.engines import Differentiator, Evaluator, Predictor, StopsToRecord, fill_one_by_one
 from fastnn.memory import MOST_BYTES
 from fastnn.reference import plans, vectors_derivatives
 from fastnn.reference import vectors_updates as updates
 from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
-from fastnn.reference.vectors_functions import ACTIVATIONS, CLIPPED, LOSSES, softmax
+from fastnn.reference.vectors_functions import ACTIVATIONS, loss_function, softmax
 from fastnn.sparse import AnyRows, SparseRows
 
 #: Rows handled at once in `loss` and the gradient, so that memory stays bounded.
 BLOCK = 1024
-
-_LOSSES = {**LOSSES, **CLIPPED}
 
 
 class Model:
@@ -77,7 +65,7 @@ class Model:
 
     def sample_losses(self, Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
         """The loss of every sample, shape (b,), from the output layer's Z and A."""
-        return _LOSSES[self.architecture.loss.name].value(Z, A, Y)
+        return loss_function(self.architecture.loss).value(Z, A, Y)
 
     def loss(self, samples: Samples) -> float:
         """The sum of the samples' losses, times their weights."""
@@ -99,7 +87,7 @@ class Model:
         X, Y, weights = samples.X, samples.Y, samples.weights
         inputs, sums, outputs = self.forward(X, kept)
         loss = self.architecture.loss
-        D = _LOSSES[loss.name].gradient(outputs[-1], Y)
+        D = loss_function(loss).gradient(outputs[-1], Y)
         if weights is not None:
             D *= weights[:, None]
         if not loss.from_logits:
@@ -122,7 +110,7 @@ class Model:
 
         def differentiate(Z: np.ndarray, A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             loss = self.architecture.loss
-            D = _LOSSES[loss.name].gradient(A, samples.Y)
+            D = loss_function(loss).gradient(A, samples.Y)
             if samples.weights is not None:
                 D = D * samples.weights[:, None]
             if not loss.from_logits:
@@ -194,7 +182,7 @@ class _Trainer(StopsToRecord):
         return plans.factors_of(self._architecture, self._plan, batch)
 
     def _update(self, model: Model, state: State, rate: float, factors: plans.Factors) -> float:
-        """One update from the gradient's sum, as `fastnn.engines.Plan` has it.
+        """One update from the gradient's sum, as `fastnn.contract.Plan` has it.
 
         Returns what is to be added to `Piece.penalty_sums`.
         """

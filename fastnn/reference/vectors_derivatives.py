@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Samples
+from fastnn.contract import Samples
 from fastnn.memory import MOST_BYTES
 from fastnn.reference.vectors_functions import ACTIVATIONS, Function, softmax
 

@@ -7,6 +7,7 @@ from math import pi, sqrt
 import numpy as np
 
 from fastnn.activations import LEAK, SELU_ALPHA, SELU_SCALE
+from fastnn.losses import Loss
 
 
 def sigmoid(Z: np.ndarray) -> np.ndarray:
@@ -239,3 +240,22 @@ CLIPPED = {
     ),
     "clipped_cross_entropy": LossFunction(clipped_cross_entropy, lambda A, Y: A - Y),
 }
+
+
+def loss_function(loss: Loss) -> LossFunction:
+    """The functions of a loss; those that leave out targets that are NaN, if it has such."""
+    whole = {**LOSSES, **CLIPPED}[loss.name]
+    if not loss.missing:
+        return whole
+
+    def value(Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        there, filled = ~np.isnan(Y), np.nan_to_num(Y)
+        columns = [slice(j, j + 1) for j in range(Y.shape[1])]
+        parts = [whole.value(Z[:, j], A[:, j], filled[:, j]) for j in columns]
+        total: np.ndarray = np.where(there, np.stack(parts, axis=1), 0).sum(axis=1)
+        return total if loss.name == "half_squared_error" else total / Y.shape[1]
+
+    def gradient(A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        return np.where(np.isnan(Y), 0, whole.gradient(A, np.nan_to_num(Y))).astype(A.dtype)
+
+    return LossFunction(value, gradient)

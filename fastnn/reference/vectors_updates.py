@@ -1,6 +1,6 @@
 """What the ``numpy`` engine does between a gradient and the new parameters: flat arrays.
 
-The steps are those of `fastnn.engines.Plan`, the rules those of `fastnn.optimizers`. All work in
+The steps are those of `fastnn.contract.Plan`, the rules those of `fastnn.optimizers`. All work in
 place on flat arrays of one dtype: the parameters p, the gradient g, which a rule may overwrite,
 and the rows of the moments: v, or m and v.
 """
@@ -11,7 +11,7 @@ from math import sqrt
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Plan
+from fastnn.contract import Plan
 from fastnn.reference.random import uniforms
 
 

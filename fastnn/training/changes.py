@@ -6,7 +6,7 @@ from math import isfinite
 
 import numpy as np
 
-from fastnn.engines import Samples, State
+from fastnn.contract import Samples, State
 
 
 class AllNumbers:

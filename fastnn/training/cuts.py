@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastnn.engines import GRAIN, Piece
+from fastnn.contract import GRAIN, Piece
 
 #: Seconds of work in a piece, and the most row numbers that a piece may hold.
 PIECE_SECONDS = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastnn.engines import Samples
+from fastnn.contract import Samples
 from fastnn.training.job import Job
 from fastnn.training.many import Member, Work, looks_at_epochs
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from fastnn.engines import quiet
+from fastnn.contract import quiet
 
 #: What `signal` is a wrapping of, which turns handlers into constants of an enumeration and back
 #: for ten times as long: a tenth of what a short fit takes.

@@ -12,7 +12,8 @@ from typing import Any
 from fastnn import validation
 from fastnn.architecture import Architecture
 from fastnn.callbacks import Callback, EpochEnd, bind
-from fastnn.engines import Engine, Plan, Samples, get_engine
+from fastnn.contract import Plan, Samples
+from fastnn.engines import Engine, get_engine
 from fastnn.metrics import Function, Metric, get_metrics
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_lbfgs, get_optimizer
 from fastnn.schedules import Schedule

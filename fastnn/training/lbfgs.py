@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import Samples, State, objective
+from fastnn.contract import Samples, State
+from fastnn.engines import objective
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.optimizers import LBFGS

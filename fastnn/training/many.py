@@ -16,7 +16,7 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.clock import Clock, rates_of_piece
-from fastnn.engines import Numbers, Piece, Plan, Samples, State, Together, quiet
+from fastnn.contract import Numbers, Piece, Plan, Samples, State, Together, quiet
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.schedules import ReduceOnPlateau, Schedule

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.clock import rates_of_piece
-from fastnn.engines import Piece, Plan, Samples, State
+from fastnn.contract import Piece, Plan, Samples, State
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
 from fastnn.mapped import release_pages, rows_between_releases

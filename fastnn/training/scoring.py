@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.engines import EachLoss, EachOutput, Engine, Predictor, Samples
+from fastnn.contract import Samples
+from fastnn.engines import EachLoss, EachOutput, Engine, Predictor
 from fastnn.metrics import Metric
 
 #: Numbers, of parameters or outputs, that are kept to be scored at once; and the fewest epochs for
@@ -73,8 +74,9 @@ class Scorer:
             if strictly and not finite and any(metric.of_user for metric in self._metrics):
                 return None
             outputs.flags.writeable = False  # one metric must not change them for the next
+            weights = data.weights
             values += [
-                metric.value(data.Y, outputs) if finite or not metric.of_user else np.nan
+                metric.value(data.Y, outputs, weights) if finite or not metric.of_user else np.nan
                 for metric in self._metrics
             ]
         return values
@@ -109,7 +111,7 @@ class Scorer:
             columns.append(self._architecture.mean_losses(sums, len(data), vectors))
         if self._metrics:
             outputs, well = self._each_output(vectors, data.dense)
-            columns += [metric.values(data.Y, outputs) for metric in self._metrics]
+            columns += [metric.values(data.Y, outputs, data.weights) for metric in self._metrics]
         return np.array(columns).T, well
 
     @cached_property

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import validation
-from fastnn.engines import Samples, State
+from fastnn.contract import Samples, State
 from fastnn.history import History
 from fastnn.names import describe, short
 from fastnn.training.job import Job

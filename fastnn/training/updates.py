@@ -11,7 +11,8 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.clock import rates_of_piece
-from fastnn.engines import Engine, Learner, Piece, Plan, Samples, State
+from fastnn.contract import Piece, Plan, Samples, State
+from fastnn.engines import Engine, Learner
 from fastnn.errors import TrainingDivergedError
 from fastnn.optimizers import Optimizer
 from fastnn.schedules import CountedSchedule, Schedule

@@ -22,13 +22,24 @@ PICTURES = {
     "celsius": ["celsius-lines.png", "celsius-loss.png"],
     "curve": ["curve-fit.png"],
     "cartpole": [],
+    "pendulum": ["pendulum-angle.png"],
+    "slopes": ["slopes-fit.png"],
 }
 #: How many figures each demo checks; a check that is dropped by accident must not go unseen.
 ALL_FIGURES = {"neuron": 34, "gate": 36, "logistic": 25, "celsius": 8, "curve": 8,
-               "cartpole": 3}  # fmt: skip
+               "cartpole": 3, "pendulum": 7, "slopes": 3}  # fmt: skip
 QUICK_FIGURES = {
     "numba": {**ALL_FIGURES, "neuron": 25},
-    "numpy": {"neuron": 10, "gate": 13, "logistic": 25, "celsius": 6, "curve": 2, "cartpole": 3},
+    "numpy": {
+        "neuron": 10,
+        "gate": 13,
+        "logistic": 25,
+        "celsius": 6,
+        "curve": 2,
+        "cartpole": 3,
+        "pendulum": 4,
+        "slopes": 1,
+    },
 }
 
 

@@ -11,7 +11,7 @@ from helpers import slow_but
 
 import fastnn
 from fastnn.architecture import Architecture
-from fastnn.engines import Piece, Plan, Samples, State
+from fastnn.contract import Piece, Plan, Samples, State
 from fastnn.kernels import engine
 from fastnn.optimizers import Optimizer
 from fastnn.reference import vectors

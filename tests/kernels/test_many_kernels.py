@@ -10,7 +10,7 @@ import pytest
 from helpers import slow_but
 
 import fastnn
-from fastnn.engines import Piece, Plan, Samples, State, Together
+from fastnn.contract import Piece, Plan, Samples, State, Together
 from fastnn.kernels.many_engine import Block, BlockTrainer
 
 N, EPOCHS = 29, 4

@@ -5,7 +5,7 @@ import pytest
 from problems import few_to_compile
 
 import fastnn
-from fastnn.engines import Samples
+from fastnn.contract import Samples
 from fastnn.kernels import phases, ready
 from fastnn.optimizers import SGD
 

@@ -11,7 +11,7 @@ from problems import Problem, few_to_compile, make_problem, orders, slow_to_comp
 
 import fastnn
 from fastnn import engines
-from fastnn.engines import Piece, Plan, State
+from fastnn.contract import Piece, Plan, State
 from fastnn.kernels import engine
 from fastnn.reference import vectors
 from fastnn.sparse import SparseRows

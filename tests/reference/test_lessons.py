@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ENGINES
+from helpers import ENGINES, slow_but
 
 import fastnn
 from fastnn.reference import lessons
@@ -17,6 +17,7 @@ from fastnn.reference.lessons import loops, vectors
 
 LESSONS = {"loops": loops, "vectors": vectors}
 EPOCHS, RATE = 30, 0.3
+DEEP = (2, 4, 3, 2)
 
 each_lesson = pytest.mark.parametrize("lesson", LESSONS.values(), ids=LESSONS)
 
@@ -31,8 +32,14 @@ def source(lesson):
 
 
 @each_lesson
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("sizes", [(1, 8, 1), (2, 4, 3, 2)], ids=str)
+@pytest.mark.parametrize(
+    ("engine", "sizes"),
+    slow_but(  # the deep network has a kernel of its own
+        [(engine, (1, 8, 1)) for engine in ENGINES] + [("python", DEEP), ("numpy", DEEP)],
+        [(engine, sizes) for engine in ENGINES for sizes in ((1, 8, 1), DEEP)],
+    ),
+    ids=str,
+)
 def test_engines_train_as_the_lesson_does(engine, lesson, sizes, rng):
     X, Y = rng.normal(size=(20, sizes[0])), rng.normal(size=(20, sizes[-1]))
     layers = lesson.start(sizes, seed=3)

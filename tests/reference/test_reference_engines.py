@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from recipes import ALL, OPTIONS, Outcome, Recipe, every_pair, summed
 
-from fastnn.engines import Samples, get_engine
+from fastnn.contract import Samples
+from fastnn.engines import get_engine
 from fastnn.reference import loops_updates, vectors_updates
 
 DROPPING = [
