@@ -47,7 +47,7 @@ from fastnn.kernels.ready import no_weights as _no_weights
 from fastnn.kernels.ready import places as _places
 from fastnn.kernels.ready import weights_of as _weights
 from fastnn.kernels.ready import workspaces as _workspaces
-from fastnn.kernels.recorded import Data, Span
+from fastnn.kernels.recorded import Data, Recorder, Span
 from fastnn.kernels.sparse import entries_of
 from fastnn.kernels.updates import has_extras, options_of
 from fastnn.memory import frozen
@@ -87,26 +87,13 @@ blocks = many_engine
 derivatives = derivative_engine
 
 
-class _PlainSampleTrainer:
+class _PlainSampleTrainer(Recorder):
     """Per-sample plain SGD, where each layer's update goes straight into its weights."""
 
     def __init__(self, architecture: Architecture):
         self._layers = _layer_table(architecture)
         self.kernel, size = _sample_kernel(architecture)
         self._workspace = new_scratch(size, architecture)
-
-    def run(self, state: State, samples: Samples, piece: Piece) -> None:
-        """See `fastnn.engines.Trainer`."""
-        self.kernel(*self._arguments(state, samples, piece))
-        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
-
-    def run_recorded(
-        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
-    ) -> None:
-        """See `fastnn.engines.Trainer`."""
-        arguments = self._arguments(state, samples, piece)
-        recorded.run_plain(self.kernel, arguments, marks, records)
-        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         return (
@@ -123,12 +110,12 @@ class _PlainSampleTrainer:
         )
 
 
-class _RuleTrainer:
+class _RuleTrainer(Recorder):
     """Any rule, penalties, weights and dropout; this one sample by sample."""
 
     def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
-        self._options = options_of(architecture, plan)
+        self._options, self._batch_size = options_of(architecture, plan), plan.batch_size
         self._gradient = new_scratch(architecture.n_parameters, architecture)
         codes = (
             *_codes(architecture),
@@ -148,24 +135,6 @@ class _RuleTrainer:
         with_one_output = len(sizes) == 3 and sizes[-1] == 1
         with_one_output = with_one_output and not _keeps_slopes(self._architecture)
         self.kernel = sample_kernels.make_train_samples_by_rule(*codes, with_one_output)
-
-    def run(self, state: State, samples: Samples, piece: Piece) -> None:
-        """See `fastnn.engines.Trainer`."""
-        self.kernel(*self._arguments(state, samples, piece))
-        state.updates[0] += len(piece.rates) * self._updates(piece)
-
-    def run_recorded(
-        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
-    ) -> None:
-        """See `fastnn.engines.Trainer`."""
-        arguments, updates = self._arguments(state, samples, piece), self._updates(piece)
-        recorded.run_by_rule(self.kernel, arguments, updates, marks, records)
-        state.updates[0] += len(piece.rates) * updates
-
-    def _updates(self, piece: Piece) -> int:
-        """How many there are in an epoch, or its part."""
-        size: int = self._options.batch_size
-        return -(-(piece.stop - piece.start) // size)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         return (
