@@ -22,10 +22,7 @@ from fastnn.memory import memory_for
 class Differentiable:
     """The part of `Network` that gives derivatives of the outputs.
 
-    They are exact, not from differences, and without dropout. Of an activation that has no
-    derivative somewhere, the one given there is that of PyTorch: 0 for relu at 0, 0.01 for
-    leaky_relu, λ α for selu, 0 for hard_tanh at -1 and 1. Second derivatives there are 0, and at 0
-    those from below for elu and selu, 1 and λ α.
+    `jacobian` says what is given where there is none.
     """
 
     _architecture: Architecture
@@ -49,8 +46,7 @@ class Differentiable:
         Returns
         -------
         ndarray, shape (n, n_outputs, n_inputs)
-            Exact, as `fastnn.derivatives` says, where it also says what is given where an
-            activation has no derivative.
+            Exact, not from differences, and without dropout.
 
         Raises
         ------
@@ -59,6 +55,11 @@ class Differentiable:
             number (NaN).
         MemoryError
             If the derivatives do not fit into memory.
+
+        Notes
+        -----
+        Where an activation has no derivative, that of one side is given, as in PyTorch: 0 for relu
+        at 0, 0.01 for leaky_relu, 1.758 for selu; for hard_tanh 0 at -1 and 1.
 
         Examples
         --------
@@ -145,6 +146,11 @@ class Differentiable:
         ------
         ValueError, TypeError, MemoryError
             As `jacobian` does.
+
+        Notes
+        -----
+        Those of relu, leaky_relu and hard_tanh are 0, also where their slopes jump. For elu and
+        selu, whose second derivatives jump at 0, they are 1 and 1.758 there.
 
         Examples
         --------

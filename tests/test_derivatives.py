@@ -48,7 +48,7 @@ class Case:
 #: The kernels of these are the same, but for the dtype.
 CORE = [
     Case("sigmoid", 2, "identity"),
-    Case("sigmoid", 0, "softmax"),
+    Case("sigmoid", 0, "sigmoid"),
     Case("sigmoid", 1, "sigmoid", outputs=2),
     Case("sigmoid", 3, "softmax"),
 ]
@@ -57,6 +57,7 @@ HIDDEN = [
     for k, name in enumerate(ACTIVATIONS)
 ]
 MORE = [
+    Case("tanh", 0, "softmax"),
     Case("tanh", 0, "identity", False),
     Case("tanh", 0, "gelu"),
     Case("silu", 2, "silu", outputs=1),
@@ -239,7 +240,8 @@ def test_many_rows_are_as_each_alone(engine):
 def test_more_outputs_than_inputs_and_the_other_way(engine):
     """Either is taken one by one where they are fewer; many inputs lie differently in kernels."""
     rng = np.random.default_rng(4)
-    for sizes in ([2, 6, 5], [5, 6, 2], [130, 4, 2], [130, 150], [3, 3]):
+    wide = [[130, 4, 2], [130, 150]] if engine != "python" else []
+    for sizes in ([2, 6, 5], [5, 6, 2], [3, 3], *wide):
         net = fastnn.Network(sizes, seed=1, engine=engine)
         X, U, V = (rng.normal(size=(5, width)) for width in (sizes[0], sizes[0], sizes[-1]))
         jacobian = net.jacobian(X)

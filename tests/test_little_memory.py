@@ -14,7 +14,7 @@ from helpers import slow_but
 
 import fastnn
 from fastnn import memory, validation
-from fastnn.kernels import blocks
+from fastnn.kernels import blocks, ready
 from fastnn.kernels import engine as numba_engine
 from fastnn.losses import get_loss
 from fastnn.reference import vectors
@@ -72,8 +72,8 @@ def test_workspaces_are_limited_in_bytes(place, wide, dtype):
     row_bytes = 8 * wide * architecture.dtype.itemsize
     kept = numba_engine.MOST_KEPT
     for needed in (
-        numba_engine._places(architecture, training=False).end,
-        numba_engine._places(architecture, True, kept // sum(sizes)).end,
+        ready.places(architecture, training=False).end,
+        ready.places(architecture, True, kept // sum(sizes)).end,
         numba_engine._sample_kernel(architecture)[1],
     ):
         assert needed * architecture.dtype.itemsize <= memory.MOST_BYTES + row_bytes
@@ -83,7 +83,7 @@ def test_workspaces_are_limited_in_bytes(place, wide, dtype):
 def test_other_networks_have_whole_blocks(sizes):
     """So that their numbers stay the same to the bit."""
     architecture = fastnn.Network(sizes, initializer="zeros")._architecture
-    assert numba_engine._places(architecture, training=False).block == blocks.BLOCK
+    assert ready.places(architecture, training=False).block == blocks.BLOCK
     assert vectors._rows_at_once(architecture, 256) == 256
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.kernels import engine
+from fastnn.kernels import ready
 from fastnn.memory import LINE, aligned, aligned_copy
 
 
@@ -52,7 +52,7 @@ def test_what_kernels_go_over_is_aligned(way, tmp_path):
         for state in (net._state, copy.deepcopy(net._state)):
             assert begins_on_a_line(state.parameters)
             assert begins_on_a_line(state.moments)
-        assert begins_on_a_line(engine.new_scratch(size, net._architecture))
+        assert begins_on_a_line(ready.new_scratch(size, net._architecture))
 
 
 def test_an_aligned_copy_is_in_c_order():

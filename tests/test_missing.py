@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
-from helpers import ENGINES, data_for
+from helpers import ENGINES, data_for, slow_but
 
 import fastnn
 
@@ -60,8 +62,10 @@ def test_loss_and_gradient_are_those_of_the_targets_that_are_there(loss):
     assert net.evaluate(X, holes(Y, there))["loss"] == pytest.approx(expected[0], rel=1e-12)
 
 
-@pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "numpy"])
-@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize(
+    ("engine", "batch_size"),
+    slow_but([("python", 1), ("python", 4), ("numba", 4)], product(ENGINES[::2], [1, 4])),
+)
 def test_the_engines_agree(engine, batch_size):
     X, Y, there = data()
     parameters = []
@@ -166,6 +170,7 @@ def test_it_is_kept_with_the_network(tmp_path):
     assert again.evaluate(X, holes(Y, there)) == net.evaluate(X, holes(Y, there))
 
 
+@pytest.mark.slow
 def test_many_networks_take_them():
     X, Y, there = data()
     together, alone = (

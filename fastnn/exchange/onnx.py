@@ -30,7 +30,7 @@ _INSIDE = "fastnn/"
 #: Of the metadata that tell a reader how the network is trained, in JSON, and who has written it.
 KEY = PRODUCER = "fastnn"
 #: What of `Architecture.arguments` a graph does not tell.
-TRAINING = ("loss", "reduction", "l1", "l2", "max_norm", "dropout", "label_smoothing")
+TRAINING = ("loss", "missing", "reduction", "l1", "l2", "max_norm", "dropout", "label_smoothing")
 #: What protobuf can write.
 _MOST_BYTES = (1 << 31) - (1 << 20)
 

@@ -59,7 +59,8 @@ def read(path: str) -> tuple[Chain, dict[str, Any]]:
 
 def _training(saved: Any, chain: Chain) -> dict[str, Any]:
     """The arguments among what fastnn *saved* beside a chain, if it is that chain."""
-    if not isinstance(saved, dict) or set(saved) - {"sha256"} not in (set(), set(TRAINING)):
+    known = (set[str](), set(TRAINING), set(TRAINING) - {"missing"})  # which older files have not
+    if not isinstance(saved, dict) or set(saved) - {"sha256"} not in known:
         raise ValueError(f"its metadata {KEY!r} are not those that fastnn writes")
     if saved.pop("sha256", None) != chain.digest():
         raise ValueError(

@@ -43,9 +43,9 @@ number, by code; `derivatives` and `second_derivatives` have the steps for direc
 the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`.
 `sparse` has the first layer's steps for sparse rows, which `batches` and `outputs` take in place of
 the dense ones. `many_products` and `many_updates` are of many networks. `ready` has what `engine`
-gives its kernels; `many_engine`, `many_predictions` and `derivative_engine` give theirs what they
-need. `held` finds arguments that stay by their address. `jit` compiles (with private parts of numba
-in `inlined`), `notice` says so, `cache` keeps.
+gives its kernels; `forward_engine`, `many_engine`, `many_predictions` and `derivative_engine` give
+theirs what they need. `held` finds arguments that stay by their address. `jit` compiles (with
+private parts of numba in `inlined`), `notice` says so, `cache` keeps.
 
 Names in kernels, capital where they are a matrix:
 

@@ -1,8 +1,6 @@
 """The ``numba`` engine: chooses the kernels for a network and gives them their workspace."""
 
-import contextlib
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import numba
@@ -10,63 +8,36 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.contract import Piece, Plan, Samples, State
-from fastnn.engines import (
-    Differentiator,
-    EachLoss,
-    EachOutput,
-    Evaluator,
-    Predictor,
-    StopsToRecord,
-    Trainer,
-    fill_one_by_one,
-)
+from fastnn.engines import StopsToRecord, Trainer
 from fastnn.kernels import (
     batches,
     derivative_engine,
+    forward_engine,
     many_engine,
-    many_predictions,
     one_hidden,
     one_output,
-    outputs,
+    ready,
     recorded,
     sparse_batches,
     wide_input,
 )
 from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.layout import N_OUT
-from fastnn.kernels.learner import Learner, SinglePredictor
+from fastnn.kernels.learner import Learner
 from fastnn.kernels.losses import TERMS
-from fastnn.kernels.ready import NO_ORDER as _NO_ORDER
-from fastnn.kernels.ready import blank_samples as _blank_samples
-from fastnn.kernels.ready import codes as _codes
-from fastnn.kernels.ready import compile_once as _compile_once
-from fastnn.kernels.ready import data_for, inputs_of, new_scratch
-from fastnn.kernels.ready import keeps_slopes as _keeps_slopes
-from fastnn.kernels.ready import layer_table as _layer_table
-from fastnn.kernels.ready import no_weights as _no_weights
-from fastnn.kernels.ready import places as _places
-from fastnn.kernels.ready import weights_of as _weights
-from fastnn.kernels.ready import workspaces as _workspaces
-from fastnn.kernels.recorded import Data, Recorder, Span
-from fastnn.kernels.sparse import entries_of
+from fastnn.kernels.recorded import Data, Span
 from fastnn.kernels.updates import has_extras, options_of
-from fastnn.memory import frozen
 from fastnn.optimizers import RULES
-from fastnn.sparse import AnyRows, SparseRows
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
 MOST_KEPT = 1 << 16
-#: With one hidden layer and up to this many inputs and outputs, prediction goes unit by unit.
-MOST_BY_UNIT = 8
-#: Up to this many samples less one, prediction goes sample by sample.
-FEW_ROWS = 8
 
 
 @functools.lru_cache(maxsize=256)
 def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     """The kernel for per-sample plain SGD, and how large a workspace it needs."""
-    layers = _layer_table(architecture)
-    codes = _codes(architecture)
+    layers = ready.layer_table(architecture)
+    codes = ready.codes(architecture)
     if wide_input.pays(layers, architecture.dtype.itemsize):
         return wide_input.make_train_wide_input(*codes), wide_input.workspace_size(layers)
     if len(layers) != 2:
@@ -85,15 +56,32 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
 may_be_left = False
 blocks = many_engine
 derivatives = derivative_engine
+predictor, single_predictor = forward_engine.predictor, forward_engine.single_predictor
+fill_outputs, layer_outputs = forward_engine.fill_outputs, forward_engine.layer_outputs
+each_output, each_loss = forward_engine.each_output, forward_engine.each_loss
+evaluator, differentiator = forward_engine.evaluator, forward_engine.differentiator
 
 
-class _PlainSampleTrainer(Recorder):
+class _PlainSampleTrainer:
     """Per-sample plain SGD, where each layer's update goes straight into its weights."""
 
     def __init__(self, architecture: Architecture):
-        self._layers = _layer_table(architecture)
+        self._layers = ready.layer_table(architecture)
         self.kernel, size = _sample_kernel(architecture)
-        self._workspace = new_scratch(size, architecture)
+        self._workspace = ready.new_scratch(size, architecture)
+
+    def run(self, state: State, samples: Samples, piece: Piece) -> None:
+        """See `fastnn.engines.Trainer`."""
+        self.kernel(*self._arguments(state, samples, piece))
+        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """See `fastnn.engines.Trainer`."""
+        arguments = self._arguments(state, samples, piece)
+        recorded.run_plain(self.kernel, arguments, marks, records)
+        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         return (
@@ -110,31 +98,49 @@ class _PlainSampleTrainer(Recorder):
         )
 
 
-class _RuleTrainer(Recorder):
+class _RuleTrainer:
     """Any rule, penalties, weights and dropout; this one sample by sample."""
 
     def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
-        self._options, self._batch_size = options_of(architecture, plan), plan.batch_size
-        self._gradient = new_scratch(architecture.n_parameters, architecture)
+        self._options = options_of(architecture, plan)
+        self._gradient = ready.new_scratch(architecture.n_parameters, architecture)
         codes = (
-            *_codes(architecture),
+            *ready.codes(architecture),
             RULES[plan.optimizer.rule],
             has_extras(architecture, plan),
-            _keeps_slopes(architecture),
+            ready.keeps_slopes(architecture),
             any(architecture.dropout),
         )
         self._make_ready(*codes)
 
     def _make_ready(self, *codes: Any) -> None:
         sizes = self._architecture.sizes
-        self._layers = _layer_table(self._architecture)
-        self._workspace = new_scratch(
+        self._layers = ready.layer_table(self._architecture)
+        self._workspace = ready.new_scratch(
             sample_kernels.workspace_size(self._layers), self._architecture
         )
         with_one_output = len(sizes) == 3 and sizes[-1] == 1
-        with_one_output = with_one_output and not _keeps_slopes(self._architecture)
+        with_one_output = with_one_output and not ready.keeps_slopes(self._architecture)
         self.kernel = sample_kernels.make_train_samples_by_rule(*codes, with_one_output)
+
+    def run(self, state: State, samples: Samples, piece: Piece) -> None:
+        """See `fastnn.engines.Trainer`."""
+        self.kernel(*self._arguments(state, samples, piece))
+        state.updates[0] += len(piece.rates) * self._updates(piece)
+
+    def run_recorded(
+        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
+    ) -> None:
+        """See `fastnn.engines.Trainer`."""
+        arguments, updates = self._arguments(state, samples, piece), self._updates(piece)
+        recorded.run_by_rule(self.kernel, arguments, updates, marks, records)
+        state.updates[0] += len(piece.rates) * updates
+
+    def _updates(self, piece: Piece) -> int:
+        """How many there are in an epoch, or its part."""
+        size: int = self._options.batch_size
+        return -(-(piece.stop - piece.start) // size)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         return (
@@ -142,7 +148,7 @@ class _RuleTrainer(Recorder):
             state.parameters,
             state.moments.reshape(-1),
             int(state.updates[0]),
-            data_for(samples, self._architecture, piece.order),
+            ready.data_for(samples, self._architecture, piece.order),
             Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums, 0),
             self._options,
             self._workspace,
@@ -158,9 +164,9 @@ class _SparseTrainer(StopsToRecord, _RuleTrainer):
         super().__init__(architecture, plan)
 
     def _make_ready(self, *codes: Any) -> None:
-        self._layers = _layer_table(self._architecture)
-        self._places = _places(self._architecture, True, sparse=True)
-        self._workspace = new_scratch(self._places.end, self._architecture)
+        self._layers = ready.layer_table(self._architecture)
+        self._places = ready.places(self._architecture, True, sparse=True)
+        self._workspace = ready.new_scratch(self._places.end, self._architecture)
         self._inputs = sparse_batches.new_inputs(self._architecture, self._plan, self._way)
         self.kernel = sparse_batches.make_train_sparse(*codes, self._way)
 
@@ -173,7 +179,7 @@ class _BatchTrainer(_RuleTrainer):
     """The same in batches."""
 
     def _make_ready(self, *codes: Any) -> None:
-        self._layers = _layer_table(self._architecture)
+        self._layers = ready.layer_table(self._architecture)
         self._kept = -1  # samples that the workspace has places for; there is none yet
         self.kernel = batches.make_train_batches(*codes)
 
@@ -187,8 +193,8 @@ class _BatchTrainer(_RuleTrainer):
         """Have a workspace with places for so many samples, beside a block."""
         if kept > self._kept:
             self._kept = kept
-            self._places = _places(self._architecture, True, kept)
-            self._workspace = new_scratch(self._places.end, self._architecture)
+            self._places = ready.places(self._architecture, True, kept)
+            self._workspace = ready.new_scratch(self._places.end, self._architecture)
 
 
 def trainer(architecture: Architecture, plan: Plan) -> Trainer:
@@ -208,7 +214,7 @@ def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTra
         made = _BatchTrainer(architecture, plan)
     elif (
         plan.optimizer.rule == "sgd"
-        and not _keeps_slopes(architecture)
+        and not ready.keeps_slopes(architecture)
         and not has_extras(architecture, plan)
     ):
         made = _PlainSampleTrainer(architecture)
@@ -220,23 +226,23 @@ def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTra
 
 def _compile_trainer(made: Any, architecture: Architecture, plan: Plan) -> None:
     def run_on_nothing(parameters: np.ndarray) -> None:
-        nothing = Piece.of_epochs(np.ones((1, 1)), _NO_ORDER, 0)
-        samples = _blank_samples(architecture, plan.weighted, plan.sparse, sloped=plan.sloped)
+        nothing = Piece.of_epochs(np.ones((1, 1)), ready.NO_ORDER, 0)
+        samples = ready.blank_samples(architecture, plan.weighted, plan.sparse, sloped=plan.sloped)
         made.run(State.new(parameters, plan.optimizer), samples, nothing)
 
-    _compile_once(made.kernel, architecture, run_on_nothing)
+    ready.compile_once(made.kernel, architecture, run_on_nothing)
 
 
 def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | None:
     """See `fastnn.engines.Engine`. The kernels are compiled here."""
-    if plan.sparse:
+    if plan.sparse or architecture.loss.missing:  # it takes what is not finite for a fault
         return None
     made = _compiled_trainer(architecture, plan)
     plain = isinstance(made, _PlainSampleTrainer)
     widths = architecture.sizes[0], architecture.target_columns
     X, Y = (np.zeros((1, n), architecture.dtype).view() for n in widths)
     X.flags.writeable = Y.flags.writeable = False
-    weights = _no_weights(architecture.dtype)
+    weights = ready.no_weights(architecture.dtype)
     return Learner(
         made.kernel,
         plain,
@@ -247,7 +253,7 @@ def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | N
         span=Span(np.zeros((1, 1)), 0, 1, np.zeros(1), np.zeros(1), 0),
         options=options_of(architecture, plan),
         workspace=made._workspace,
-        g=new_scratch(0 if plain else architecture.n_parameters, architecture),
+        g=ready.new_scratch(0 if plain else architecture.n_parameters, architecture),
     )
 
 
@@ -260,185 +266,3 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
         n = sparse_batches.parameters_met(architecture, plan)
     seconds = 1e-6 + (2e-9 if plan.optimizer.rule == "sgd" else 1e-8) * n
     return seconds * (1 + 2 * architecture.sizes[0]) if plan.sloped else seconds
-
-
-def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
-    """See `fastnn.engines.Engine`. Of few rows it takes hardly longer than the kernel."""
-    if sparse:
-        return _predictor_of_sparse(architecture, architecture.sizes[-1])
-    hidden, output, _, bias = _codes(architecture)
-    kernel, layers = outputs.make_outputs_by_row(hidden, output, bias), _layer_table(architecture)
-    n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
-    of_many = _predictor_of_many(architecture, n_out)
-    take, put_back = _workspaces(sum(architecture.sizes), architecture)
-
-    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        n = len(X)
-        if n >= FEW_ROWS:
-            return of_many(parameters, X)
-        workspace = take()
-        if not X.flags.writeable:
-            X = _as_writable(X)
-        values = empty((n, n_out), dtype)
-        well = kernel(layers, parameters, X, values, workspace)
-        put_back(workspace)
-        return values if well else None
-
-    return predict
-
-
-def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
-    """The outputs of the last so many units, block by block."""
-    kernel, layers = _outputs_kernel(architecture, n_units), _layer_table(architecture)
-    places = _places(architecture, training=False)
-    take, put_back = _workspaces(places.end, architecture)
-
-    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        workspace = take()
-        X = frozen(X)  # as it is in training
-        values = np.empty((len(X), n_units), architecture.dtype)
-        well = kernel(layers, places, parameters, X, _NO_ORDER, values, workspace)
-        put_back(workspace)
-        return values if well else None
-
-    return predict
-
-
-def _predictor_of_sparse(architecture: Architecture, n_units: int) -> Predictor:
-    """The same for sparse rows."""
-    hidden, output, _, bias = _codes(architecture)
-    kernel = outputs.make_outputs(hidden, output, bias, by_unit=False, sparse=True)
-    layers, places = _layer_table(architecture), _places(architecture, False, sparse=True)
-    take, put_back = _workspaces(places.end, architecture)
-
-    def predict(parameters: np.ndarray, X: SparseRows) -> np.ndarray | None:
-        workspace = take()
-        values = np.empty((len(X), n_units), architecture.dtype)
-        well = kernel(layers, places, parameters, entries_of(X), _NO_ORDER, values, workspace)
-        put_back(workspace)
-        return values if well else None
-
-    return predict
-
-
-def _outputs_kernel(architecture: Architecture, n_units: int) -> Any:
-    sizes, (hidden, output, _, bias) = architecture.sizes, _codes(architecture)
-    by_unit = len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
-    return outputs.make_outputs(hidden, output, bias, by_unit)
-
-
-def each_output(architecture: Architecture) -> EachOutput:
-    """See `fastnn.engines.Engine`."""
-    hidden, output, _, bias = _codes(architecture)
-    by_row = outputs.make_outputs_by_row(hidden, output, bias)
-    layers, places = _layer_table(architecture), _places(architecture, training=False)
-    by_block = _outputs_kernel(architecture, architecture.sizes[-1])
-    few = new_scratch(sum(architecture.sizes), architecture)
-    many = new_scratch(places.end, architecture)
-
-    def fill(vectors: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values = np.empty((len(vectors), len(X), architecture.sizes[-1]), architecture.dtype)
-        if len(X) < FEW_ROWS:
-            return recorded.fill(by_row, (layers,), vectors, (_as_writable(X),), values, few)
-        return recorded.fill(by_block, (layers, places), vectors, (X, _NO_ORDER), values, many)
-
-    return fill
-
-
-def _as_writable(X: np.ndarray) -> np.ndarray:
-    """A view that numba takes for an ordinary array, for which the kernel is compiled already.
-
-    What belongs to a read-only owner stays as it is, and has a kernel compiled for its type.
-    """
-    view = X.view()
-    with contextlib.suppress(ValueError):
-        view.flags.writeable = True
-    return view
-
-
-def fill_outputs(
-    architectures: Sequence[Architecture],
-    vectors: Sequence[np.ndarray] | np.ndarray,
-    X: AnyRows,
-    values: np.ndarray,
-) -> bool:
-    """See `fastnn.engines.Engine`."""
-    alone = functools.partial(fill_one_by_one, predictor)
-    if isinstance(X, SparseRows):
-        return alone(architectures, vectors, X, values)
-    return many_predictions.fill_outputs(architectures, vectors, X, values, alone)
-
-
-def single_predictor(architecture: Architecture, state: State) -> SinglePredictor:
-    """See `fastnn.engines.Engine`. The kernels are compiled here."""
-    hidden, output, _, bias = _codes(architecture)
-    kernel = outputs.make_outputs_by_row(hidden, output, bias)
-    return SinglePredictor(kernel, _layer_table(architecture), architecture, state)
-
-
-def layer_outputs(
-    architecture: Architecture, parameters: np.ndarray, X: AnyRows
-) -> list[np.ndarray] | None:
-    """See `fastnn.engines.Engine`."""
-    sizes = architecture.sizes[1:]
-    of_many = _predictor_of_sparse if isinstance(X, SparseRows) else _predictor_of_many
-    values = of_many(architecture, sum(sizes))(parameters, X)
-    return None if values is None else np.split(values, np.cumsum(sizes)[:-1], axis=1)
-
-
-def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) -> Evaluator:
-    """See `fastnn.engines.Engine`. The kernel is compiled here."""
-    run = outputs.make_loss(*_codes(architecture), weighted, sparse)
-    layers, places = _layer_table(architecture), _places(architecture, False, sparse=sparse)
-    workspace = new_scratch(places.end, architecture)
-
-    def evaluate(parameters: np.ndarray, samples: Samples) -> float:
-        weights = _weights(samples, architecture)
-        X, Y = inputs_of(samples.X), samples.Y
-        return float(run(layers, places, parameters, X, Y, weights, _NO_ORDER, workspace))
-
-    nothing = _blank_samples(architecture, weighted, sparse)
-    _compile_once(run, architecture, lambda parameters: evaluate(parameters, nothing))
-    return evaluate
-
-
-def each_loss(architecture: Architecture, weighted: bool) -> EachLoss:
-    """See `fastnn.engines.Engine`."""
-    run = outputs.make_loss(*_codes(architecture), weighted)
-    layers, places = _layer_table(architecture), _places(architecture, training=False)
-    workspace = new_scratch(places.end, architecture)
-
-    def sums(vectors: np.ndarray, samples: Samples) -> np.ndarray:
-        X, Y, weights = samples.X, samples.Y, _weights(samples, architecture)
-        after = (X, Y, weights, _NO_ORDER, workspace)
-        return recorded.sum_losses(run, (layers, places), vectors, after)
-
-    return sums
-
-
-def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
-    """See `fastnn.engines.Engine`. The kernel is compiled here."""
-    extras, keeps = has_extras(architecture, plan), _keeps_slopes(architecture)
-    layers = _layer_table(architecture)
-    places: Any = _places(architecture, True, sparse=plan.sparse)
-    if plan.sloped:
-        run = derivative_engine.sloped_kernel(batches.make_gradient_alone, architecture, extras)
-        places = derivative_engine.places_of_training(architecture)
-    else:
-        run = batches.make_gradient(*_codes(architecture), extras, keeps, plan.sparse)
-    options = options_of(architecture, plan)
-    take, put_back = _workspaces(places.end, architecture)
-
-    def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
-        gradient = new_scratch(architecture.n_parameters, architecture)
-        workspace = take()
-        data: Any = data_for(samples, architecture, _NO_ORDER)
-        if plan.sloped:
-            data = derivative_engine.sloped_data(samples, data.weights, _NO_ORDER)
-        sums = run(layers, places, parameters, data, options, workspace, gradient)
-        put_back(workspace)
-        return float(sums[0]), float(sums[1]), gradient
-
-    one = _blank_samples(architecture, plan.weighted, plan.sparse, 1, plan.sloped)
-    _compile_once(run, architecture, lambda parameters: differentiate(parameters, one))
-    return differentiate

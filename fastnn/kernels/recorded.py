@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.contract import Piece, Samples, State
 from fastnn.kernels.called import address_of, number_at, run_at, truth_at
 from fastnn.kernels.jit import kernel
 
@@ -76,54 +75,22 @@ def outputs(fill, before, vectors, between, values, w, well):
         well[k] = truth_at(fill, (*before, vectors[k], *between, values[k], w))
 
 
-class Recorder:
-    """The part of `fastnn.engines.Trainer` that runs a kernel, many times in one call if asked to.
-
-    What the kernel is given is for `_arguments` to say.
-    """
-
-    kernel: Any
-    _batch_size = 1
-
-    def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
-        raise NotImplementedError
-
-    def run(self, state: State, samples: Samples, piece: Piece) -> None:
-        """See `fastnn.engines.Trainer`."""
-        self.kernel(*self._arguments(state, samples, piece))
-        state.updates[0] += len(piece.rates) * self._updates(piece)
-
-    def run_recorded(
-        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
-    ) -> None:
-        """See `fastnn.engines.Trainer`."""
-        arguments, updates = self._arguments(state, samples, piece), self._updates(piece)
-        train, marks = address_of(self.kernel, arguments), _with_end(marks, len(piece.rates))
-        places = [k for k, argument in enumerate(arguments) if isinstance(argument, Data)]
-        if places:
-            _run_by_rule(train, arguments, places[0], updates, marks, records)
-        else:
-            _run_plain(train, arguments, marks, records)
-        state.updates[0] += len(piece.rates) * updates
-
-    def _updates(self, piece: Piece) -> int:
-        """How many there are in an epoch, or its part."""
-        return -(-(piece.stop - piece.start) // self._batch_size)
-
-
-def _run_plain(train: int, arguments: Any, marks: np.ndarray, records: np.ndarray) -> None:
-    """Run a kernel of plain SGD by its address."""
+def run_plain(kernel: Any, arguments: Any, marks: np.ndarray, records: np.ndarray) -> None:
+    """`fastnn.engines.Trainer.run_recorded` with a kernel of plain SGD and its arguments."""
     layers, p, X, Y, order, rates, start, stop, loss_sums, w = arguments
     span = Span(rates, start, stop, loss_sums, np.empty(0), 0)
+    train, marks = address_of(kernel, arguments), _with_end(marks, len(rates))
     train_plain(train, (layers, p), X, Y, order, span, w, p, marks, records)
 
 
-def _run_by_rule(
-    train: int, arguments: Any, at: int, updates: int, marks: np.ndarray, records: np.ndarray
+def run_by_rule(
+    kernel: Any, arguments: Any, updates: int, marks: np.ndarray, records: np.ndarray
 ) -> None:
-    """The same with a kernel of any rule, whose data are *at* that place; *updates* an epoch."""
+    """The same with a kernel of any rule; an epoch has so many updates."""
+    at = next(k for k, argument in enumerate(arguments) if isinstance(argument, Data))
     t, data, span = arguments[at - 1 : at + 2]
     before, after = arguments[: at - 1], arguments[at + 2 :]
+    train, marks = address_of(kernel, arguments), _with_end(marks, len(span.rates))
     train_by_rule(train, before, t, updates, data, span, after, before[-2], marks, records)
 
 

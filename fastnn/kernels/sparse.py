@@ -41,8 +41,8 @@ def span_of(X, row):
 
 @inner
 def place_of(X, k, W, n_out):
-    """Where the weights out of the input lie that entry k is of."""
-    return W + np.uint64(X.columns[k]) * n_out
+    """Where the weights out of the input lie that entry k is of: signed, as W and n_out are."""
+    return W + np.int64(X.columns[k]) * n_out
 
 
 @functools.cache
@@ -52,7 +52,7 @@ def make_sums_of_row(bias: bool) -> Any:
     @inner
     def some_sums(p, W, b, n_out, w, X, row, z, j):
         """The sums from unit j on, of as many units as a register has."""
-        n, count = width(p), np.int64(n_out - j)
+        n, count = width(p), n_out - j
         first, after = span_of(X, row)
         z0 = load(p, b + j, n, count) if bias else splat(p.dtype.type(0), n)
         for k in range(first, after):
@@ -63,9 +63,9 @@ def make_sums_of_row(bias: bool) -> Any:
     def more_sums(p, W, b, n_out, w, X, row, z, j):
         """The same of four registers, whose sums need not wait for one another."""
         n, zero = width(p), p.dtype.type(0)
-        c0 = np.int64(n_out - j)
+        c0 = n_out - j
         c1, c2, c3 = c0 - n, c0 - 2 * n, c0 - 3 * n
-        j1, j2, j3 = j + np.uint64(n), j + np.uint64(2 * n), j + np.uint64(3 * n)
+        j1, j2, j3 = j + n, j + 2 * n, j + 3 * n
         first, after = span_of(X, row)
         if bias:
             z0, z1 = load(p, b + j, n, c0), load(p, b + j1, n, c1)
@@ -85,20 +85,20 @@ def make_sums_of_row(bias: bool) -> Any:
 
     @inner
     def sums_of_row(p, W, b, n_out, w, X, row, z):
-        n = np.uint64(width(p))
-        j = n - n
-        while j + n < n_out:
-            more_sums(p, W, b, n_out, w, X, row, z, j)
-            j += n * np.uint64(4)
-        if j < n_out:
-            some_sums(p, W, b, n_out, w, X, row, z, j)
+        n, j, units = width(p), 0, np.int64(n_out)
+        W_, b_, z_ = np.int64(W), np.int64(b), np.int64(z)
+        while j + n < units:
+            more_sums(p, W_, b_, units, w, X, row, z_, j)
+            j += 4 * n
+        if j < units:
+            some_sums(p, W_, b_, units, w, X, row, z_, j)
 
     return sums_of_row
 
 
 @inner
 def _add_some(into, W, n_out, w, X, row, d, scale, j):
-    n, count = width(into), np.int64(n_out - j)
+    n, count = width(into), n_out - j
     first, after = span_of(X, row)
     step = load(w, d + j, n, count) * scale
     for k in range(first, after):
@@ -109,9 +109,9 @@ def _add_some(into, W, n_out, w, X, row, d, scale, j):
 @inner
 def _add_more(into, W, n_out, w, X, row, d, scale, j):
     n = width(into)
-    c0 = np.int64(n_out - j)
+    c0 = n_out - j
     c1, c2, c3 = c0 - n, c0 - 2 * n, c0 - 3 * n
-    j1, j2, j3 = j + np.uint64(n), j + np.uint64(2 * n), j + np.uint64(3 * n)
+    j1, j2, j3 = j + n, j + 2 * n, j + 3 * n
     first, after = span_of(X, row)
     d0, d1 = load(w, d + j, n, c0) * scale, load(w, d + j1, n, c1) * scale
     d2, d3 = load(w, d + j2, n, c2) * scale, load(w, d + j3, n, c3) * scale
@@ -126,13 +126,13 @@ def _add_more(into, W, n_out, w, X, row, d, scale, j):
 @inner
 def add_outer_of_row(into, W, n_out, w, X, row, d, scale):
     """W_i += scale x_i d of one row, in *into*."""
-    n = np.uint64(width(into))
-    j = n - n
-    while j + n < n_out:
-        _add_more(into, W, n_out, w, X, row, d, scale, j)
-        j += n * np.uint64(4)
-    if j < n_out:
-        _add_some(into, W, n_out, w, X, row, d, scale, j)
+    n, j, units = width(into), 0, np.int64(n_out)
+    W_, d_ = np.int64(W), np.int64(d)
+    while j + n < units:
+        _add_more(into, W_, units, w, X, row, d_, scale, j)
+        j += 4 * n
+    if j < units:
+        _add_some(into, W_, units, w, X, row, d_, scale, j)
 
 
 @functools.cache

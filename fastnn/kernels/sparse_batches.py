@@ -142,10 +142,10 @@ def _make_catch_up(rule: int) -> Any:
 
 @functools.cache
 def _make_add_squares(rule: int) -> Any:
-    """Make the sum of an input's Σ w², Σ w m and Σ m², times *sign*, to *sums*."""
+    """Make the sum of an input's Σ w², Σ w m and Σ m², to *sums*."""
 
     @inner
-    def add_squares(p, moments, at, n_out, sums, sign):
+    def add_squares(p, moments, at, n_out, sums):
         ww, wm, mm = 0.0, 0.0, 0.0
         for k in range(at, at + n_out):
             w = np.float64(p[k])
@@ -154,9 +154,9 @@ def _make_add_squares(rule: int) -> Any:
                 m = np.float64(moments[k])
                 wm += w * m
                 mm += m * m
-        sums[0] += sign * ww
-        sums[1] += sign * wm
-        sums[2] += sign * mm
+        sums[0] += ww
+        sums[1] += wm
+        sums[2] += mm
 
     return add_squares
 
@@ -173,7 +173,7 @@ def _make_begin_window(rule: int) -> Any:
         if options.l2 > 0.0:
             inputs.sums[:] = 0.0
             n = layers[0, N_IN] * layers[0, N_OUT]
-            add_squares(p, moments, n - n, n, inputs.sums, 1.0)
+            add_squares(p, moments, n - n, n, inputs.sums)
 
     return begin_window
 
@@ -212,16 +212,52 @@ def _drift(inputs, base, update):
 
 
 @functools.cache
+def _make_arrive(rule: int) -> Any:
+    """Make what is done to an input's weights, from *at* on, when it occurs in a batch, in one go.
+
+    They come to the present from when *first* was, their gradient begins as that of the penalty,
+    decay * w, and their squares are taken out of *sums*.
+    """
+
+    @inner
+    def arrive(p, moments, g, at, n_out, maps, first, decay, sums):
+        number = p.dtype.type
+        a, b = number(maps[first, 0]), number(maps[first, 1])
+        c, d = number(maps[first, 2]), number(maps[first, 3])
+        factor, ww, wm, mm = number(decay), 0.0, 0.0, 0.0
+        for k in range(at, at + n_out):
+            w = p[k]
+            if rule == _SGD:
+                w = a * w
+                p[k] = w
+            elif rule == _MOMENTUM:
+                m = moments[k]
+                w, m = a * w + b * m, c * w + d * m
+                p[k], moments[k] = w, m
+                wm += np.float64(w) * m
+                mm += np.float64(m) * m
+            else:
+                moments[k] *= d
+            g[k] = factor * w
+            ww += np.float64(w) * w
+        sums[0] -= ww
+        sums[1] -= wm
+        sums[2] -= mm
+
+    return arrive
+
+
+@functools.cache
 def _make_meet(rule: int, way: int) -> Any:
     """Make the start of a batch: the inputs that occur are noted, and brought up to date.
 
-    Their gradients in g are set to 0. The window began at *base*. Returns how many there are.
+    Their gradients in g begin with those of the penalty. The window began at *base*. Returns how
+    many there are.
     """
-    catch_up, add_squares = _make_catch_up(rule), _make_add_squares(rule)
-    drifts = way == DRIFTING
+    arrive, drifts = _make_arrive(rule), way == DRIFTING
 
     @shared
-    def meet(layers, p, moments, data, epoch, first, after, inputs, base, options, g):
+    def meet(layers, p, moments, data, epoch, first, after, inputs, base, decay, g):
         n_out, n = layers[0, N_OUT], 0
         inputs.count[0] += 1
         now = inputs.count[0]
@@ -234,49 +270,60 @@ def _make_meet(rule: int, way: int) -> Any:
                 at = np.uint64(i) * n_out
                 if drifts:
                     since = max(inputs.seen[i] - base, 0)
-                    if since < now - 1 - base:
-                        catch_up(p, moments, at, n_out, inputs.maps, since)
-                    if options.l2 > 0.0:
-                        add_squares(p, moments, at, n_out, inputs.sums, -1.0)
+                    arrive(p, moments, g, at, n_out, inputs.maps, since, decay, inputs.sums)
+                else:
+                    for j in range(at, at + n_out):
+                        g[j] = 0
                 inputs.seen[i] = now
                 inputs.touched[n] = i
                 n += 1
-                for j in range(at, at + n_out):
-                    g[j] = 0
         return n
 
     return meet
+
+
+@inner
+def _times_of(size, options):
+    """How often the penalty counts in a batch, whose losses are summed."""
+    return size if options.mean and not options.penalty_per_batch else 1
+
+
+@inner
+def _decay_of(size, options):
+    """The penalty's gradient in a batch, for a weight of 1."""
+    return options.l2 * _times_of(size, options)
+
+
+@inner
+def _limit(g, rest, touched, n, n_out, scale, options):
+    """Scale and limit the gradients that there are; what they are still to be multiplied by."""
+    square = scale_and_limit(g[rest:], scale, options.clip_value, 0.0)
+    for k in range(n):
+        at = np.uint64(touched[k]) * n_out
+        square += scale_and_limit(g[at : at + n_out], scale, options.clip_value, 0.0)
+    return factor_for_norm(square, options.clip_norm)
 
 
 @functools.cache
 def _make_step_of_some(rule: int, extras: bool, way: int) -> Any:
     """Make the step of the n inputs' weights that occur, and of all that is above them.
 
-    Returns the penalty; *penalty* is that of the first layer before. The rest is as in `make_step`.
+    Returns the penalty; *squares* is Σ w² of the first layer before. The rest is as in `make_step`.
     """
     update, map_of, add_squares = UPDATES[rule], _make_map(rule), _make_add_squares(rule)
     drifts = way == DRIFTING
 
     @inner
     def step(layers, p, g, moments, t, size, weight, rate, options, inputs, base, n, squares):
-        n_out, number = layers[0, N_OUT], p.dtype.type
+        n_out = layers[0, N_OUT]
         rest = layers[0, N_IN] * n_out
         penalty, scale, decay = 0.0, 1.0 / size if options.mean else 1.0, 0.0
         if extras:
             penalty, scale = add_penalty(layers[1:], p, g, size, weight, options)
-            times = size if options.mean and not options.penalty_per_batch else 1
-            penalty += times * (0.5 * options.l2 * squares)
-            decay = options.l2 * times
-            square = scale_and_limit(g[rest:], scale, options.clip_value, 0.0)
-        for k in range(n):
-            at = np.uint64(inputs.touched[k]) * n_out
-            if extras:
-                for j in range(at, at + n_out if decay > 0.0 else at):
-                    g[j] += number(decay) * p[j]
-                square += scale_and_limit(g[at : at + n_out], scale, options.clip_value, 0.0)
-        if extras:
-            decay *= scale
-            scale = factor_for_norm(square, options.clip_norm)
+            penalty += _times_of(size, options) * (0.5 * options.l2 * squares)
+            decay = _decay_of(size, options) * scale
+            if options.clip_value > 0.0 or options.clip_norm > 0.0:
+                scale = _limit(g, rest, inputs.touched, n, n_out, scale, options)
         update(p[rest:], g[rest:], moments[rest:], scale, rate, t, options)
         if drifts:
             _drift(inputs, base, map_of(rate, decay, options))
@@ -285,7 +332,7 @@ def _make_step_of_some(rule: int, extras: bool, way: int) -> Any:
             after = at + n_out
             update(p[at:after], g[at:after], moments[at:after], scale, rate, t, options)
             if drifts and options.l2 > 0.0:
-                add_squares(p, moments, at, n_out, inputs.sums, 1.0)
+                add_squares(p, moments, at, n_out, inputs.sums)
         return penalty
 
     return step
@@ -325,8 +372,9 @@ def make_train_sparse(
                     g[:n_first] = 0
                 elif not direct:
                     squares = inputs.sums[0]
+                    decay = _decay_of(n, options)
                     some = meet(
-                        layers, p, moments, data, epoch, first, after, inputs, base, options, g
+                        layers, p, moments, data, epoch, first, after, inputs, base, decay, g
                     )
                 into = p if direct else g
                 scale = p.dtype.type((-rate / n if options.mean else -rate) if direct else 1.0)

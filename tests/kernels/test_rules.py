@@ -19,7 +19,7 @@ from problems import (
 import fastnn
 from fastnn.activations import ACTIVATIONS
 from fastnn.contract import Piece, Plan, Samples, State
-from fastnn.kernels import engine
+from fastnn.kernels import engine, ready
 from fastnn.losses import LOSSES
 from fastnn.reference import vectors
 
@@ -138,7 +138,7 @@ def test_what_is_in_scratch_memory_changes_no_bit(batch_size, everything, monkey
     results = []
     for content in (np.nan, 0.0):
         monkeypatch.setattr(
-            engine, "new_scratch", lambda n, arch, c=content: np.full(n, c, arch.dtype)
+            ready, "new_scratch", lambda n, arch, c=content: np.full(n, c, arch.dtype)
         )
         results.append(problem.train(engine, batch_size, orders(23, 2, True), np.full(2, 0.1)))
     assert results[0][0].tobytes() == results[1][0].tobytes()

@@ -20,7 +20,7 @@ from recipes import summed
 
 import fastnn
 from fastnn import contract
-from fastnn.kernels import blocks, engine, samples, wide_input
+from fastnn.kernels import blocks, engine, ready, samples, wide_input
 from fastnn.reference import vectors
 
 #: One network for each way through the kernels.
@@ -159,7 +159,7 @@ def test_batches_larger_than_a_block(inputs, n):
 @pytest.mark.parametrize("sizes", [[2, 300, 2], [60, 80, 2]])
 def test_batches_in_smaller_blocks(sizes, n):
     problem = make_problem(sizes, "cross_entropy", "relu", n=n)
-    assert engine._places(problem.architecture, training=True).block == blocks.SMALL_BLOCK
+    assert ready.places(problem.architecture, training=True).block == blocks.SMALL_BLOCK
     for batch_size in (n, 64):
         check_training(problem, min(batch_size, n), shuffled=False)
         check_training(problem, min(batch_size, n), shuffled=True)
@@ -174,7 +174,7 @@ def test_a_trainer_takes_more_samples_than_before(monkeypatch):
         guards.append(room[size:])
         return room[:size]
 
-    monkeypatch.setattr(engine, "new_scratch", guarded)
+    monkeypatch.setattr(ready, "new_scratch", guarded)
     plan = contract.Plan(7, fastnn.SGD())
     problems = [
         make_problem([3, 9, 4], "cross_entropy", "relu", n=n)
@@ -194,8 +194,8 @@ def test_a_trainer_takes_more_samples_than_before(monkeypatch):
 
 def plain_loop(architecture):
     """For `engine._sample_kernel`: per-sample SGD as one would write it."""
-    layers = engine._layer_table(architecture)
-    return samples.make_train_samples(*engine._codes(architecture)), samples.workspace_size(layers)
+    layers = ready.layer_table(architecture)
+    return samples.make_train_samples(*ready.codes(architecture)), samples.workspace_size(layers)
 
 
 def check_against_plain_loop(problem, monkeypatch, shuffled):
@@ -337,7 +337,7 @@ def test_what_is_in_scratch_memory_changes_no_bit(path, batch_size, monkeypatch)
     results = []
     for content in (np.nan, 0.0):
         monkeypatch.setattr(
-            engine, "new_scratch", lambda n, arch, c=content: np.full(n, c, arch.dtype)
+            ready, "new_scratch", lambda n, arch, c=content: np.full(n, c, arch.dtype)
         )
         results.append(all_results(problem, batch_size))
     assert results[0] == results[1]

@@ -1,0 +1,228 @@
+"""Outputs, losses and gradients on the ``numba`` engine: the kernels and their workspace.
+
+The functions are those of `fastnn.engines.Engine`.
+"""
+
+import contextlib
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastnn.architecture import Architecture
+from fastnn.contract import Plan, Samples, State
+from fastnn.engines import (
+    Differentiator,
+    EachLoss,
+    EachOutput,
+    Evaluator,
+    Predictor,
+    fill_one_by_one,
+)
+from fastnn.kernels import (
+    batches,
+    derivative_engine,
+    many_predictions,
+    outputs,
+    ready,
+    recorded,
+)
+from fastnn.kernels.learner import SinglePredictor
+from fastnn.kernels.sparse import entries_of
+from fastnn.kernels.updates import has_extras, options_of
+from fastnn.memory import frozen
+from fastnn.sparse import AnyRows, SparseRows
+
+#: With one hidden layer and up to this many inputs and outputs, prediction goes unit by unit.
+MOST_BY_UNIT = 8
+#: Up to this many samples less one, prediction goes sample by sample.
+FEW_ROWS = 8
+
+
+def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
+    """See `fastnn.engines.Engine`. Of few rows it takes hardly longer than the kernel."""
+    if sparse:
+        return _predictor_of_sparse(architecture, architecture.sizes[-1])
+    hidden, output, _, bias = ready.codes(architecture)
+    kernel, layers = (
+        outputs.make_outputs_by_row(hidden, output, bias),
+        ready.layer_table(architecture),
+    )
+    n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
+    of_many = _predictor_of_many(architecture, n_out)
+    take, put_back = ready.workspaces(sum(architecture.sizes), architecture)
+
+    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
+        n = len(X)
+        if n >= FEW_ROWS:
+            return of_many(parameters, X)
+        workspace = take()
+        if not X.flags.writeable:
+            X = _as_writable(X)
+        values = empty((n, n_out), dtype)
+        well = kernel(layers, parameters, X, values, workspace)
+        put_back(workspace)
+        return values if well else None
+
+    return predict
+
+
+def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
+    """The outputs of the last so many units, block by block."""
+    kernel, layers = _outputs_kernel(architecture, n_units), ready.layer_table(architecture)
+    places = ready.places(architecture, training=False)
+    take, put_back = ready.workspaces(places.end, architecture)
+
+    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
+        workspace = take()
+        X = frozen(X)  # as it is in training
+        values = np.empty((len(X), n_units), architecture.dtype)
+        well = kernel(layers, places, parameters, X, ready.NO_ORDER, values, workspace)
+        put_back(workspace)
+        return values if well else None
+
+    return predict
+
+
+def _predictor_of_sparse(architecture: Architecture, n_units: int) -> Predictor:
+    """The same for sparse rows."""
+    hidden, output, _, bias = ready.codes(architecture)
+    kernel = outputs.make_outputs(hidden, output, bias, by_unit=False, sparse=True)
+    layers, places = ready.layer_table(architecture), ready.places(architecture, False, sparse=True)
+    take, put_back = ready.workspaces(places.end, architecture)
+
+    def predict(parameters: np.ndarray, X: SparseRows) -> np.ndarray | None:
+        workspace = take()
+        values = np.empty((len(X), n_units), architecture.dtype)
+        well = kernel(layers, places, parameters, entries_of(X), ready.NO_ORDER, values, workspace)
+        put_back(workspace)
+        return values if well else None
+
+    return predict
+
+
+def _outputs_kernel(architecture: Architecture, n_units: int) -> Any:
+    sizes, (hidden, output, _, bias) = architecture.sizes, ready.codes(architecture)
+    by_unit = len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
+    return outputs.make_outputs(hidden, output, bias, by_unit)
+
+
+def each_output(architecture: Architecture) -> EachOutput:
+    """See `fastnn.engines.Engine`."""
+    hidden, output, _, bias = ready.codes(architecture)
+    by_row = outputs.make_outputs_by_row(hidden, output, bias)
+    layers, places = ready.layer_table(architecture), ready.places(architecture, training=False)
+    by_block = _outputs_kernel(architecture, architecture.sizes[-1])
+    few = ready.new_scratch(sum(architecture.sizes), architecture)
+    many = ready.new_scratch(places.end, architecture)
+
+    def fill(vectors: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = np.empty((len(vectors), len(X), architecture.sizes[-1]), architecture.dtype)
+        if len(X) < FEW_ROWS:
+            return recorded.fill(by_row, (layers,), vectors, (_as_writable(X),), values, few)
+        return recorded.fill(by_block, (layers, places), vectors, (X, ready.NO_ORDER), values, many)
+
+    return fill
+
+
+def _as_writable(X: np.ndarray) -> np.ndarray:
+    """A view that numba takes for an ordinary array, for which the kernel is compiled already.
+
+    What belongs to a read-only owner stays as it is, and has a kernel compiled for its type.
+    """
+    view = X.view()
+    with contextlib.suppress(ValueError):
+        view.flags.writeable = True
+    return view
+
+
+def fill_outputs(
+    architectures: Sequence[Architecture],
+    vectors: Sequence[np.ndarray] | np.ndarray,
+    X: AnyRows,
+    values: np.ndarray,
+) -> bool:
+    """See `fastnn.engines.Engine`."""
+    alone = functools.partial(fill_one_by_one, predictor)
+    if isinstance(X, SparseRows):
+        return alone(architectures, vectors, X, values)
+    return many_predictions.fill_outputs(architectures, vectors, X, values, alone)
+
+
+def single_predictor(architecture: Architecture, state: State) -> SinglePredictor:
+    """See `fastnn.engines.Engine`. The kernels are compiled here."""
+    hidden, output, _, bias = ready.codes(architecture)
+    kernel = outputs.make_outputs_by_row(hidden, output, bias)
+    return SinglePredictor(kernel, ready.layer_table(architecture), architecture, state)
+
+
+def layer_outputs(
+    architecture: Architecture, parameters: np.ndarray, X: AnyRows
+) -> list[np.ndarray] | None:
+    """See `fastnn.engines.Engine`."""
+    sizes = architecture.sizes[1:]
+    of_many = _predictor_of_sparse if isinstance(X, SparseRows) else _predictor_of_many
+    values = of_many(architecture, sum(sizes))(parameters, X)
+    return None if values is None else np.split(values, np.cumsum(sizes)[:-1], axis=1)
+
+
+def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) -> Evaluator:
+    """See `fastnn.engines.Engine`. The kernel is compiled here."""
+    run = outputs.make_loss(*ready.codes(architecture), weighted, sparse)
+    layers, places = (
+        ready.layer_table(architecture),
+        ready.places(architecture, False, sparse=sparse),
+    )
+    workspace = ready.new_scratch(places.end, architecture)
+
+    def evaluate(parameters: np.ndarray, samples: Samples) -> float:
+        weights = ready.weights_of(samples, architecture)
+        X, Y = ready.inputs_of(samples.X), samples.Y
+        return float(run(layers, places, parameters, X, Y, weights, ready.NO_ORDER, workspace))
+
+    nothing = ready.blank_samples(architecture, weighted, sparse)
+    ready.compile_once(run, architecture, lambda parameters: evaluate(parameters, nothing))
+    return evaluate
+
+
+def each_loss(architecture: Architecture, weighted: bool) -> EachLoss:
+    """See `fastnn.engines.Engine`."""
+    run = outputs.make_loss(*ready.codes(architecture), weighted)
+    layers, places = ready.layer_table(architecture), ready.places(architecture, training=False)
+    workspace = ready.new_scratch(places.end, architecture)
+
+    def sums(vectors: np.ndarray, samples: Samples) -> np.ndarray:
+        X, Y, weights = samples.X, samples.Y, ready.weights_of(samples, architecture)
+        after = (X, Y, weights, ready.NO_ORDER, workspace)
+        return recorded.sum_losses(run, (layers, places), vectors, after)
+
+    return sums
+
+
+def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
+    """See `fastnn.engines.Engine`. The kernel is compiled here."""
+    extras, keeps = has_extras(architecture, plan), ready.keeps_slopes(architecture)
+    layers = ready.layer_table(architecture)
+    places: Any = ready.places(architecture, True, sparse=plan.sparse)
+    if plan.sloped:
+        run = derivative_engine.sloped_kernel(batches.make_gradient_alone, architecture, extras)
+        places = derivative_engine.places_of_training(architecture)
+    else:
+        run = batches.make_gradient(*ready.codes(architecture), extras, keeps, plan.sparse)
+    options = options_of(architecture, plan)
+    take, put_back = ready.workspaces(places.end, architecture)
+
+    def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
+        gradient = ready.new_scratch(architecture.n_parameters, architecture)
+        workspace = take()
+        data: Any = ready.data_for(samples, architecture, ready.NO_ORDER)
+        if plan.sloped:
+            data = derivative_engine.sloped_data(samples, data.weights, ready.NO_ORDER)
+        sums = run(layers, places, parameters, data, options, workspace, gradient)
+        put_back(workspace)
+        return float(sums[0]), float(sums[1]), gradient
+
+    one = ready.blank_samples(architecture, plan.weighted, plan.sparse, 1, plan.sloped)
+    ready.compile_once(run, architecture, lambda parameters: differentiate(parameters, one))
+    return differentiate
