@@ -160,7 +160,7 @@ def test_nothing_is_compiled_once_training_has_begun(batch_size, shuffle, monkey
     """
     net = fastnn.Network([2, 3, 1], seed=0)
     X, y = data_for("half_squared_error", 40, 2, 1)
-    net.fit(X, y, batch_size=batch_size, shuffle=False, validation_data=(X, y))
+    net.fit(X, y, batch_size=batch_size, shuffle=False, validation_data=(X, y), epochs=1)
     compiled, compile_signature = [], Dispatcher.compile
 
     def note(dispatcher, signature):

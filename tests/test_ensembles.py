@@ -81,8 +81,8 @@ def test_a_bootstrap_is_drawn_with_replacement_by_network_and_the_same_again():
         return 0.0
 
     own = ensemble(bootstrap=True)
-    own.fit(X, Y, metrics=[noted])
-    own.fit(X, Y, metrics=[noted])
+    own.fit(X, Y, metrics=[noted], epochs=1)
+    own.fit(X, Y, metrics=[noted], epochs=1)
     assert taken[:5] == taken[5:]
     for rows in taken:
         assert len(rows) == len(X)

@@ -120,12 +120,12 @@ DOORS = {
     "evaluate by a function": lambda net, X, y: net.evaluate(X, y, metrics=[a_mean]),
     "loss_and_gradient": lambda net, X, y: net.loss_and_gradient(X, y),
     "partial_fit": lambda net, X, y: net.partial_fit(X, y),
-    "fit": lambda net, X, y: net.fit(X, y),
-    "fit of one by one": lambda net, X, y: net.fit(X, y, batch_size=1),
-    "fit with metrics": lambda net, X, y: net.fit(X, y, metrics=[a_mean]),
+    "fit": lambda net, X, y: net.fit(X, y, epochs=1),
+    "fit of one by one": lambda net, X, y: net.fit(X, y, batch_size=1, epochs=1),
+    "fit with metrics": lambda net, X, y: net.fit(X, y, metrics=[a_mean], epochs=1),
     "fit by lbfgs": lambda net, X, y: net.fit(X, y, optimizer="lbfgs"),
     "fit, validated": lambda net, X, y: net.fit(
-        np.zeros_like(X), y, learning_rate=1e-9, validation_data=(X, y)
+        np.zeros_like(X), y, learning_rate=1e-9, validation_data=(X, y), epochs=1
     ),
     "fit by lbfgs, validated": lambda net, X, y: net.fit(
         np.zeros_like(X), y, optimizer="lbfgs", validation_data=(X, y)

@@ -75,7 +75,7 @@ def test_ctrl_c_ends_training_at_once_and_keeps_what_was_reached(
 ):
     X, y = regression(n)
     net, _ = make(engine)
-    net.fit(X, y, batch_size=batch_size, progress=progress)  # imports and compiles
+    net.fit(X, y, batch_size=batch_size, progress=progress, epochs=1)  # imports and compiles
     start = net.parameters.tobytes()
     with ctrl_c_in_piece(3):
         history = net.fit(X, y, epochs=10**9, batch_size=batch_size, progress=progress)
@@ -86,7 +86,7 @@ def test_ctrl_c_ends_training_at_once_and_keeps_what_was_reached(
     assert net.parameters.tobytes() != start
     assert np.isfinite(net.parameters).all()
     assert np.isfinite(net.predict(X)).all()
-    assert net.fit(X, y).stop_reason == "completed"
+    assert net.fit(X, y, epochs=1).stop_reason == "completed"
 
 
 def test_an_interrupted_training_is_that_many_whole_epochs(engine):
@@ -144,7 +144,7 @@ def seconds_of_work(loop_engine, monkeypatch):
     use(monkeypatch, "all in one piece")
     monkeypatch.setattr(cuts, "MOST_ORDERED_ROWS", 1 << 40)
     net, rng = make(loop_engine)
-    net.fit(*regression(20), batch_size=None)
+    net.fit(*regression(20), batch_size=None, epochs=1)
     monkeypatch.setattr(job, "LONG_SECONDS", 0.0)
     monkeypatch.setattr(scripted.Trainer, "run", run_late)
     epochs = SECONDS_OF_EPOCHS[loop_engine]
@@ -209,7 +209,7 @@ def test_long_updates_and_orders_give_the_same_bits_in_another_thread(
 
 def test_ctrl_c_is_as_before_after_every_end_of_a_fit(engine):
     net, _ = make(engine)
-    net.fit(*regression(10))
+    net.fit(*regression(10), epochs=1)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     diverge(engine)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -249,4 +249,4 @@ def test_small_work_needs_no_thread_for_ctrl_c(engine, batch_size, monkeypatch):
 
     monkeypatch.setattr(Interrupts, "wait_for", refuse)
     X, y = regression(1000)
-    make(engine)[0].fit(X, y, batch_size=batch_size, validation_data=(X, y))
+    make(engine)[0].fit(X, y, batch_size=batch_size, validation_data=(X, y), epochs=1)

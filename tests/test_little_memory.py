@@ -32,8 +32,8 @@ def work(sizes, rows):
     net.evaluate(X, Y)
     net.loss_and_gradient(X, Y)
     net.layer_outputs(X)
-    net.fit(X, Y, batch_size=1)
-    net.fit(X, Y, batch_size=8)
+    net.fit(X, Y, epochs=1, batch_size=1)
+    net.fit(X, Y, epochs=1, batch_size=8)
     net.partial_fit(X, Y)
 for rows in (1, 20):
     work([min(size, 3) for size in sizes], rows)
@@ -93,7 +93,7 @@ def outcomes(engine):
     net = fastnn.Network([2, 40_000, 1], engine=engine, seed=4)
     loss, gradient = net.loss_and_gradient(X, Y)
     yield from (net.predict(X), loss, gradient, net.evaluate(X, Y)["loss"])
-    yield net.fit(X, Y, batch_size=None, learning_rate=1e-6).loss
+    yield net.fit(X, Y, batch_size=None, learning_rate=1e-6, epochs=1).loss
     yield net.parameters
 
 

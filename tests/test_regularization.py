@@ -14,7 +14,7 @@ BITS = (np.arange(20).reshape(10, 2) % 3 == 0).astype(float)
 
 
 def network(engine="numpy", **options):
-    net = fastnn.Network([3, 4, 2], seed=7, engine=engine, **options)
+    net = fastnn.Network([3, 4, 2], engine=engine, **{"seed": 7, **options})
     for b in net.biases:
         b[:] = 0.5
     return net
@@ -99,13 +99,14 @@ def test_dropout_and_its_key_change_neither_start_weights_nor_shuffles():
 
 
 def test_the_key_for_dropout_is_the_seeds():
-    keys = [fastnn.Network([1, 1], seed=seed, engine="numpy")._dropout_key for seed in (1, 1, 2)]
+    keys = [network(dropout=0.5, seed=seed)._dropout_key for seed in (1, 1, 2)]
     assert keys[0] == keys[1] != keys[2]
+    assert network(seed=1)._dropout_key == 0  # nobody asks for it
 
 
 def test_two_networks_from_one_generator_have_different_keys():
     rng = np.random.default_rng(1)
-    keys = {fastnn.Network([1, 1], seed=rng, engine="numpy")._dropout_key for _ in range(3)}
+    keys = {network(dropout=0.5, seed=rng)._dropout_key for _ in range(3)}
     assert len(keys) == 3
 
 

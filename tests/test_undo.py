@@ -101,7 +101,7 @@ def test_a_first_fit_that_is_ended_leaves_no_history(monkeypatch):
     net, _ = make("numpy")
     end_while_compiling(monkeypatch, KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
-        net.fit(X, Y)
+        net.fit(X, Y, epochs=1)
     assert net.history is None
 
 
@@ -189,13 +189,13 @@ def test_a_network_of_an_older_version_can_be_trained():
 
 def train_a_copy(net):
     twin = copy.deepcopy(net)
-    twin.fit(X, Y)
+    twin.fit(X, Y, epochs=1)
     net.set_parameters(twin.parameters)
 
 
 def save_and_load(net, path):
     net.save(path)
-    fastnn.load(path).fit(X, Y)
+    fastnn.load(path).fit(X, Y, epochs=1)
 
 
 @pytest.mark.parametrize("outer", OUTER)

@@ -62,8 +62,8 @@ def test_afterwards_training_compiles_nothing(made_ready, optimizer, settings):
     assert len(done.compiled) + len(done.loaded) >= 5  # two trainers, loss, few and many outputs
     assert made_ready
     made_ready.clear()
-    net.fit(X, Y, batch_size=1, validation_data=(X, Y), optimizer=optimizer)
-    net.fit(X, Y, batch_size=2, optimizer=optimizer)
+    net.fit(X, Y, batch_size=1, validation_data=(X, Y), optimizer=optimizer, epochs=1)
+    net.fit(X, Y, batch_size=2, optimizer=optimizer, epochs=1)
     net.partial_fit(X, Y)
     net.predict(X)
     net.evaluate(X, Y)
@@ -85,7 +85,7 @@ def test_another_optimiser_is_compiled_later(made_ready):
     net = fastnn.Network([2, 3, 1], seed=0)
     fastnn.warmup(net, batch_sizes=[2])
     made_ready.clear()
-    net.fit(X, Y, batch_size=2, optimizer="adam")
+    net.fit(X, Y, batch_size=2, optimizer="adam", epochs=1)
     assert len(made_ready) > 0
 
 

@@ -111,7 +111,7 @@ def test_validation_data_may_have_weights(metrics):
 @pytest.mark.parametrize("weights", [np.ones(3), np.full(12, -1.0), np.zeros(12)])
 def test_bad_weights_of_validation_data_are_named(weights):
     with pytest.raises(ValueError, match=r"^validation_data\[2\] must"):
-        regression().fit(X, Y, validation_data=(X, Y, weights))
+        regression().fit(X, Y, validation_data=(X, Y, weights), epochs=1)
 
 
 @pytest.mark.parametrize("backwards", [False, True])
@@ -185,9 +185,9 @@ def test_the_validation_split_leaves_its_weights_out():
 def test_weights_that_leave_nothing_to_train_with_are_refused():
     only_last = np.arange(12.0) == 11
     with pytest.raises(ValueError, match=r"validation_split, must not be 0 for all"):
-        regression().fit(X, Y, sample_weight=only_last, validation_split=0.25)
+        regression().fit(X, Y, sample_weight=only_last, validation_split=0.25, epochs=1)
     with pytest.raises(ValueError, match="sample_weight times class_weight must not be 0"):
-        classifier().fit(X, CLASSES, sample_weight=CLASSES == 2, class_weight={2: 0})
+        classifier().fit(X, CLASSES, sample_weight=CLASSES == 2, class_weight={2: 0}, epochs=1)
 
 
 def test_weights_too_large_together_are_refused():
@@ -229,9 +229,9 @@ def test_bad_sample_weights_are_named(weights, error, message):
 )
 def test_bad_class_weights_are_named(weights, error, message):
     with pytest.raises(error, match=message):
-        classifier().fit(X, CLASSES, class_weight=weights)
+        classifier().fit(X, CLASSES, class_weight=weights, epochs=1)
 
 
 def test_class_weights_need_classes():
     with pytest.raises(ValueError, match="class_weight needs loss 'cross_entropy'"):
-        regression().fit(X, Y, class_weight={0: 1})
+        regression().fit(X, Y, class_weight={0: 1}, epochs=1)

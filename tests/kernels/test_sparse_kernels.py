@@ -10,7 +10,7 @@ from helpers import in_turn
 from problems import Problem, few_to_compile, make_problem, orders, slow_to_compile, with_rule
 
 import fastnn
-from fastnn import engines
+from fastnn import contract
 from fastnn.contract import Piece, Plan, State
 from fastnn.kernels import engine
 from fastnn.reference import vectors
@@ -70,14 +70,14 @@ def check(problem, batch_sizes=(1, 7, N)):
 
 @pytest.mark.parametrize("rule", few_to_compile(["sgd"], RULES))
 def test_each_rule_agrees_with_numpy(rule, monkeypatch):
-    monkeypatch.setattr(engines, "WINDOWS", (2, 2))
+    monkeypatch.setattr(contract, "WINDOWS", (2, 2))
     check(with_rule(sparse_problem(), RULES[rule]))
 
 
 @slow_to_compile
 @pytest.mark.parametrize("rule", RULES)
 def test_penalties_limits_weights_and_dropout(rule, monkeypatch):
-    monkeypatch.setattr(engines, "WINDOWS", (2, 2))
+    monkeypatch.setattr(contract, "WINDOWS", (2, 2))
     check(with_rule(sparse_problem(), RULES[rule], everything=True))
     for options in ({"l2": 0.02}, {"l1": 0.01}, {"max_norm": 0.9}):
         problem = with_rule(sparse_problem(), RULES[rule])
