@@ -44,8 +44,7 @@ def test_training_lets_go(mapped):
     array = mapped("r")
     net = fastnn.Network([SHAPE[1], 1], engine="numpy", seed=0)
     before = resident_file_pages()
-    options = {"epochs": 1, "batch_size": 4096, "learning_rate": 1e-4, "shuffle": False}
-    net.fit(array, np.ones(len(array)), **options)
+    net.fit(
         array, np.ones(len(array)), batch_size=4096, learning_rate=1e-4, shuffle=False, epochs=1
     )
     assert resident_file_pages() < before + array.nbytes / 2
