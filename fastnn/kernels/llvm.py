@@ -15,7 +15,6 @@ from numba.core import cgutils, errors
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.extending import lower_builtin, models, register_model, type_callable
-from numba.np import arrayobj
 
 #: Of functions that are made.
 _numbers = itertools.count()
@@ -167,6 +166,8 @@ def _emit_array_at(context, builder, signature, values):
 
 def _array(context: Any, builder: Any, kind: Any, data: Any, n: Any) -> Any:
     """An array that does not own its numbers."""
+    from numba.np import arrayobj  # a compiler has it already; to load kernels nobody needs it
+
     array = context.make_array(kind)(context, builder)
     size = cgutils.intp_t(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
     data = builder.bitcast(data, array.data.type)
