@@ -241,9 +241,9 @@ class _Made:
         self._done = np.zeros(1, np.int64)
         self._held = Held(self._store(network, architecture, layers), architecture.dtype)
         self.address = self._held.address
-        self.learn = _quietly(kernels.make_learn_rows(train, of_class, optimizer.n_moments))
-        self.predict = kernels.make_predict_rows(
-            make_outputs_by_row(hidden, output, True), of_class
+        self.learn = _as_function(kernels.make_learn_rows(train, of_class, optimizer.n_moments))
+        self.predict = _as_function(
+            kernels.make_predict_rows(make_outputs_by_row(hidden, output, True), of_class)
         )
 
     def _store(
@@ -295,9 +295,20 @@ class _Made:
         self._first[0] = updates if by_update else -1
 
 
-def _quietly(kernel: Any) -> Any:
-    """A kernel; with the JIT off it is Python, and NumPy would warn of what overflows."""
-    return kernel if hasattr(kernel, "compile") else quiet(kernel)
+def _as_function(kernel: Any) -> Any:
+    """A kernel as a function of Python's.
+
+    What goes over all that a model refers to, as river does for its size, stops there: in numba it
+    would meet all kernels, and what is no longer alive. With the JIT off a kernel is Python, and
+    NumPy would warn of what overflows.
+    """
+    if not hasattr(kernel, "compile"):
+        return quiet(kernel)
+
+    def call(*arguments: Any) -> Any:
+        return kernel(*arguments)
+
+    return call
 
 
 def _layers(architecture: Architecture, n_rest: int) -> np.ndarray:

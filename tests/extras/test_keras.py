@@ -50,7 +50,9 @@ def test_a_model_is_read_and_gives_the_same_numbers(activation, dtype):
     model = model_of(activation)
     net = fastnn.from_keras(model, engine="numpy")
     assert (net.dtype, net._architecture.dropout) == (dtype, (0.25, 0.0))
-    np.testing.assert_allclose(net.predict(X), numbers(model, X.astype(dtype)), atol=CLOSE)
+    np.testing.assert_allclose(
+        net.predict(X), numbers(model, X.astype(dtype)), rtol=1e-6, atol=CLOSE
+    )
 
 
 def test_a_functional_chain_with_layers_of_activations():

@@ -348,8 +348,16 @@ def test_rates_go_on_beyond_those_made_ready():
     assert by_schedule.predict_proba_one(x) != by_number.predict_proba_one(x)
 
 
+def test_the_size_of_a_model_is_that_of_its_numbers():
+    """And not of all kernels, nor an error of something in numba that is gone."""
+    model = trained()
+    model.predict_one(PHISHING[0][0])
+    assert 1_000 < model._raw_memory_usage < 100_000
+
+
 def test_rows_leave_no_memory_behind():
     model = trained()
+    model.predict_one(PHISHING[0][0])  # compiles
     tracemalloc.start()
     trained(model, 1000)
     before = tracemalloc.get_traced_memory()[0]
