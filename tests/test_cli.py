@@ -10,7 +10,7 @@ import pytest
 
 import fastnn
 from fastnn import options
-from fastnn.cli import main
+from fastnn.cli import NOBODY_READS, main
 from fastnn.demos import DEMOS, Demo
 
 
@@ -327,4 +327,4 @@ def test_when_nobody_reads_any_longer_it_ends_without_a_word():
     command = [sys.executable, "-m", "fastnn", "warmup", "--list"]
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
-    assert (done.returncode, done.stderr) == (cli.NOBODY_READS, "")
+    assert (done.returncode, done.stderr) == (NOBODY_READS, "")
