@@ -111,7 +111,7 @@ def r2(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any
             column = weights[:, np.newaxis].astype(np.float64)
             spread = targets - (column * targets).sum(axis=0) / column.sum()
             errors, spread = column * errors, np.sqrt(column) * spread
-        residual = errors.sum(axis=-2, dtype=np.float64)
+        residual = _sums_over_samples(errors)
         total = (spread**2).sum(axis=0, dtype=np.float64)
         if not np.isfinite(total).all() and np.isfinite(targets).all():
             largest = np.where(np.isfinite(total), 1, np.abs(targets).max(axis=0))
@@ -121,6 +121,12 @@ def r2(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any
         scores = 1 - residual / np.where(constant, 1, total)
         scores[..., constant] = residual[..., constant] == 0
         return scores.mean(axis=-1)
+
+
+def _sums_over_samples(values: np.ndarray) -> np.ndarray:
+    """Of values (..., n, m), shape (..., m): turned first, NumPy takes a fifth of the time."""
+    turned = np.ascontiguousarray(np.swapaxes(values, -1, -2))
+    return np.asarray(turned.sum(axis=-1, dtype=np.float64))
 
 
 @np.errstate(over="ignore")
@@ -142,8 +148,6 @@ def auc(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> An
     (sum of their ranks - p (p + 1) / 2) / (p (n - p)), the Mann-Whitney U statistic. NaN if an
     output has no sample of its class, or no other.
     """
-    from scipy.stats import rankdata  # takes a while to import
-
     positive = targets > 0.5
     if weights is not None:
         values = np.empty(outputs.shape[:-2])
@@ -155,8 +159,49 @@ def auc(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> An
     pairs = p * (len(targets) - p)
     if (pairs == 0).any():
         return np.full(outputs.shape[:-2], np.nan)
-    rank_sums = np.where(positive, rankdata(outputs, axis=-2), 0.0).sum(axis=-2)
+    rank_sums = _rank_sums(np.swapaxes(outputs, -1, -2), positive.T)
     return ((rank_sums - p * (p + 1) / 2) / pairs).mean(axis=-1)
+
+
+def _rank_sums(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The sum of the ranks of the *chosen* (m, n) among values (..., m, n), shape (..., m).
+
+    Ranks count from 1, and equal values share their mean rank.
+    """
+    values, chosen = _sorted_with(values, chosen)
+    ranks = np.arange(1, values.shape[-1] + 1)
+    equal = values[..., 1:] == values[..., :-1]
+    if (equal & (chosen[..., 1:] != chosen[..., :-1])).any():  # else sharing changes no sum
+        ranks = _mean_ranks(equal)
+    return np.asarray((chosen * ranks).sum(axis=-1))
+
+
+def _sorted_with(values: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both in the order of the *values* (..., m, n): numbers of that order, and which are chosen.
+
+    Probabilities leave the first two of their 64 bits unused. Shifted by one, with *chosen* as the
+    last, the numbers are sorted by themselves, in a third of the time of an ``argsort``.
+    """
+    values = np.array(values, np.float64, order="C")
+    if ((values >= 0.0) & (values < 2.0)).all():
+        bits = values.view(np.int64)
+        bits <<= 1
+        bits |= chosen
+        bits.sort(axis=-1)
+        return bits >> 1, bits & 1
+    order = values.argsort(axis=-1)
+    chosen = np.broadcast_to(chosen, values.shape)
+    return np.take_along_axis(values, order, -1), np.take_along_axis(chosen, order, -1)
+
+
+def _mean_ranks(equal: np.ndarray) -> np.ndarray:
+    """The ranks (..., n) of sorted values; *equal* (..., n - 1) says which equal the one before."""
+    edge, places = np.ones((*equal.shape[:-1], 1), bool), np.arange(equal.shape[-1] + 1)
+    begins, ends = np.concatenate([edge, ~equal], axis=-1), np.concatenate([~equal, edge], axis=-1)
+    first = np.maximum.accumulate(np.where(begins, places, 0), axis=-1)
+    last = np.where(ends, places, places[-1])[..., ::-1]
+    last = np.minimum.accumulate(last, axis=-1)[..., ::-1]
+    return np.asarray((first + last) / 2 + 1)
 
 
 def _weighted_auc(positive: np.ndarray, outputs: np.ndarray, weights: np.ndarray) -> float:

@@ -34,8 +34,6 @@ from fastnn.kernels.updates import has_extras, options_of
 from fastnn.memory import frozen
 from fastnn.sparse import AnyRows, SparseRows
 
-#: With one hidden layer and up to this many inputs and outputs, prediction goes unit by unit.
-MOST_BY_UNIT = 8
 #: Up to this many samples less one, prediction goes sample by sample.
 FEW_ROWS = 8
 
@@ -104,7 +102,7 @@ def _predictor_of_sparse(architecture: Architecture, n_units: int) -> Predictor:
 
 def _outputs_kernel(architecture: Architecture, n_units: int) -> Any:
     sizes, (hidden, output, _, bias) = architecture.sizes, ready.codes(architecture)
-    by_unit = len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
+    by_unit = len(sizes) == 3 and sizes[0] == n_units == 1
     return outputs.make_outputs(hidden, output, bias, by_unit)
 
 

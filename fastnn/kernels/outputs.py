@@ -53,42 +53,24 @@ def _all_numbers(values):
 
 @functools.cache
 def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
-    """Make the forward pass for one hidden layer and few inputs and outputs.
+    """Make the forward pass for one hidden layer between one input and one output.
 
-    Unit by unit: what a unit has to say about n samples stays in the first-level cache from its
-    weighted sums to the outputs.
+    Unit by unit: what a unit has to say about n samples is added up at once, and not stored.
     """
     value = VALUES[hidden[0]]
 
     @inner
     def forward_by_unit(layers, p, w, places, x, n, options, counter):
-        n_in, n_hidden, n_out = layers[0, N_IN], layers[0, N_OUT], layers[1, N_OUT]
+        n_hidden = layers[0, N_OUT]
         W, b, V, c = layers[0, WEIGHTS], layers[0, BIAS], layers[1, WEIGHTS], layers[1, BIAS]
-        out, h = places.units + n_hidden * places.block, places.scratch
-        zero = p.dtype.type(0)
-        for o in range(n_out):
-            start = p[c + o] if bias else zero
-            for s in range(n):
-                w[out + o * n + s] = start
+        out, zero = places.units + n_hidden * places.block, p.dtype.type(0)
+        start = p[c] if bias else zero
+        for s in range(n):
+            w[out + s] = start
         for j in range(n_hidden):
-            start, w_j = p[b + j] if bias else zero, p[W + j]
-            if n_in == 1 and n_out == 1:  # at once, nothing stored: 0.85 of the time
-                v = p[V + j]
-                for s in range(n):
-                    w[out + s] += v * value(start + w_j * w[x + s])
-                continue
+            start, w_j, v = p[b + j] if bias else zero, p[W + j], p[V + j]
             for s in range(n):
-                w[h + s] = start + w_j * w[x + s]
-            for i in range(np.uint64(1), n_in):
-                w_j = p[W + i * n_hidden + j]
-                for s in range(n):
-                    w[h + s] += w_j * w[x + i * n + s]
-            for s in range(n):
-                w[h + s] = value(w[h + s])
-            for o in range(n_out):
-                v = p[V + j * n_out + o]
-                for s in range(n):
-                    w[out + o * n + s] += v * w[h + s]
+                w[out + s] += v * value(start + w_j * w[x + s])
 
     return forward_by_unit
 
