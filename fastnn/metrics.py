@@ -8,6 +8,7 @@ shape (n,), by which those count that have some.
 """
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ class Metric:
     ) -> np.ndarray:
         """The metric of each of the *outputs* (K, n, n_out), shape (K,); none of the user's."""
         outputs = of_targets(outputs, targets.shape[1])
-        if np.isnan(targets).any():
+        if math.isnan(np.vdot(targets, targets)):  # a third of the time of looking at each
             return self._where_given(targets, outputs, weights)
         return np.asarray(self.function(targets, outputs, weights))
 
@@ -105,18 +106,22 @@ def r2(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any
     Constant targets give 1.0 when met exactly and 0.0 when not, as in scikit-learn's r2_score;
     errors too large to be squared give -inf.
     """
+    n = len(targets)
     with np.errstate(over="ignore", invalid="ignore"):
-        errors, spread = (targets - outputs) ** 2, targets - targets.mean(axis=0)
+        errors, spread = (targets - outputs) ** 2, targets - np.add.reduce(targets, axis=0) / n
         if weights is not None:
             column = weights[:, np.newaxis].astype(np.float64)
             spread = targets - (column * targets).sum(axis=0) / column.sum()
             errors, spread = column * errors, np.sqrt(column) * spread
         residual = _sums_over_samples(errors)
-        total = (spread**2).sum(axis=0, dtype=np.float64)
-        if not np.isfinite(total).all() and np.isfinite(targets).all():
-            largest = np.where(np.isfinite(total), 1, np.abs(targets).max(axis=0))
-            n = len(targets)
-            return r2(targets / largest / n, outputs / largest / n, weights)
+        total = _sums_over_samples(spread**2)
+        if not math.isfinite(total.sum()) and np.isfinite(targets).all():
+            finite = np.isfinite(total)
+            if not finite.all():
+                largest = np.where(finite, 1, np.abs(targets).max(axis=0))
+                return r2(targets / largest / n, outputs / largest / n, weights)
+        if total.all():
+            return (1 - residual / total).mean(axis=-1)
         constant = total == 0
         scores = 1 - residual / np.where(constant, 1, total)
         scores[..., constant] = residual[..., constant] == 0
@@ -126,7 +131,7 @@ def r2(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any
 def _sums_over_samples(values: np.ndarray) -> np.ndarray:
     """Of values (..., n, m), shape (..., m): turned first, NumPy takes a fifth of the time."""
     turned = np.ascontiguousarray(np.swapaxes(values, -1, -2))
-    return np.asarray(turned.sum(axis=-1, dtype=np.float64))
+    return np.asarray(np.add.reduce(turned, axis=-1, dtype=np.float64))
 
 
 @np.errstate(over="ignore")

@@ -172,15 +172,19 @@ def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) 
         ready.layer_table(architecture),
         ready.places(architecture, False, sparse=sparse),
     )
-    workspace = ready.new_scratch(places.end, architecture)
+    take, put_back = ready.workspaces(places.end, architecture)
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
-        weights = ready.weights_of(samples, architecture)
+        workspace, weights = take(), ready.weights_of(samples, architecture)
         X, Y = ready.inputs_of(samples.X), samples.Y
-        return float(run(layers, places, parameters, X, Y, weights, ready.NO_ORDER, workspace))
+        total = run(layers, places, parameters, X, Y, weights, ready.NO_ORDER, workspace)
+        put_back(workspace)
+        return float(total)
 
-    nothing = ready.blank_samples(architecture, weighted, sparse)
-    ready.compile_once(run, architecture, lambda parameters: evaluate(parameters, nothing))
+    def run_on_nothing(parameters: np.ndarray) -> None:
+        evaluate(parameters, ready.blank_samples(architecture, weighted, sparse))
+
+    ready.compile_once(run, architecture, run_on_nothing)
     return evaluate
 
 

@@ -116,11 +116,11 @@ def draw_roofline(ax: Axes, rows: Sequence[Row], ceilings: Ceilings) -> None:
             points.setdefault(row.operation, []).append(row.nearness)
     all_points = [near for own in points.values() for near in own]
     intensities = [near.intensity for near in all_points]
-    low = min([0.1, *intensities]) / 30
+    low = min([0.1, *intensities]) / 100  # room for the words at the lines
     high = max(6 * max(intensities, default=10.0), 3 * ceilings.peak / ceilings.read[-1])
     ax.set(xscale="log", yscale="log", xlabel="operations per byte moved", xlim=(low, high))
     bottom = min([low * ceilings.read[-1], *(near.speed for near in all_points)])
-    ax.set(ylim=(bottom / 2, 3 * ceilings.peak), ylabel="billion operations per second")
+    ax.set(ylim=(bottom / 2, 6 * ceilings.peak), ylabel="billion operations per second")
     _draw_ceilings(ax, ceilings)
     _draw_points(ax, points)
     ax.set_title(
@@ -147,7 +147,7 @@ def _draw_ceilings(ax: Axes, ceilings: Ceilings) -> None:
     roof = [ceilings.peak / max(ceilings.read), high]
     ax.plot(roof, [ceilings.peak] * 2, color="black", linewidth=1.5)
     said = f"arithmetic: {ceilings.peak / 1e9:.0f} billion/s"
-    _note(ax, said, (high, ceilings.peak), (-3, 4), ha="right")
+    _note(ax, said, (high, ceilings.peak), (-3, 18), ha="right")  # above the best points' shares
 
 
 def _draw_points(ax: Axes, points: dict[str, list[Nearness]]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.contract import Samples
-from fastnn.engines import EachLoss, EachOutput, Engine, Predictor
+from fastnn.engines import EachLoss, EachOutput, Engine, Evaluator, Predictor
 from fastnn.metrics import Metric
 
 #: Numbers, of parameters or outputs, that are kept to be scored at once; and the fewest epochs for
@@ -37,6 +37,51 @@ class Scores:
         return names if self.validation is None else ("val_loss", *(f"val_{n}" for n in names))
 
 
+class Measure:
+    """The loss and metrics of an architecture, by an engine's functions; these are kept."""
+
+    def __init__(self, architecture: Architecture, engine: Engine):
+        self._architecture, self._engine = architecture, engine
+        self._evaluators: dict[tuple[bool, bool], Evaluator] = {}
+        self._predictors: dict[bool, Predictor] = {}
+
+    def evaluator(self, samples: Samples) -> Evaluator:
+        """What sums the losses of such samples, compiled."""
+        kind = samples.weights is not None, samples.sparse
+        if kind not in self._evaluators:
+            self._evaluators[kind] = self._engine.evaluator(self._architecture, *kind)
+        return self._evaluators[kind]
+
+    def loss(self, parameters: np.ndarray, smoothed: Samples) -> float:
+        """The loss on samples with the targets of `Samples.for_loss`."""
+        total = self.evaluator(smoothed)(parameters, smoothed)
+        return self._architecture.mean_loss(total, len(smoothed), parameters)
+
+    def metrics(
+        self, metrics: tuple[Metric, ...], parameters: np.ndarray, data: Samples, strictly: bool
+    ) -> list[float] | None:
+        """The *metrics* on *data*; None if an output is not a number: sums overflow.
+
+        Where one is infinite, a metric of the user's is NaN, and not asked; *strictly*, there are
+        no values at all.
+        """
+        if data.sparse not in self._predictors:
+            predictor = self._engine.predictor(self._architecture, data.sparse)
+            self._predictors[data.sparse] = predictor
+        outputs = self._predictors[data.sparse](parameters, data.X)
+        if outputs is None:
+            return None
+        of_user = any(metric.of_user for metric in metrics)
+        finite = not of_user or bool(np.isfinite(outputs).all())
+        if strictly and not finite:
+            return None
+        outputs.flags.writeable = False  # one metric must not change them for the next
+        return [
+            metric.value(data.Y, outputs, data.weights) if finite or not metric.of_user else np.nan
+            for metric in metrics
+        ]
+
+
 class Scorer:
     """`Scores` at work; what is needed is compiled when it is made."""
 
@@ -45,47 +90,27 @@ class Scorer:
         self._architecture = architecture
         self._metrics = scores.metrics
         self._validation = data
+        self._measure = Measure(architecture, scores.engine)
         if data is not None:
             self._smoothed = data.for_loss(architecture)
-            weighted = data.weights is not None
-            self._evaluate = scores.engine.evaluator(architecture, weighted, data.sparse)
-        self._predictors: dict[bool, Predictor] = {}  # for sparse samples, and for others
+            self._measure.evaluator(self._smoothed)
         self._scores = scores
 
-    def values(
-        self, parameters: np.ndarray, samples: Samples, strictly: bool = False
-    ) -> list[float] | None:
+    def values(self, parameters: np.ndarray, samples: Samples) -> list[float] | None:
         """The scores of *parameters*, in the order of `Scores.names`.
 
-        Without validation data those of *samples*. None if an output is not a number: sums
-        overflow. Where one is infinite, a metric of the user's is NaN, and not asked; *strictly*,
-        there are no values at all.
+        Without validation data those of *samples*. None, and NaN, as in `Measure.metrics`.
         """
         values = []
-        data = self._validation or samples
         if self._validation is not None:
-            total = self._evaluate(parameters, self._smoothed)
-            values.append(self._architecture.mean_loss(total, len(data), parameters))
+            values.append(self._measure.loss(parameters, self._smoothed))
         if self._metrics:
-            outputs = self._predict(parameters, data)
-            if outputs is None:
+            data = self._validation or samples
+            metrics = self._measure.metrics(self._metrics, parameters, data, strictly=False)
+            if metrics is None:
                 return None
-            finite = bool(np.isfinite(outputs).all())
-            if strictly and not finite and any(metric.of_user for metric in self._metrics):
-                return None
-            outputs.flags.writeable = False  # one metric must not change them for the next
-            weights = data.weights
-            values += [
-                metric.value(data.Y, outputs, weights) if finite or not metric.of_user else np.nan
-                for metric in self._metrics
-            ]
+            values += metrics
         return values
-
-    def _predict(self, parameters: np.ndarray, data: Samples) -> np.ndarray | None:
-        if data.sparse not in self._predictors:
-            predictor = self._scores.engine.predictor(self._architecture, data.sparse)
-            self._predictors[data.sparse] = predictor
-        return self._predictors[data.sparse](parameters, data.X)
 
     def at_once(self, samples: Samples) -> int:
         """How many vectors of parameters `of_each` may be given; 1: it is not worth while.
