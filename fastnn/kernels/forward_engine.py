@@ -118,8 +118,9 @@ def each_output(architecture: Architecture) -> EachOutput:
     def fill(vectors: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values = np.empty((len(vectors), len(X), architecture.sizes[-1]), architecture.dtype)
         if len(X) < FEW_ROWS:
-            return recorded.fill(by_row, (layers,), vectors, (_as_writable(X),), values, few)
-        return recorded.fill(by_block, (layers, places), vectors, (X, ready.NO_ORDER), values, many)
+            return recorded.fill(by_row, (layers,), vectors, (_as_writable(X),), values, few, False)
+        between, kept = (X, ready.NO_ORDER), len(X) <= int(places.block)
+        return recorded.fill(by_block, (layers, places), vectors, between, values, many, kept)
 
     return fill
 
@@ -197,7 +198,8 @@ def each_loss(architecture: Architecture, weighted: bool) -> EachLoss:
     def sums(vectors: np.ndarray, samples: Samples) -> np.ndarray:
         X, Y, weights = samples.X, samples.Y, ready.weights_of(samples, architecture)
         after = (X, Y, weights, ready.NO_ORDER, workspace)
-        return recorded.sum_losses(run, (layers, places), vectors, after)
+        kept = len(samples) <= int(places.block)
+        return recorded.sum_losses(run, (layers, places), vectors, after, kept)
 
     return sums
 

@@ -81,9 +81,10 @@ def make_outputs(
 ) -> Any:
     """Make the kernel that fills *values*, (n, m): the last m units of the network.
 
-    It returns False, having stopped, if it meets an input that is not finite or a value that is not
-    a number. *by_unit* chooses `_make_forward_by_unit`, which leaves nothing of the hidden layer.
-    With *sparse* X is, and must be finite; then not *by_unit*.
+    X without rows stands for the one of the call before, if that was a block: it is still in the
+    workspace. The kernel returns False, having stopped, if it meets an input that is not finite or
+    a value that is not a number. *by_unit* chooses `_make_forward_by_unit`, which leaves nothing of
+    the hidden layer. With *sparse* X is, and must be finite; then not *by_unit*.
     """
     first_sums = sparse_rows.make_sums(bias) if sparse else None
     forward = (
@@ -99,7 +100,7 @@ def make_outputs(
         last, n_in, block = len(layers) - 1, layers[0, N_IN], np.int64(places.block)
         for position in range(0, len(values), block):
             n = np.uint64(minimum(block, len(values) - position))
-            if not sparse:
+            if not sparse and len(X) > 0:
                 gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
                 if not _all_finite(w[places.x : places.x + n_in * n]):
                     return False
@@ -116,9 +117,10 @@ def make_outputs(
                     activate_outputs(w, at, n_out, n, places.scratch)
                 if not _all_numbers(w[at : at + n_out * n]):
                     return False
-                for s in range(n):
-                    for j in range(n_out):
-                        values[position + np.int64(s), column + np.int64(j)] = w[at + j * n + s]
+                for j in range(n_out):
+                    unit, start = column + np.int64(j), at + j * n
+                    for s in range(n):
+                        values[position + np.int64(s), unit] = w[start + s]
         return True
 
     return outputs
@@ -163,7 +165,8 @@ def make_loss(
 ) -> Any:
     """Make the kernel that returns the sum of the samples' losses.
 
-    *weighted*: times the samples' *weights*, which otherwise are not looked at.
+    *weighted*: times the samples' *weights*, which otherwise are not looked at. X without rows as
+    in `make_outputs`, for Y and the weights too.
     """
     first_sums = sparse_rows.make_sums(bias) if sparse else None
     forward = make_forward(hidden, bias, False, False, first_sums)
@@ -178,10 +181,12 @@ def make_loss(
         total = 0.0
         for position in range(0, len(Y), block):
             n = np.uint64(minimum(block, len(Y) - position))
-            if not sparse:
+            there = not sparse and len(X) == 0
+            if not sparse and not there:
                 gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
-            gather(Y, order, len(order), position, n, n > 0, w, places.y)
-            if weighted:
+            if not there:
+                gather(Y, order, len(order), position, n, n > 0, w, places.y)
+            if weighted and not there:
                 for s in range(n):
                     w[places.weights + s] = weights[position + np.int64(s)]
             x = sparse_rows.Block(X, order, len(order), position) if sparse else places.x

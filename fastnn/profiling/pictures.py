@@ -120,12 +120,12 @@ def draw_roofline(ax: Axes, rows: Sequence[Row], ceilings: Ceilings) -> None:
     high = max(6 * max(intensities, default=10.0), 3 * ceilings.peak / ceilings.read[-1])
     ax.set(xscale="log", yscale="log", xlabel="operations per byte moved", xlim=(low, high))
     bottom = min([low * ceilings.read[-1], *(near.speed for near in all_points)])
-    ax.set(ylim=(bottom / 2, 6 * ceilings.peak), ylabel="billion operations per second")
+    ax.set(ylim=(bottom / 2, 3 * ceilings.peak), ylabel="billion operations per second")
     _draw_ceilings(ax, ceilings)
     _draw_points(ax, points)
     ax.set_title(
         "roofline: the compiled loop under its ceilings\n"
-        "(a point is a size; %: the best one, of its own ceiling)",
+        "(a point is a size; %: the ringed one, of its own ceiling)",
         fontsize=10,
     )
     _plain_axis(ax.xaxis)
@@ -147,22 +147,22 @@ def _draw_ceilings(ax: Axes, ceilings: Ceilings) -> None:
     roof = [ceilings.peak / max(ceilings.read), high]
     ax.plot(roof, [ceilings.peak] * 2, color="black", linewidth=1.5)
     said = f"arithmetic: {ceilings.peak / 1e9:.0f} billion/s"
-    _note(ax, said, (high, ceilings.peak), (-3, 18), ha="right")  # above the best points' shares
+    _note(ax, said, (high, ceilings.peak), (-3, 6), ha="right")
 
 
 def _draw_points(ax: Axes, points: dict[str, list[Nearness]]) -> None:
-    """A curve for each operation, its best point marked."""
+    """A curve for each operation, its best point ringed."""
     for (name, own), color, marker in zip(
         points.items(), _OPERATION_COLORS, _MARKERS, strict=False
     ):
         intensities, speeds = [near.intensity for near in own], [near.speed for near in own]
-        ax.plot(
-            intensities, speeds, marker + "-", color=color, markersize=4, linewidth=0.7, label=name
-        )
         best = max(own, key=lambda near: near.share)
-        on_white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
-        at = (best.intensity, best.speed)
-        _note(ax, f"{best.share:.0%}", at, (0, 7), color=color, ha="center", bbox=on_white)
+        ax.plot(
+            intensities, speeds, marker + "-", color=color, markersize=4, linewidth=0.7,
+            label=f"{name}: {best.share:.0%}",
+        )  # fmt: skip
+        ring = {"fillstyle": "none", "color": color, "markersize": 10}
+        ax.plot([best.intensity], [best.speed], "o", **ring)
     if points:
         ax.legend(fontsize=8, loc="lower right", frameon=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from fastnn.metrics import Metric
 
 #: Numbers, of parameters or outputs, that are kept to be scored at once; and the fewest epochs for
 #: which that pays.
-MOST_NUMBERS, LEAST_AT_ONCE = 1 << 15, 4
+MOST_NUMBERS, LEAST_AT_ONCE = 1 << 16, 4
+#: Outputs that metrics are computed of at once: arrays of up to 128 KB come from memory that was
+#: used before, larger ones may bring page faults, which take longer than the metrics.
+MOST_OUTPUTS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -120,9 +124,12 @@ class Scorer:
         architecture, data = self._architecture, self._validation or samples
         if data.sparse or any(metric.of_user for metric in self._metrics):
             return 1
-        outputs = len(data) * architecture.sizes[-1] if self._metrics else 0
-        many = MOST_NUMBERS // max(architecture.n_parameters, outputs)
-        return many if many >= LEAST_AT_ONCE else 1
+        outputs = self._outputs_of(data) if self._metrics else 0
+        many = MOST_NUMBERS // architecture.n_parameters
+        return many if min(many, MOST_NUMBERS // max(outputs, 1)) >= LEAST_AT_ONCE else 1
+
+    def _outputs_of(self, data: Samples) -> int:
+        return len(data) * self._architecture.sizes[-1]
 
     def of_each(self, vectors: np.ndarray, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
         """What `values` would say of each of the *vectors* (K, P), to the bit.
@@ -135,9 +142,18 @@ class Scorer:
             sums = self._each_loss(vectors, self._smoothed)
             columns.append(self._architecture.mean_losses(sums, len(data), vectors))
         if self._metrics:
-            outputs, well = self._each_output(vectors, data.dense)
-            columns += [metric.values(data.Y, outputs, data.weights) for metric in self._metrics]
+            block = max(MOST_OUTPUTS // self._outputs_of(data), LEAST_AT_ONCE)
+            starts = range(0, max(len(vectors), 1), block)
+            blocks = [self._metrics_of_each(vectors[k : k + block], data) for k in starts]
+            values, wells = zip(*blocks, strict=True)
+            columns += list(np.concatenate(values, axis=1))
+            well = np.concatenate(wells)
         return np.array(columns).T, well
+
+    def _metrics_of_each(self, vectors: np.ndarray, data: Samples) -> tuple[Any, np.ndarray]:
+        """The metrics, (metrics, K), and whether the outputs are numbers, (K,)."""
+        outputs, well = self._each_output(vectors, data.dense)
+        return [metric.values(data.Y, outputs, data.weights) for metric in self._metrics], well
 
     @cached_property
     def _each_loss(self) -> EachLoss:
