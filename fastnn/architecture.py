@@ -85,7 +85,9 @@ class Architecture:
     @cached_property
     def n_parameters(self) -> int:
         """Length of the flat parameter vector."""
-        return sum((n_in + self.bias) * n_out for n_in, n_out in pairwise(self.sizes))
+        *_, last = self.layers
+        size: int = (last.bias or last.weights).stop
+        return size
 
     @property
     def n_targets(self) -> int:

@@ -110,9 +110,9 @@ class History:
         """A copy of its own. What it holds is not looked at number by number."""
         state = self.__getstate__()
         lists = {name: list(state.pop(name)) for name in ("loss", "val_loss", "learning_rate")}
-        lists["metrics"] = {name: list(values) for name, values in state.pop("metrics").items()}
+        metrics = {name: list(values) for name, values in state.pop("metrics").items()}
         new = type(self).__new__(type(self))
-        new.__setstate__(copy.deepcopy(state, memo) | lists)
+        new.__setstate__({**copy.deepcopy(state, memo), **lists, "metrics": metrics})
         return new
 
     @property

@@ -182,8 +182,15 @@ class Network(Differentiable, Pictured):
     array([0., 1., 1., 0.])
     """
 
-    #: Of the class, for what was pickled by versions that did not know it.
+    #: The history of the last ``fit``, also while it runs; None before the first.
+    history: History | None = None
+    #: Of the class, so that constructors do not set them, and for what was pickled by versions that
+    #: did not know them.
     _in_training = False
+    _predictor: Predictor | None = None
+    #: Of the last `partial_fit` or `learn_one`, which asked for:
+    _updater: AnyUpdater | None = None
+    _asked: tuple[Any, Any] = (None, None)
     _initializer: str | None = None
     #: For how many samples, and the objective on so many.
     _objective: tuple[int, Objective] | None = None
@@ -244,12 +251,6 @@ class Network(Differentiable, Pictured):
         parameters = start_parameters(self._architecture, initializer, self._rng)
         self._optimizer: Optimizer = _PLAIN
         self._state = State.new(parameters, self._optimizer)
-        self._predictor: Predictor | None = None
-        # Of the last `partial_fit` or `learn_one`, which asked for:
-        self._updater: AnyUpdater | None = None
-        self._asked: tuple[Any, Any] = (None, None)
-        #: The history of the last ``fit``, also while it runs; None before the first.
-        self.history: History | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: everything but what is made ready."""

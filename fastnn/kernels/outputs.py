@@ -181,14 +181,13 @@ def make_loss(
         total = 0.0
         for position in range(0, len(Y), block):
             n = np.uint64(minimum(block, len(Y) - position))
-            there = not sparse and len(X) == 0
-            if not sparse and not there:
-                gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
-            if not there:
+            if sparse or len(X) > 0:
+                if not sparse:
+                    gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
                 gather(Y, order, len(order), position, n, n > 0, w, places.y)
-            if weighted and not there:
-                for s in range(n):
-                    w[places.weights + s] = weights[position + np.int64(s)]
+                if weighted:
+                    for s in range(n):
+                        w[places.weights + s] = weights[position + np.int64(s)]
             x = sparse_rows.Block(X, order, len(order), position) if sparse else places.x
             forward(layers, p, w, places, x, n, None, None)
             total += finish(w, z, places.y, places.d, n_out, n, places.scratch, places.weights)

@@ -161,8 +161,8 @@ def _draw_points(ax: Axes, points: dict[str, list[Nearness]]) -> None:
             intensities, speeds, marker + "-", color=color, markersize=4, linewidth=0.7,
             label=f"{name}: {best.share:.0%}",
         )  # fmt: skip
-        ring = {"fillstyle": "none", "color": color, "markersize": 10}
-        ax.plot([best.intensity], [best.speed], "o", **ring)
+        at = [best.intensity], [best.speed]
+        ax.plot(*at, "o", fillstyle="none", color=color, markersize=10)
     if points:
         ax.legend(fontsize=8, loc="lower right", frameon=False)
 
@@ -186,7 +186,7 @@ def draw_epochs(ax: Axes, rows: Sequence[Row]) -> None:
     ax.bar_label(bars, labels, padding=3, fontsize=9)
     ax.set(xscale="log")
     _seconds_axis(ax.xaxis)
-    ax.set_xlim(right=20 * max(medians))
+    ax.set_xlim(right=100 * max(medians))  # room for the last bar's words
     ax.set_title("one epoch", fontsize=10)
 
 
@@ -232,6 +232,7 @@ def draw_changes(ax: Axes, changes: Sequence[Change]) -> None:
     ax.bar_label(bars, [f"× {times(change.gain)}" for change in changes], padding=3, fontsize=9)
     ax.axvline(1, color=_GREY, linewidth=0.8, linestyle=":")
     ax.set_xlim(0, max([1.0, *(change.gain for change in changes)]) * 1.2)
+    ax.set_ylim(-0.6, max(len(changes), 3) - 0.4)
     ax.set(xlabel="times as fast as now")
 
 
