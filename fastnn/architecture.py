@@ -1,16 +1,16 @@
 """What a network is, without its numbers: sizes, activations, loss, and where each weight lies."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastnn import validation
-from fastnn.activations import Activation
-from fastnn.losses import Loss
-from fastnn.names import short
+from fastnn.activations import Activation, get_hidden_activations, get_output_activation
+from fastnn.losses import Loss, get_loss
+from fastnn.names import find, short
 
 
 class Layer(NamedTuple):
@@ -181,6 +181,53 @@ class Architecture:
     def bias_views(self, vector: np.ndarray) -> list[np.ndarray]:
         """Views (n_out,) into a flat vector, one per layer; empty without biases."""
         return [vector[layer.bias] for layer in self.layers if layer.bias is not None]
+
+
+#: Arguments of other types may be of any size, and need not be equal to themselves.
+_PLAIN = frozenset((str, float, int, bool, type(None)))
+
+
+def architecture_of(sizes: tuple[int, ...], **asked: Any) -> Architecture:
+    """What the arguments of `fastnn.Network` ask for, checked; *sizes* are so already.
+
+    What was asked for before is the same object, with all that it has found out about itself.
+    """
+    kinds = tuple(map(type, asked.values()))  # 1 is equal to True, and not taken for it
+    if _PLAIN.issuperset(kinds):
+        return _asked_before(sizes, tuple(asked.items()), kinds)
+    return _new_architecture(sizes, **asked)
+
+
+@lru_cache(maxsize=64)
+def _asked_before(sizes: tuple[int, ...], asked: Any, _kinds: tuple[type, ...]) -> Architecture:
+    return _new_architecture(sizes, **dict(asked))
+
+
+def _new_architecture(
+    sizes: tuple[int, ...], *, activation: Any, output_activation: Any, loss: Any, missing: Any,
+    reduction: Any, bias: Any, dtype: Any, l1: Any, l2: Any, max_norm: Any, dropout: Any,
+    label_smoothing: Any, quantiles: Any,
+) -> Architecture:  # fmt: skip
+    function = get_loss(loss, missing)
+    made = Architecture(
+        sizes=sizes,
+        activations=(
+            *get_hidden_activations(activation, len(sizes) - 2),
+            get_output_activation(output_activation, function),
+        ),
+        loss=function,
+        reduction=find(reduction, {"mean": "mean", "sum": "sum"}, "reduction"),
+        bias=validation.boolean(bias, "bias"),
+        dtype=validation.float_dtype(dtype),
+        l1=validation.non_negative(l1, "l1"),
+        l2=validation.non_negative(l2, "l2"),
+        max_norm=0.0 if max_norm is None else validation.positive(max_norm, "max_norm"),
+        dropout=validation.dropout(dropout, len(sizes) - 2),
+        label_smoothing=validation.label_smoothing(label_smoothing, function),
+        quantiles=get_quantiles(quantiles, function),
+    )
+    check_outputs(sizes[-1], function, made.quantiles)
+    return made
 
 
 def get_quantiles(value: object, loss: Loss) -> tuple[float, ...]:

@@ -12,8 +12,7 @@ import numpy as np
 from numpy import empty, ndarray
 
 from fastnn import validation
-from fastnn.activations import get_hidden_activations, get_output_activation
-from fastnn.architecture import Architecture, check_outputs, get_quantiles
+from fastnn.architecture import Architecture, architecture_of
 from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
 from fastnn.calls import guided
@@ -26,10 +25,8 @@ from fastnn.files import write
 from fastnn.history import History
 from fastnn.initializers import start_parameters
 from fastnn.inputs import Inputs
-from fastnn.losses import get_loss
 from fastnn.memory import frozen, memory_for
 from fastnn.metrics import Function, get_metrics, usual_metric
-from fastnn.names import find
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_optimizer
 from fastnn.pictures import Pictured
 from fastnn.random_state import dropout_key
@@ -223,25 +220,22 @@ class Network(Differentiable, Pictured):
         engine: str = "numba",
     ):
         sizes = validation.layer_sizes(layer_sizes)
-        loss_function = get_loss(loss, missing)
-        self._architecture = Architecture(
-            sizes=sizes,
-            activations=(
-                *get_hidden_activations(activation, len(sizes) - 2),
-                get_output_activation(output_activation, loss_function),
-            ),
-            loss=loss_function,
-            reduction=find(reduction, {"mean": "mean", "sum": "sum"}, "reduction"),
-            bias=validation.boolean(bias, "bias"),
-            dtype=validation.float_dtype(dtype),
-            l1=validation.non_negative(l1, "l1"),
-            l2=validation.non_negative(l2, "l2"),
-            max_norm=0.0 if max_norm is None else validation.positive(max_norm, "max_norm"),
-            dropout=validation.dropout(dropout, len(sizes) - 2),
-            label_smoothing=validation.label_smoothing(label_smoothing, loss_function),
-            quantiles=get_quantiles(quantiles, loss_function),
+        self._architecture = architecture_of(
+            sizes,
+            activation=activation,
+            output_activation=output_activation,
+            loss=loss,
+            missing=missing,
+            reduction=reduction,
+            bias=bias,
+            dtype=dtype,
+            l1=l1,
+            l2=l2,
+            max_norm=max_norm,
+            dropout=dropout,
+            label_smoothing=label_smoothing,
+            quantiles=quantiles,
         )
-        check_outputs(sizes[-1], loss_function, self._architecture.quantiles)
         self._inputs = Inputs(self._architecture)
         get_engine(engine)
         self._engine_name = engine
