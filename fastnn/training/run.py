@@ -122,8 +122,11 @@ class Run:
                 self._scorer.of_each(empty, self._raw)
 
     def let_go(self) -> None:
-        """Hold the samples no longer."""
-        del self._raw, self._samples
+        """Hold the samples no longer, nor what refers to the run itself.
+
+        So memory is free for the next one at once, not when Python next looks for cycles.
+        """
+        del self._raw, self._samples, self._pieces
 
     def train(self, session: Session, until: int) -> str | None:
         """Run epochs *until* there are so many; why training ends before that, or None."""
@@ -388,4 +391,5 @@ def train(
         history.stop_reason = run.train(session, job.epochs) or "completed"
         run.restore_best()
         session.show()
+    run.let_go()
     return history
