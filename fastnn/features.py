@@ -22,7 +22,7 @@ from fastnn.kernels import feature_rows as kernels
 from fastnn.kernels.held import Held
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS, layer_table
 from fastnn.kernels.outputs import make_outputs_by_row
-from fastnn.kernels.samples import make_train_samples_by_rule
+from fastnn.kernels.samples import make_train_samples_by_rule, vector_size
 from fastnn.kernels.updates import options_of
 from fastnn.memory import aligned
 from fastnn.network import Network
@@ -284,7 +284,7 @@ class _Made:
             weight=np.zeros(0),
             order=np.empty((0, 1), np.int64),
             options=options_of(architecture, Plan(1, network._optimizer)),
-            workspace=aligned(3 * n_units, dtype),
+            workspace=aligned(3 * vector_size(n_units), dtype),
             g=aligned(n, dtype),
             counts=counts,
             means=means,
