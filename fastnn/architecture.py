@@ -1,7 +1,7 @@
 """What a network is, without its numbers: sizes, activations, loss, and where each weight lies."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -53,6 +53,10 @@ class Architecture:
     #: Of the loss "quantile": outputs for the first of them come first. They reach the engines
     #: by `for_loss`, too.
     quantiles: tuple[float, ...] = ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Architecture":
+        """Itself, since it never changes."""
+        return self
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -164,6 +168,12 @@ class Architecture:
     def bias_views(self, vector: np.ndarray) -> list[np.ndarray]:
         """Views (n_out,) into a flat vector, one per layer; empty without biases."""
         return [vector[layer.bias] for layer in self.layers if layer.bias is not None]
+
+
+@lru_cache(maxsize=1024)
+def shared(architecture: Architecture) -> Architecture:
+    """One for all that are equal: what is known of it is known for all their networks."""
+    return architecture
 
 
 def get_quantiles(value: object, loss: Loss) -> tuple[float, ...]:

@@ -134,8 +134,8 @@ class BlockTrainer(Protocol):
     def put(self, numbers: Sequence[Numbers]) -> None:
         """Have the networks' numbers in the lanes, from the first on."""
 
-    def get(self, lane: int) -> Numbers:
-        """Copies of a lane's numbers."""
+    def get(self, lanes: Sequence[int]) -> list[Numbers]:
+        """Copies of the numbers of some lanes."""
 
     def copy(self) -> Any:
         """A copy of all lanes to come back to."""

@@ -117,7 +117,7 @@ class Block:
         self.widest = widest = widest_of(architectures)
         self.lanes = lanes
         self._architectures = architectures
-        self._alike = len({architecture.sizes for architecture in architectures}) == 1
+        self._alike = len(_sizes(architectures)) == 1
         size = widest.n_parameters
         self.parameters = self._zeros(size)
         self.moments = self._zeros(n_moments * size)
@@ -143,14 +143,16 @@ class Block:
                 moments[:, places, lane] = own_moments
         self.updates[:n] = [updates for _, _, updates in numbers]
 
-    def get(self, lane: int) -> Numbers:
-        """Copies of a lane's numbers."""
+    def get(self, lanes: Sequence[int]) -> list[Numbers]:
+        """Copies of the numbers of some lanes."""
         parameters, moments = self._by_lane()
-        updates = int(self.updates[lane])
+        own = np.ascontiguousarray(parameters.T[lanes])
+        own_moments = np.ascontiguousarray(np.moveaxis(moments, -1, 0)[lanes])
+        numbers = list(zip(own, own_moments, self.updates[lanes].tolist(), strict=True))
         if self._alike:
-            return parameters[:, lane].copy(), moments[..., lane].copy(), updates
-        places = places_in(self._architectures[lane], self.widest)
-        return parameters[places, lane], moments[:, places, lane], updates
+            return numbers
+        places = [places_in(self._architectures[lane], self.widest) for lane in lanes]
+        return [(p[k], m[:, k], t) for k, (p, m, t) in zip(places, numbers, strict=True)]
 
     def copy(self) -> tuple[np.ndarray, ...]:
         """A copy of all lanes to come back to."""
@@ -207,8 +209,9 @@ class BlockTrainer(Block):
         widest = self.widest
         hidden, output = _codes(widest)
         keeps = any(a.slope_needs_z for a in widest.activations[:-1])
-        drops = any(any(architecture.dropout) for architecture in architectures)
-        extras = any(has_extras(*member) for member in members)
+        kinds = _distinct(members)
+        drops = any(any(architecture.dropout) for architecture, _ in kinds)
+        extras = any(has_extras(*member) for member in kinds)
         self._layers = layer_table(widest).view(np.int64)
         self._options = _options(members, widest, lanes)
         present = _present(architectures, widest, lanes)
@@ -265,10 +268,20 @@ def pays(architecture: Architecture, batch_size: int) -> bool:
 
 def widest_of(architectures: Sequence[Architecture]) -> Architecture:
     """The first of them, with each layer as wide as the widest of all."""
-    sizes = {architecture.sizes for architecture in architectures}
+    sizes = _sizes(architectures)
     if len(sizes) == 1:
         return architectures[0]
     return replace(architectures[0], sizes=tuple(map(max, *sizes)))
+
+
+def _sizes(architectures: Sequence[Architecture]) -> set[tuple[int, ...]]:
+    """Each once; most architectures are the same object as many others."""
+    return {architecture.sizes for architecture in {id(a): a for a in architectures}.values()}
+
+
+def _distinct(members: Sequence[tuple[Architecture, Plan]]) -> list[tuple[Architecture, Plan]]:
+    """Each pair once: in most blocks there is one."""
+    return list({(id(a), id(plan)): (a, plan) for a, plan in members}.values())
 
 
 def _by_lanes(values: Any, lanes: int, dtype: Any = np.float64) -> np.ndarray:
@@ -282,13 +295,8 @@ def _by_lanes(values: Any, lanes: int, dtype: Any = np.float64) -> np.ndarray:
 def _options(
     members: Sequence[tuple[Architecture, Plan]], widest: Architecture, lanes: int
 ) -> Options:
-    known: dict[Any, list[float]] = {}
-    rows = []
-    for architecture, plan in members:
-        key = id(plan.optimizer), architecture.l1, architecture.l2, architecture.max_norm
-        if key not in known:
-            known[key] = _factors(architecture, plan.optimizer)
-        rows.append(known[key])
+    known = {(id(a), id(plan)): _factors(a, plan.optimizer) for a, plan in _distinct(members)}
+    rows = [known[id(architecture), id(plan)] for architecture, plan in members]
     factors = _by_lanes(rows, lanes).reshape(-1, lanes)
     settings = factors[_N_FACTORS:].reshape(-1)
     l1, l2, max_norm, clip_value, clip_norm = factors[:_N_FACTORS]
@@ -320,11 +328,11 @@ def _factors(architecture: Architecture, optimizer: Optimizer) -> list[float]:
 
 
 def _dropout_options(members: Sequence[tuple[Architecture, Plan]], lanes: int) -> dict[str, Any]:
-    architectures = [architecture for architecture, _ in members]
-    if not any(architecture.dropout for architecture in architectures):
+    if not any(architecture.dropout for architecture, _ in _distinct(members)):
         nothing = np.zeros(lanes, np.uint64)
         names = ("dropout_key", "first_unit", "n_hidden")
         return {"dropout": np.zeros(lanes), **dict.fromkeys(names, nothing)}
+    architectures = [architecture for architecture, _ in members]
     none = (0.0,) * (len(architectures[0].sizes) - 2)
     hidden = [architecture.sizes[1:-1] for architecture in architectures]
     keys = [plan.dropout_key for _, plan in members]
@@ -338,7 +346,7 @@ def _dropout_options(members: Sequence[tuple[Architecture, Plan]], lanes: int) -
 
 def _present(architectures: Sequence[Architecture], widest: Architecture, lanes: int) -> np.ndarray:
     """1 for each hidden unit that a network has, by lanes; 0 for the others."""
-    if all(architecture.sizes == widest.sizes for architecture in architectures):
+    if len(_sizes(architectures)) == 1:
         return _all(widest, lanes)
     hidden = widest.sizes[1:-1]
     units = [

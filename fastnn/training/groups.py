@@ -10,20 +10,25 @@ from fastnn.training.job import Job
 from fastnn.training.many import Member, Work, looks_at_epochs
 
 
-def works(members: Sequence[Member], data: Sequence[Samples]) -> list[Work]:
-    """The networks in blocks that are trained together, and single ones; *data* is of each."""
+def works(pairs: Sequence[tuple[Member, Samples]]) -> list[Work]:
+    """Networks, each with its data, in blocks that are trained together, and single ones."""
     groups: dict[Any, list[Member]] = {}
     shared: dict[Any, Samples] = {}
     made = []
-    asked = {id(member.job): _asked(member.job) for member in members}
-    for member, samples in zip(members, data, strict=True):
-        common = None if samples.sparse else _company(member, asked[id(member.job)])
-        if common is None:
+    companies: dict[Any, Any] = {}
+    for member, samples in pairs:
+        rows, weights = member.rows, member.weights
+        n = None if rows is None else len(rows)
+        seen = id(member.job), id(member.architecture), n, weights is None, id(samples)
+        if seen not in companies:
+            companies[seen] = None if samples.sparse else _company(member, n)
+        company = companies[seen]
+        if company is None:
             made.append(Work((member,), samples))
-        else:
-            key = (*common, id(samples))
-            groups.setdefault(key, []).append(member)
-            shared[key] = samples
+            continue
+        key = (company, id(samples))
+        groups.setdefault(key, []).append(member)
+        shared[key] = samples
     for key, group in groups.items():
         group.sort(key=lambda member: (member.architecture.sizes, member.job.epochs or 0))
         blocks = group[0].job.engine.blocks
@@ -35,14 +40,13 @@ def works(members: Sequence[Member], data: Sequence[Samples]) -> list[Work]:
     return made
 
 
-def _company(member: Member, asked: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-    """What networks have in common that are trained together, part of it what is *asked*.
+def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
+    """What networks have in common that are trained together; *n*: how many rows of its own.
 
     None: it is trained alone. It depends on nothing but the network and what is asked of it.
     """
     job, architecture = member.job, member.architecture
-    blocks = job.engine.blocks
-    n = None if member.rows is None else len(member.rows)
+    blocks, asked = job.engine.blocks, _asked(job)
     if blocks is None or asked is None:
         return None
     if not blocks.pays(architecture, job.batch_size or n or 1 << 30):

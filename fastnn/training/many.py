@@ -10,7 +10,7 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,7 @@ MOST_ORDERED = 1 << 20
 Report = Callable[[float], bool]
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """A network to train.
 
     Attributes
@@ -84,14 +83,13 @@ class Work:
     lanes: int = 0
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What has become of a network: its state, the generator's, and the course of its training."""
+class Outcome(NamedTuple):
+    """What has become of a network: its state, its generator, and the course of its training."""
 
     number: int
     numbers: Numbers
     clock: Clock
-    random: Any
+    rng: np.random.Generator
     history: History
     divergence: TrainingDivergedError | None = None
 
@@ -99,7 +97,8 @@ class Outcome:
 @quiet
 def do(work: Work, report: Report | None = None) -> list[Outcome]:
     """Train the networks. Ctrl-C ends that, and all keep what they have learned."""
-    randoms = [member.rng.bit_generator.state for member in work.members]
+    drawn = [member for member in work.members if member.job.shuffle]
+    randoms = [member.rng.bit_generator.state for member in drawn]
     with remember_interrupt() as interrupted:
 
         def told(epochs: float) -> bool:
@@ -110,7 +109,7 @@ def do(work: Work, report: Report | None = None) -> list[Outcome]:
                 return _Block(work, told).train()
             return [_train_alone(member, work.data, told) for member in work.members]
         except BaseException:
-            for member, random in zip(work.members, randoms, strict=True):
+            for member, random in zip(drawn, randoms, strict=True):
                 member.rng.bit_generator.state = random
             raise
 
@@ -131,14 +130,13 @@ def _train_alone(member: Member, data: Samples, report: Report) -> Outcome:
     except TrainingDivergedError as error:
         divergence = error
     report(job.epochs or 0)
-    random = member.rng.bit_generator.state
-    return Outcome(member.number, _numbers(state), state.clock, random, history, divergence)
+    return Outcome(member.number, _numbers(state), state.clock, member.rng, history, divergence)
 
 
 def unchanged(member: Member, history: History) -> Outcome:
     """What becomes of a network that is not trained."""
-    state, random = member.state, member.rng.bit_generator.state
-    return Outcome(member.number, _numbers(state), state.clock, random, history)
+    state = member.state
+    return Outcome(member.number, _numbers(state), state.clock, member.rng, history)
 
 
 def _numbers(state: State) -> Numbers:
@@ -148,18 +146,18 @@ def _numbers(state: State) -> Numbers:
 class _Lane:
     """A network in training, and its number in the block; *clock* is the block's of this lane."""
 
+    watch: Watch | None = None
+    best: Numbers | None = None
+    clock_of_best: Clock | None = None
+    divergence: TrainingDivergedError | None = None
+
     def __init__(self, number: int, member: Member, clock: Clock):
-        job = member.job
         self.number, self.member, self.clock = number, member, clock
         self.rows = slice(None) if member.rows is None else member.rows
-        clock.restore(member.state.clock)
         self.history = History()
-        self.watch = None
+        job = member.job
         if looks_at_epochs(job):
             self.watch = Watch(job.early_stopping, job.learning_rate, job.scores.names)
-        self.best: Numbers | None = None
-        self.clock_of_best: Clock | None = None
-        self.divergence: TrainingDivergedError | None = None
 
     def permute(self, orders: np.ndarray) -> None:
         """Draw orders of its rows, shape (epochs, n)."""
@@ -186,9 +184,11 @@ class _Block:
         architectures = [member.architecture for member in members]
         self._trainer = blocks.block(list(zip(architectures, plans, strict=True)), work.lanes)
         self._trainer.put([_numbers(member.state) for member in members])
-        self._steps, self._plateaus = np.zeros((work.lanes, 2), np.int64), np.zeros((work.lanes, 3))
+        self._steps = np.array([member.state.clock.steps for member in members])
+        self._plateaus = np.array([member.state.clock.plateau for member in members])
         clocks = map(Clock, self._steps, self._plateaus)
-        self._lanes = [_Lane(k, *pair) for k, pair in enumerate(zip(members, clocks, strict=False))]
+        self._lanes = [_Lane(k, *pair) for k, pair in enumerate(zip(members, clocks, strict=True))]
+        self._looks = looks_at_epochs(first.job)
         samples = work.data.for_loss(first.architecture)
         self._samples = Together(
             samples.dense,
@@ -239,7 +239,7 @@ class _Block:
             }
 
     def _most_epochs(self) -> int:
-        if looks_at_epochs(self._job):
+        if self._looks:
             return 1
         return min((lane.member.job.epochs or 1) - self._epochs for lane in self._lanes)
 
@@ -286,27 +286,33 @@ class _Block:
         if diverged:
             self._diverge(diverged, piece, losses)
         self._steps += self._steps_of(piece, len(piece.rates))
-        if whole:
-            self._epochs += len(piece.rates)
+        if not whole:
+            return
+        self._epochs += len(piece.rates)
+        course = _course(piece, losses, scores)
+        for lane in self._lanes:
+            lane.history.append(course, len(piece.rates), lane.number)
+        if self._looks:
             for lane in list(self._lanes):
-                self._look(lane, _course(lane, piece, losses, scores), len(piece.rates))
+                self._look(lane, course)
+        self._leave([k for k in self._lanes if k.member.job.epochs == self._epochs], "completed")
 
     def _steps_of(self, piece: Piece, epochs: int) -> tuple[int, int]:
         """Updates and epochs in so many epochs of *piece*."""
         updates = -(-(piece.stop - piece.start) // self._batch_size)
         return epochs * updates, epochs if piece.stop == self._n else 0
 
-    def _look(self, lane: _Lane, course: Course, epochs: int) -> None:
-        """Show the rules a lane's epochs, and let it go if they say so."""
+    def _look(self, lane: _Lane, course: Course) -> None:
+        """Show the rules a lane's epoch, and let it go if they say so."""
         job, history, watch, reason = lane.member.job, lane.history, lane.watch, None
-        history.append(course, epochs)
         rule = job.early_stopping
         if watch is not None:
-            reason = watch.look(course, epochs, lane.clock.plateau).reason
+            own = {name: values[:, lane.number] for name, values in course.items()}
+            reason = watch.look(own, 1, lane.clock.plateau).reason
         if rule is not None and watch is not None and watch.best_epoch == self._epochs:
             history.best_epoch = watch.best_epoch
             if rule.restore_best:
-                lane.best = self._trainer.get(lane.number)
+                [lane.best] = self._trainer.get([lane.number])
                 lane.clock_of_best = lane.clock.copy()
         if reason is None and self._epochs == job.epochs:
             reason = "completed"
@@ -316,18 +322,21 @@ class _Block:
             self._leave([lane], reason)
 
     def _leave(self, lanes: Sequence[_Lane], reason: str) -> None:
-        for lane in lanes:
-            member, history = lane.member, lane.history
+        if not lanes:
+            return
+        all_numbers = self._trainer.get([lane.number for lane in lanes])
+        steps, plateaus = self._steps.copy(), self._plateaus.copy()
+        for lane, numbers in zip(lanes, all_numbers, strict=True):
+            k, member, history = lane.number, lane.member, lane.history
             history.stop_reason, history.seconds = reason, self._seconds
-            numbers, clock = lane.best, lane.clock_of_best
-            if numbers is None or clock is None:
-                numbers, clock = self._trainer.get(lane.number), lane.clock.copy()
-            random = member.rng.bit_generator.state
-            outcome = Outcome(member.number, numbers, clock, random, history, lane.divergence)
+            clock = Clock(steps[k], plateaus[k])
+            if lane.best is not None and lane.clock_of_best is not None:
+                numbers, clock = lane.best, lane.clock_of_best
+            outcome = Outcome(member.number, numbers, clock, member.rng, history, lane.divergence)
             self._outcomes.append(outcome)
             self._epochs_gone += member.job.epochs or 0
-        gone = set(lanes)
-        self._lanes = [lane for lane in self._lanes if lane not in gone]
+        gone = {lane.number for lane in lanes}
+        self._lanes = [lane for lane in self._lanes if lane.number not in gone]
 
     def _diverge(self, lanes: list[_Lane], piece: Piece, losses: np.ndarray) -> None:
         """Have lanes leave with what they were before the epoch of *piece* that spoiled them.
@@ -367,7 +376,8 @@ class _Block:
                 if piece.order.size:
                     lane.permute(np.empty((epochs, self._n), np.int64))
                 lane.clock.steps += self._steps_of(piece, epochs)
-                lane.history.append(_course(lane, piece, losses, {}), epochs)
+                course = _course(piece.stretch(0, epochs), losses[:epochs], {})
+                lane.history.append(course, epochs, lane.number)
         self._leave(lanes, "diverged")
 
     def _scores(self) -> dict[str, np.ndarray]:
@@ -394,7 +404,7 @@ class _Block:
     def _mean_loss(self, lane: _Lane, sums: np.ndarray, n: int) -> float:
         architecture = lane.member.architecture
         penalised = architecture.l1 or architecture.l2
-        parameters = self._trainer.get(lane.number)[0] if penalised else np.empty(0)
+        parameters = self._trainer.get([lane.number])[0][0] if penalised else np.empty(0)
         return architecture.mean_loss(float(sums[lane.number]), n, parameters)
 
 
@@ -410,11 +420,11 @@ def _plans(members: Sequence[Member], n: int) -> list[Plan]:
     return [replace(plans[id(m.job)], dropout_key=m.dropout_key) for m in members]
 
 
-def _course(lane: _Lane, piece: Piece, losses: np.ndarray, scores: dict[str, np.ndarray]) -> Course:
-    """The values of each epoch of *piece* by name."""
-    k = lane.number
-    course = {"loss": losses[:, k], "learning_rate": piece.rates[:, -1, k]}
-    return course | {name: values[k : k + 1] for name, values in scores.items()}
+def _course(piece: Piece, losses: np.ndarray, scores: dict[str, np.ndarray]) -> Course:
+    """The values of each epoch of *piece* by name, (epochs, lanes); *scores* are of its last."""
+    rates = piece.rates[:, -1]
+    course = {"loss": losses, "learning_rate": rates if piece.rates.shape[1] == 1 else rates.copy()}
+    return course | {name: values[np.newaxis] for name, values in scores.items()}
 
 
 def looks_at_epochs(job: Job) -> bool:
