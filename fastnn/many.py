@@ -16,6 +16,7 @@ from fastnn.calls import guided, unknown_argument
 from fastnn.contract import Samples, quiet
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
+from fastnn.memory import no_collections
 from fastnn.names import describe
 from fastnn.network import Network
 from fastnn.training import lbfgs
@@ -119,18 +120,17 @@ def fit_many(
     arguments = _Arguments(len(networks), each, as_in_fit)
     door = _Door(X, y, subsets, arguments)
     _refuse_numbers_that_are_none(networks)
-    pairs = [door.member(k, network) for k, network in enumerate(networks)]
-    members = [member for member, _ in pairs]
+    with no_collections():
+        members = [door.member(k, network) for k, network in enumerate(networks)]
     _refuse_shared_generators(networks, members)
     workers = Workers(n_jobs, executor, progress)
     progress_of_all = sum([member.job.epochs or 0 for member in members])
     with _in_training(networks), remember_interrupt():  # one Ctrl-C is for all of them
         books = _Books(networks, members)
-        elsewhere = [pair for pair in pairs if not pair[0].job.callbacks]
-        if len(elsewhere) < len(pairs):
-            for member, data in pairs:
-                if member.job.callbacks:
-                    books.train_here(member, data)
+        for member in members:
+            if member.job.callbacks:
+                books.train_here(member)
+        elsewhere = [member for member in members if not member.job.callbacks]
         workers.run(works(elsewhere), books, progress_of_all)
     return books.close()
 
@@ -261,8 +261,8 @@ class _Door:
         self._known: dict[Any, Any] = {}
         self._kept: list[Any] = []  # that an id is nobody else's
 
-    def member(self, k: int, network: Network) -> tuple[Member, Samples]:
-        """Network number k and its data; errors say which network it is."""
+    def member(self, k: int, network: Network) -> Member:
+        """Network number k; errors say which it is."""
         architecture, engine, dropout_key = network._blueprint
         key = id(architecture), engine, self._arguments.keys[k]
         asked = self._asked.get(key)
@@ -272,7 +272,8 @@ class _Door:
                 self._asked[key] = asked
         data, job, rows, weights = asked
         state = network._next_state(job)
-        return Member(k, job, architecture, dropout_key, state, network._rng, rows, weights), data
+        rng = network._rng
+        return Member(k, job, architecture, dropout_key, state, rng, data, rows, weights)
 
     def _ask(self, k: int, network: Network) -> _Asked:
         try:
@@ -423,12 +424,12 @@ class _Books:
         """Note that a block of networks is as it was."""
         self._failures.update((member.number, error) for member in work.members)
 
-    def train_here(self, member: Member, data: Samples) -> None:
+    def train_here(self, member: Member) -> None:
         """Train a network in place, for callbacks that look at it."""
         network = self._networks[member.number]
         network._in_training = False
         try:
-            network._train(member.own_job(), member.samples(data))
+            network._train(member.own_job(), member.samples())
         except TrainingDivergedError as error:
             self._divergences[member.number] = error
         finally:

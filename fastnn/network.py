@@ -1369,6 +1369,8 @@ class Network(Differentiable, Pictured):
 
     def _state_for(self, optimizer: Optimizer) -> State:
         """The state to go on from: a new one if the last optimiser had another rule."""
+        if optimizer is self._optimizer:
+            return self._state
         if optimizer.rule != self._optimizer.rule:
             self._state = State.new(self.parameters, optimizer)
         elif not same(optimizer.learning_rate, self._optimizer.learning_rate):
@@ -1379,7 +1381,7 @@ class Network(Differentiable, Pictured):
     def _next_state(self, job: Job) -> State:
         """What `_state_for` would return, to be read: nothing changes."""
         mine, optimizer = self._state, job.optimizer
-        if job.lbfgs is not None:
+        if job.lbfgs is not None or optimizer is self._optimizer:
             return mine
         if optimizer.rule != self._optimizer.rule:
             return State.new(self.parameters, optimizer)

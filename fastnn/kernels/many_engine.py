@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -296,16 +297,21 @@ def _options(
     members: Sequence[tuple[Architecture, Plan]], widest: Architecture, lanes: int
 ) -> Options:
     known = {(id(a), id(plan)): _factors(a, plan.optimizer) for a, plan in _distinct(members)}
-    rows = [known[id(architecture), id(plan)] for architecture, plan in members]
-    factors = _by_lanes(rows, lanes).reshape(-1, lanes)
+    if len(known) == 1:
+        [row] = known.values()
+        factors = np.repeat(np.array(row)[:, np.newaxis], lanes, axis=1)
+    else:
+        rows = [known[id(architecture), id(plan)] for architecture, plan in members]
+        factors = _by_lanes(rows, lanes).reshape(-1, lanes)
+    any_of = [any(column) for column in zip(*known.values(), strict=True)]
     settings = factors[_N_FACTORS:].reshape(-1)
     l1, l2, max_norm, clip_value, clip_norm = factors[:_N_FACTORS]
     return Options(
         batch_size=members[0][1].batch_size,
         mean=widest.reduction == "mean",
-        penalised=bool(l1.any() or l2.any()),
-        limited=bool(clip_value.any() or clip_norm.any()),
-        norms_limited=bool(max_norm.any()),
+        penalised=any_of[0] or any_of[1],
+        limited=any_of[3] or any_of[4],
+        norms_limited=any_of[2],
         settings=settings,
         rests=1.0 - settings,
         l1=l1,
@@ -361,21 +367,21 @@ def _present(architectures: Sequence[Architecture], widest: Architecture, lanes:
 def _scratch(widest: Architecture, lanes: int, n_rows: int, present: np.ndarray) -> Scratch:
     """Room for so many rows at once, or for ROWS; for at least 2 of them."""
     rows = max(2, min(ROWS, n_rows))
-
-    def room(size: int) -> np.ndarray:
-        vector = aligned(size * lanes, widest.dtype)
-        vector[:] = 0
-        return vector
-
-    size = rows * sum(widest.sizes)
+    units = rows * sum(widest.sizes)
+    sizes = [n * lanes for n in (units, units, units, rows * widest.target_columns, rows, 1)]
+    room = aligned(sum(sizes), widest.dtype)
+    room[:] = 0
+    values, slopes, deltas, targets, weights, zero = (
+        room[after - size : after] for size, after in zip(sizes, accumulate(sizes), strict=True)
+    )
     return Scratch(
-        values=room(size),
-        slopes=room(size),
-        deltas=room(size),
-        targets=room(rows * widest.target_columns),
-        weights=room(rows),
+        values=values,
+        slopes=slopes,
+        deltas=deltas,
+        targets=targets,
+        weights=weights,
         present=present,
-        zero=room(1),
+        zero=zero,
         numbers=np.zeros(lanes, np.uint64),
         rows=np.zeros(lanes, np.uint64),
     )

@@ -5,37 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastnn.contract import Samples
 from fastnn.training.job import Job
 from fastnn.training.many import Member, Work, looks_at_epochs
 
 
-def works(pairs: Sequence[tuple[Member, Samples]]) -> list[Work]:
-    """Networks, each with its data, in blocks that are trained together, and single ones."""
+def works(members: Sequence[Member]) -> list[Work]:
+    """Networks in blocks that are trained together, and single ones."""
     groups: dict[Any, list[Member]] = {}
-    shared: dict[Any, Samples] = {}
     made = []
     companies: dict[Any, Any] = {}
-    for member, samples in pairs:
+    for member in members:
         rows, weights = member.rows, member.weights
         n = None if rows is None else len(rows)
-        seen = id(member.job), id(member.architecture), n, weights is None, id(samples)
+        seen = id(member.job), id(member.architecture), n, weights is None, id(member.data)
         if seen not in companies:
-            companies[seen] = None if samples.sparse else _company(member, n)
+            companies[seen] = _company(member, n)
         company = companies[seen]
         if company is None:
-            made.append(Work((member,), samples))
-            continue
-        key = (company, id(samples))
-        groups.setdefault(key, []).append(member)
-        shared[key] = samples
-    for key, group in groups.items():
+            made.append(Work((member,)))
+        else:
+            groups.setdefault(company, []).append(member)
+    for group in groups.values():
         group.sort(key=lambda member: (member.architecture.sizes, member.job.epochs or 0))
         blocks = group[0].job.engine.blocks
         assert blocks is not None
         lanes = blocks.lanes_for(group[-1].architecture, len(group))
         while group:
-            made.append(Work(tuple(group[-lanes:]), shared[key], lanes))
+            made.append(Work(tuple(group[-lanes:]), lanes))
             del group[-lanes:]
     return made
 
@@ -47,7 +43,7 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
     """
     job, architecture = member.job, member.architecture
     blocks, asked = job.engine.blocks, _asked(job)
-    if blocks is None or asked is None:
+    if blocks is None or asked is None or member.data.sparse:
         return None
     if not blocks.pays(architecture, job.batch_size or n or 1 << 30):
         return None
@@ -68,6 +64,7 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
         penalised,
         member.weights is None,
         n,
+        id(member.data),
         asked,
     )
 

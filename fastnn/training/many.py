@@ -47,6 +47,8 @@ class Member(NamedTuple):
         Read, and never changed.
     rng : numpy.random.Generator
         The network's: drawn from.
+    data : Samples
+        Of all that are trained together, the same.
     rows : ndarray, shape (m,), or None
         The samples' row numbers in the data; None: all as they lie.
     weights : ndarray, shape (m,), or None
@@ -59,6 +61,7 @@ class Member(NamedTuple):
     dropout_key: int
     state: State
     rng: np.random.Generator
+    data: Samples
     rows: np.ndarray | None = None
     weights: np.ndarray | None = None
 
@@ -66,8 +69,9 @@ class Member(NamedTuple):
         """What is asked, of this network."""
         return replace(self.job, architecture=self.architecture, dropout_key=self.dropout_key)
 
-    def samples(self, data: Samples) -> Samples:
+    def samples(self) -> Samples:
         """Its own, for training alone."""
+        data = self.data
         if self.rows is None:
             return Samples(data.X, data.Y, self.weights)
         X = data.X[self.rows] if data.sparse else _frozen(data.dense[self.rows])
@@ -76,10 +80,9 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True)
 class Work:
-    """Networks to train together, in so many lanes, and the data they share; or each alone: 0."""
+    """Networks to train together, in so many lanes; or each alone: 0."""
 
     members: Sequence[Member]
-    data: Samples
     lanes: int = 0
 
 
@@ -107,20 +110,20 @@ def do(work: Work, report: Report | None = None) -> list[Outcome]:
         try:
             if work.lanes:
                 return _Block(work, told).train()
-            return [_train_alone(member, work.data, told) for member in work.members]
+            return [_train_alone(member, told) for member in work.members]
         except BaseException:
             for member, random in zip(drawn, randoms, strict=True):
                 member.rng.bit_generator.state = random
             raise
 
 
-def _train_alone(member: Member, data: Samples, report: Report) -> Outcome:
+def _train_alone(member: Member, report: Report) -> Outcome:
     state, history, divergence = copy.deepcopy(member.state), History(), None
     job = member.own_job()
     if report(0):
         history.stop_reason = "interrupted"
         return unchanged(member, history)
-    samples = member.samples(data)
+    samples = member.samples()
     try:
         if job.lbfgs is not None:
             state.forget()
@@ -144,20 +147,23 @@ def _numbers(state: State) -> Numbers:
 
 
 class _Lane:
-    """A network in training, and its number in the block; *clock* is the block's of this lane."""
+    """A network in training, and its number in the block; *watch* looks at its epochs."""
 
-    watch: Watch | None = None
     best: Numbers | None = None
     clock_of_best: Clock | None = None
     divergence: TrainingDivergedError | None = None
 
-    def __init__(self, number: int, member: Member, clock: Clock):
-        self.number, self.member, self.clock = number, member, clock
-        self.rows = slice(None) if member.rows is None else member.rows
+    def __init__(self, number: int, member: Member, looks: bool):
+        self.number, self.member = number, member
         self.history = History()
-        job = member.job
-        if looks_at_epochs(job):
+        job, self.watch = member.job, None
+        if looks:
             self.watch = Watch(job.early_stopping, job.learning_rate, job.scores.names)
+
+    @property
+    def rows(self) -> Any:
+        """Of the data."""
+        return slice(None) if self.member.rows is None else self.member.rows
 
     def permute(self, orders: np.ndarray) -> None:
         """Draw orders of its rows, shape (epochs, n)."""
@@ -175,8 +181,8 @@ class _Block:
     def __init__(self, work: Work, report: Report):
         self._report = report
         members, first = work.members, work.members[0]
-        self._job, self._data, self._architecture = first.job, work.data, first.architecture
-        self._n = n = len(work.data) if first.rows is None else len(first.rows)
+        self._job, self._data, self._architecture = first.job, first.data, first.architecture
+        self._n = n = len(first.data) if first.rows is None else len(first.rows)
         plans = _plans(members, n)
         self._batch_size = plans[0].batch_size
         blocks = first.job.engine.blocks
@@ -186,10 +192,14 @@ class _Block:
         self._trainer.put([_numbers(member.state) for member in members])
         self._steps = np.array([member.state.clock.steps for member in members])
         self._plateaus = np.array([member.state.clock.plateau for member in members])
-        clocks = map(Clock, self._steps, self._plateaus)
-        self._lanes = [_Lane(k, *pair) for k, pair in enumerate(zip(members, clocks, strict=True))]
-        self._looks = looks_at_epochs(first.job)
-        samples = work.data.for_loss(first.architecture)
+        self._looks = looks = looks_at_epochs(first.job)
+        self._lanes = [_Lane(k, member, looks) for k, member in enumerate(members)]
+        rates: list[Any] = [member.job.learning_rate for member in members]
+        self._constant_rates: np.ndarray | None = None
+        if not any(isinstance(rate, Schedule) for rate in rates):
+            self._constant_rates = np.zeros(work.lanes)
+            self._constant_rates[: len(rates)] = rates
+        samples = first.data.for_loss(first.architecture)
         self._samples = Together(
             samples.dense,
             samples.Y,
@@ -245,13 +255,10 @@ class _Block:
 
     def _rates(self, epochs: int, updates: int) -> np.ndarray:
         """The rates of the next piece by lanes; 0 in those that are empty."""
-        constant: list[Any] = [lane.member.job.learning_rate for lane in self._lanes]
-        if not any(isinstance(rate, Schedule) for rate in constant):
-            rates = np.zeros((epochs, 1, self._trainer.lanes))
-            rates[..., [lane.number for lane in self._lanes]] = constant
-            return rates
+        if self._constant_rates is not None:
+            return np.tile(self._constant_rates, (epochs, 1, 1))
         by_lane = [
-            rates_of_piece(lane.member.job.learning_rate, lane.clock, epochs, updates)
+            rates_of_piece(lane.member.job.learning_rate, self._clock(lane), epochs, updates)
             for lane in self._lanes
         ]
         columns = max(rates.shape[1] for rates in by_lane)
@@ -259,6 +266,10 @@ class _Block:
         for lane, own in zip(self._lanes, by_lane, strict=True):
             rates[..., lane.number] = own
         return rates
+
+    def _clock(self, lane: _Lane) -> Clock:
+        """The block's clock of a lane: what changes it changes the block's."""
+        return Clock(self._steps[lane.number], self._plateaus[lane.number])
 
     def _draw_order(self, epochs: int) -> np.ndarray:
         lanes, n = self._trainer.lanes, self._n
@@ -282,7 +293,8 @@ class _Block:
         well[-1] &= self._trainer.finite()
         for name, values in scores.items():
             well[-1] &= np.isfinite(values) if name == "val_loss" else ~np.isnan(values)
-        diverged = [lane for lane in self._lanes if not well[:, lane.number].all()]
+        all_well = well.all(axis=0).tolist()
+        diverged = [lane for lane in self._lanes if not all_well[lane.number]]
         if diverged:
             self._diverge(diverged, piece, losses)
         self._steps += self._steps_of(piece, len(piece.rates))
@@ -308,12 +320,12 @@ class _Block:
         rule = job.early_stopping
         if watch is not None:
             own = {name: values[:, lane.number] for name, values in course.items()}
-            reason = watch.look(own, 1, lane.clock.plateau).reason
+            reason = watch.look(own, 1, self._clock(lane).plateau).reason
         if rule is not None and watch is not None and watch.best_epoch == self._epochs:
             history.best_epoch = watch.best_epoch
             if rule.restore_best:
                 [lane.best] = self._trainer.get([lane.number])
-                lane.clock_of_best = lane.clock.copy()
+                lane.clock_of_best = self._clock(lane).copy()
         if reason is None and self._epochs == job.epochs:
             reason = "completed"
         if reason is None and rule is not None and rule.max_seconds is not None:
@@ -336,6 +348,8 @@ class _Block:
             self._outcomes.append(outcome)
             self._epochs_gone += member.job.epochs or 0
         gone = {lane.number for lane in lanes}
+        if self._constant_rates is not None:
+            self._constant_rates[list(gone)] = 0
         self._lanes = [lane for lane in self._lanes if lane.number not in gone]
 
     def _diverge(self, lanes: list[_Lane], piece: Piece, losses: np.ndarray) -> None:
@@ -368,14 +382,15 @@ class _Block:
                 float(piece.rates[epochs, :, lane.number].max()),
                 rate if isinstance(rate, Schedule) else None,
             )
-            lane.clock.restore(Clock(*(before[lane.number] for before in self._clocks)))
+            for now, before in zip((self._steps, self._plateaus), self._clocks, strict=True):
+                now[lane.number] = before[lane.number]
             lane.best = None
             if self._job.shuffle:
                 lane.member.rng.bit_generator.state = self._randoms[lane.number]
             if epochs:
                 if piece.order.size:
                     lane.permute(np.empty((epochs, self._n), np.int64))
-                lane.clock.steps += self._steps_of(piece, epochs)
+                self._steps[lane.number] += self._steps_of(piece, epochs)
                 course = _course(piece.stretch(0, epochs), losses[:epochs], {})
                 lane.history.append(course, epochs, lane.number)
         self._leave(lanes, "diverged")
@@ -411,10 +426,8 @@ class _Block:
 def _plans(members: Sequence[Member], n: int) -> list[Plan]:
     """How to train each of them with n samples."""
     alike = Samples(np.empty((n, 0)), np.empty((n, 0)), members[0].weights)
-    plans: dict[int, Plan] = {}
-    for member in members:
-        if id(member.job) not in plans:
-            plans[id(member.job)] = member.job.plan(alike)
+    jobs = {id(member.job): member.job for member in members}
+    plans = {number: job.plan(alike) for number, job in jobs.items()}
     if not members[0].architecture.dropout:
         return [plans[id(member.job)] for member in members]
     return [replace(plans[id(m.job)], dropout_key=m.dropout_key) for m in members]
