@@ -162,7 +162,7 @@ class Blocks(Protocol):
     def pays(self, architecture: Architecture, batch_size: int) -> bool:
         """Whether such networks are better trained together than each alone."""
 
-    def lanes_for(self, architecture: Architecture, n_networks: int) -> int:
+    def lanes_for(self, architecture: Architecture, batch_size: int, n_networks: int) -> int:
         """How many such networks to train together, where there are *n_networks*."""
 
     def block(self, members: Sequence[tuple[Architecture, Plan]], lanes: int) -> BlockTrainer:

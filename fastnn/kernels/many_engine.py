@@ -22,27 +22,29 @@ from fastnn.kernels.updates import has_extras
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES, Optimizer
 
-#: Bytes of a block's parameters up to which a number has 4 registers, and 2.
-MOST_FOR_FOUR, MOST_FOR_TWO = 1 << 14, 1 << 16
+#: Bytes of a block's parameters up to which a number has 4 registers, and 2, sample by sample and
+#: in batches.
+MOST_FOR_FOUR, MOST_FOR_TWO, MOST_FOR_TWO_IN_BATCHES = 1 << 14, 1 << 16, 1 << 14
 
 #: Bytes of a network's parameters up to which it is better in a lane than alone: see `pays`.
 MOST_IN_BATCHES, MOST_BY_SAMPLE, MOST_BY_SAMPLE_DEEP = 20_000, 28_000, 56_000
 
 
-def lanes_for(architecture: Architecture, n_networks: int) -> int:
+def lanes_for(architecture: Architecture, batch_size: int, n_networks: int) -> int:
     """How many networks of this kind are best trained together: 1, 2 or 4 registers of them.
 
     Their instructions need not wait for one another, but a block is larger, and its sums take more
     registers. Nanoseconds a sample and network on Zen 4 with 1, 2 and 4, sample by sample: 3-4-1 in
     float64 11, 5.6, 5.2, in float32 3.6, 2.7, 2.6; 1-128-1 in float64 130, 117, 111, in float32 65,
-    56, 51; 10-32-3 in float64 93, 87, -, in float32 43, 42, 58. In batches: 10-50-2 in float32 43,
-    48, -; 10-10-2 the same with 1 and 2.
+    56, 51; 10-32-3 in float64 93, 87, -, in float32 43, 42, 58. In batches: 10-50-2 in float32 40,
+    45, -; 10-10-2 10.3, 11.5, -; the smallest have more for what a block takes to set up.
     """
     one = register_bits() // 8 // architecture.dtype.itemsize
     size = one * architecture.n_parameters * architecture.dtype.itemsize
     if n_networks > 2 * one and (4 * size <= MOST_FOR_FOUR or many_one_output.pays(architecture)):
         return 4 * one
-    return 2 * one if n_networks > one and 2 * size <= MOST_FOR_TWO else one
+    most = MOST_FOR_TWO_IN_BATCHES if batch_size > 1 else MOST_FOR_TWO
+    return 2 * one if n_networks > one and 2 * size <= most else one
 
 
 @functools.lru_cache(maxsize=1024)

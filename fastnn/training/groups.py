@@ -27,9 +27,9 @@ def works(members: Sequence[Member]) -> list[Work]:
             groups.setdefault(company, []).append(member)
     for group in groups.values():
         group.sort(key=lambda member: (member.architecture.sizes, member.job.epochs or 0))
-        blocks = group[0].job.engine.blocks
+        blocks, widest = group[0].job.engine.blocks, group[-1].architecture
         assert blocks is not None
-        lanes = blocks.lanes_for(group[-1].architecture, len(group))
+        lanes = blocks.lanes_for(widest, _batch_size(group[0]), len(group))
         while group:
             made.append(Work(tuple(group[-lanes:]), lanes))
             del group[-lanes:]
@@ -45,7 +45,7 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
     blocks, asked = job.engine.blocks, _asked(job)
     if blocks is None or asked is None or member.data.sparse:
         return None
-    if not blocks.pays(architecture, job.batch_size or n or 1 << 30):
+    if not blocks.pays(architecture, _batch_size(member)):
         return None
     penalised = bool(architecture.l1 or architecture.l2 or architecture.max_norm)
     # A unit that is not there has a gradient of 0: without an epsilon its step is 0/0.
@@ -67,6 +67,12 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
         id(member.data),
         asked,
     )
+
+
+def _batch_size(member: Member) -> int:
+    """Rows in its batches."""
+    everything = len(member.data) if member.rows is None else len(member.rows)
+    return member.job.batch_size or everything
 
 
 def _asked(job: Job) -> tuple[Any, ...] | None:
