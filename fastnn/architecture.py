@@ -1,7 +1,7 @@
 """What a network is, without its numbers: sizes, activations, loss, and where each weight lies."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -67,6 +67,7 @@ class Architecture:
         return {name: value for name, value in self.__dict__.items() if name != "_hash"}
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> "Architecture":
+        """Itself, since it never changes."""
         return self
 
     @cached_property
@@ -181,6 +182,12 @@ class Architecture:
     def bias_views(self, vector: np.ndarray) -> list[np.ndarray]:
         """Views (n_out,) into a flat vector, one per layer; empty without biases."""
         return [vector[layer.bias] for layer in self.layers if layer.bias is not None]
+
+
+@lru_cache(maxsize=1024)
+def shared(architecture: Architecture) -> Architecture:
+    """One for all that are equal: what is known of it is known for all their networks."""
+    return architecture
 
 
 def get_quantiles(value: object, loss: Loss) -> tuple[float, ...]:
