@@ -384,7 +384,7 @@ class Network(Differentiable, Pictured):
         X : array-like, shape (n, n_inputs)
             Anything NumPy can read as numbers. Arrays of the network's dtype in C order,
             memory-mapped ones among them, are not copied. SciPy's sparse matrices and arrays are
-            never made dense, see the notes; all methods take them.
+            never made dense, see the notes; all methods but those for derivatives take them.
         y : array-like, shape (n, n_outputs), or (n,)
             One-dimensional for one output; what `predict` returns has two dimensions even then.
             With ``"gaussian_nll"`` and ``"quantile"`` it is (n, n_targets).
