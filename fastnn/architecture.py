@@ -67,6 +67,7 @@ class Architecture:
         return {name: value for name, value in self.__dict__.items() if name != "_hash"}
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> "Architecture":
+        """Itself, since it never changes."""
         return self
 
     @cached_property
@@ -227,7 +228,13 @@ def _new_architecture(
         quantiles=get_quantiles(quantiles, function),
     )
     check_outputs(sizes[-1], function, made.quantiles)
-    return made
+    return _shared(made)
+
+
+@lru_cache(maxsize=1024)
+def _shared(architecture: Architecture) -> Architecture:
+    """One for all that are equal: what is known of it is known for all their networks."""
+    return architecture
 
 
 def get_quantiles(value: object, loss: Loss) -> tuple[float, ...]:

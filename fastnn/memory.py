@@ -1,5 +1,6 @@
 """Arrays that begin on a cache line, how much memory work may take, and what it was for."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,18 @@ def memory_for(what: str, *details: object) -> Iterator[None]:
     except MemoryError as error:
         reason = str(error) or "memory does not hold it"
         raise MemoryError(f"{what.format(*details)}: {reason}") from None
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Python's garbage collector waits: inside, nearly all that is made is kept."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def aligned(size: int, dtype: np.dtype[np.floating]) -> np.ndarray:

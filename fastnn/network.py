@@ -69,6 +69,8 @@ if TYPE_CHECKING:
 
 #: The rule of networks that nobody has trained yet.
 _PLAIN = SGD()
+#: Where a schedule begins; read only.
+_BEGINNING = Clock()
 
 
 class Network(Differentiable, Pictured):
@@ -375,7 +377,7 @@ class Network(Differentiable, Pictured):
         X : array-like, shape (n, n_inputs)
             Anything NumPy can read as numbers. Arrays of the network's dtype in C order,
             memory-mapped ones among them, are not copied. SciPy's sparse matrices and arrays are
-            never made dense, see the notes; all methods take them.
+            never made dense, see the notes; all methods but those for derivatives take them.
         y : array-like, shape (n, n_outputs), or (n,)
             One-dimensional for one output; what `predict` returns has two dimensions even then.
             With ``"gaussian_nll"`` and ``"quantile"`` it is (n, n_targets).
@@ -1364,6 +1366,8 @@ class Network(Differentiable, Pictured):
 
     def _state_for(self, optimizer: Optimizer) -> State:
         """The state to go on from: a new one if the last optimiser had another rule."""
+        if optimizer is self._optimizer:
+            return self._state
         if optimizer.rule != self._optimizer.rule:
             self._state = State.new(self.parameters, optimizer)
         elif not same(optimizer.learning_rate, self._optimizer.learning_rate):
@@ -1374,20 +1378,33 @@ class Network(Differentiable, Pictured):
     def _next_state(self, job: Job) -> State:
         """What `_state_for` would return, to be read: nothing changes."""
         mine, optimizer = self._state, job.optimizer
-        if job.lbfgs is not None:
+        if job.lbfgs is not None or optimizer is self._optimizer:
             return mine
         if optimizer.rule != self._optimizer.rule:
             return State.new(self.parameters, optimizer)
         if same(optimizer.learning_rate, self._optimizer.learning_rate):
             return mine
-        return State(mine.parameters, mine.moments, mine.updates)
+        return State(mine.parameters, mine.moments, mine.updates, _BEGINNING)
 
-    def _take_over(self, job: Job, numbers: Numbers, clock: Clock, random: Any) -> None:
+    def _begin_training(self) -> None:
+        """Nobody else may train from here to `_end_training`."""
+        object.__setattr__(self, "_in_training", True)
+        if self._updater is not None:
+            self._forget_updater()
+
+    def _end_training(self) -> None:
+        object.__setattr__(self, "_in_training", False)
+
+    def _take_over(
+        self, job: Job, numbers: Numbers, clock: Clock, rng: np.random.Generator, history: History
+    ) -> None:
         """Be as a copy that was trained for *job* is now."""
         mine = self._state if job.lbfgs is not None else self._state_for(job.optimizer)
         mine.parameters[:], mine.moments[:], mine.updates[0] = numbers
         mine.clock.restore(clock)
-        self._rng.bit_generator.state = random
+        if rng is not self._rng:  # it comes from another process
+            self._rng.bit_generator.state = rng.bit_generator.state
+        object.__setattr__(self, "history", history)
 
 
 def _outputs_for(X: AnyRows) -> str:

@@ -6,6 +6,7 @@ does in test_interrupts.py.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import threading
 import time
@@ -453,3 +454,16 @@ def test_kernels_let_other_threads_run(monkeypatch):
     ticker.join()
     assert len(counted) == 1
     assert counted[0] > 10
+
+
+def test_what_a_fit_took_is_free_when_it_ends(engine):
+    """Not when Python next looks for cycles: many fits would hold much until then."""
+    (net, _), (X, y) = make(engine), regression(20)
+    net.fit(X, y, epochs=2, metrics=["r2"], validation_split=0.5)
+    gc.collect()
+    gc.disable()
+    try:
+        net.fit(X, y, epochs=2, metrics=["r2"], validation_split=0.5)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

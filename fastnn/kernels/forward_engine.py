@@ -29,6 +29,7 @@ from fastnn.kernels import (
     recorded,
 )
 from fastnn.kernels.learner import SinglePredictor
+from fastnn.kernels.samples import vector_size
 from fastnn.kernels.sparse import entries_of
 from fastnn.kernels.updates import has_extras, options_of
 from fastnn.memory import frozen
@@ -49,7 +50,7 @@ def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     )
     n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
     of_many = _predictor_of_many(architecture, n_out)
-    take, put_back = ready.workspaces(sum(architecture.sizes), architecture)
+    take, put_back = ready.workspaces(vector_size(sum(architecture.sizes)), architecture)
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         n = len(X)
@@ -112,7 +113,7 @@ def each_output(architecture: Architecture) -> EachOutput:
     by_row = outputs.make_outputs_by_row(hidden, output, bias)
     layers, places = ready.layer_table(architecture), ready.places(architecture, training=False)
     by_block = _outputs_kernel(architecture, architecture.sizes[-1])
-    few = ready.new_scratch(sum(architecture.sizes), architecture)
+    few = ready.new_scratch(vector_size(sum(architecture.sizes)), architecture)
     many = ready.new_scratch(places.end, architecture)
 
     def fill(vectors: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from fastnn.kernels.blocks import WIDE_INPUT, gather, make_finish, make_forward,
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.rows import make_activate
+from fastnn.kernels.rows import all_finite, make_activate
 from fastnn.kernels.rows import softmax as softmax_row
 from fastnn.kernels.samples import make_forward as make_forward_row
 
@@ -33,14 +33,6 @@ def _make_activate_outputs(output: int) -> Any:
             activate(code, w, z, n_out * n, scratch)
 
     return activate_outputs
-
-
-@inner
-def _all_finite(values):
-    finite = True
-    for k in range(len(values)):
-        finite &= np.isfinite(values[k])
-    return finite
 
 
 @inner
@@ -102,7 +94,7 @@ def make_outputs(
             n = np.uint64(minimum(block, len(values) - position))
             if not sparse and len(X) > 0:
                 gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
-                if not _all_finite(w[places.x : places.x + n_in * n]):
+                if not all_finite(w[places.x : places.x + n_in * n]):
                     return False
             x = sparse_rows.Block(X, order, len(order), position) if sparse else places.x
             forward(layers, p, w, places, x, n, None, None)
@@ -130,7 +122,7 @@ def make_outputs(
 def make_outputs_by_row(hidden: Codes, output: int, bias: bool) -> Any:
     """Make the same kernel for few samples and the output layer only: the lanes run over units.
 
-    The workspace holds the inputs and all units.
+    The workspace is a vector over the inputs and all units, see `samples.vector_size`.
     """
     forward = make_forward_row(hidden, bias, False, False)
     code = np.uint64(0 if output == SOFTMAX else output)
