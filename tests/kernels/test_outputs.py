@@ -14,6 +14,7 @@ COUNTS = (1, 3, 6) if SMALL else (*range(1, 41), 255, 256, 257, 600)
 NETWORKS = {
     "cross-entropy": ([3, 9, 4], "cross_entropy", "relu"),
     "binary": ([2, 4, 3], "binary_cross_entropy", "tanh"),
+    "unit by unit": ([1, 9, 1], "half_squared_error", "sigmoid"),
     "deep": ([3, 5, 4, 6, 2], "half_squared_error", "sigmoid"),
     "mixed activations": ([3, 5, 4, 6, 2], "squared_error", ["tanh", "relu", "sigmoid"]),
     "no hidden layer": ([3, 2], "half_squared_error", "tanh"),

@@ -286,7 +286,7 @@ def test_records_with_any_rule(dtype, batch_size):
 
 
 @some_paths(*PATHS, fast=FAST)
-@pytest.mark.parametrize("n", [3, 23])
+@pytest.mark.parametrize("n", [3, 23, 300])
 def test_scores_of_many_vectors_are_those_of_each(path, n):
     sizes, loss, activation = PATHS[path]
     problem = make_problem(sizes, loss, activation, n=n)
