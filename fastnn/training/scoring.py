@@ -16,8 +16,8 @@ from fastnn.metrics import Metric
 #: Numbers, of parameters or outputs, that are kept to be scored at once; and the fewest epochs for
 #: which that pays.
 MOST_NUMBERS, LEAST_AT_ONCE = 1 << 16, 4
-#: Outputs that metrics are computed of at once: arrays of up to 128 KB come from memory that was
-#: used before, larger ones may bring page faults, which take longer than the metrics.
+#: Outputs that metrics are computed of at once: larger arrays come and go with page faults, which
+#: take as long as the metrics.
 MOST_OUTPUTS = 1 << 15
 
 
