@@ -314,3 +314,9 @@ def test_the_text_says_what_it_is():
     assert repr(ensemble(bootstrap=True)).startswith(
         "Ensemble(n_networks=5, bootstrap=True, layer_sizes=[3, 4, 2], activations="
     )
+
+
+def test_subsets_are_not_an_ensembles():
+    ensemble = fastnn.Ensemble([1, 2, 1], n_networks=2, seed=0)
+    with pytest.raises(TypeError, match=r"Ensemble.fit has no argument 'subsets'.*fit_many"):
+        ensemble.fit([[0.0]], [0.0], subsets=[[0], [0]])

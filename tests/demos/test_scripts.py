@@ -79,6 +79,12 @@ def test_the_numbers_in_the_help_are_those_of_the_program(name, capsys):
     assert ("--samples" in shown) == ("--table" in shown) == (name == "curve")
 
 
+@pytest.mark.parametrize("name", [name for name, demo in DEMOS.items() if not demo.numbers])
+def test_the_help_of_a_demo_without_numbers_says_nothing_of_them(name, capsys):
+    assert main(["demo", name, "--help"]) == 0
+    assert "numbers" not in capsys.readouterr().out.split("options:")[1]
+
+
 def test_the_help_of_all(capsys):
     assert main(["demo", "--help"]) == 0
     assert "--learning-rate RATE" in capsys.readouterr().out

@@ -126,7 +126,7 @@ def train(case, networks, lanes, rates, rows=None, orders=None, weights=None, cu
         for start, stop in zip((0, *cuts), (*cuts, n), strict=True):
             block.run(samples, Piece(by_lane[one], order[one], start, stop, *sums[:, one]))
     for lane, state in enumerate(states):
-        state.parameters, state.moments, state.updates[0] = block.get(lane)
+        [(state.parameters, state.moments, state.updates[0])] = block.get([lane])
     return states, sums.sum(1), block
 
 
