@@ -1,4 +1,4 @@
-"""Each check by itself. What a user meets through the public methods is in test_bad_input.py."""
+"""Each check by itself. What a user meets through the public methods is in test_bad_*.py."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Training on the derivatives of the targets, on the numba engine against the NumPy engine.
 
-Only in the slower passes: it takes kernels that nothing else does. They are what is tested with
-bounds checks and as plain Python; `tests/test_dydx.py` has what the numbers mean.
+With bounds checks and as plain Python too; `tests/test_dydx.py` has what the numbers mean.
 """
 
 from __future__ import annotations
@@ -10,12 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from problems import for_slower_passes, make_problem, orders, with_rule
+from problems import make_problem, orders, with_rule
 
 import fastnn
 from fastnn.contract import Plan
 from fastnn.kernels import derivative_engine, derivatives, engine, ready
 from fastnn.reference import vectors
+
+pytestmark = pytest.mark.own_kernels
 
 #: Sizes, activations, loss, biases, rule, and whether with weights, penalties and limits.
 CASES = {
@@ -48,7 +49,6 @@ def results(problem, with_engine, batch_size, shuffled):
     return [*trained, np.array(sums), gradient]
 
 
-@for_slower_passes
 @pytest.mark.parametrize("batch_size", [1, 4, 11])
 @pytest.mark.parametrize("case", CASES)
 def test_both_engines_learn_alike(case, batch_size, monkeypatch):
@@ -77,7 +77,6 @@ def test_both_engines_learn_alike(case, batch_size, monkeypatch):
     assert all((guard == -7).all() for guard in guards)
 
 
-@for_slower_passes
 @pytest.mark.parametrize("case", ["one output", "everything"])
 def test_cut_epochs_leave_the_same_bits(case):
     problem = sloped(case)
