@@ -54,7 +54,19 @@ class Architecture:
     #: by `for_loss`, too.
     quantiles: tuple[float, ...] = ()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Architecture":
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Kept, as kernels and their tables are looked up by architectures several times a call."""
+        return hash((self.sizes, self.activations, self.loss, self.dtype))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but the hash, which is another one in each process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_hash"}
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Architecture":
         """Itself, since it never changes."""
         return self
 
@@ -74,7 +86,9 @@ class Architecture:
     @cached_property
     def n_parameters(self) -> int:
         """Length of the flat parameter vector."""
-        return sum((n_in + self.bias) * n_out for n_in, n_out in pairwise(self.sizes))
+        *_, last = self.layers
+        size: int = (last.bias or last.weights).stop
+        return size
 
     @property
     def n_targets(self) -> int:

@@ -99,15 +99,16 @@ def _other_argument(callback: object) -> str:
     """The argument of ``fit`` that takes what other libraries take as a callback."""
     if isinstance(callback, EarlyStopping):
         return "; give it as early_stopping="
+    if inspect.isroutine(callback):
+        return "; give it as fastnn.Call(function)"
     return "; give it as learning_rate=" if isinstance(callback, Schedule) else ""
 
 
 def _function(value: Any, argument: str) -> Any:
-    if not callable(value):
-        raise TypeError(
-            f"{argument} must be a function of (network, epoch, logs), got {describe(value)}"
-        )
-    return value
+    if callable(value) and validation.takes(value, None, 1, {}):
+        return value
+    got = f"one of {inspect.signature(value)}" if callable(value) else describe(value)
+    raise TypeError(f"{argument} must be a function of (network, epoch, logs), got {got}")
 
 
 @guided_class

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = command(options)
             sys.stdout.flush()
             return code
-    except BadInputError as error:
+    except (BadInputError, MemoryError) as error:  # sizes that nobody's memory holds
         print(f"fastnn: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
@@ -236,7 +236,10 @@ def run_warmup(options: argparse.Namespace) -> int:
         raise BadInputError(f"--jobs must be at least 1, got {jobs}")
     setting = {} if options.cpu is None else _settings_for(options.cpu)
     try:
-        work = warming.steps(_networks_asked(options), sizes or [], words_of(options.optimizer))
+        optimizers = _some(words_of(options.optimizer), "--optimizer")
+        work = warming.steps(
+            _networks_asked(options), _some(sizes or [], "--batch-size"), optimizers
+        )
     except (ValueError, TypeError, OSError) as error:
         raise BadInputError(error) from None
     if options.list:
@@ -249,6 +252,12 @@ def run_warmup(options: argparse.Namespace) -> int:
         where = " ".join(f"{name}={value}" for name, value in setting.items())
         print(f"For level {options.cpu}. Programs find it with these in their environment: {where}")
     return 0
+
+
+def _some(entries: list[Any], option: str) -> list[Any]:
+    if not entries:
+        raise BadInputError(f"{option} must name at least one, got none")
+    return entries
 
 
 def _networks_asked(options: argparse.Namespace) -> list[Any]:
@@ -277,7 +286,7 @@ def _settings_for(level: str) -> dict[str, str]:
     try:
         features = find(level, machine.levels(), "--cpu")
     except ValueError as error:
-        raise BadInputError(f"{error}; others this machine cannot run") from None
+        raise BadInputError(f"{error} Others this machine cannot run.") from None
     return {"NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": features}
 
 

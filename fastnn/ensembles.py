@@ -143,6 +143,11 @@ class Ensemble:
             As `fit_many` does.
         """
         subsets = None
+        if "subsets" in as_in_fit:
+            raise TypeError(
+                "fastnn.Ensemble.fit has no argument 'subsets': with bootstrap=True it draws them; "
+                "for others there is fastnn.fit_many(ensemble.networks, X, y, subsets=...)"
+            )
         if self._bootstrap:
             if "validation_split" in {*as_in_fit, *(each or ())}:
                 raise ValueError(

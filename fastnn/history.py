@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,6 +106,15 @@ class History:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over a state; older versions did not count the epochs, or keep parameters."""
         self.__dict__.update({"_epochs": len(state["loss"]), "snapshots": None, **state})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> History:
+        """A copy of its own. What it holds is not looked at number by number."""
+        state = self.__getstate__()
+        lists = {name: list(state.pop(name)) for name in ("loss", "val_loss", "learning_rate")}
+        metrics = {name: list(values) for name, values in state.pop("metrics").items()}
+        new = type(self).__new__(type(self))
+        new.__setstate__({**copy.deepcopy(state, memo), **lists, "metrics": metrics})
+        return new
 
     @property
     def epochs(self) -> int:

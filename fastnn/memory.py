@@ -63,6 +63,8 @@ def aligned(size: int, dtype: np.dtype[np.floating]) -> np.ndarray:
     MemoryError, OverflowError, ValueError
         If memory does not hold it.
     """
+    if size == 0:
+        return np.empty(0, dtype)
     room = np.empty(size + LINE // dtype.itemsize, dtype)
     start = -room.ctypes.data % LINE // dtype.itemsize
     return room[start : start + size]

@@ -39,7 +39,7 @@ from fastnn.sparse import AnyRows, SparseRows
 from fastnn.stopping import EarlyStopping
 from fastnn.training import lbfgs, run, streams
 from fastnn.training.job import Job
-from fastnn.training.scoring import Scorer, Scores
+from fastnn.training.scoring import Measure
 from fastnn.training.streams import Chunks
 from fastnn.training.updates import (
     NO_NUMBER,
@@ -184,11 +184,20 @@ class Network(Differentiable, Pictured):
     array([0., 1., 1., 0.])
     """
 
-    #: Of the class, for what was pickled by versions that did not know it.
+    #: The history of the last ``fit``, also while it runs; None before the first.
+    history: History | None = None
+    #: Of the class, so that constructors do not set them, and for what was pickled by versions that
+    #: did not know them.
     _in_training = False
+    _predictor: Predictor | None = None
+    #: Of the last `partial_fit` or `learn_one`, which asked for:
+    _updater: AnyUpdater | None = None
+    _asked: tuple[Any, Any] = (None, None)
     _initializer: str | None = None
     #: For how many samples, and the objective on so many.
     _objective: tuple[int, Objective] | None = None
+    #: What `evaluate` asks.
+    _measure: Measure | None = None
     _quick_update: QuickUpdate = NO_UPDATE
     _quick_prediction: QuickPrediction = NO_PREDICTION
 
@@ -245,17 +254,11 @@ class Network(Differentiable, Pictured):
         parameters = start_parameters(self._architecture, initializer, self._rng)
         self._optimizer: Optimizer = _PLAIN
         self._state = State.new(parameters, self._optimizer)
-        self._predictor: Predictor | None = None
-        # Of the last `partial_fit` or `learn_one`, which asked for:
-        self._updater: AnyUpdater | None = None
-        self._asked: tuple[Any, Any] = (None, None)
-        #: The history of the last ``fit``, also while it runs; None before the first.
-        self.history: History | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: everything but what is made ready."""
         state = {**self.__dict__, "_predictor": None, "_updater": None, "_in_training": False}
-        for name in ("_objective", "_quick_update", "_quick_prediction"):
+        for name in ("_objective", "_measure", "_quick_update", "_quick_prediction"):
             state.pop(name, None)
         return state
 
@@ -381,7 +384,7 @@ class Network(Differentiable, Pictured):
         X : array-like, shape (n, n_inputs)
             Anything NumPy can read as numbers. Arrays of the network's dtype in C order,
             memory-mapped ones among them, are not copied. SciPy's sparse matrices and arrays are
-            never made dense, see the notes; all methods take them.
+            never made dense, see the notes; all methods but those for derivatives take them.
         y : array-like, shape (n, n_outputs), or (n,)
             One-dimensional for one output; what `predict` returns has two dimensions even then.
             With ``"gaussian_nll"`` and ``"quantile"`` it is (n, n_targets).
@@ -963,12 +966,13 @@ class Network(Differentiable, Pictured):
         architecture = self._architecture
         loss = architecture.loss
         chosen = (usual_metric(loss),) if metrics is None else get_metrics(metrics, loss)
-        engine = get_engine(self._engine_name)
-        scorer = Scorer(Scores(architecture, engine, samples, chosen))
-        values = scorer.values(self.parameters, samples, strictly=True)
-        if values is None or np.isnan(values[0]):
+        if self._measure is None:
+            self._measure = Measure(architecture, get_engine(self._engine_name))
+        value = self._measure.loss(self.parameters, samples.for_loss(architecture))
+        values = self._measure.metrics(chosen, self.parameters, samples, strictly=True)
+        if values is None or math.isnan(value):
             raise self._overflow("X and y")
-        return dict(zip(("loss", *(metric.name for metric in chosen)), values, strict=True))
+        return {"loss": value} | {m.name: v for m, v in zip(chosen, values, strict=True)}
 
     @quiet
     def loss_and_gradient(self, X: Any, y: Any) -> tuple[float, np.ndarray]:

@@ -406,3 +406,17 @@ def test_a_call_takes_a_function():
         fastnn.Call(3)
     with pytest.raises(TypeError, match=r"callbacks\[0\]"):
         fastnn.Network([2, 3, 1]).fit(*data(), callbacks=[fastnn.Call])
+
+
+@pytest.mark.parametrize(
+    "function", [lambda: None, lambda network, epoch: None, lambda a, b, c, d: None]
+)
+def test_functions_of_other_arguments_are_refused_before_training(function):
+    with pytest.raises(TypeError, match=r"function must be a function of \(network, epoch, logs\)"):
+        fastnn.Call(function)
+
+
+def test_a_bare_function_is_told_of_call():
+    net, _ = make()
+    with pytest.raises(TypeError, match=r"callbacks\[0\] must .* give it as fastnn.Call"):
+        net.fit(*data(), callbacks=[lambda network, epoch, logs: None])

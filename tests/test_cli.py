@@ -69,6 +69,36 @@ def test_an_unknown_demo(capsys):
     assert "celsius, curve, gate, logistic, neuron" in message
 
 
+@pytest.mark.parametrize(
+    "option", [["--epochs", "3"], ["--learning-rate", "0.1"], ["--plot", "here"], ["--quick"]]
+)
+def test_options_of_no_demo(option, capsys):
+    assert f"{option[0]} needs the name of a demo" in fails_with(["demo", *option], capsys)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["demo", "neuron", "--epochs", "1", "--hidden", "99999999999"],
+        ["demo", "curve", "--epochs", "1", "--samples", "99999999999999"],
+        ["profile", "--layers", "99999999,99999999,1"],
+        ["warmup", "--list", "--layers", "99999999,99999999,1"],
+    ],
+)
+def test_sizes_that_no_memory_holds(command, capsys):
+    assert main(command) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("fastnn: ")
+    assert "99999999" in message.replace(",", "")
+
+
+@pytest.mark.parametrize("option", ["--optimizer", "--batch-size"])
+@pytest.mark.parametrize("none", ["", ","])
+def test_warmup_of_none(option, none, capsys):
+    message = fails_with(["warmup", "--list", option, none], capsys)
+    assert f"{option} must name at least one, got none" in message
+
+
 def test_an_unknown_engine(capsys):
     with pytest.raises(SystemExit) as exit_:
         main(["demo", "gate", "--engine", "nunba"])

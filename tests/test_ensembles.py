@@ -60,9 +60,9 @@ def test_a_generator_as_seed_is_drawn_from():
 
 @pytest.mark.parametrize("engine", slow_but(["numba"], ENGINES))
 def test_each_network_learns_as_alone(engine):
-    own = ensemble(engine=engine)
+    own = ensemble(40, engine=engine)
     alone = copy.deepcopy(own)
-    rates = [0.1, 0.05, 0.02, 0.01, 0.2]
+    rates = np.linspace(0.01, 0.2, 40)
     histories = own.fit(X, Y, each={"learning_rate": rates}, epochs=3, n_jobs=2)
     for net, rate, history, together in zip(
         alone.networks, rates, histories, own.networks, strict=True
@@ -314,3 +314,9 @@ def test_the_text_says_what_it_is():
     assert repr(ensemble(bootstrap=True)).startswith(
         "Ensemble(n_networks=5, bootstrap=True, layer_sizes=[3, 4, 2], activations="
     )
+
+
+def test_subsets_are_not_an_ensembles():
+    ensemble = fastnn.Ensemble([1, 2, 1], n_networks=2, seed=0)
+    with pytest.raises(TypeError, match=r"Ensemble.fit has no argument 'subsets'.*fit_many"):
+        ensemble.fit([[0.0]], [0.0], subsets=[[0], [0]])

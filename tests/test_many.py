@@ -477,6 +477,17 @@ class Fails:
         return future
 
 
+class GivesBack(Fails):
+    """An executor that makes something else of what the work returned."""
+
+    def __init__(self, change):
+        super().__init__()
+        self._change = change
+
+    def submit(self, function, *arguments):
+        return super().submit(lambda: self._change(function(*arguments)))
+
+
 def numbers_in(message):
     """Those that a message names."""
     text = re.search(r"numbers ([^.;]*)", message).group(1)
@@ -509,6 +520,37 @@ def test_a_block_that_fails_is_named_and_the_others_are_trained():
         fastnn.fit_many(nets, X, Y, epochs=2, executor=Fails(1))
     check_the_rest(nets, alone, error)
     assert isinstance(error.value.__cause__, OSError)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda _: None, lambda _: "done", lambda _: [], lambda came: came[:-1], lambda came: 2 * came],
+)
+def test_an_executor_that_gives_back_something_else_leaves_all_unchanged(change):
+    nets = networks(2 * K)
+    before = [net.parameters.copy() for net in nets]
+    with pytest.raises(RuntimeError, match=r"are not trained, and unchanged: .*gave back"):
+        fastnn.fit_many(nets, X, Y, executor=GivesBack(change), epochs=1)
+    assert all(map(np.array_equal, before, [net.parameters for net in nets]))
+    assert not any(net._in_training or net.history for net in nets)
+
+
+def test_ctrl_c_in_a_worker_is_ctrl_c():
+    nets = networks(2 * K)
+    alone = copy.deepcopy(nets)
+    executor = Fails(1, error=KeyboardInterrupt())
+    reasons = [h.stop_reason for h in fastnn.fit_many(nets, X, Y, epochs=2, executor=executor)]
+    assert set(reasons) == {"completed", "interrupted"}
+    before = states(alone)
+    fastnn.fit_many(alone, X, Y, epochs=2)
+    after = states(alone)
+    trained = [reason == "completed" for reason in reasons]
+    assert states(nets) == [(after if trained[k] else before)[k] for k in range(len(nets))]
+
+
+def test_a_class_is_no_executor():
+    with pytest.raises(TypeError, match=r"executor must be a concurrent.futures.Executor"):
+        fastnn.fit_many(networks(2), X, Y, executor=ThreadPoolExecutor)
 
 
 def test_an_executor_that_takes_nothing_leaves_all_unchanged():

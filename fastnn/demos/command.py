@@ -56,10 +56,12 @@ def _add_demo_options(parser: argparse.ArgumentParser, name: str | None = None) 
         parser.add_argument(
             "--table", action="store_true", help="curve only: train its ten-row table"
         )
+    usual = DEMOS[name].numbers if name else {}
+    if name and not usual:
+        return
     own = parser.add_argument_group(
         "other numbers", "The same system with others than the document's; no figure is compared."
     )
-    usual = DEMOS[name].numbers if name else {}
     for number, (metavar, text) in _DEMO_NUMBERS.items():
         if name is None or number in usual:
             default = f" (the document's: {_shown(usual[number])})" if name else ""
@@ -82,6 +84,7 @@ def _shown(value: Any) -> str:
 def run_demo(options: argparse.Namespace) -> int:
     """Run the demo that was asked for, or list them all."""
     if options.name is None:
+        _refuse_without_name(options)
         print(options.help_of_all() if options.help else _list_of_demos(), end="")
         return 0
     try:
@@ -117,6 +120,13 @@ def run_demo(options: argparse.Namespace) -> int:
     else:
         demo.run(lesson)
     return 0 if lesson.finish() else FIGURES_MISSED
+
+
+def _refuse_without_name(options: argparse.Namespace) -> None:
+    """Refuse options for a demo where none is named."""
+    for name in (*_DEMO_NUMBERS, "plot", "quick", "full", "table"):
+        if not options.help and getattr(options, name) not in (None, False):
+            raise BadInputError(f"{_option(name)} needs the name of a demo: fastnn demo lists them")
 
 
 def _list_of_demos() -> str:

@@ -5,6 +5,7 @@ One compilation serves all networks of a dtype, and what a pass needs lies on th
 The functions are inlined in what users compile.
 """
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from fastnn.kernels.stack_rows import (
     probabilities,
     update_layer,
 )
+from fastnn.losses import MISSING
 
 
 class Compiled(NamedTuple):
@@ -128,40 +130,59 @@ def _places(architecture: Architecture) -> np.ndarray:
 
 # What the functions take
 
-#: Their arrays' names and dimensions.
-_ARRAYS = {
-    "forward": (("x", 1), ("out", 1)),
-    "jacobian": (("x", 1), ("J", 2)),
-    "learn": (("x", 1), ("y", 1)),
+#: What they are given by name: dimensions, none of numbers, and whether it is written to.
+_GIVEN = {
+    "forward": (("x", 1, False), ("out", 1, True)),
+    "jacobian": (("x", 1, False), ("J", 2, True)),
+    "learn": (("x", 1, False), ("y", 1, False), ("h.parameters", 1, True), ("rate", 0, False)),
 }
 
 
-def checked(function, h, arrays):
-    """h, if it is `Compiled` and the arrays are of its dtype: what follows is not compiled else."""
-    for (name, ndim), array in zip(_ARRAYS[function], arrays, strict=True):
-        if array.dtype != h.parameters.dtype or array.ndim != ndim:
-            raise TypeError(_wrong(function, name, ndim, h.parameters.dtype, array.dtype))
+def checked(function, h, given):
+    """h, if it is `Compiled` and all is of its dtype: what follows is not compiled else."""
+    for (name, ndim, written), value in zip(_GIVEN[function], given, strict=True):
+        if ndim == 0:
+            fits = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+        else:
+            fits = value.dtype == h.parameters.dtype and value.ndim == ndim
+            fits = fits and (value.flags.writeable or not written)
+        if not fits:
+            raise TypeError(_wrong(function, name, ndim, written, h.parameters.dtype, _kind(value)))
     return h
 
 
-def _wrong(function: str, name: str, ndim: int, wanted: Any, got: Any) -> str:
+def _kind(value: Any) -> str:
+    """What numba says of an array, or the value itself."""
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    return f"{'readonly ' * (not value.flags.writeable)}array({value.dtype}, {value.ndim}d)"
+
+
+def _wrong(function: str, name: str, ndim: int, written: bool, wanted: Any, got: Any) -> str:
+    if ndim == 0:
+        return f"fastnn.jit.{function}: {name} must be a number, got {got}"
     return (
         f"fastnn.jit.{function}: {name} must be an array of {wanted} with {ndim} "
-        f"dimension{'s' * (ndim > 1)}, as the network is {wanted}; got {got}"
+        f"dimension{'s' * (ndim > 1)}{' that can be written to' * written}, as the network is "
+        f"{wanted}; got {got}"
     )
 
 
-def _type_checked(function, h, arrays):
+def _type_checked(function, h, given):
     if not isinstance(function, types.StringLiteral):
         return None
     function = function.literal_value
     if getattr(h, "instance_class", None) is not Compiled:
         raise TypingError(f"fastnn.jit.{function}: h must be what net.compiled() returns, got {h}")
     wanted = h.types[0].dtype
-    for (name, ndim), array in zip(_ARRAYS[function], arrays.types, strict=True):
-        known = isinstance(array, types.Array) and array.ndim == ndim and array.dtype == wanted
-        if not known:
-            raise TypingError(_wrong(function, name, ndim, wanted, array))
+    for (name, ndim, written), value in zip(_GIVEN[function], given.types, strict=True):
+        if ndim == 0:
+            fits = isinstance(types.unliteral(value), types.Integer | types.Float)
+        else:
+            fits = isinstance(value, types.Array) and value.ndim == ndim and value.dtype == wanted
+            fits = fits and (value.mutable or not written)
+        if not fits:
+            raise TypingError(_wrong(function, name, ndim, written, wanted, value))
     return h
 
 
@@ -184,7 +205,7 @@ def forward(h, x, out):
     ValueError
         If an array is of another length.
     TypingError
-        When it is compiled, for arrays of another dtype.
+        When it is compiled, for arrays of another dtype, or read-only ones that are written to.
     """
     h = checked("forward", h, (x, out))
     if len(x) != h.n_inputs or len(out) != h.n_outputs or len(h.parameters) != h.n_parameters:
@@ -230,7 +251,8 @@ def learn(h, x, y, rate):
         See `fastnn.Network.compiled`; its network changes.
     x : ndarray, shape (n_inputs,)
     y : ndarray, shape (n_targets,)
-        Targets as in ``fit``, for classes one-hot, for hinge -1 or 1. They are not checked.
+        Targets as in ``fit``, for classes one-hot, for hinge -1 or 1. They are not checked. NaN
+        is none, for networks with ``missing="ignore"``.
     rate : float
 
     Raises
@@ -240,14 +262,14 @@ def learn(h, x, y, rate):
     TypingError
         As in `forward`.
     """
-    h = checked("learn", h, (x, y))
+    h = checked("learn", h, (x, y, h.parameters, rate))
     if len(x) != h.n_inputs or len(y) != h.n_targets or len(h.parameters) != h.n_parameters:
         raise ValueError("fastnn.jit.learn: x or y has not as many numbers as the network says")
     if not h.plain:
         raise ValueError("fastnn.jit.learn knows no l1, l2, max_norm and dropout")
     w = stack(ALL, h.parameters)
     at = pass_keeping(h, x, w)
-    loss = finish(h.loss, h, w, at, y)
+    loss = finish(h.loss % MISSING, h, w, at, y)
     step = w.dtype.type(rate)
     for l in range(len(h.layers) - 1, -1, -1):
         update_layer(h, w, l, step)

@@ -31,7 +31,7 @@ from fastnn.kernels.losses import (
 from fastnn.kernels.many import by_code
 from fastnn.kernels.outputs import SOFTMAX
 from fastnn.kernels.rows import softmax
-from fastnn.losses import LOSSES
+from fastnn.losses import LOSSES, MISSING
 
 #: Numbers in a vector on the stack: three of them in float64 are 97 KB. No multiple of 4,096 bytes,
 #: at which distance a load seems to the processor to need a store before.
@@ -226,10 +226,13 @@ def _make_finish_sum(loss: int) -> Any:
 
     @inner
     def finish_sum(h, w, at, y):
-        result, n = w.dtype.type(0), h.n_outputs
+        result, n, ignores = w.dtype.type(0), h.n_outputs, h.loss >= MISSING
         for j in range(n):
             place = D + at + j
             z, a, t = w[place], w[at + j], _target(h, w, y, j)
+            if ignores and t != t:
+                w[place] = 0
+                continue
             g = gradient(z, a, t, n)
             w[place] = g if from_logits else g * w[S + at + j]
             result += term(z, a, t, n)
@@ -278,6 +281,7 @@ def _finish_quantiles(h, w, at, y):
 
 
 _COUPLED = {CROSS_ENTROPY: _finish_classes, GAUSSIAN: _finish_gaussian, QUANTILE: _finish_quantiles}
+#: By a loss's code without `MISSING`.
 finish = by_code(
     lambda code: _COUPLED.get(code) or _make_finish_sum(code),
     tuple(loss.code for loss in LOSSES.values()),

@@ -37,7 +37,8 @@ class Workers:
 
     def __init__(self, n_jobs: Any, executor: Any, progress: Any):
         n_jobs = _number_of_threads(n_jobs)
-        if executor is not None and not callable(getattr(executor, "submit", None)):
+        can_submit = callable(getattr(executor, "submit", None)) and not isinstance(executor, type)
+        if executor is not None and not can_submit:
             raise TypeError(
                 "executor must be a concurrent.futures.Executor, such as a ProcessPoolExecutor or "
                 f"Client(...).get_executor() of Dask, got {describe(executor)}"
@@ -104,17 +105,30 @@ def _number_of_threads(n_jobs: Any) -> int:
 
 
 def _result(future: Future[list[Outcome]], work: Work) -> list[Outcome]:
-    if not future.cancelled():
+    try:
         return future.result()
+    except (concurrent.futures.CancelledError, KeyboardInterrupt):  # Ctrl-C comes to workers too
+        pass
     return [unchanged(member, History(stop_reason="interrupted")) for member in work.members]
 
 
 def _settle(work: Work, books: Books, outcomes: Callable[[], list[Outcome]]) -> None:
     try:
-        for outcome in outcomes():
-            books.take(outcome)
+        came = outcomes()
+        if not _are_all(came, work):
+            raise RuntimeError(f"the executor gave back {describe(came)} for what became of them")
     except Exception as error:
         books.failed(work, error)
+        return
+    for outcome in came:
+        books.take(outcome)
+
+
+def _are_all(came: Any, work: Work) -> bool:
+    """Whether that is what became of all networks of a work, each once."""
+    if not (isinstance(came, list) and all(isinstance(outcome, Outcome) for outcome in came)):
+        return False
+    return sorted(one.number for one in came) == sorted(one.number for one in work.members)
 
 
 class _Count:

@@ -16,6 +16,7 @@ from fastnn import jit
 from fastnn.kernels.jit import kernel
 from fastnn.kernels.llvm import stack
 from fastnn.kernels.stack_rows import ROOM, STEP
+from fastnn.losses import COUPLED
 
 TIGHT = {"float64": 2e-14, "float32": 2e-6}
 
@@ -114,13 +115,15 @@ def test_jacobian_in_single_precision_is_that_in_double():
     np.testing.assert_allclose(jacobian(single, x), jacobian(double, x.astype(float)), rtol=1e-4)
 
 
-def check_updates(net, dtype="float64"):
-    """Some updates beside those of the NumPy engine."""
+def check_updates(net, dtype="float64", missing=()):
+    """Some updates beside those of the NumPy engine; some targets may be *missing*."""
     h, twin = net.compiled(), fastnn.Network(**net._architecture.arguments(), engine="numpy")
     twin.set_parameters(net.parameters)
     architecture = net._architecture
     X, Y = data_for(architecture.loss.name, 4, net.layer_sizes[0], architecture.n_targets)
     X, Y = X.astype(dtype), Y.astype(dtype)
+    for place in missing:
+        Y[place] = np.nan
     for x, y in zip(X, Y, strict=True):
         ours, theirs = jit.learn(h, x, y, 0.03), twin.partial_fit([x], [y], learning_rate=0.03)
         assert ours == pytest.approx(theirs, rel=20 * TIGHT[dtype], abs=20 * TIGHT[dtype])
@@ -150,6 +153,13 @@ def test_updates_with_each_activation_are_those_of_numpy(case):
 ])  # fmt: skip
 def test_updates_with_a_setting_of_the_loss_are_those_of_numpy(options):
     check_updates(network([3, 5, 4], **options))
+
+
+@slow_to_compile
+@in_turn("loss", [loss for loss in LOSSES if loss not in COUPLED])
+def test_updates_with_missing_targets_are_those_of_numpy(loss):
+    net = network([3, 5, 4], activation="tanh", loss=loss, missing="ignore")
+    check_updates(net, missing=[(0, 1), (1, slice(None)), (3, 0)])
 
 
 @slow_to_compile
@@ -262,3 +272,29 @@ def test_arrays_of_another_type_are_refused_by_the_others():
         jit.learn(h, x, np.zeros(4), 0.1)
     with pytest.raises(REFUSED, match=r"jit.jacobian: J must be an array of float32 with 2 dim"):
         jit.jacobian(h, x, out)
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+@slow_to_compile
+def test_read_only_arrays_are_refused_where_they_are_written_to():
+    net = network([3, 5, 4])
+    h, x, y = net.compiled(), read_only(np.zeros(3)), read_only(np.zeros(4))
+    jit.learn(h, x, y, 0.1)
+    with pytest.raises(REFUSED, match=r"jit.forward: out must be .* written to.*readonly array"):
+        jit.forward(h, x, y)
+    with pytest.raises(REFUSED, match=r"jit.jacobian: J must be .* written to.*readonly array"):
+        jit.jacobian(h, x, read_only(np.zeros((4, 3))))
+    fixed = h._replace(parameters=read_only(net.parameters.copy()))
+    with pytest.raises(REFUSED, match=r"jit.learn: h.parameters must be .* that can be written to"):
+        jit.learn(fixed, x, y, 0.1)
+
+
+@slow_to_compile
+@in_turn("rate", [None, "0.1", 0.1j, True, np.array([0.1])])
+def test_rates_that_are_no_numbers_are_refused(rate):
+    with pytest.raises(REFUSED, match=r"jit.learn: rate must be a number, got "):
+        jit.learn(network([3, 5, 4]).compiled(), np.zeros(3), np.zeros(4), rate)

@@ -13,6 +13,8 @@ import fastnn
 from fastnn.contract import Piece, Plan, Samples, State, Together
 from fastnn.kernels.many_engine import Block, BlockTrainer
 
+pytestmark = pytest.mark.own_kernels
+
 N, EPOCHS = 29, 4
 MOMENTUM = fastnn.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01, clip_norm=0.5)
 
