@@ -16,7 +16,7 @@ from fastnn.calls import guided, unknown_argument
 from fastnn.contract import Samples, quiet
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
-from fastnn.memory import no_collections
+from fastnn.memory import older_objects_kept
 from fastnn.names import describe
 from fastnn.network import Network
 from fastnn.training import lbfgs
@@ -119,20 +119,20 @@ def fit_many(
     networks = _checked_networks(networks)
     arguments = _Arguments(len(networks), each, as_in_fit)
     door = _Door(X, y, subsets, arguments)
-    _refuse_numbers_that_are_none(networks)
-    with no_collections():
-        members = [door.member(k, network) for k, network in enumerate(networks)]
-    _refuse_shared_generators(networks, members)
     workers = Workers(n_jobs, executor, progress)
-    progress_of_all = sum([member.job.epochs or 0 for member in members])
-    with _in_training(networks), remember_interrupt():  # one Ctrl-C is for all of them
-        books = _Books(networks, members)
-        for member in members:
-            if member.job.callbacks:
-                books.train_here(member)
-        elsewhere = [member for member in members if not member.job.callbacks]
-        workers.run(works(elsewhere), books, progress_of_all)
-    return books.close()
+    with older_objects_kept():
+        _refuse_numbers_that_are_none(networks)
+        members = [door.member(k, network) for k, network in enumerate(networks)]
+        _refuse_shared_generators(networks, members)
+        with _in_training(networks), remember_interrupt():  # one Ctrl-C is for all of them
+            books = _Books(networks, members)
+            for member in members:
+                if member.job.callbacks:
+                    books.train_here(member)
+            elsewhere = [member for member in members if not member.job.callbacks]
+            epochs = sum([member.job.epochs or 0 for member in members])
+            workers.run(works(elsewhere), books, epochs)
+        return books.close()
 
 
 def _checked_networks(networks: Any) -> list[Network]:

@@ -372,10 +372,10 @@ def _scratch(widest: Architecture, lanes: int, n_rows: int, present: np.ndarray)
     units = rows * sum(widest.sizes)
     sizes = [n * lanes for n in (units, units, units, rows * widest.target_columns, rows, 1)]
     room = aligned(sum(sizes), widest.dtype)
-    room[:] = 0
     values, slopes, deltas, targets, weights, zero = (
         room[after - size : after] for size, after in zip(sizes, accumulate(sizes), strict=True)
     )
+    zero[:] = 0
     return Scratch(
         values=values,
         slopes=slopes,
