@@ -1,6 +1,6 @@
-"""Makes the table and the pictures of the README's section "Many networks".
+"""Draws the pictures of the README's section "Many networks".
 
-``python bench/many_networks.py`` prints the table and writes the pictures into ``bench/figures``.
+``python bench/many_networks.py`` prints the losses and writes the pictures into ``bench/figures``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Streams: `fastnn.river` beside river's own models, in the same run, and what single rows cost.
 
-``python -m bench.streams`` prints the table of the README and draws its picture. It needs the
-extras ``river`` and ``plot``. All three data sets are in river's package: nothing is downloaded.
+``python -m bench.streams`` prints the table of ``bench/README.md`` and draws its picture. It needs
+the extras ``river`` and ``plot``. All three data sets are in river's package: no downloads.
 """
 
 from __future__ import annotations

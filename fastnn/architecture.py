@@ -1,7 +1,7 @@
 """What a network is, without its numbers: sizes, activations, loss, and where each weight lies."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -54,6 +54,22 @@ class Architecture:
     #: by `for_loss`, too.
     quantiles: tuple[float, ...] = ()
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Kept, as kernels and their tables are looked up by architectures several times a call."""
+        return hash((self.sizes, self.activations, self.loss, self.dtype))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but the hash, which is another one in each process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_hash"}
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Architecture":
+        """Itself, since it never changes."""
+        return self
+
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers from the input to the output."""
@@ -70,7 +86,9 @@ class Architecture:
     @cached_property
     def n_parameters(self) -> int:
         """Length of the flat parameter vector."""
-        return sum((n_in + self.bias) * n_out for n_in, n_out in pairwise(self.sizes))
+        *_, last = self.layers
+        size: int = (last.bias or last.weights).stop
+        return size
 
     @property
     def n_targets(self) -> int:
@@ -164,6 +182,12 @@ class Architecture:
     def bias_views(self, vector: np.ndarray) -> list[np.ndarray]:
         """Views (n_out,) into a flat vector, one per layer; empty without biases."""
         return [vector[layer.bias] for layer in self.layers if layer.bias is not None]
+
+
+@lru_cache(maxsize=1024)
+def shared(architecture: Architecture) -> Architecture:
+    """One for all that are equal: what is known of it is known for all their networks."""
+    return architecture
 
 
 def get_quantiles(value: object, loss: Loss) -> tuple[float, ...]:

@@ -182,8 +182,9 @@ def check_finite(converted: np.ndarray, original: np.ndarray, name: str, given: 
     *given* is what that was made from: its columns may have names.
     """
     flat = converted.reshape(-1)
+    large = flat.size > _BLOCK_ELEMENTS
     for start in range(0, flat.size, _BLOCK_ELEMENTS):
-        if start % (RELEASE_BYTES // converted.itemsize) == 0:
+        if large and start % (RELEASE_BYTES // converted.itemsize) == 0:
             release_pages(original)
         block = flat[start : start + _BLOCK_ELEMENTS]
         with np.errstate(over="ignore"):

@@ -177,6 +177,10 @@ class State:
             self.parameters.copy(), self.moments.copy(), self.updates.copy(), self.clock.copy()
         )
 
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "State":
+        numbers = aligned_copy(self.parameters), aligned_copy(self.moments), self.updates.copy()
+        return State(*numbers, self.clock.copy())
+
     def restore(self, other: "State") -> None:
         """Become equal to *other*, in place."""
         self.parameters[:] = other.parameters

@@ -134,8 +134,8 @@ class BlockTrainer(Protocol):
     def put(self, numbers: Sequence[Numbers]) -> None:
         """Have the networks' numbers in the lanes, from the first on."""
 
-    def get(self, lane: int) -> Numbers:
-        """Copies of a lane's numbers."""
+    def get(self, lanes: Sequence[int]) -> list[Numbers]:
+        """Copies of the numbers of some lanes."""
 
     def copy(self) -> Any:
         """A copy of all lanes to come back to."""
@@ -162,7 +162,7 @@ class Blocks(Protocol):
     def pays(self, architecture: Architecture, batch_size: int) -> bool:
         """Whether such networks are better trained together than each alone."""
 
-    def lanes_for(self, architecture: Architecture, n_networks: int) -> int:
+    def lanes_for(self, architecture: Architecture, batch_size: int, n_networks: int) -> int:
         """How many such networks to train together, where there are *n_networks*."""
 
     def block(self, members: Sequence[tuple[Architecture, Plan]], lanes: int) -> BlockTrainer:

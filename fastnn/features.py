@@ -22,7 +22,7 @@ from fastnn.kernels import feature_rows as kernels
 from fastnn.kernels.held import Held
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS, layer_table
 from fastnn.kernels.outputs import make_outputs_by_row
-from fastnn.kernels.samples import make_train_samples_by_rule
+from fastnn.kernels.samples import make_train_samples_by_rule, vector_size
 from fastnn.kernels.updates import options_of
 from fastnn.memory import aligned
 from fastnn.network import Network
@@ -126,21 +126,22 @@ class FeatureNetwork:
 
     def add_features(self, names: Iterable[Any]) -> None:
         """Make room for features that are not known yet: in an order that is not theirs."""
-        new = [name for name in names if name not in self.index]
+        new = {name for name in names if name not in self.index}
         if not new:
             return
-        for name in sorted(new, key=lambda name: (type(name).__name__, repr(name))):
-            self.index[name] = len(self.index)
-        have, need = len(self._weights), len(self.index)
+        in_order = sorted(new, key=lambda name: (type(name).__name__, repr(name)))
+        starts = [self._start_of(name) for name in in_order]
+        have, need = len(self._weights), len(self.index) + len(new)
         if need > have:
             more = max(need, 2 * have) - have
-            self._weights = np.pad(self._weights, ((0, more), (0, 0)))
-            self._moments = np.pad(self._moments, ((0, 0), (0, more), (0, 0)))
+            weights = np.pad(self._weights, ((0, more), (0, 0)))
+            moments = np.pad(self._moments, ((0, 0), (0, more), (0, 0)))
             known, target = self._statistics[:, :-1], self._statistics[:, -1:]
             self._statistics = np.hstack([known, np.zeros((3, more)), target])
-            self._made = None
-        for name in new:
-            self._weights[self.index[name]] = self._start_of(name)
+            self._weights, self._moments, self._made = weights, moments, None
+        for name, start in zip(in_order, starts, strict=True):
+            self._weights[len(self.index)] = start
+            self.index[name] = len(self.index)
         if self._made is not None:
             self._made.places.clear()
 
@@ -154,25 +155,40 @@ class FeatureNetwork:
             last = np.pad(rest[at:].reshape(above + 1, n_out), ((0, 0), (0, 1)))
             return np.concatenate([rest[:at], last.ravel()])
 
-        self._rest = wider(self._rest)
-        self._rest_moments = np.array([wider(row) for row in self._rest_moments]).reshape(
-            len(self._rest_moments), self._rest.size
+        rest, weights, moments = wider(self._rest), self._weights, self._moments
+        rest_moments = np.array([wider(row) for row in self._rest_moments]).reshape(
+            len(self._rest_moments), rest.size
         )
         if not above:
-            self._weights = np.pad(self._weights, ((0, 0), (0, 1)))
-            self._moments = np.pad(self._moments, ((0, 0), (0, 0), (0, 1)))
+            weights = np.pad(weights, ((0, 0), (0, 1)))
+            moments = np.pad(moments, ((0, 0), (0, 0), (0, 1)))
+        self._rest, self._rest_moments = rest, rest_moments
+        self._weights, self._moments, self._made = weights, moments, None
         self._architecture = replace(architecture, sizes=(*architecture.sizes[:-1], n_out + 1))
-        self._made = None
 
     # Rows
+
+    @property
+    def most(self) -> float:
+        """The largest value that a row may have."""
+        return kernels.MOST_SCALED if self._scales[0] else float(np.finfo(np.float64).max)
+
+    def takes(self, values: np.ndarray, target: float = 0.0) -> bool:
+        """Whether a row can be learned: NaN stands for a value that is missing, not for a target.
+
+        To be asked before there is room for what is new in a row. Of other rows `learn` finds out.
+        """
+        return bool(abs(target) <= self.most and not (abs(values) > self.most).any())
 
     def learn(self, names: tuple[Any, ...], rows: np.ndarray, targets: np.ndarray) -> Stop | None:
         """Learn rows in turn; *rows* are their values, those of the first row's features first.
 
-        What stopped it before the last, if anything. NaN stands for a missing value.
+        What stopped it before the last, if anything: a row that it does not take changes nothing.
         """
         made, (places, order, known) = self._ready(names)
-        if not known:
+        if not known and len(targets) > 0:
+            if not self.takes(rows[: len(names)], targets[0]):
+                return Stop(diverged=False, left=len(targets))
             self.add_features(names)
             made, (places, order, known) = self._ready(names)
         while True:
@@ -214,8 +230,8 @@ class FeatureNetwork:
         return made, found
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled and copied: everything but what is made ready."""
-        return {**self.__dict__, "_made": None}
+        """What is pickled and copied: everything but what is made ready, and for how wide a row."""
+        return {**self.__dict__, "_made": None, "_widest": 1}
 
 
 class _Made:
@@ -268,7 +284,7 @@ class _Made:
             weight=np.zeros(0),
             order=np.empty((0, 1), np.int64),
             options=options_of(architecture, Plan(1, network._optimizer)),
-            workspace=aligned(3 * n_units, dtype),
+            workspace=aligned(3 * vector_size(n_units), dtype),
             g=aligned(n, dtype),
             counts=counts,
             means=means,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,7 +90,8 @@ class History:
     learning_rate: list[float] = _Grows(list)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        self._appended: list[dict[str, np.ndarray]] = []
+        #: Courses as `append` got them; of many networks with the number of this one's column.
+        self._appended: list[tuple[dict[str, np.ndarray], int | None]] = []
         self._epochs = len(self.__dict__.get("loss", ()))
         #: What `parameters` and its like look into; None without *record*.
         self.snapshots: Snapshots | None = None
@@ -104,6 +106,15 @@ class History:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over a state; older versions did not count the epochs, or keep parameters."""
         self.__dict__.update({"_epochs": len(state["loss"]), "snapshots": None, **state})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> History:
+        """A copy of its own. What it holds is not looked at number by number."""
+        state = self.__getstate__()
+        lists = {name: list(state.pop(name)) for name in ("loss", "val_loss", "learning_rate")}
+        metrics = {name: list(values) for name, values in state.pop("metrics").items()}
+        new = type(self).__new__(type(self))
+        new.__setstate__({**copy.deepcopy(state, memo), **lists, "metrics": metrics})
+        return new
 
     @property
     def epochs(self) -> int:
@@ -166,13 +177,16 @@ class History:
             )
         return self.snapshots
 
-    def append(self, course: dict[str, np.ndarray], epochs: int) -> None:
+    def append(self, course: dict[str, np.ndarray], epochs: int, column: int | None = None) -> None:
         """Add the first *epochs* of *course*: names to values of shape (n,).
 
         They become floats when somebody looks at one of the lists: to make a float for each epoch
-        takes as long as a sample of the smallest networks.
+        takes as long as a sample of the smallest networks. With a *column* the values are of
+        several networks, of shape (epochs, networks): they are kept, and must not be changed.
         """
-        self._appended.append({name: values[:epochs].copy() for name, values in course.items()})
+        if column is None:
+            course = {name: values[:epochs].copy() for name, values in course.items()}
+        self._appended.append((course, column))
         self._epochs += epochs
 
     def _convert(self) -> None:
@@ -180,9 +194,10 @@ class History:
         if not self._appended:
             return
         appended, self._appended = self._appended, []
-        for course in appended:
+        for course, column in appended:
             for name, values in course.items():
-                self._course(name).extend(_as_floats(values))
+                own = values if column is None else values[:, column]
+                self._course(name).extend(_as_floats(own))
 
     def cut(self, epochs: int) -> None:
         """Forget what came after the first *epochs*."""

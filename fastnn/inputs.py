@@ -21,6 +21,9 @@ class Inputs:
     def __init__(self, architecture: Architecture):
         self._architecture = architecture
 
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Inputs":
+        return self  # it never changes
+
     @quiet
     def features(self, X: Any, name: str = "X") -> AnyRows:
         """X as a read-only (n, n_in) array of the network's dtype, or as sparse rows."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from fastnn.calls import guided, unknown_argument
 from fastnn.contract import Samples, quiet
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
+from fastnn.memory import no_collections
 from fastnn.names import describe
 from fastnn.network import Network
 from fastnn.training import lbfgs
@@ -116,20 +117,21 @@ def fit_many(
     (20, 50)
     """
     networks = _checked_networks(networks)
-    arguments = _by_network(len(networks), each, as_in_fit)
-    door = _Door(X, y, subsets, len(networks))
-    members = [door.member(k, net, arguments(k)) for k, net in enumerate(networks)]
+    arguments = _Arguments(len(networks), each, as_in_fit)
+    door = _Door(X, y, subsets, arguments)
+    _refuse_numbers_that_are_none(networks)
+    with no_collections():
+        members = [door.member(k, network) for k, network in enumerate(networks)]
     _refuse_shared_generators(networks, members)
     workers = Workers(n_jobs, executor, progress)
-    progress_of_all = sum(member.job.epochs or 0 for member in members)
+    progress_of_all = sum([member.job.epochs or 0 for member in members])
     with _in_training(networks), remember_interrupt():  # one Ctrl-C is for all of them
         books = _Books(networks, members)
-        here = [member for member in members if member.job.callbacks]
-        for member in here:
-            books.train_here(member, door.data(networks[member.number]))
+        for member in members:
+            if member.job.callbacks:
+                books.train_here(member)
         elsewhere = [member for member in members if not member.job.callbacks]
-        data = [door.data(networks[member.number]) for member in elsewhere]
-        workers.run(works(elsewhere, data), books, progress_of_all)
+        workers.run(works(elsewhere), books, progress_of_all)
     return books.close()
 
 
@@ -137,17 +139,18 @@ def _checked_networks(networks: Any) -> list[Network]:
     listed = validation.listed(networks, "networks", "networks")
     if not listed:
         raise ValueError("networks must be at least one, got none")
-    seen: dict[int, int] = {}
     for k, network in enumerate(listed):
         if not isinstance(network, Network):
             raise TypeError(f"networks[{k}] must be a fastnn.Network, got {describe(network)}")
-        first = seen.setdefault(id(network), k)
-        if first != k:
-            raise ValueError(
-                f"networks must be different ones, got the same as networks[{first}] and "
-                f"networks[{k}]; train a copy of it, net.copy()"
-            )
-        n_in, expected = network.layer_sizes[0], listed[0].layer_sizes[0]
+    twice = _first_twice(listed)
+    if twice is not None:
+        raise ValueError(
+            "networks must be different ones, got the same as networks[{}] and networks[{}]; train "
+            "a copy of it, net.copy()".format(*twice)
+        )
+    expected = listed[0].layer_sizes[0]
+    for k, network in enumerate(listed):
+        n_in = network._architecture.sizes[0]
         if n_in != expected:
             raise ValueError(
                 f"networks must have the same number of inputs, got {expected} in networks[0] and "
@@ -156,26 +159,76 @@ def _checked_networks(networks: Any) -> list[Network]:
     return listed
 
 
-def _by_network(n: int, each: Any, common: dict[str, Any]) -> Callable[[int], dict[str, Any]]:
-    """The arguments of `Network.fit` by the number of the network."""
-    if each is not None and not isinstance(each, Mapping):
-        raise TypeError(
-            "each must be a dict such as {'learning_rate': [0.1, 0.2]}, one value for each "
-            f"network, got {describe(each)}"
-        )
-    values = {}
-    for name in (*common, *(each or {})):
-        if name not in ARGUMENTS:
-            raise TypeError(unknown_argument("fastnn.fit_many", str(name), ARGUMENTS))
-    for name, given in (each or {}).items():
-        if name in common:
-            raise ValueError(f"{name} was given for all networks and in each; give one of the two")
-        values[name] = _one_for_each(given, f"each[{name!r}]", n)
+def _first_twice(things: Sequence[Any]) -> tuple[int, int] | None:
+    """The numbers of the first thing that is there before, and of the one that it is."""
+    if len(set(map(id, things))) == len(things):
+        return None
+    seen: dict[int, int] = {}
+    for k, thing in enumerate(things):
+        first = seen.setdefault(id(thing), k)
+        if first != k:
+            return first, k
+    return None
 
-    def arguments(k: int) -> dict[str, Any]:
-        return common | {name: given[k] for name, given in values.items()}
 
-    return arguments
+#: So many parameters are looked at together.
+_AT_ONCE = 1 << 15
+
+
+def _refuse_numbers_that_are_none(networks: list[Network]) -> None:
+    """A product of many vectors with themselves is finite if they are, and may overflow."""
+    step = max(1, _AT_ONCE // max(len(network.parameters) for network in networks))
+    for first in range(0, len(networks), step):
+        some = networks[first : first + step]
+        numbers = np.concatenate([network._state.parameters for network in some])
+        if isfinite(numbers.dot(numbers)):
+            continue
+        for k, network in enumerate(some, first):
+            try:
+                validation.finite_parameters(network.parameters)
+            except ValueError as error:
+                raise _of_network(error, k) from None
+
+
+class _Arguments:
+    """The arguments of `Network.fit` by the number of the network.
+
+    Attributes
+    ----------
+    keys : list
+        For each network: equal ones have arguments that are the same.
+    """
+
+    def __init__(self, n: int, each: Any, common: dict[str, Any]):
+        if each is not None and not isinstance(each, Mapping):
+            raise TypeError(
+                "each must be a dict such as {'learning_rate': [0.1, 0.2]}, one value for each "
+                f"network, got {describe(each)}"
+            )
+        for name in (*common, *(each or {})):
+            if name not in ARGUMENTS:
+                raise TypeError(unknown_argument("fastnn.fit_many", str(name), ARGUMENTS))
+        self.n = n
+        self._common = common
+        self._values: dict[str, list[Any]] = {}
+        for name, given in (each or {}).items():
+            if name in common:
+                raise ValueError(
+                    f"{name} was given for all networks and in each; give one of the two"
+                )
+            self._values[name] = list(_one_for_each(given, f"each[{name!r}]", n))
+        columns = [map(_identity, values) for values in self._values.values()]
+        self.keys: list[Any] = list(zip(*columns, strict=True)) or [()] * n
+
+    def of(self, k: int) -> dict[str, Any]:
+        """Those of network number k."""
+        return self._common | {name: values[k] for name, values in self._values.items()}
+
+
+def _identity(value: Any) -> Any:
+    """Equal for two values that are the same: numbers and texts are by what they are."""
+    kind = type(value)
+    return (kind, value) if kind in (float, int, str, np.float64) else id(value)
 
 
 def _one_for_each(given: Any, name: str, n: int) -> Any:
@@ -189,30 +242,51 @@ def _one_for_each(given: Any, name: str, n: int) -> Any:
     return given
 
 
+class _Asked(NamedTuple):
+    """What is asked of a network, of its *data* those rows, with weights; see `Member`."""
+
+    data: Samples
+    job: Job
+    rows: np.ndarray | None
+    weights: np.ndarray | None
+
+
 class _Door:
     """Makes members of networks: what is the same for several is checked once."""
 
-    def __init__(self, X: Any, y: Any, subsets: Any, n: int):
-        self._X, self._y = X, y
-        self._subsets = None if subsets is None else _one_for_each(subsets, "subsets", n)
+    def __init__(self, X: Any, y: Any, subsets: Any, arguments: _Arguments):
+        self._X, self._y, self._arguments = X, y, arguments
+        self._subsets = None if subsets is None else _one_for_each(subsets, "subsets", arguments.n)
+        self._asked: dict[Any, _Asked] = {}
         self._known: dict[Any, Any] = {}
         self._kept: list[Any] = []  # that an id is nobody else's
 
-    def member(self, k: int, network: Network, given: dict[str, Any]) -> Member:
-        """Network number k, with its arguments; errors say which network it is."""
+    def member(self, k: int, network: Network) -> Member:
+        """Network number k; errors say which it is."""
+        architecture, engine, dropout_key = network._blueprint
+        key = id(architecture), engine, self._arguments.keys[k]
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = self._ask(k, network)
+            if self._subsets is None and not asked.job.callbacks:  # those are of one network
+                self._asked[key] = asked
+        data, job, rows, weights = asked
+        state = network._next_state(job)
+        rng = network._rng
+        return Member(k, job, architecture, dropout_key, state, rng, data, rows, weights)
+
+    def _ask(self, k: int, network: Network) -> _Asked:
         try:
-            if not isfinite(network.parameters.dot(network.parameters)):
-                validation.finite_parameters(network.parameters)
-            data = self.data(network)
+            data = self._data(network)
         except (ValueError, TypeError) as error:
             raise _of_network(error, k) from None
         rows = None if self._subsets is None else _rows(self._subsets[k], len(data), k)
         try:
-            return self._member(k, network, data, rows, given)
+            return self._asked_of(network, data, rows, self._arguments.of(k))
         except (ValueError, TypeError) as error:
             raise _of_network(error, k) from None
 
-    def data(self, network: Network) -> Samples:
+    def _data(self, network: Network) -> Samples:
         """X and y as the network takes them."""
         key = self._key(network)
         if key not in self._known:
@@ -233,9 +307,9 @@ class _Door:
             self._kept.append(value)
         return self._known[key]
 
-    def _member(
-        self, k: int, network: Network, data: Samples, rows: Any, given: dict[str, Any]
-    ) -> Member:
+    def _asked_of(
+        self, network: Network, data: Samples, rows: Any, given: dict[str, Any]
+    ) -> _Asked:
         inputs = network._inputs
         asked = {name: given.get(name) for name in _OF_SAMPLES}
         rest = {name: value for name, value in given.items() if name not in _OF_SAMPLES}
@@ -257,15 +331,13 @@ class _Door:
         job = self._job(network, held_out, rest)
         if job.lbfgs is not None:
             lbfgs.check(network._architecture)
-        state = network._next_state(job)
-        architecture, _, key = network._blueprint
-        return Member(k, job, architecture, key, state, network._rng, rows, weights)
+        return _Asked(data, job, rows, weights)
 
     def _job(self, network: Network, held_out: Samples | None, rest: dict[str, Any]) -> Job:
         if rest.get("callbacks"):
             return Job.asked(network, held_out, **rest)  # of this network alone
         loss, engine = network._architecture.loss, network._engine_name
-        key = (loss, engine, id(held_out), *map(id, rest.values()))
+        key = (loss, engine, id(held_out), *map(_identity, rest.values()))
         if key not in self._known:
             self._known[key] = Job.asked(network, held_out, **rest)
             self._kept += [held_out, *rest.values()]
@@ -306,6 +378,8 @@ def _of_network(error: Exception, k: int) -> Exception:
 
 def _refuse_shared_generators(networks: list[Network], members: list[Member]) -> None:
     """Networks that draw from one generator would depend on who comes first."""
+    if _first_twice([network._rng for network in networks]) is None:
+        return
     seen: dict[int, int] = {}
     for network, member in zip(networks, members, strict=True):
         first = seen.setdefault(id(network._rng), member.number)
@@ -324,11 +398,11 @@ def _in_training(networks: list[Network]) -> Iterator[None]:
             raise RuntimeError(f"networks[{k}] is being trained already, by its own fit")
     try:
         for network in networks:
-            network._in_training, network._updater = True, None
+            network._begin_training()
         yield
     finally:
         for network in networks:
-            network._in_training = False
+            network._end_training()
 
 
 class _Books:
@@ -336,35 +410,30 @@ class _Books:
 
     def __init__(self, networks: list[Network], members: list[Member]):
         self._networks, self._members = networks, members
-        self._histories: dict[int, History] = {}
         self._divergences: dict[int, TrainingDivergedError] = {}
         self._failures: dict[int, BaseException] = {}
 
     def take(self, outcome: Outcome) -> None:
         """Give a network what has become of it."""
-        k = outcome.number
-        network = self._networks[k]
-        network._take_over(self._members[k].job, outcome.numbers, outcome.clock, outcome.random)
-        network.history = self._histories[k] = outcome.history
-        if outcome.divergence is not None:
-            self._divergences[k] = outcome.divergence
+        k, numbers, clock, rng, history, divergence = outcome
+        self._networks[k]._take_over(self._members[k].job, numbers, clock, rng, history)
+        if divergence is not None:
+            self._divergences[k] = divergence
 
     def failed(self, work: Work, error: BaseException) -> None:
         """Note that a block of networks is as it was."""
         self._failures.update((member.number, error) for member in work.members)
 
-    def train_here(self, member: Member, data: Samples) -> None:
+    def train_here(self, member: Member) -> None:
         """Train a network in place, for callbacks that look at it."""
         network = self._networks[member.number]
         network._in_training = False
         try:
-            network._train(member.own_job(), member.samples(data))
+            network._train(member.own_job(), member.samples())
         except TrainingDivergedError as error:
             self._divergences[member.number] = error
         finally:
             network._in_training = True
-        assert network.history is not None
-        self._histories[member.number] = network.history
 
     def close(self) -> list[History]:
         """The histories, or an error that names the networks that have none or diverged."""
@@ -378,7 +447,7 @@ class _Books:
             ) from error
         if self._divergences:
             raise TrainingDivergedError.of_many(self._divergences, len(self._networks))
-        return [self._histories[k] for k in range(len(self._networks))]
+        return [network.history for network in self._networks if network.history is not None]
 
 
 def _listed(numbers: list[int]) -> str:

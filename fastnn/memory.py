@@ -1,5 +1,6 @@
 """Arrays that begin on a cache line, how much memory work may take, and what it was for."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,18 @@ def memory_for(what: str, *details: object) -> Iterator[None]:
         raise MemoryError(f"{what.format(*details)}: {reason}") from None
 
 
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Python's garbage collector waits: inside, nearly all that is made is kept."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def aligned(size: int, dtype: np.dtype[np.floating]) -> np.ndarray:
     """An array of *size* numbers that begins on a cache line; what is in it does not matter.
 
@@ -33,6 +46,8 @@ def aligned(size: int, dtype: np.dtype[np.floating]) -> np.ndarray:
     MemoryError, OverflowError, ValueError
         If memory does not hold it.
     """
+    if size == 0:
+        return np.empty(0, dtype)
     room = np.empty(size + LINE // dtype.itemsize, dtype)
     start = -room.ctypes.data % LINE // dtype.itemsize
     return room[start : start + size]

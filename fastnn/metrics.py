@@ -8,6 +8,7 @@ shape (n,), by which those count that have some.
 """
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ class Metric:
     ) -> np.ndarray:
         """The metric of each of the *outputs* (K, n, n_out), shape (K,); none of the user's."""
         outputs = of_targets(outputs, targets.shape[1])
-        if np.isnan(targets).any():
+        if math.isnan(np.vdot(targets, targets)):  # a third of the time of looking at each
             return self._where_given(targets, outputs, weights)
         return np.asarray(self.function(targets, outputs, weights))
 
@@ -105,22 +106,32 @@ def r2(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> Any
     Constant targets give 1.0 when met exactly and 0.0 when not, as in scikit-learn's r2_score;
     errors too large to be squared give -inf.
     """
+    n = len(targets)
     with np.errstate(over="ignore", invalid="ignore"):
-        errors, spread = (targets - outputs) ** 2, targets - targets.mean(axis=0)
+        errors, spread = (targets - outputs) ** 2, targets - np.add.reduce(targets, axis=0) / n
         if weights is not None:
             column = weights[:, np.newaxis].astype(np.float64)
             spread = targets - (column * targets).sum(axis=0) / column.sum()
             errors, spread = column * errors, np.sqrt(column) * spread
-        residual = errors.sum(axis=-2, dtype=np.float64)
-        total = (spread**2).sum(axis=0, dtype=np.float64)
-        if not np.isfinite(total).all() and np.isfinite(targets).all():
-            largest = np.where(np.isfinite(total), 1, np.abs(targets).max(axis=0))
-            n = len(targets)
-            return r2(targets / largest / n, outputs / largest / n, weights)
+        residual = _sums_over_samples(errors)
+        total = _sums_over_samples(spread**2)
+        if not math.isfinite(total.sum()) and np.isfinite(targets).all():
+            finite = np.isfinite(total)
+            if not finite.all():
+                largest = np.where(finite, 1, np.abs(targets).max(axis=0))
+                return r2(targets / largest / n, outputs / largest / n, weights)
+        if total.all():
+            return (1 - residual / total).mean(axis=-1)
         constant = total == 0
         scores = 1 - residual / np.where(constant, 1, total)
         scores[..., constant] = residual[..., constant] == 0
         return scores.mean(axis=-1)
+
+
+def _sums_over_samples(values: np.ndarray) -> np.ndarray:
+    """Of values (..., n, m), shape (..., m): turned first, NumPy takes a fifth of the time."""
+    turned = np.ascontiguousarray(np.swapaxes(values, -1, -2))
+    return np.asarray(np.add.reduce(turned, axis=-1, dtype=np.float64))
 
 
 @np.errstate(over="ignore")
@@ -142,8 +153,6 @@ def auc(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> An
     (sum of their ranks - p (p + 1) / 2) / (p (n - p)), the Mann-Whitney U statistic. NaN if an
     output has no sample of its class, or no other.
     """
-    from scipy.stats import rankdata  # takes a while to import
-
     positive = targets > 0.5
     if weights is not None:
         values = np.empty(outputs.shape[:-2])
@@ -155,8 +164,44 @@ def auc(targets: np.ndarray, outputs: np.ndarray, weights: Weights = None) -> An
     pairs = p * (len(targets) - p)
     if (pairs == 0).any():
         return np.full(outputs.shape[:-2], np.nan)
-    rank_sums = np.where(positive, rankdata(outputs, axis=-2), 0.0).sum(axis=-2)
+    rank_sums = _rank_sums(np.swapaxes(outputs, -1, -2), positive.T)
     return ((rank_sums - p * (p + 1) / 2) / pairs).mean(axis=-1)
+
+
+def _rank_sums(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The sum of the ranks of the *chosen* (m, n) among values (..., m, n), shape (..., m).
+
+    Ranks count from 1, and equal values share their mean rank. Probabilities leave the first two of
+    their 64 bits unused. Shifted by one, with *chosen* as the last, the numbers are sorted by
+    themselves, in a third of the time of an ``argsort``.
+    """
+    values = np.array(values, np.float64, order="C")
+    if values.size and values.min() >= 0.0 and values.max() < 2.0:
+        bits = values.view(np.int64)
+        bits <<= 1
+        bits |= chosen.astype(np.int64)
+        bits.sort(axis=-1)
+        ranks = np.arange(1, bits.shape[-1] + 1)
+        if (bits[..., 1:] - bits[..., :-1] == 1).any():  # mostly: equal ones, of both kinds
+            ranks = _mean_ranks(bits >> 1)
+        bits &= 1
+        chosen = bits
+    else:
+        order = values.argsort(axis=-1)
+        chosen = np.take_along_axis(np.broadcast_to(chosen, values.shape), order, -1)
+        ranks = _mean_ranks(np.take_along_axis(values, order, -1))
+    return np.asarray(np.einsum("...n,...n->...", chosen, ranks))
+
+
+def _mean_ranks(values: np.ndarray) -> np.ndarray:
+    """The ranks of sorted values (..., n)."""
+    edge, places = np.ones((*values.shape[:-1], 1), bool), np.arange(values.shape[-1])
+    differ = values[..., 1:] != values[..., :-1]
+    begins, ends = np.concatenate([edge, differ], axis=-1), np.concatenate([differ, edge], axis=-1)
+    first = np.maximum.accumulate(np.where(begins, places, 0), axis=-1)
+    last = np.where(ends, places, places[-1])[..., ::-1]
+    last = np.minimum.accumulate(last, axis=-1)[..., ::-1]
+    return np.asarray((first + last) / 2 + 1)
 
 
 def _weighted_auc(positive: np.ndarray, outputs: np.ndarray, weights: np.ndarray) -> float:

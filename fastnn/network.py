@@ -13,7 +13,7 @@ from numpy import empty, ndarray
 
 from fastnn import validation
 from fastnn.activations import get_hidden_activations, get_output_activation
-from fastnn.architecture import Architecture, check_outputs, get_quantiles
+from fastnn.architecture import Architecture, check_outputs, get_quantiles, shared
 from fastnn.arrays import is_ready
 from fastnn.callbacks import Callback
 from fastnn.calls import guided
@@ -39,7 +39,7 @@ from fastnn.sparse import AnyRows, SparseRows
 from fastnn.stopping import EarlyStopping
 from fastnn.training import lbfgs, run, streams
 from fastnn.training.job import Job
-from fastnn.training.scoring import Scorer, Scores
+from fastnn.training.scoring import Measure
 from fastnn.training.streams import Chunks
 from fastnn.training.updates import (
     NO_NUMBER,
@@ -72,6 +72,8 @@ if TYPE_CHECKING:
 
 #: The rule of networks that nobody has trained yet.
 _PLAIN = SGD()
+#: Where a schedule begins; read only.
+_BEGINNING = Clock()
 
 
 class Network(Differentiable, Pictured):
@@ -182,11 +184,20 @@ class Network(Differentiable, Pictured):
     array([0., 1., 1., 0.])
     """
 
-    #: Of the class, for what was pickled by versions that did not know it.
+    #: The history of the last ``fit``, also while it runs; None before the first.
+    history: History | None = None
+    #: Of the class, so that constructors do not set them, and for what was pickled by versions that
+    #: did not know them.
     _in_training = False
+    _predictor: Predictor | None = None
+    #: Of the last `partial_fit` or `learn_one`, which asked for:
+    _updater: AnyUpdater | None = None
+    _asked: tuple[Any, Any] = (None, None)
     _initializer: str | None = None
     #: For how many samples, and the objective on so many.
     _objective: tuple[int, Objective] | None = None
+    #: What `evaluate` asks.
+    _measure: Measure | None = None
     _quick_update: QuickUpdate = NO_UPDATE
     _quick_prediction: QuickPrediction = NO_PREDICTION
 
@@ -215,7 +226,7 @@ class Network(Differentiable, Pictured):
     ):
         sizes = validation.layer_sizes(layer_sizes)
         loss_function = get_loss(loss, missing)
-        self._architecture = Architecture(
+        architecture = Architecture(
             sizes=sizes,
             activations=(
                 *get_hidden_activations(activation, len(sizes) - 2),
@@ -232,6 +243,7 @@ class Network(Differentiable, Pictured):
             label_smoothing=validation.label_smoothing(label_smoothing, loss_function),
             quantiles=get_quantiles(quantiles, loss_function),
         )
+        self._architecture = shared(architecture)
         check_outputs(sizes[-1], loss_function, self._architecture.quantiles)
         self._inputs = Inputs(self._architecture)
         get_engine(engine)
@@ -242,17 +254,11 @@ class Network(Differentiable, Pictured):
         parameters = start_parameters(self._architecture, initializer, self._rng)
         self._optimizer: Optimizer = _PLAIN
         self._state = State.new(parameters, self._optimizer)
-        self._predictor: Predictor | None = None
-        # Of the last `partial_fit` or `learn_one`, which asked for:
-        self._updater: AnyUpdater | None = None
-        self._asked: tuple[Any, Any] = (None, None)
-        #: The history of the last ``fit``, also while it runs; None before the first.
-        self.history: History | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: everything but what is made ready."""
         state = {**self.__dict__, "_predictor": None, "_updater": None, "_in_training": False}
-        for name in ("_objective", "_quick_update", "_quick_prediction"):
+        for name in ("_objective", "_measure", "_quick_update", "_quick_prediction"):
             state.pop(name, None)
         return state
 
@@ -960,12 +966,13 @@ class Network(Differentiable, Pictured):
         architecture = self._architecture
         loss = architecture.loss
         chosen = (usual_metric(loss),) if metrics is None else get_metrics(metrics, loss)
-        engine = get_engine(self._engine_name)
-        scorer = Scorer(Scores(architecture, engine, samples, chosen))
-        values = scorer.values(self.parameters, samples, strictly=True)
-        if values is None or np.isnan(values[0]):
+        if self._measure is None:
+            self._measure = Measure(architecture, get_engine(self._engine_name))
+        value = self._measure.loss(self.parameters, samples.for_loss(architecture))
+        values = self._measure.metrics(chosen, self.parameters, samples, strictly=True)
+        if values is None or math.isnan(value):
             raise self._overflow("X and y")
-        return dict(zip(("loss", *(metric.name for metric in chosen)), values, strict=True))
+        return {"loss": value} | {m.name: v for m, v in zip(chosen, values, strict=True)}
 
     @quiet
     def loss_and_gradient(self, X: Any, y: Any) -> tuple[float, np.ndarray]:
@@ -1366,6 +1373,8 @@ class Network(Differentiable, Pictured):
 
     def _state_for(self, optimizer: Optimizer) -> State:
         """The state to go on from: a new one if the last optimiser had another rule."""
+        if optimizer is self._optimizer:
+            return self._state
         if optimizer.rule != self._optimizer.rule:
             self._state = State.new(self.parameters, optimizer)
         elif not same(optimizer.learning_rate, self._optimizer.learning_rate):
@@ -1376,20 +1385,33 @@ class Network(Differentiable, Pictured):
     def _next_state(self, job: Job) -> State:
         """What `_state_for` would return, to be read: nothing changes."""
         mine, optimizer = self._state, job.optimizer
-        if job.lbfgs is not None:
+        if job.lbfgs is not None or optimizer is self._optimizer:
             return mine
         if optimizer.rule != self._optimizer.rule:
             return State.new(self.parameters, optimizer)
         if same(optimizer.learning_rate, self._optimizer.learning_rate):
             return mine
-        return State(mine.parameters, mine.moments, mine.updates)
+        return State(mine.parameters, mine.moments, mine.updates, _BEGINNING)
 
-    def _take_over(self, job: Job, numbers: Numbers, clock: Clock, random: Any) -> None:
+    def _begin_training(self) -> None:
+        """Nobody else may train from here to `_end_training`."""
+        object.__setattr__(self, "_in_training", True)
+        if self._updater is not None:
+            self._forget_updater()
+
+    def _end_training(self) -> None:
+        object.__setattr__(self, "_in_training", False)
+
+    def _take_over(
+        self, job: Job, numbers: Numbers, clock: Clock, rng: np.random.Generator, history: History
+    ) -> None:
         """Be as a copy that was trained for *job* is now."""
         mine = self._state if job.lbfgs is not None else self._state_for(job.optimizer)
         mine.parameters[:], mine.moments[:], mine.updates[0] = numbers
         mine.clock.restore(clock)
-        self._rng.bit_generator.state = random
+        if rng is not self._rng:  # it comes from another process
+            self._rng.bit_generator.state = rng.bit_generator.state
+        object.__setattr__(self, "history", history)
 
 
 def _outputs_for(X: AnyRows) -> str:

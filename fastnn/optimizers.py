@@ -69,6 +69,9 @@ class Optimizer(Settings):
 
     name: ClassVar[str]
 
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Optimizer:
+        return self
+
     @property
     def rule(self) -> str:
         """The rule's name, by which engines know it."""

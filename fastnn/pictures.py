@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Points of the grid along each input, and how far it reaches beyond the data.
 GRID, MARGIN = 200, 0.08
+#: Between ticks, times a power of ten.
+STEPS = (1, 2, 5, 10)
 #: Weights up to which each is written into its square.
 MOST_WRITTEN = 48
 
@@ -192,7 +194,7 @@ def _draw_regions(ax: Axes, x1: np.ndarray, x2: np.ndarray, values: np.ndarray, 
     colors = [f"C{k % 10}" for k in range(n)]
     levels = np.arange(n + 1) - 0.5
     ax.contourf(x1, x2, values, levels=levels, colors=colors, alpha=0.3)
-    ax.contour(x1, x2, values, levels=levels[1:-1], colors="white", linewidths=1)
+    _draw_lines(ax, (x1, x2, values), levels[1:-1], color="white", linewidth=1)
 
 
 def _draw_values(
@@ -214,8 +216,17 @@ def _draw_values(
     if _classes(architecture):
         middle = 0.5 if architecture.loss.targets == "unit" else 0.0
         if values.min() < middle < values.max():
-            ax.contour(x1, x2, values, levels=[middle], colors="black", linewidths=1.5)
+            _draw_lines(ax, (x1, x2, values), [middle], color="black", linewidth=1.5)
     return drawn
+
+
+def _draw_lines(ax: Axes, grid: tuple[np.ndarray, ...], levels: Any, **style: Any) -> None:
+    """Where values on a grid have these levels: as lines, which a legend keeps clear of."""
+    found = ax.contour(*grid, levels=levels)
+    found.remove()
+    for segments in found.allsegs:
+        for points in segments:
+            ax.plot(points[:, 0], points[:, 1], **style)
 
 
 def _draw_classes(ax: Axes, X: np.ndarray, targets: np.ndarray, classes: int) -> None:
@@ -269,18 +280,32 @@ def draw_course(
             epochs = range(1, len(values) + 1)
             lines += right.plot(epochs, values, linestyle="--", color=f"C{k % 10}", label=name)
         right.set_ylabel("metrics" if len(metrics) > 1 else next(iter(metrics)))
-        # Above: a legend within would look at the lines of one of the scales only.
-        ax.legend(handles=lines, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+        _legend_below(ax, lines)
     elif len(lines) > 1:
         ax.legend()
     return ax
+
+
+def _legend_below(ax: Axes, lines: list[Any]) -> None:
+    """A legend under the label of the epochs.
+
+    Within it would look at the lines of one of the scales only; above is the place of a title.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    under = ax.transAxes + ScaledTranslation(0, -32 / 72, ax.figure.dpi_scale_trans)
+    columns = 2 if ax.bbox.width > 4 * ax.figure.dpi else 1  # inches
+    ax.legend(
+        handles=lines, loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=under,
+        ncols=columns, frameon=False,
+    )  # fmt: skip
 
 
 def _whole_numbers(axis: Any) -> None:
     """Few ticks at whole numbers, with commas for thousands."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(6, integer=True))
+    axis.set_major_locator(MaxNLocator(6, integer=True, steps=STEPS))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
 
 
@@ -293,10 +318,10 @@ def _scale(ax: Axes, values: np.ndarray) -> None:
     ax.set_yscale("log")
     positive = values[(values > 0) & np.isfinite(values)]
     decades = np.log10(positive.max() / positive.min()) if len(positive) else 0.0
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    if decades < 0.3:
-        ax.yaxis.set_major_locator(MaxNLocator(6))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
+    if decades < 0.5:
+        ax.yaxis.set_major_locator(MaxNLocator(6, steps=STEPS))
     else:
-        subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if decades < 1 else (1.0, 2.0, 5.0)
+        subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if decades < 1 else (1.0, 2.0, 5.0)
         ax.yaxis.set_major_locator(LogLocator(subs=subs if decades < 3 else (1.0,), numticks=12))
     ax.yaxis.set_minor_locator(NullLocator())

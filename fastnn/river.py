@@ -25,7 +25,6 @@ except ImportError:
 
 from fastnn import validation
 from fastnn.features import FeatureNetwork
-from fastnn.kernels.feature_rows import MOST_SCALED
 from fastnn.names import describe, short
 from fastnn.network import Network
 from fastnn.optimizers import get_optimizer
@@ -102,10 +101,9 @@ class _Perceptron:
 
     def _not_finite(self, names: tuple[Any, ...], values: np.ndarray, target: Any) -> ValueError:
         scaled = " and at most 1e150 to be scaled" if self.scale else ""
-        most = MOST_SCALED if self.scale else np.finfo(float).max
         named = [(f"x[{name!r}]", value) for name, value in zip(names, values, strict=True)]
         for name, value in (*named, ("y", target)):
-            if abs(value) > most or (name == "y" and value != value):
+            if abs(value) > self._net.most or (name == "y" and value != value):
                 break
         return ValueError(f"{name} must be finite{scaled}, got {value} in row {self._rows + 1}")
 
@@ -128,7 +126,7 @@ class _Perceptron:
             ) from None
 
     def _number(self, name: Any, value: Any) -> float:
-        if value is None or type(value).__name__ == "NAType":  # pandas.NA
+        if _is_missing(value):
             return np.nan
         if not _is_number(value):
             text = " (text; encode it first, for example with river.preprocessing.OneHotEncoder)"
@@ -156,7 +154,7 @@ class _Perceptron:
         outputs, well = self._net.predict(names, rows, n_rows)
         if not well:
             for row in rows.reshape(n_rows, len(names)):
-                if np.isinf(row).any() or (self.scale and (abs(row) > MOST_SCALED).any()):
+                if not self._net.takes(row):
                     raise self._not_finite(names, row, 0.0)
             raise validation.too_large("x")
         return outputs
@@ -216,18 +214,20 @@ class MLPClassifier(_Perceptron, base.MiniBatchClassifier):
     def learn_one(self, x: dict[Any, Any], y: Any) -> None:
         """Learn one sample: its features by name, and its class."""
         names, row = self._values(x)
-        self._learn(names, row, np.array([self._class(y)], np.float64))
+        self._learn(names, row, np.array([self._class(y, names, row)], np.float64))
 
-    def _class(self, y: Any) -> int:
-        """The number of a class, which may be a new one."""
+    def _class(self, y: Any, names: tuple[Any, ...], values: np.ndarray) -> int:
+        """The number of a class; room for a new one, if its first row is one to be learned."""
         try:
             return self._classes[y]
         except KeyError:
             pass
         except TypeError:
             raise TypeError(f"y must be hashable, got {describe(y)}") from None
-        if y is None or y != y:
+        if _is_missing(y) or y != y:
             raise ValueError(f"y must be a class, got {y} in row {self._rows + 1}")
+        if not self._net.takes(values):
+            raise self._not_finite(names, values, 0.0)
         self._net.add_output()
         self._classes[y] = len(self._classes)
         return len(self._classes) - 1
@@ -247,7 +247,8 @@ class MLPClassifier(_Perceptron, base.MiniBatchClassifier):
         n = _check_lengths(rows, names, targets, X)
         start = 0
         while start < n:  # up to the next new class
-            classes = [self._class(targets[start])]
+            first = rows[start * len(names) : (start + 1) * len(names)]
+            classes = [self._class(targets[start], names, first)]
             for label in targets[start + 1 :]:
                 if not isinstance(label, Hashable) or label not in self._classes:
                     break
@@ -305,10 +306,17 @@ class MLPRegressor(_Perceptron, base.MiniBatchRegressor):
         names, row = self._values(x)
         self._learn(names, row, np.array([self._target(y)], np.float64))
 
-    def _target(self, y: Any) -> float:
+    def _target(self, y: Any, ahead: int = 1) -> float:
+        """A target, of the row that is so far ahead of the last one learned."""
         if type(y) not in _PLAIN and not _is_number(y):
-            raise TypeError(f"y must be a number, got {describe(y)} in row {self._rows + 1}")
-        return float(y)
+            raise TypeError(f"y must be a number, got {describe(y)} in row {self._rows + ahead}")
+        try:
+            return float(y)
+        except OverflowError:
+            raise ValueError(
+                f"y must be a number that fits into a float, got {short(y)} "
+                f"in row {self._rows + ahead}"
+            ) from None
 
     def predict_one(self, x: dict[Any, Any]) -> float:
         """The prediction for a sample."""
@@ -318,7 +326,7 @@ class MLPRegressor(_Perceptron, base.MiniBatchRegressor):
     def learn_many(self, X: Any, y: Any) -> None:
         """Learn the samples of a frame, one after another, and their targets, a series."""
         _, names, rows = self._frame(X)
-        targets = [self._target(target) for target in _listed(y)]
+        targets = [self._target(target, ahead) for ahead, target in enumerate(_listed(y), 1)]
         _check_lengths(rows, names, targets, X)
         self._learn(names, rows, np.array(targets, np.float64))
 
@@ -327,6 +335,10 @@ class MLPRegressor(_Perceptron, base.MiniBatchRegressor):
         frame, names, rows = self._frame(X)
         outputs = self._outputs(names, rows, len(frame))
         return dataframe.to_native_series(outputs, name=None, like=frame)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ == "NAType"  # pandas.NA, which equals nothing
 
 
 def _is_number(value: Any) -> bool:

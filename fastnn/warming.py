@@ -92,6 +92,14 @@ def warmup(
         If an argument is not a network, a batch size not a whole number of at least 1, or the
         optimizer none that ``fit`` takes.
 
+    Notes
+    -----
+    Kernels are kept in ``NUMBA_CACHE_DIR``, or else beside the package, or else in the user's cache
+    directory, whichever can be written; only files of the user's or root's are read. ``fastnn
+    info`` shows the folder, ``fastnn cache clear`` empties it. ``FASTNN_CACHE=0`` in the
+    environment switches it off, ``FASTNN_NOTES=0`` silences the line that says that something
+    compiles.
+
     Examples
     --------
     >>> import fastnn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 
 import helpers
@@ -23,7 +24,7 @@ def pytest_configure(config):
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     config.pluginmanager.register(KernelBudget())
-    helpers.without_slow = config.option.markexpr == "not slow"
+    helpers.left_out = tuple(re.findall(r"\bnot (\w+)", config.option.markexpr))
     gc.set_threshold(20_000, 50, 100)  # else a tenth of compiling is a search for garbage
 
 
@@ -39,11 +40,9 @@ def pytest_collection():
 
 
 def pytest_pycollect_makeitem(obj):
-    """No test of a full grid is made in a pass without them: making thousands takes seconds."""
+    """What the pass leaves out is not made: making thousands of tests takes seconds."""
     marks = getattr(obj, "pytestmark", ())
-    if helpers.without_slow and any(mark.name == "slow" for mark in marks):
-        return []
-    return None
+    return [] if any(mark.name in helpers.left_out for mark in marks) else None
 
 
 @pytest.fixture(params=ENGINES)

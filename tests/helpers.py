@@ -16,21 +16,27 @@ import fastnn
 from fastnn.training import cuts
 
 ENGINES = ("python", "numpy", "numba")
-#: Whether this is the pass without slow tests, which are not even made then; see `conftest`.
-without_slow = False
+#: The marks of tests that are not even made in this pass; see `conftest`.
+left_out: tuple[str, ...] = ()
 
 
-def slow_but(fast: Iterable, values: Iterable) -> list:
-    """*values* to parametrize with: all but those in *fast* are left to the slower pass.
+def slow_but(fast: Iterable, values: Iterable, own_kernels: Iterable = ()) -> list:
+    """*values* to parametrize with: all but those in *fast* are left to the slower passes.
 
-    A tuple is one value for each of several arguments.
+    Those in *own_kernels* are left to them as well, by that mark. A tuple is one value for each of
+    several arguments.
     """
+    fast, own_kernels = list(fast), list(own_kernels)
 
     def marked(value):
+        if value in fast:
+            return [value]
+        mark = "own_kernels" if value in own_kernels else "slow"
         arguments = value if isinstance(value, tuple) else (value,)
-        return value if value in fast else pytest.param(*arguments, marks=pytest.mark.slow)
+        made = pytest.param(*arguments, marks=getattr(pytest.mark, mark))
+        return [] if mark in left_out else [made]
 
-    return [marked(value) for value in values if value in fast or not without_slow]
+    return [param for value in values for param in marked(value)]
 
 
 def in_turn(name: str, values: Iterable):
@@ -240,7 +246,7 @@ def on_engines(
         pytest.param(engine, case, id=f"{engine}-{case}", marks=marks(engine, case))
         for engine in engines
         for case in cases
-        if engine != "numba" or case in CORE or (with_numba(case) and not without_slow)
+        if engine != "numba" or case in CORE or (with_numba(case) and "slow" not in left_out)
     ]
     return pytest.mark.parametrize(("engine", "case"), points)
 

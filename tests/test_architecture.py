@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import pickle
 from dataclasses import fields
 
 import pytest
@@ -48,3 +49,12 @@ def test_its_arguments_make_it_again(options):
 def test_its_arguments_are_all_that_a_network_takes_for_it():
     taken = inspect.signature(fastnn.Network).parameters.keys() - OTHERS
     assert network({})._architecture.arguments().keys() == taken
+
+
+def test_what_is_pickled_has_no_hash_of_this_process():
+    architecture = fastnn.Network([2, 3, 1], seed=0)._architecture
+    same = fastnn.Network([2, 3, 1], seed=1)._architecture
+    assert hash(architecture) == hash(same)
+    restored = pickle.loads(pickle.dumps(architecture))
+    assert restored == architecture
+    assert "_hash" not in vars(restored)

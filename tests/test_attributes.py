@@ -38,8 +38,9 @@ def test_a_file_keeps_the_initializer(tmp_path):
     assert fastnn.load(tmp_path / "net").initializer == "he_normal"
 
 
-def test_a_network_that_came_with_its_parameters_has_no_initializer():
+def test_a_network_that_came_with_its_parameters_has_no_initializer(monkeypatch):
     pytest.importorskip("sklearn")
+    monkeypatch.setattr("fastnn.estimators.model.ENGINE", "numpy")
     fitted = fastnn.MLPRegressor(hidden_layer_sizes=(2,), solver="lbfgs").fit(X, Y)
     assert fitted.network_.initializer is None
 

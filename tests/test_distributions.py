@@ -147,6 +147,7 @@ def test_many_train_as_each_alone(case, path):
         np.testing.assert_allclose(one.history.val_loss, other.history.val_loss, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_what_the_losses_are_for():
     """Noise that grows with x: its size is found, and how much lies below the quantiles."""
     rng = np.random.default_rng(0)

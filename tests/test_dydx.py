@@ -116,6 +116,7 @@ def test_numba_learns_in_blocks_and_in_single_precision(sizes):
             np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_slopes_make_up_for_samples():
     """Eight values of a curve with their slopes tell more of it than eight values alone."""
 

@@ -60,9 +60,9 @@ def test_a_generator_as_seed_is_drawn_from():
 
 @pytest.mark.parametrize("engine", slow_but(["numba"], ENGINES))
 def test_each_network_learns_as_alone(engine):
-    own = ensemble(engine=engine)
+    own = ensemble(40, engine=engine)
     alone = copy.deepcopy(own)
-    rates = [0.1, 0.05, 0.02, 0.01, 0.2]
+    rates = np.linspace(0.01, 0.2, 40)
     histories = own.fit(X, Y, each={"learning_rate": rates}, epochs=3, n_jobs=2)
     for net, rate, history, together in zip(
         alone.networks, rates, histories, own.networks, strict=True

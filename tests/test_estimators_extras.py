@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import slow_but
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -315,7 +316,7 @@ def test_the_losses_are_those_of_a_network(loss, task):
     assert after.loss_ == pytest.approx(loss_before)
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", slow_but(["adam"], ["adam", "lbfgs"]))
 def test_they_are_minimised(solver):
     X, y = data("real")
     rounds = 300 if solver == "adam" else 60

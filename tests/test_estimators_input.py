@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
-from helpers import in_turn
+from helpers import in_turn, slow_but
 from sklearn.model_selection import cross_val_predict
 from twins import DATA, N_IN, SMALL, TWINS, N, Outcome, both, fit_both
 
@@ -172,7 +172,7 @@ def test_labels_may_be_dates_and_not_masked():
 
 @pytest.mark.parametrize("value", [-1, -1e-300, -1e300])
 @pytest.mark.parametrize("shape", [(N,), (N, 1), (N, 3)])
-@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("solver", slow_but(["adam"], ["sgd", "adam", "lbfgs"]))
 def test_negative_counts_are_refused(solver, shape, value):
     X = DATA["poisson"][1]
     counts = np.ones(shape)
@@ -314,7 +314,7 @@ def test_a_class_of_weight_0_is_left_out(task, solver, batch_size, weight):
     assert np.array_equal(weighted.predict_proba(X), alone.predict_proba(X))
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("solver", slow_but(["adam"], ["sgd", "adam", "lbfgs"]))
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("convert", [np.asarray, scipy.sparse.csr_array, scipy.sparse.csc_array])
 def test_a_class_of_weight_0_is_forgotten_in_a_fit(solver, early_stopping, convert):

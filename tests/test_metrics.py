@@ -42,6 +42,28 @@ def test_auc_against_scikit_learn(seed):
     assert auc(targets[:, None], scores[:, None]) == pytest.approx(expected, rel=1e-13)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "levels",
+    [
+        np.linspace(0, 1, 1000),
+        np.linspace(-2, 5, 1000),
+        [0.5, np.nextafter(0.5, 1), 1.0, np.nextafter(2.0, 0)],
+        [-0.0, 0.0, 5e-324],
+        [0.0, 1.0, 2.0, 3.0],
+        [-np.inf, -0.0, 0.0, 3.0, np.inf],
+    ],
+    ids=["probabilities", "others", "neighbours", "zeros", "counts", "infinities"],
+)
+def test_auc_is_the_share_of_pairs_in_order(levels, dtype, rng):
+    """However its ranks are found: probabilities go another way than other outputs."""
+    targets = np.repeat([0.0, 1.0, 0.0], [7, 9, 8])
+    outputs = rng.choice(np.array(levels, dtype), 24)
+    right, wrong = outputs[targets == 1][:, None], outputs[targets == 0]
+    expected = ((right > wrong) + 0.5 * (right == wrong)).mean()
+    assert auc(targets[:, None], outputs[:, None]) == pytest.approx(expected, rel=1e-14)
+
+
 def test_auc_of_classes_is_the_mean_of_one_against_the_rest():
     rng = np.random.default_rng(1)
     classes = rng.integers(0, 3, 50)

@@ -86,7 +86,7 @@ def test_every_course_of_losses_has_ticks_that_can_be_read(factor):
 
 def test_epochs_are_whole_numbers_with_commas():
     ax = History(loss=[1.0, 0.5] * 10_000).plot()
-    assert "4,000" in labels(ax.xaxis)
+    assert "5,000" in labels(ax.xaxis)
     few = History(loss=[1.0, 0.5, 0.2]).plot()
     assert set(labels(few.xaxis)) <= {"1", "2", "3"}
 
@@ -98,6 +98,14 @@ def test_there_is_a_grid():
 
 def test_negative_losses_are_drawn_on_a_plain_scale():
     assert History(loss=[1.0, -0.5]).plot().get_yscale() == "linear"
+
+
+def test_the_legend_of_losses_and_metrics_leaves_room_for_a_title(pyplot):
+    ax = History(loss=[1.0, 0.5], metrics={"accuracy": [0.5, 0.75], "auc": [0.5, 1.0]}).plot()
+    ax.figure.draw_without_rendering()
+    label, legend = ax.xaxis.label.get_window_extent(), ax.get_legend().get_window_extent()
+    assert legend.y0 >= 0
+    assert legend.y1 <= label.y0
 
 
 # The boundary.
@@ -120,8 +128,7 @@ def test_the_line_is_where_the_answer_changes(case):
     X, y = data(loss)
     net = network(loss, n_out)
     net.fit(X, y, epochs=100, optimizer="adam", learning_rate=0.05)
-    [line] = [c for c in net.plot_boundary(X, y).collections if type(c).__name__.endswith("Set")]
-    points = np.concatenate([path.vertices for path in line.get_paths()])
+    points = np.concatenate([line.get_xydata() for line in net.plot_boundary(X, y).get_lines()])
     middle = 0.5 if case == "two classes" else 0.0
     np.testing.assert_allclose(net.predict(points), middle, atol=0.02)
 

@@ -38,6 +38,7 @@ def test_networks_of_several_widths_and_activations(engine):
     np.testing.assert_allclose(fastnn.predict_many(many, X), alone, rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.own_kernels
 def test_networks_of_several_dtypes_and_engines_and_one_too_wide_for_lanes():
     wide = fastnn.Network([3, 4000, 2], activation="relu", seed=1)
     many = [*networks(3), *networks(3, dtype="float32"), *networks(2, engine="numpy"), wide, wide]

@@ -478,6 +478,7 @@ def test_an_epoch_that_takes_long_is_estimated(monkeypatch):
     assert row.timing.median > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not jit_is_on(), reason="NUMBA_DISABLE_JIT is set")
 def test_compile_time_is_that_of_a_fresh_process():
     seconds = compile_seconds("dot", timeout=300)

@@ -56,10 +56,12 @@ def _add_demo_options(parser: argparse.ArgumentParser, name: str | None = None) 
         parser.add_argument(
             "--table", action="store_true", help="curve only: train its ten-row table"
         )
+    usual = DEMOS[name].numbers if name else {}
+    if name and not usual:
+        return
     own = parser.add_argument_group(
         "other numbers", "The same system with others than the document's; no figure is compared."
     )
-    usual = DEMOS[name].numbers if name else {}
     for number, (metavar, text) in _DEMO_NUMBERS.items():
         if name is None or number in usual:
             default = f" (the document's: {_shown(usual[number])})" if name else ""

@@ -108,37 +108,61 @@ def make_train_batches(
     return make_training(batch_gradient, rule, extras)
 
 
+@inner
+def batch_at(span, options, epoch, first, t, n_hidden):
+    """Of the batch from a position on: where it ends, its rate, the number of its first dropout."""
+    after = minimum(first + options.batch_size, span.stop)
+    update = (first - span.start) // options.batch_size if span.rates.shape[1] > 1 else 0
+    counter = np.uint64(t) * np.uint64(options.batch_size) * n_hidden
+    return after, span.rates[epoch, update], counter
+
+
+@inner
+def scale_into(p, rate, n, direct, options):
+    """What a batch's summed gradient is multiplied by: with *direct* it goes straight into p."""
+    return p.dtype.type((-rate / n if options.mean else -rate) if direct else 1.0)
+
+
+@functools.cache
+def make_weigh(extras: bool) -> Any:
+    """Make the weight of a batch, and what its losses are multiplied by if it divides them."""
+
+    @inner
+    def weigh(data, epoch, first, after, options):
+        weight, share = 1.0, 1.0
+        if extras and options.divide_by_weights:
+            weight = sum_of_weights(data, epoch, first, after)
+            share = (after - first) / weight if weight != 0.0 else 1.0
+        return weight, share
+
+    return weigh
+
+
 def make_training(batch_gradient: Any, rule: int, extras: bool) -> Any:
     """Make the training kernel of what `make_batch_gradient` made, or the like."""
-    step = make_step(rule, extras)
+    step, weigh = make_step(rule, extras), make_weigh(extras)
     plain = rule == RULES["sgd"] and not extras
 
     @kernel
     def train_batches(layers, places, p, moments, t, data, span, options, w, g, keep):
         prefer_wide_vectors()
         n_hidden = layers[len(layers) - 1, UNITS] - layers[0, N_IN]
-        per_update = 1 if span.rates.shape[1] > 1 else 0
         for epoch in range(len(span.rates)):
             there = keep and span.done + epoch > 0
             for first in range(span.start, span.stop, options.batch_size):
-                after = minimum(first + options.batch_size, span.stop)
+                after, rate, counter = batch_at(span, options, epoch, first, t, n_hidden)
                 n = after - first
-                rate = span.rates[epoch, (first - span.start) // options.batch_size * per_update]
-                counter = np.uint64(t) * np.uint64(options.batch_size) * n_hidden
                 t += 1
                 direct = plain and np.uint64(n) <= places.block
                 into = p if direct else g
-                scale = p.dtype.type((-rate / n if options.mean else -rate) if direct else 1.0)
+                scale = scale_into(p, rate, n, direct, options)
                 loss_of_batch = batch_gradient(
                     layers, places, p, data, epoch, first, after, options, counter, w,
                     keep, there, into, scale, not direct)  # fmt: skip
                 if direct:
                     span.loss_sums[epoch] += loss_of_batch
                     continue
-                weight, share = 1.0, 1.0
-                if extras and options.divide_by_weights:
-                    weight = sum_of_weights(data, epoch, first, after)
-                    share = n / weight if weight != 0.0 else 1.0
+                weight, share = weigh(data, epoch, first, after, options)
                 penalty = step(layers, p, g, moments, t, n, weight, rate, options)
                 span.loss_sums[epoch] += loss_of_batch * share
                 span.penalty_sums[epoch] += penalty * share
@@ -164,6 +188,7 @@ def make_gradient(
 
 def make_gradient_alone(batch_gradient: Any, extras: bool, sparse: bool = False) -> Any:
     """Make the kernel of `make_gradient` of what `make_batch_gradient` made, or the like."""
+    weigh = make_weigh(extras)
 
     @kernel
     def gradient(layers, places, p, data, options, w, g):
@@ -173,12 +198,9 @@ def make_gradient_alone(batch_gradient: Any, extras: bool, sparse: bool = False)
             g[:] = 0
         total = batch_gradient(layers, places, p, data, 0, 0, n, options, np.uint64(0), w,
                                False, False, g, p.dtype.type(1), True)  # fmt: skip
-        penalty, scale, share = 0.0, 1.0 / n if options.mean else 1.0, 1.0
+        weight, share = weigh(data, 0, 0, n, options)
+        penalty, scale = 0.0, 1.0 / n if options.mean else 1.0
         if extras:
-            weight = 1.0
-            if options.divide_by_weights:
-                weight = sum_of_weights(data, 0, 0, n)
-                share = n / weight if weight != 0.0 else 1.0
             penalty, scale = add_penalty(layers, p, g, n, weight, options)
         scale_and_limit(g, scale, 0.0, 0.0)
         return total * share, penalty * share

@@ -302,9 +302,10 @@ def make_backward(hidden: Codes, bias: bool, keeps: bool, first_gradient: Any = 
 
 @inner
 def softmax(w, z, a, n_classes, n, top, total):
-    """Columns of softmax values from (n_classes, n) sums; *top* is left holding log Σ e^z.
+    """Columns of softmax values from (n_classes, n) sums z.
 
-    The largest sum of a sample is taken off first, so that nothing overflows.
+    The largest sum of a sample is taken off first, so that nothing overflows; it is left at *top*,
+    and at *total* the Σ e^z of what remains.
     """
     for s in range(n):
         w[top + s] = w[z + s]
@@ -320,8 +321,6 @@ def softmax(w, z, a, n_classes, n, top, total):
     for j in range(n_classes):
         for s in range(n):
             w[a + j * n + s] /= w[total + s]
-    for s in range(n):
-        w[top + s] += log(w[total + s])
 
 
 @functools.cache
@@ -358,6 +357,8 @@ def _make_finish_classes(loss: int) -> Any:
     @inner
     def finish_classes(w, z, y, d, n_out, n, scratch, weights):
         softmax(w, z, d, n_out, n, scratch, scratch + n)
+        for s in range(n):
+            w[scratch + s] += log(w[scratch + n + s])
         loss = w.dtype.type(0)
         for j in range(n_out):
             for s in range(n):

@@ -68,6 +68,7 @@ class _PlainSampleTrainer:
     def __init__(self, architecture: Architecture):
         self._layers = ready.layer_table(architecture)
         self.kernel, size = _sample_kernel(architecture)
+        self.update = self.kernel  # of one sample too: see `learner`
         self._workspace = ready.new_scratch(size, architecture)
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
@@ -123,6 +124,7 @@ class _RuleTrainer:
         with_one_output = len(sizes) == 3 and sizes[-1] == 1
         with_one_output = with_one_output and not ready.keeps_slopes(self._architecture)
         self.kernel = sample_kernels.make_train_samples_by_rule(*codes, with_one_output)
+        self.update = sample_kernels.make_update_by_rule(*codes, with_one_output)
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
@@ -199,29 +201,26 @@ class _BatchTrainer(_RuleTrainer):
 
 def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
-    if not plan.sloped:
-        return _compiled_trainer(architecture, plan)
-    made = derivative_engine.SlopedTrainer(architecture, plan)
-    _compile_trainer(made, architecture, plan)
-    return made
-
-
-def _compiled_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTrainer | _RuleTrainer:
-    made: _PlainSampleTrainer | _RuleTrainer
-    if plan.sparse:
+    made: Trainer
+    if plan.sloped:
+        made = derivative_engine.SlopedTrainer(architecture, plan)
+    elif plan.sparse:
         made = _SparseTrainer(architecture, plan)
     elif plan.batch_size > 1:
         made = _BatchTrainer(architecture, plan)
-    elif (
+    else:
+        made = _sample_trainer(architecture, plan)
+    _compile_trainer(made, architecture, plan)
+    return made
+
+
+def _sample_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTrainer | _RuleTrainer:
+    plain = (
         plan.optimizer.rule == "sgd"
         and not ready.keeps_slopes(architecture)
         and not has_extras(architecture, plan)
-    ):
-        made = _PlainSampleTrainer(architecture)
-    else:
-        made = _RuleTrainer(architecture, plan)
-    _compile_trainer(made, architecture, plan)
-    return made
+    )
+    return _PlainSampleTrainer(architecture) if plain else _RuleTrainer(architecture, plan)
 
 
 def _compile_trainer(made: Any, architecture: Architecture, plan: Plan) -> None:
@@ -234,17 +233,17 @@ def _compile_trainer(made: Any, architecture: Architecture, plan: Plan) -> None:
 
 
 def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | None:
-    """See `fastnn.engines.Engine`. The kernels are compiled here."""
+    """See `fastnn.engines.Engine`. The kernel is compiled here."""
     if plan.sparse or architecture.loss.missing:  # it takes what is not finite for a fault
         return None
-    made = _compiled_trainer(architecture, plan)
+    made = _sample_trainer(architecture, plan)
     plain = isinstance(made, _PlainSampleTrainer)
     widths = architecture.sizes[0], architecture.target_columns
     X, Y = (np.zeros((1, n), architecture.dtype).view() for n in widths)
     X.flags.writeable = Y.flags.writeable = False
     weights = ready.no_weights(architecture.dtype)
     return Learner(
-        made.kernel,
+        made.update,
         plain,
         architecture,
         state,

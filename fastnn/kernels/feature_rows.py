@@ -20,6 +20,7 @@ import numpy as np
 from fastnn.kernels.held import held
 from fastnn.kernels.jit import inner, quick
 from fastnn.kernels.layout import INPUTS, N_IN, UNITS
+from fastnn.kernels.rows import all_finite
 
 #: What there is to rows of features. *weights* and *moments* are the store, by feature; *rest* and
 #: *rest_moments* are those of the other parameters. *layers*, p, m, x, Y, *workspace* and g are the
@@ -134,14 +135,6 @@ def _lay_out(store, k):
 
 
 @inner
-def _finite(values):
-    finite = True
-    for k in range(len(values)):
-        finite &= np.isfinite(values[k])
-    return finite
-
-
-@inner
 def _fits(value, scales):
     """Whether a value is finite, and not so large that its square overflows, if it is scaled."""
     return abs(value) <= MOST_SCALED if scales else np.isfinite(value)
@@ -207,7 +200,7 @@ def make_learn_rows(train: Any, of_class: bool, n_moments: int) -> Any:
             p, m = store.p[:n], store.m[: n_moments * n]
             train(store.layers, p, m, store.updates[0], data, span, store.options,
                   store.workspace, store.g[:n])  # fmt: skip
-            if not (np.isfinite(span.loss_sums[0] + span.penalty_sums[0]) and _finite(p)):
+            if not (np.isfinite(span.loss_sums[0] + span.penalty_sums[0]) and all_finite(p)):
                 return DIVERGED
             _move_moments(store, places, order, rows, first, n, True, n_moments)
             store.updates[0] += 1

@@ -29,13 +29,12 @@ from fastnn.kernels import (
     recorded,
 )
 from fastnn.kernels.learner import SinglePredictor
+from fastnn.kernels.samples import vector_size
 from fastnn.kernels.sparse import entries_of
 from fastnn.kernels.updates import has_extras, options_of
 from fastnn.memory import frozen
 from fastnn.sparse import AnyRows, SparseRows
 
-#: With one hidden layer and up to this many inputs and outputs, prediction goes unit by unit.
-MOST_BY_UNIT = 8
 #: Up to this many samples less one, prediction goes sample by sample.
 FEW_ROWS = 8
 
@@ -51,7 +50,7 @@ def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     )
     n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
     of_many = _predictor_of_many(architecture, n_out)
-    take, put_back = ready.workspaces(sum(architecture.sizes), architecture)
+    take, put_back = ready.workspaces(vector_size(sum(architecture.sizes)), architecture)
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         n = len(X)
@@ -104,7 +103,7 @@ def _predictor_of_sparse(architecture: Architecture, n_units: int) -> Predictor:
 
 def _outputs_kernel(architecture: Architecture, n_units: int) -> Any:
     sizes, (hidden, output, _, bias) = architecture.sizes, ready.codes(architecture)
-    by_unit = len(sizes) == 3 and n_units == sizes[-1] and max(sizes[0], n_units) <= MOST_BY_UNIT
+    by_unit = len(sizes) == 3 and sizes[0] == n_units == 1
     return outputs.make_outputs(hidden, output, bias, by_unit)
 
 
@@ -114,14 +113,15 @@ def each_output(architecture: Architecture) -> EachOutput:
     by_row = outputs.make_outputs_by_row(hidden, output, bias)
     layers, places = ready.layer_table(architecture), ready.places(architecture, training=False)
     by_block = _outputs_kernel(architecture, architecture.sizes[-1])
-    few = ready.new_scratch(sum(architecture.sizes), architecture)
+    few = ready.new_scratch(vector_size(sum(architecture.sizes)), architecture)
     many = ready.new_scratch(places.end, architecture)
 
     def fill(vectors: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values = np.empty((len(vectors), len(X), architecture.sizes[-1]), architecture.dtype)
         if len(X) < FEW_ROWS:
-            return recorded.fill(by_row, (layers,), vectors, (_as_writable(X),), values, few)
-        return recorded.fill(by_block, (layers, places), vectors, (X, ready.NO_ORDER), values, many)
+            return recorded.fill(by_row, (layers,), vectors, (_as_writable(X),), values, few, False)
+        between, kept = (X, ready.NO_ORDER), len(X) <= int(places.block)
+        return recorded.fill(by_block, (layers, places), vectors, between, values, many, kept)
 
     return fill
 
@@ -174,15 +174,19 @@ def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) 
         ready.layer_table(architecture),
         ready.places(architecture, False, sparse=sparse),
     )
-    workspace = ready.new_scratch(places.end, architecture)
+    take, put_back = ready.workspaces(places.end, architecture)
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
-        weights = ready.weights_of(samples, architecture)
+        workspace, weights = take(), ready.weights_of(samples, architecture)
         X, Y = ready.inputs_of(samples.X), samples.Y
-        return float(run(layers, places, parameters, X, Y, weights, ready.NO_ORDER, workspace))
+        total = run(layers, places, parameters, X, Y, weights, ready.NO_ORDER, workspace)
+        put_back(workspace)
+        return float(total)
 
-    nothing = ready.blank_samples(architecture, weighted, sparse)
-    ready.compile_once(run, architecture, lambda parameters: evaluate(parameters, nothing))
+    def run_on_nothing(parameters: np.ndarray) -> None:
+        evaluate(parameters, ready.blank_samples(architecture, weighted, sparse))
+
+    ready.compile_once(run, architecture, run_on_nothing)
     return evaluate
 
 
@@ -195,7 +199,8 @@ def each_loss(architecture: Architecture, weighted: bool) -> EachLoss:
     def sums(vectors: np.ndarray, samples: Samples) -> np.ndarray:
         X, Y, weights = samples.X, samples.Y, ready.weights_of(samples, architecture)
         after = (X, Y, weights, ready.NO_ORDER, workspace)
-        return recorded.sum_losses(run, (layers, places), vectors, after)
+        kept = len(samples) <= int(places.block)
+        return recorded.sum_losses(run, (layers, places), vectors, after, kept)
 
     return sums
 

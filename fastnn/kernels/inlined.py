@@ -4,9 +4,6 @@ Where a numba lacks one of these parts, importing this module fails with ImportE
 plain compiler does the same, more slowly.
 """
 
-import contextlib
-import gc
-from collections.abc import Iterator
 from typing import Any
 
 from numba.core.codegen import JITCodeLibrary
@@ -14,6 +11,7 @@ from numba.core.compiler import Compiler
 from numba.core.cpu import CPUTargetOptions
 
 from fastnn.kernels.notice import compiling
+from fastnn.memory import no_collections
 
 _NEEDED = (
     (JITCodeLibrary, "_optimize_final_module"),
@@ -32,23 +30,11 @@ for _where, _name in _NEEDED:
         raise ImportError(f"this numba has no {_where.__name__}.{_name}")
 
 
-@contextlib.contextmanager
-def _no_collections() -> Iterator[None]:
-    """Python's garbage collector waits: nearly all that numba makes while it compiles is kept."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 class _KernelCompiler(Compiler):
     """Takes 0.95 of the time that it takes with the garbage collector running."""
 
     def _compile_core(self) -> Any:
-        with _no_collections(), compiling(self.state.func_id.func_name):
+        with no_collections(), compiling(self.state.func_id.func_name):
             return super()._compile_core()
 
 

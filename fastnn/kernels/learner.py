@@ -10,6 +10,7 @@ from fastnn.contract import State, quiet
 from fastnn.kernels import one_row
 from fastnn.kernels.held import Held
 from fastnn.kernels.one_row import GIVEN, TRIED, OneOutput, Row
+from fastnn.kernels.samples import vector_size
 from fastnn.memory import aligned
 
 #: Rates that are made ready at once.
@@ -21,12 +22,12 @@ _LIMITS = {"real": (-np.inf, np.inf), "counts": (0.0, np.inf), "signs": (-1.0, 1
 class Learner:
     """See `fastnn.engines.Learner`.
 
-    *train* is the kernel of a trainer for single rows, *plain* says whether of plain SGD. The
-    *arguments* are what else it takes: layers, workspace, options and g, its data and its span.
+    *update* and *plain* are those of `one_row.make_learn_one`. The *arguments* are what else it
+    takes: layers, workspace, options and g, its data and its span.
     """
 
     def __init__(
-        self, train: Any, plain: bool, architecture: Architecture, state: State, **arguments: Any
+        self, update: Any, plain: bool, architecture: Architecture, state: State, **arguments: Any
     ):
         data = arguments["data"]
         targets = architecture.loss.targets
@@ -53,7 +54,7 @@ class Learner:
         self._held = Held(row, architecture.dtype)
         self.address = float(self._held.address)
         self.address_of_target = self.address + GIVEN
-        learn = one_row.make_learn_one(train, plain)
+        learn = one_row.make_learn_one(update, plain)
         self.learn = compiled_for(learn, architecture.dtype, numba.float64, numba.float64)
 
     @property
@@ -82,7 +83,9 @@ class SinglePredictor:
     ):
         dtype, sizes = architecture.dtype, architecture.sizes
         x, values = (np.zeros((1, n), dtype) for n in (sizes[0], sizes[-1]))
-        one = OneOutput(layers, state.parameters, x, values, aligned(sum(sizes), dtype))
+        one = OneOutput(
+            layers, state.parameters, x, values, aligned(vector_size(sum(sizes)), dtype)
+        )
         self._held = Held(one, dtype)
         self.address = float(self._held.address)
         vector = numba.types.Array(numba.from_dtype(dtype), 1, "C")

@@ -9,8 +9,12 @@ differ in width: the block has the widest, and units that a network does not hav
 times. Their weights are 0 and stay 0, and sums get zeros added at their end.
 
 All vectors are of numbers by lanes: number k of network l is at ``k * lanes + l``, and k is called
-its place. The samples' values of `Scratch` are ``rows`` of the inputs and all units, one after
-another; the table of layers is that of `fastnn.kernels.layout`, of the widest, signed.
+its place. The table of layers is that of `fastnn.kernels.layout`, of the widest, signed.
+
+A batch's values of `Scratch` are by units: that of row s and unit u is at ``u * height + s``. A few
+units go through all steps before the next, while their values are in the nearest cache: sum,
+activation, dropout; and back: the gradient of the weights that lead on from them, their deltas, and
+in the first hidden layer the gradient of the weights that lead to them.
 """
 
 import functools
@@ -26,7 +30,13 @@ from fastnn.kernels.jit import inner, kernel, ordered
 from fastnn.kernels.lanes import constant, convert, load, maximum, select, splat, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
-from fastnn.kernels.many_products import Matrix, make_multiply
+from fastnn.kernels.many_products import (
+    Matrix,
+    Units,
+    make_sums,
+    make_sums_over_rows,
+    make_units_at_once,
+)
 from fastnn.kernels.many_updates import make_step_of_many, number
 from fastnn.kernels.random import uniforms
 from fastnn.kernels.rows import make_finish_one
@@ -35,9 +45,9 @@ from fastnn.kernels.rows import make_finish_one
 #: n), by default all; in *order*, (epochs, lanes, its n), by default as they lie; with *weights*,
 #: (lanes, its n). What is not given has length 0.
 Data = namedtuple("Data", "X Y rows order weights")
-#: *values*, *slopes* and *deltas* are (rows, inputs and all units), *targets* (rows, columns of Y),
-#: *weights* (rows,), *present* (hidden units,), *zero* is one 0. *numbers* and *rows*, uint64, are
-#: of the samples that are taken.
+#: *values*, *slopes* and *deltas* are (inputs and all units, height), *targets* (height, columns of
+#: Y), *weights* (height,), *present* (hidden units,), *zero* is one 0. *numbers* and *rows*, of
+#: the samples that are taken, are uint64.
 Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero numbers rows")
 #: As in `contract.Piece`, but rates (epochs, 1 or updates, lanes), and sums (epochs, lanes).
 Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")
@@ -47,12 +57,12 @@ ROWS = 32
 
 @functools.cache
 def make_spread_row(lanes: int) -> Any:
-    """Make the copying of a row into all lanes."""
+    """Make the copying of a row into all lanes, its numbers *step* places apart."""
 
     @inner
-    def spread_row(rows, row, into, at):
+    def spread_row(rows, row, into, at, step):
         for k in range(rows.shape[1]):
-            store(into, (at + k) * lanes, splat(rows[row, k], lanes))
+            store(into, (at + k * step) * lanes, splat(rows[row, k], lanes))
 
     return spread_row
 
@@ -61,7 +71,8 @@ def make_spread_row(lanes: int) -> Any:
 def make_take(lanes: int) -> Any:
     """Make the gathering of n samples from the position *first* of an epoch on.
 
-    Inputs go to *at* and every *width* places from there. With *weighted* their weights too.
+    The first one's inputs go to *at* and every *height* places from there, the next one's to the
+    place behind. With *weighted* their weights too.
     """
     spread_row = make_spread_row(lanes)
 
@@ -74,25 +85,25 @@ def make_take(lanes: int) -> Any:
             rows[l] = data.rows[l, numbers[l]] if data.rows.shape[1] > 0 else numbers[l]
 
     @inner
-    def gather_row(source, rows, into, at):
+    def gather_row(source, rows, into, at, step):
         for k in range(source.shape[1]):
             for l in range(lanes):
-                into[(at + k) * lanes + l] = source[rows[l], k]
+                into[(at + k * step) * lanes + l] = source[rows[l], k]
 
     @inner
-    def take(data, epoch, first, n, at, width, scratch, weighted):
+    def take(data, epoch, first, n, at, height, scratch, weighted):
         X, Y = data.X, data.Y
         alike = len(data.order) == 0 and data.rows.shape[1] == 0
         for s in range(n):
-            x, y = at + s * width, s * Y.shape[1]
+            x, y = at + s, s * Y.shape[1]
             if not alike or weighted:
                 find(data, epoch, first + s, scratch.numbers, scratch.rows)
             if alike:
-                spread_row(X, first + s, scratch.values, x)
-                spread_row(Y, first + s, scratch.targets, y)
+                spread_row(X, first + s, scratch.values, x, height)
+                spread_row(Y, first + s, scratch.targets, y, 1)
             else:
-                gather_row(X, scratch.rows, scratch.values, x)
-                gather_row(Y, scratch.rows, scratch.targets, y)
+                gather_row(X, scratch.rows, scratch.values, x, height)
+                gather_row(Y, scratch.rows, scratch.targets, y, 1)
             if weighted:
                 for l in range(lanes):
                     there = data.weights.shape[1] > 0
@@ -104,7 +115,7 @@ def make_take(lanes: int) -> Any:
 
 @functools.cache
 def make_activate_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
-    """Make the activation of n units of a sample, *present* or not, that keeps slopes if need be.
+    """Make the activation of a unit, *present* or not, in n rows; it keeps slopes if need be.
 
     *code* says which of several activations.
     """
@@ -114,9 +125,9 @@ def make_activate_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
 
         @ordered
         def activate(scratch, at, unit, n):
-            for j in range(n):
-                place = (at + j) * lanes
-                there = load(scratch.present, (unit + j) * lanes, lanes)
+            there = load(scratch.present, unit * lanes, lanes)
+            for s in range(n):
+                place = (at + s) * lanes
                 z = load(scratch.values, place, lanes)
                 a = value(z)
                 store(scratch.values, place, a * there)
@@ -156,21 +167,27 @@ def _link(code: int, function: Any, otherwise: Any) -> Any:
 
 @functools.cache
 def make_times_slope_of_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
-    """Make the way from a sample's ∂loss/∂a to ∂loss/∂z, of n units."""
+    """Make the way from a unit's ∂loss/∂a, at the place d, to ∂loss/∂z, in n rows.
+
+    It returns *total* and the sum of these, which is the gradient of the unit's bias.
+    """
 
     def for_code(code: int) -> Any:
         slope = SLOPES[code]
 
         @ordered
-        def times_slope(scratch, at, n):
-            for j in range(n):
-                place = (at + j) * lanes
+        def times_slope(scratch, at, d, n, total):
+            for s in range(n):
                 if keeps:
-                    factor = load(scratch.slopes, place, lanes)
+                    factor = load(scratch.slopes, (at + s) * lanes, lanes)
                 else:
-                    a = load(scratch.values, place, lanes)
+                    a = load(scratch.values, (at + s) * lanes, lanes)
                     factor = slope(a, a)
-                store(scratch.deltas, place, load(scratch.deltas, place, lanes) * factor)
+                place = (d + s) * lanes
+                delta = load(scratch.deltas, place, lanes) * factor
+                store(scratch.deltas, place, delta)
+                total = total + delta
+            return total
 
         return times_slope
 
@@ -179,17 +196,18 @@ def make_times_slope_of_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
 
 @functools.cache
 def make_drop_of_many(lanes: int) -> Any:
-    """Make the dropout of n units of layer l of a sample, whose numbers begin with *counter*."""
+    """Make the dropout of unit j of layer l in n rows, whose numbers begin with *counter*."""
 
     @ordered
-    def drop(scratch, at, n, l, counter, options):
+    def drop(scratch, at, n, l, j, counter, options):
         key = load(options.dropout_key, 0, lanes)
         rate = load(options.dropout, l * lanes, lanes)
-        number_of_first = counter + load(options.first_unit, l * lanes, lanes)
+        count = counter + load(options.first_unit, l * lanes, lanes) + np.uint64(j)
         factor = constant(1.0, rate) / (constant(1.0, rate) - rate)
-        for j in range(n):
-            place = (at + j) * lanes
-            kept = uniforms(key, number_of_first + np.uint64(j)) >= rate
+        for s in range(n):
+            place = (at + s) * lanes
+            kept = uniforms(key, count) >= rate
+            count = count + load(options.n_hidden, 0, lanes)
             times = number(select(kept, factor, constant(0.0, rate)), scratch.values)
             store(scratch.values, place, load(scratch.values, place, lanes) * times)
             store(scratch.slopes, place, load(scratch.slopes, place, lanes) * times)
@@ -197,38 +215,51 @@ def make_drop_of_many(lanes: int) -> Any:
     return drop
 
 
+@inner
+def height_of(layers, scratch, lanes):
+    """How many rows there is room for."""
+    last = len(layers) - 1
+    return len(scratch.values) // ((layers[last, UNITS] + layers[last, N_OUT]) * lanes)
+
+
 @functools.cache
 def make_forward_of_many(hidden: Codes, bias: bool, keeps: bool, drops: bool, lanes: int) -> Any:
     """Make the forward pass of n rows up to the outputs' z; dropout is numbered from *counter*."""
-    multiply = make_multiply(lanes)
+    sums, units_at_once = make_sums(lanes), make_units_at_once(lanes)
     activate = make_activate_many(hidden, keeps, lanes)
     drop = make_drop_of_many(lanes)
 
     @inner
     def forward(layers, p, scratch, n, options, counter):
-        last = len(layers) - 1
-        width = layers[last, UNITS] + layers[last, N_OUT]
-        zero = Matrix(scratch.zero, 0, 0, 0)
+        last, height = len(layers) - 1, height_of(layers, scratch, lanes)
         for l in range(last + 1):
             n_in, n_out, units = layers[l, N_IN], layers[l, N_OUT], layers[l, UNITS]
-            inputs = Matrix(scratch.values, layers[l, INPUTS], width, 1)
-            start = Matrix(p, layers[l, BIAS], 0, 1) if bias else zero
-            into = Matrix(scratch.values, units, width, 1)
-            multiply(inputs, Matrix(p, layers[l, WEIGHTS], n_out, 1), start, into, n, n_out, n_in)
-            if l < last:
-                for s in range(n):
-                    at = s * width + units
-                    activate(layers[l, ACTIVATION], scratch, at, units - layers[0, N_IN], n_out)
+            inputs = Units(scratch.values, layers[l, INPUTS] * height, height)
+            start = Matrix(scratch.zero, 0, 0, 0)
+            if bias:
+                start = Matrix(p, layers[l, BIAS], 0, 1)
+            W, z = (
+                Matrix(p, layers[l, WEIGHTS], n_out, 1),
+                Units(inputs.vector, units * height, height),
+            )
+            for first in range(0, n_out, units_at_once(p)):
+                after = min(first + units_at_once(p), n_out)
+                sums(inputs, W, start, z, n, first, after, n_in)
+                for j in range(first, first if l == last else after):
+                    at, unit = (units + j) * height, units + j - layers[0, N_IN]
+                    activate(layers[l, ACTIVATION], scratch, at, unit, n)
                     if drops:
-                        per_sample = load(options.n_hidden, 0, lanes)
-                        drop(scratch, at, n_out, l, counter + np.uint64(s) * per_sample, options)
+                        drop(scratch, at, n, l, j, counter, options)
 
     return forward
 
 
 @functools.cache
 def make_finish_many(output: int, loss: int, lanes: int) -> Any:
-    """Make the end of a sample: the outputs' deltas from their z; returns the loss."""
+    """Make the end of a sample: the outputs' deltas from their z; returns the loss.
+
+    The first output is at a place *at*, and each other one *step* behind the one before.
+    """
     if loss in OF_CLASSES:
         return _make_finish_classes(lanes)
     if loss in (GAUSSIAN, QUANTILE):
@@ -240,13 +271,13 @@ def _make_finish_outputs(output: int, loss: int, lanes: int) -> Any:
     finish_one = make_finish_one(output, loss)
 
     @ordered
-    def finish(scratch, at, targets, n):
+    def finish(scratch, at, step, targets, n):
         total = load(scratch.zero, 0, lanes)
         for j in range(n):
-            z = load(scratch.values, (at + j) * lanes, lanes)
+            place = (at + j * step) * lanes
             y = load(scratch.targets, (targets + j) * lanes, lanes)
-            d, loss_j = finish_one(z, y, n)
-            store(scratch.deltas, (at + j) * lanes, d)
+            d, loss_j = finish_one(load(scratch.values, place, lanes), y, n)
+            store(scratch.deltas, place, d)
             total = total + loss_j
         return total
 
@@ -257,11 +288,11 @@ def _make_finish_distribution(loss: int, lanes: int) -> Any:
     is_gaussian = loss == GAUSSIAN
 
     @ordered
-    def finish(scratch, at, targets, n):
+    def finish(scratch, at, step, targets, n):
         total = load(scratch.zero, 0, lanes)
         m = n // 2 if is_gaussian else n
         for j in range(m):
-            place, other = (at + j) * lanes, (at + m + j) * lanes
+            place, other = (at + j * step) * lanes, (at + (m + j) * step) * lanes
             z = load(scratch.values, place, lanes)
             y = load(scratch.targets, (targets + j) * lanes, lanes)
             if is_gaussian:
@@ -281,11 +312,11 @@ def _make_finish_classes(lanes: int) -> Any:
     softmax = make_softmax_of_many(lanes)
 
     @ordered
-    def finish(scratch, at, targets, n):
-        log_total = softmax(scratch.values, at, scratch.deltas, n)
+    def finish(scratch, at, step, targets, n):
+        log_total = softmax(scratch.values, at, step, scratch.deltas, n)
         total = load(scratch.zero, 0, lanes)
         for j in range(n):
-            place = (at + j) * lanes
+            place = (at + j * step) * lanes
             y = load(scratch.targets, (targets + j) * lanes, lanes)
             total = total + y * (log_total - load(scratch.values, place, lanes))
             store(scratch.deltas, place, load(scratch.deltas, place, lanes) - y)
@@ -301,18 +332,16 @@ def make_finish_rows(output: int, loss: int, weighted: bool, lanes: int) -> Any:
 
     @ordered
     def finish_rows(layers, scratch, n, columns):
-        last = len(layers) - 1
-        units, n_out = layers[last, UNITS], layers[last, N_OUT]
-        width = units + n_out
+        last, height = len(layers) - 1, height_of(layers, scratch, lanes)
+        outputs, n_out = layers[last, UNITS] * height, layers[last, N_OUT]
         total = load(scratch.zero, 0, lanes)
         for s in range(n):
-            at = s * width + units
-            lost = finish(scratch, at, s * columns, n_out)
+            lost = finish(scratch, outputs + s, height, s * columns, n_out)
             if weighted:
                 weight = load(scratch.weights, s * lanes, lanes)
                 lost = lost * weight
                 for j in range(n_out):
-                    place = (at + j) * lanes
+                    place = (outputs + j * height + s) * lanes
                     store(scratch.deltas, place, load(scratch.deltas, place, lanes) * weight)
             total = total + lost
         return total
@@ -334,23 +363,23 @@ def make_add_sum(lanes: int) -> Any:
 
 @functools.cache
 def make_softmax_of_many(lanes: int) -> Any:
-    """Make a_j = e^z_j / Σ e^z_k of n units at a place, to the same place of *into*.
+    """Make a_j = e^z_j / Σ e^z_k of n units, *step* places apart, to the same places of *into*.
 
     It returns log Σ e^z_k. The largest z is taken off: no overflow.
     """
 
     @ordered
-    def softmax(values, at, into, n):
+    def softmax(values, at, step, into, n):
         top = load(values, at * lanes, lanes)
         for j in range(1, n):
-            top = maximum(top, load(values, (at + j) * lanes, lanes))
+            top = maximum(top, load(values, (at + j * step) * lanes, lanes))
         total = top - top
         for j in range(n):
-            e = exp(load(values, (at + j) * lanes, lanes) - top)
-            store(into, (at + j) * lanes, e)
+            e = exp(load(values, (at + j * step) * lanes, lanes) - top)
+            store(into, (at + j * step) * lanes, e)
             total = total + e
         for j in range(n):
-            place = (at + j) * lanes
+            place = (at + j * step) * lanes
             store(into, place, load(into, place, lanes) / total)
         return top + log(total)
 
@@ -360,38 +389,60 @@ def make_softmax_of_many(lanes: int) -> Any:
 @functools.cache
 def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
     """Make the gradient of n rows, into g, or with *more* onto it."""
-    multiply = make_multiply(lanes)
+    sums, sums_over_rows = make_sums(lanes), make_sums_over_rows(lanes)
     times_slope = make_times_slope_of_many(hidden, keeps, lanes)
+    units_at_once = make_units_at_once(lanes)
 
-    @ordered
-    def add_rows(scratch, at, width, n, g, b, n_out, more):
-        for j in range(n_out):
-            total = load(scratch.zero, 0, lanes)
-            if more:
-                total = load(g, (b + j) * lanes, lanes)
-            for s in range(n):
-                total = total + load(scratch.deltas, (s * width + at + j) * lanes, lanes)
-            store(g, (b + j) * lanes, total)
+    @inner
+    def so_far(scratch, g, b, more):
+        """The gradient of a bias from the rows before."""
+        return load(g, b * lanes, lanes) if more else load(scratch.zero, 0, lanes)
+
+    @inner
+    def units_back(layers, p, scratch, n, g, more, l, first, after):
+        """The units from *first* up to *after* of the layer below layer l; returns their deltas."""
+        height, zero = height_of(layers, scratch, lanes), Matrix(scratch.zero, 0, 0, 0)
+        n_out, W, units = layers[l, N_OUT], layers[l, WEIGHTS], layers[l, INPUTS]
+        a, above = (
+            Units(scratch.values, units * height, height),
+            Units(scratch.deltas, layers[l, UNITS] * height, height),
+        )
+        turned = Matrix(g, W, 1, n_out)
+        sums_over_rows(above, a, turned if more else zero, turned, n_out, first, after, n)
+        # The deltas of the first hidden layer are not needed again: the next take their place.
+        place = units - first if l == 1 else units
+        d = Units(scratch.deltas, place * height, height)
+        sums(above, Matrix(p, W, 1, n_out), zero, d, n, first, after, n_out)
+        for j in range(first, after):
+            b = layers[l - 1, BIAS] + j if bias else 0
+            total = so_far(scratch, g, b, more)
+            at, to, code = (units + j) * height, (place + j) * height, layers[l - 1, ACTIVATION]
+            total = times_slope(code, scratch, at, to, n, total)
+            if bias:
+                store(g, b * lanes, total)
+        return d
 
     @inner
     def backward(layers, p, scratch, n, g, more):
-        last = len(layers) - 1
-        width = layers[last, UNITS] + layers[last, N_OUT]
-        zero = Matrix(scratch.zero, 0, 0, 0)
-        for l in range(last, -1, -1):
-            n_in, n_out = layers[l, N_IN], layers[l, N_OUT]
-            W, inputs, units = layers[l, WEIGHTS], layers[l, INPUTS], layers[l, UNITS]
-            into = Matrix(g, W, n_out, 1)
-            by_input = Matrix(scratch.values, inputs, 1, width)
-            deltas = Matrix(scratch.deltas, units, width, 1)
-            multiply(by_input, deltas, into if more else zero, into, n_in, n_out, n)
-            if bias:
-                add_rows(scratch, units, width, n, g, layers[l, BIAS], n_out, more)
-            if l > 0:
-                below = Matrix(scratch.deltas, inputs, width, 1)
-                multiply(deltas, Matrix(p, W, 1, n_out), zero, below, n, n_in, n_out)
-                for s in range(n):
-                    times_slope(layers[l - 1, ACTIVATION], scratch, s * width + inputs, n_in)
+        last, height = len(layers) - 1, height_of(layers, scratch, lanes)
+        x, into = Units(scratch.values, 0, height), Matrix(g, 0, layers[0, N_OUT], 1)
+        start = into if more else Matrix(scratch.zero, 0, 0, 0)
+        outputs = Units(scratch.deltas, layers[last, UNITS] * height, height)
+        for j in range(layers[last, N_OUT] if bias else 0):
+            b = layers[last, BIAS] + j
+            total = so_far(scratch, g, b, more)
+            for s in range(n):
+                total = total + load(scratch.deltas, (outputs.at + j * height + s) * lanes, lanes)
+            store(g, b * lanes, total)
+        if last == 0:
+            n_out = layers[0, N_OUT]
+            sums_over_rows(x, outputs, start, into, layers[0, N_IN], 0, n_out, n)
+        for l in range(last, 0, -1):
+            for first in range(0, layers[l, N_IN], units_at_once(p)):
+                after = min(first + units_at_once(p), layers[l, N_IN])
+                d = units_back(layers, p, scratch, n, g, more, l, first, after)
+                if l == 1:
+                    sums_over_rows(x, d, start, into, layers[0, N_IN], first, after, n)
 
     return backward
 
@@ -412,8 +463,7 @@ def make_train_many(
 
     @kernel
     def train_many(layers, p, moments, t, data, span, options, scratch, g):
-        last = len(layers) - 1
-        width, columns = layers[last, UNITS] + layers[last, N_OUT], data.Y.shape[1]
+        height, columns = height_of(layers, scratch, lanes), data.Y.shape[1]
         per_update = 1 if span.rates.shape[1] > 1 else 0
         for epoch in range(len(span.rates)):
             for first in range(span.start, span.stop, options.batch_size):
@@ -425,7 +475,7 @@ def make_train_many(
                 )  # fmt: skip
                 for position in range(first, after, ROWS):
                     n = min(ROWS, after - position)
-                    take(data, epoch, position, n, 0, width, scratch, extras)
+                    take(data, epoch, position, n, 0, height, scratch, extras)
                     done = np.uint64(position - first) * load(options.n_hidden, 0, lanes)
                     forward(layers, p, scratch, n, options, counter + done)
                     add_sum(span.loss_sums, epoch, finish_rows(layers, scratch, n, columns))

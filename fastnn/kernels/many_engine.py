@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -21,27 +22,29 @@ from fastnn.kernels.updates import has_extras
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES, Optimizer
 
-#: Bytes of a block's parameters up to which a number has 4 registers, and 2.
-MOST_FOR_FOUR, MOST_FOR_TWO = 1 << 14, 1 << 16
+#: Bytes of a block's parameters up to which a number has 4 registers, and 2, sample by sample and
+#: in batches.
+MOST_FOR_FOUR, MOST_FOR_TWO, MOST_FOR_TWO_IN_BATCHES = 1 << 14, 1 << 16, 1 << 14
 
 #: Bytes of a network's parameters up to which it is better in a lane than alone: see `pays`.
 MOST_IN_BATCHES, MOST_BY_SAMPLE, MOST_BY_SAMPLE_DEEP = 20_000, 28_000, 56_000
 
 
-def lanes_for(architecture: Architecture, n_networks: int) -> int:
+def lanes_for(architecture: Architecture, batch_size: int, n_networks: int) -> int:
     """How many networks of this kind are best trained together: 1, 2 or 4 registers of them.
 
     Their instructions need not wait for one another, but a block is larger, and its sums take more
     registers. Nanoseconds a sample and network on Zen 4 with 1, 2 and 4, sample by sample: 3-4-1 in
     float64 11, 5.6, 5.2, in float32 3.6, 2.7, 2.6; 1-128-1 in float64 130, 117, 111, in float32 65,
-    56, 51; 10-32-3 in float64 93, 87, -, in float32 43, 42, 58. In batches: 10-50-2 in float32 43,
-    48, -; 10-10-2 the same with 1 and 2.
+    56, 51; 10-32-3 in float64 93, 87, -, in float32 43, 42, 58. In batches: 10-50-2 in float32 40,
+    45, -; 10-10-2 10.3, 11.5, -; the smallest have more for what a block takes to set up.
     """
     one = register_bits() // 8 // architecture.dtype.itemsize
     size = one * architecture.n_parameters * architecture.dtype.itemsize
     if n_networks > 2 * one and (4 * size <= MOST_FOR_FOUR or many_one_output.pays(architecture)):
         return 4 * one
-    return 2 * one if n_networks > one and 2 * size <= MOST_FOR_TWO else one
+    most = MOST_FOR_TWO_IN_BATCHES if batch_size > 1 else MOST_FOR_TWO
+    return 2 * one if n_networks > one and 2 * size <= most else one
 
 
 @functools.lru_cache(maxsize=1024)
@@ -117,7 +120,7 @@ class Block:
         self.widest = widest = widest_of(architectures)
         self.lanes = lanes
         self._architectures = architectures
-        self._alike = len({architecture.sizes for architecture in architectures}) == 1
+        self._alike = len(_sizes(architectures)) == 1
         size = widest.n_parameters
         self.parameters = self._zeros(size)
         self.moments = self._zeros(n_moments * size)
@@ -143,14 +146,16 @@ class Block:
                 moments[:, places, lane] = own_moments
         self.updates[:n] = [updates for _, _, updates in numbers]
 
-    def get(self, lane: int) -> Numbers:
-        """Copies of a lane's numbers."""
+    def get(self, lanes: Sequence[int]) -> list[Numbers]:
+        """Copies of the numbers of some lanes."""
         parameters, moments = self._by_lane()
-        updates = int(self.updates[lane])
+        own = np.ascontiguousarray(parameters.T[lanes])
+        own_moments = np.ascontiguousarray(np.moveaxis(moments, -1, 0)[lanes])
+        numbers = list(zip(own, own_moments, self.updates[lanes].tolist(), strict=True))
         if self._alike:
-            return parameters[:, lane].copy(), moments[..., lane].copy(), updates
-        places = places_in(self._architectures[lane], self.widest)
-        return parameters[places, lane], moments[:, places, lane], updates
+            return numbers
+        places = [places_in(self._architectures[lane], self.widest) for lane in lanes]
+        return [(p[k], m[:, k], t) for k, (p, m, t) in zip(places, numbers, strict=True)]
 
     def copy(self) -> tuple[np.ndarray, ...]:
         """A copy of all lanes to come back to."""
@@ -207,8 +212,9 @@ class BlockTrainer(Block):
         widest = self.widest
         hidden, output = _codes(widest)
         keeps = any(a.slope_needs_z for a in widest.activations[:-1])
-        drops = any(any(architecture.dropout) for architecture in architectures)
-        extras = any(has_extras(*member) for member in members)
+        kinds = _distinct(members)
+        drops = any(any(architecture.dropout) for architecture, _ in kinds)
+        extras = any(has_extras(*member) for member in kinds)
         self._layers = layer_table(widest).view(np.int64)
         self._options = _options(members, widest, lanes)
         present = _present(architectures, widest, lanes)
@@ -265,10 +271,20 @@ def pays(architecture: Architecture, batch_size: int) -> bool:
 
 def widest_of(architectures: Sequence[Architecture]) -> Architecture:
     """The first of them, with each layer as wide as the widest of all."""
-    sizes = {architecture.sizes for architecture in architectures}
+    sizes = _sizes(architectures)
     if len(sizes) == 1:
         return architectures[0]
     return replace(architectures[0], sizes=tuple(map(max, *sizes)))
+
+
+def _sizes(architectures: Sequence[Architecture]) -> set[tuple[int, ...]]:
+    """Each once; most architectures are the same object as many others."""
+    return {architecture.sizes for architecture in {id(a): a for a in architectures}.values()}
+
+
+def _distinct(members: Sequence[tuple[Architecture, Plan]]) -> list[tuple[Architecture, Plan]]:
+    """Each pair once: in most blocks there is one."""
+    return list({(id(a), id(plan)): (a, plan) for a, plan in members}.values())
 
 
 def _by_lanes(values: Any, lanes: int, dtype: Any = np.float64) -> np.ndarray:
@@ -282,22 +298,22 @@ def _by_lanes(values: Any, lanes: int, dtype: Any = np.float64) -> np.ndarray:
 def _options(
     members: Sequence[tuple[Architecture, Plan]], widest: Architecture, lanes: int
 ) -> Options:
-    known: dict[Any, list[float]] = {}
-    rows = []
-    for architecture, plan in members:
-        key = id(plan.optimizer), architecture.l1, architecture.l2, architecture.max_norm
-        if key not in known:
-            known[key] = _factors(architecture, plan.optimizer)
-        rows.append(known[key])
-    factors = _by_lanes(rows, lanes).reshape(-1, lanes)
+    known = {(id(a), id(plan)): _factors(a, plan.optimizer) for a, plan in _distinct(members)}
+    if len(known) == 1:
+        [row] = known.values()
+        factors = np.repeat(np.array(row)[:, np.newaxis], lanes, axis=1)
+    else:
+        rows = [known[id(architecture), id(plan)] for architecture, plan in members]
+        factors = _by_lanes(rows, lanes).reshape(-1, lanes)
+    any_of = [any(column) for column in zip(*known.values(), strict=True)]
     settings = factors[_N_FACTORS:].reshape(-1)
     l1, l2, max_norm, clip_value, clip_norm = factors[:_N_FACTORS]
     return Options(
         batch_size=members[0][1].batch_size,
         mean=widest.reduction == "mean",
-        penalised=bool(l1.any() or l2.any()),
-        limited=bool(clip_value.any() or clip_norm.any()),
-        norms_limited=bool(max_norm.any()),
+        penalised=any_of[0] or any_of[1],
+        limited=any_of[3] or any_of[4],
+        norms_limited=any_of[2],
         settings=settings,
         rests=1.0 - settings,
         l1=l1,
@@ -320,11 +336,11 @@ def _factors(architecture: Architecture, optimizer: Optimizer) -> list[float]:
 
 
 def _dropout_options(members: Sequence[tuple[Architecture, Plan]], lanes: int) -> dict[str, Any]:
-    architectures = [architecture for architecture, _ in members]
-    if not any(architecture.dropout for architecture in architectures):
+    if not any(architecture.dropout for architecture, _ in _distinct(members)):
         nothing = np.zeros(lanes, np.uint64)
         names = ("dropout_key", "first_unit", "n_hidden")
         return {"dropout": np.zeros(lanes), **dict.fromkeys(names, nothing)}
+    architectures = [architecture for architecture, _ in members]
     none = (0.0,) * (len(architectures[0].sizes) - 2)
     hidden = [architecture.sizes[1:-1] for architecture in architectures]
     keys = [plan.dropout_key for _, plan in members]
@@ -338,7 +354,7 @@ def _dropout_options(members: Sequence[tuple[Architecture, Plan]], lanes: int) -
 
 def _present(architectures: Sequence[Architecture], widest: Architecture, lanes: int) -> np.ndarray:
     """1 for each hidden unit that a network has, by lanes; 0 for the others."""
-    if all(architecture.sizes == widest.sizes for architecture in architectures):
+    if len(_sizes(architectures)) == 1:
         return _all(widest, lanes)
     hidden = widest.sizes[1:-1]
     units = [
@@ -353,21 +369,21 @@ def _present(architectures: Sequence[Architecture], widest: Architecture, lanes:
 def _scratch(widest: Architecture, lanes: int, n_rows: int, present: np.ndarray) -> Scratch:
     """Room for so many rows at once, or for ROWS; for at least 2 of them."""
     rows = max(2, min(ROWS, n_rows))
-
-    def room(size: int) -> np.ndarray:
-        vector = aligned(size * lanes, widest.dtype)
-        vector[:] = 0
-        return vector
-
-    size = rows * sum(widest.sizes)
+    units = rows * sum(widest.sizes)
+    sizes = [n * lanes for n in (units, units, units, rows * widest.target_columns, rows, 1)]
+    room = aligned(sum(sizes), widest.dtype)
+    room[:] = 0
+    values, slopes, deltas, targets, weights, zero = (
+        room[after - size : after] for size, after in zip(sizes, accumulate(sizes), strict=True)
+    )
     return Scratch(
-        values=room(size),
-        slopes=room(size),
-        deltas=room(size),
-        targets=room(rows * widest.target_columns),
-        weights=room(rows),
+        values=values,
+        slopes=slopes,
+        deltas=deltas,
+        targets=targets,
+        weights=weights,
         present=present,
-        zero=room(1),
+        zero=zero,
         numbers=np.zeros(lanes, np.uint64),
         rows=np.zeros(lanes, np.uint64),
     )

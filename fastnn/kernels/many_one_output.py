@@ -111,7 +111,7 @@ def make_train_one_output_of_many(
                     if per_update:
                         update = (epoch, position - span.start, 0)
                         rate = number(load(span.rates, update, lanes), p)
-                    take(data, epoch, position, 1, x, 0, scratch, False)
+                    take(data, epoch, position, 1, x, 1, scratch, False)
                     z = sweep(layers, p, scratch, before, x, g_output)
                     y = load(scratch.targets, 0, lanes)
                     lost, g_output = end_of_sample(p, c, z, y, rate)

@@ -12,6 +12,7 @@ from fastnn.kernels.lanes import convert, load, store
 from fastnn.kernels.layout import N_OUT, UNITS
 from fastnn.kernels.many import (
     ROWS,
+    height_of,
     make_finish_rows,
     make_forward_of_many,
     make_softmax_of_many,
@@ -24,21 +25,22 @@ _SOFTMAX = ACTIVATIONS["softmax"].code
 
 @functools.cache
 def _make_activate_outputs(output: int, lanes: int) -> Any:
-    """Make the activation of the n outputs of a sample, in place."""
+    """Make the activation of the n outputs of a sample, *step* places apart, in place."""
     if output == _SOFTMAX:
         softmax = make_softmax_of_many(lanes)
 
         @inner
-        def activate_softmax(values, at, n):
-            softmax(values, at, values, n)
+        def activate_softmax(values, at, step, n):
+            softmax(values, at, step, values, n)
 
         return activate_softmax
     value = VALUES[output]
 
     @ordered
-    def activate_outputs(values, at, n):
+    def activate_outputs(values, at, step, n):
         for j in range(n):
-            store(values, (at + j) * lanes, value(load(values, (at + j) * lanes, lanes)))
+            place = (at + j * step) * lanes
+            store(values, place, value(load(values, place, lanes)))
 
     return activate_outputs
 
@@ -56,8 +58,8 @@ def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> 
     @kernel
     def outputs_of_many(layers, blocks, X, values, scratch):
         last = len(layers) - 1
-        units, n_out = layers[last, UNITS], layers[last, N_OUT]
-        width = units + n_out
+        n_out, height = layers[last, N_OUT], height_of(layers, scratch, lanes)
+        outputs = layers[last, UNITS] * height
         numbers = True
         for block in range(len(blocks)):
             first = block * lanes
@@ -65,14 +67,14 @@ def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> 
             for position in range(0, len(X), ROWS):
                 n = min(ROWS, len(X) - position)
                 for s in range(n):
-                    spread_row(X, position + s, scratch.values, s * width)
+                    spread_row(X, position + s, scratch.values, s, height)
                 forward(layers, blocks[block], scratch, n, None, 0)
                 for s in range(n):
-                    at = s * width + units
-                    activate(scratch.values, at, n_out)
+                    at = outputs + s
+                    activate(scratch.values, at, height, n_out)
                     for l in range(there):
                         for o in range(n_out):
-                            number = scratch.values[(at + o) * lanes + l]
+                            number = scratch.values[(at + o * height) * lanes + l]
                             values[first + l, position + s, o] = number
                             numbers &= number == number
         return numbers
@@ -91,12 +93,11 @@ def make_losses_of_many(
 
     @kernel
     def losses_of_many(layers, p, data, n_samples, sums, scratch):
-        last = len(layers) - 1
-        width, columns = layers[last, UNITS] + layers[last, N_OUT], data.Y.shape[1]
+        height, columns = height_of(layers, scratch, lanes), data.Y.shape[1]
         total = load(sums, 0, lanes)
         for position in range(0, n_samples, ROWS):
             n = min(ROWS, n_samples - position)
-            take(data, 0, position, n, 0, width, scratch, weighted)
+            take(data, 0, position, n, 0, height, scratch, weighted)
             forward(layers, p, scratch, n, None, 0)
             total = total + convert(finish_rows(layers, scratch, n, columns), np.float64)
         store(sums, 0, total)

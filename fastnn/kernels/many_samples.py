@@ -197,7 +197,7 @@ def _make_learn(hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, 
         forward(layers, p, scratch)
         last = len(layers) - 1
         b, n_out, outputs = layers[last, BIAS], layers[last, N_OUT], layers[last, UNITS]
-        lost = finish(scratch, outputs, 0, n_out)
+        lost = finish(scratch, outputs, 1, 0, n_out)
         for j in range(n_out):
             d_j = load(scratch.deltas, (outputs + j) * lanes, lanes) * rate
             store(scratch.deltas, (outputs + j) * lanes, d_j)
@@ -228,7 +228,7 @@ def make_train_samples_of_many(
                     if per_update:
                         update = (epoch, position - span.start, 0)
                         rate = number(load(span.rates, update, lanes), p)
-                    take(data, epoch, position, 1, 0, 0, scratch, False)
+                    take(data, epoch, position, 1, 0, 1, scratch, False)
                     total = total + learn(layers, p, scratch, rate)
                 add_sum(span.loss_sums, epoch, total)
         n_updates = np.uint64(len(span.rates) * (span.stop - span.start))

@@ -97,9 +97,43 @@ def make_sweep(hidden: Codes, bias: bool) -> Any:
 
 
 @functools.cache
+def _make_update(hidden: Codes, bias: bool) -> Any:
+    """Make the half of the sweep that updates, for the end."""
+    slope = SLOPES[hidden[0]]
+
+    @inner
+    def update(layers, p, X, last, w):
+        n_in, n_hidden, n_out = layers[0, N_IN], layers[0, N_OUT], layers[1, N_OUT]
+        W, b, c = layers[0, WEIGHTS], layers[0, BIAS], layers[1, BIAS]
+        d, T = n_hidden, n_hidden + n_hidden
+        rated = T + n_hidden * n_out + n_out
+        for j in range(n_hidden):
+            w[d + j] = 0
+        for o in range(n_out):
+            g, t = w[rated + o], T + o * n_hidden
+            for j in range(n_hidden):
+                w[d + j] += g * w[t + j]
+                w[t + j] -= g * w[j]
+            if bias:
+                p[c + o] -= g
+        for j in range(n_hidden):
+            d_j = w[d + j] * slope(w[j], w[j])
+            w[d + j] = d_j
+            if bias:
+                p[b + j] -= d_j
+        for i in range(n_in):
+            x, into = X[last, i], W + i * n_hidden
+            for j in range(n_hidden):
+                p[into + j] -= x * w[d + j]
+
+    return update
+
+
+@functools.cache
 def make_train_one_hidden(hidden: Codes, output: int, loss: int, bias: bool, wide: bool) -> Any:
     """Make the kernel for these codes, see `plain.make_train`."""
     sweep, finish = make_sweep(hidden, bias), make_finish(output, loss)
+    update = _make_update(hidden, bias)
 
     @inner
     def learn(layers, p, X, Y, last, row, rate, w, carried):
@@ -115,7 +149,7 @@ def make_train_one_hidden(hidden: Codes, output: int, loss: int, bias: bool, wid
     @inner
     def end(layers, p, X, last, w, carried):
         n_hidden, n_out = layers[0, N_OUT], layers[1, N_OUT]
-        sweep(layers, p, X, last, last, w)
+        update(layers, p, X, last, w)
         transpose(w, n_hidden + n_hidden, p, layers[1, WEIGHTS], n_out, n_hidden)
 
     return make_train(_begin, learn, end, wide)

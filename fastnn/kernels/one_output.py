@@ -97,6 +97,35 @@ def make_sweep(hidden: Codes, bias: bool, n_in: int, units: int) -> Any:
     return sweep
 
 
+@functools.cache
+def _make_update(hidden: Codes, bias: bool, n_in: int, units: int) -> Any:
+    """Make the half of the sweep that updates, for the end."""
+    slope = SLOPES[hidden[0]]
+    inputs, few = np.uint64(n_in), np.uint64(units)
+    compiled = ordered if units else inner
+
+    @compiled
+    def update(layers, p, X, last, g, h):
+        W, b = layers[0, WEIGHTS], layers[0, BIAS]
+        V, n_hidden = layers[1, WEIGHTS], layers[0, N_OUT] if n_in == 1 else few
+        g_last = g * X[last, 0]
+        for j in range(n_hidden):
+            v, h_j = p[V + j], h[j]
+            d = v * slope(h_j, h_j)
+            if bias:
+                p[b + j] -= g * d
+            if n_in == 1:
+                p[W + j] -= g_last * d
+            else:
+                for i in range(inputs):
+                    p[W + j + i * n_hidden] -= X[last, i] * (g * d)
+            p[V + j] = v - g * h_j
+        if bias:
+            p[layers[1, BIAS]] -= g
+
+    return update
+
+
 @inner
 def _begin(layers, p, w):
     """No values."""
@@ -110,6 +139,7 @@ def make_train_one_output(
 ) -> Any:
     """Make the kernel for these codes, see `plain.make_train`; the numbers as in `make_sweep`."""
     sweep, finish_one = make_sweep(hidden, bias, n_in, units), make_finish_one(output, loss)
+    update = _make_update(hidden, bias, n_in, units)
 
     @inner
     def learn(layers, p, X, Y, last, row, rate, w, g):
@@ -119,7 +149,7 @@ def make_train_one_output(
 
     @inner
     def end(layers, p, X, last, w, g):
-        sweep(layers, p, X, last, last, g, w)
+        update(layers, p, X, last, g, w)
 
     return make_train(_begin, learn, end, wide)
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from fastnn.kernels.held import held
 from fastnn.kernels.jit import inner, quick
-from fastnn.kernels.lanes import load, store, width
+from fastnn.kernels.lanes import load, prefer_wide_vectors, store, width
+from fastnn.kernels.rows import all_finite
 
 #: What there is to an update of one row. *updates* and *clock* are the state's, *data* and *span*
 #: those of the trainer's kernel, for one row and one rate; x and y are where the row and its target
@@ -38,14 +39,6 @@ LEAST, MOST, OFF, ON = range(4)
 
 #: What there is to a prediction of one row.
 OneOutput = namedtuple("OneOutput", "layers p x values workspace")
-
-
-@inner
-def _all_finite(values):
-    finite = True
-    for k in range(len(values)):
-        finite &= np.isfinite(values[k])
-    return finite
 
 
 @inner
@@ -122,8 +115,8 @@ def _go_back(row):
 
 
 @functools.cache
-def make_learn_one(train: Any, plain: bool) -> Any:
-    """Make the update with the kernel *train*, of plain SGD or by a rule.
+def make_learn_one(update: Any, plain: bool) -> Any:
+    """Make the update; *update* is of `plain.make_train`, or of `samples.make_update_by_rule`.
 
     It returns the loss before the update. NaN says that the state is as before: something was not
     as it must be, or the update was tried and diverged.
@@ -131,26 +124,28 @@ def make_learn_one(train: Any, plain: bool) -> Any:
 
     @quick
     def learn_one(x, y, address):
+        prefer_wide_vectors()
         place = int(address)
         given = place % 2 == GIVEN
         row = held(place - GIVEN if given else place, "Row", x)
         data, span, notes = row.data, row.span, row.notes
         notes[TRIED] = 0
-        taken = _take_row(x, row.x) and (_all_finite(row.y) if given else _take_target(y, row))
+        taken = _take_row(x, row.x) and (all_finite(row.y) if given else _take_target(y, row))
         if not (taken and _set_rate(row)):
             return np.nan
         notes[TRIED] = 1
         _remember(row)
-        span.loss_sums[0] = 0.0
-        span.penalty_sums[0] = 0.0
         if plain:
-            train(row.layers, row.p, data.X, data.Y, data.order, span.rates, 0, 1,
-                  span.loss_sums, row.workspace)  # fmt: skip
+            span.loss_sums[0] = 0.0
+            update(row.layers, row.p, data.X, data.Y, data.order, span.rates, 0, 1,
+                   span.loss_sums, row.workspace)  # fmt: skip
+            loss = span.loss_sums[0]
         else:
-            train(row.layers, row.p, row.moments, row.updates[0], data, span, row.options,
-                  row.workspace, row.g)  # fmt: skip
-        loss = span.loss_sums[0] + span.penalty_sums[0]
-        if not (np.isfinite(loss) and _all_finite(row.p)):
+            loss_of_one, penalty = update(
+                row.layers, row.p, row.moments, row.updates[0], data.X, data.Y, 0, 1.0,
+                span.rates[0, 0], row.options, row.workspace, row.g)  # fmt: skip
+            loss = np.float64(loss_of_one) + penalty
+        if not (np.isfinite(loss) and all_finite(row.p)):
             _go_back(row)
             return np.nan
         row.updates[0] += 1

@@ -12,7 +12,7 @@ from fastnn.kernels.blocks import WIDE_INPUT, gather, make_finish, make_forward,
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.rows import make_activate
+from fastnn.kernels.rows import all_finite, make_activate
 from fastnn.kernels.rows import softmax as softmax_row
 from fastnn.kernels.samples import make_forward as make_forward_row
 
@@ -36,14 +36,6 @@ def _make_activate_outputs(output: int) -> Any:
 
 
 @inner
-def _all_finite(values):
-    finite = True
-    for k in range(len(values)):
-        finite &= np.isfinite(values[k])
-    return finite
-
-
-@inner
 def _all_numbers(values):
     numbers = True
     for k in range(len(values)):
@@ -53,42 +45,24 @@ def _all_numbers(values):
 
 @functools.cache
 def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
-    """Make the forward pass for one hidden layer and few inputs and outputs.
+    """Make the forward pass for one hidden layer between one input and one output.
 
-    Unit by unit: what a unit has to say about n samples stays in the first-level cache from its
-    weighted sums to the outputs.
+    Unit by unit: what a unit has to say about n samples is added up at once, and not stored.
     """
     value = VALUES[hidden[0]]
 
     @inner
     def forward_by_unit(layers, p, w, places, x, n, options, counter):
-        n_in, n_hidden, n_out = layers[0, N_IN], layers[0, N_OUT], layers[1, N_OUT]
+        n_hidden = layers[0, N_OUT]
         W, b, V, c = layers[0, WEIGHTS], layers[0, BIAS], layers[1, WEIGHTS], layers[1, BIAS]
-        out, h = places.units + n_hidden * places.block, places.scratch
-        zero = p.dtype.type(0)
-        for o in range(n_out):
-            start = p[c + o] if bias else zero
-            for s in range(n):
-                w[out + o * n + s] = start
+        out, zero = places.units + n_hidden * places.block, p.dtype.type(0)
+        start = p[c] if bias else zero
+        for s in range(n):
+            w[out + s] = start
         for j in range(n_hidden):
-            start, w_j = p[b + j] if bias else zero, p[W + j]
-            if n_in == 1 and n_out == 1:  # at once, nothing stored: 0.85 of the time
-                v = p[V + j]
-                for s in range(n):
-                    w[out + s] += v * value(start + w_j * w[x + s])
-                continue
+            start, w_j, v = p[b + j] if bias else zero, p[W + j], p[V + j]
             for s in range(n):
-                w[h + s] = start + w_j * w[x + s]
-            for i in range(np.uint64(1), n_in):
-                w_j = p[W + i * n_hidden + j]
-                for s in range(n):
-                    w[h + s] += w_j * w[x + i * n + s]
-            for s in range(n):
-                w[h + s] = value(w[h + s])
-            for o in range(n_out):
-                v = p[V + j * n_out + o]
-                for s in range(n):
-                    w[out + o * n + s] += v * w[h + s]
+                w[out + s] += v * value(start + w_j * w[x + s])
 
     return forward_by_unit
 
@@ -99,9 +73,10 @@ def make_outputs(
 ) -> Any:
     """Make the kernel that fills *values*, (n, m): the last m units of the network.
 
-    It returns False, having stopped, if it meets an input that is not finite or a value that is not
-    a number. *by_unit* chooses `_make_forward_by_unit`, which leaves nothing of the hidden layer.
-    With *sparse* X is, and must be finite; then not *by_unit*.
+    X without rows stands for the one of the call before, if that was a block: it is still in the
+    workspace. The kernel returns False, having stopped, if it meets an input that is not finite or
+    a value that is not a number. *by_unit* chooses `_make_forward_by_unit`, which leaves nothing of
+    the hidden layer. With *sparse* X is, and must be finite; then not *by_unit*.
     """
     first_sums = sparse_rows.make_sums(bias) if sparse else None
     forward = (
@@ -117,9 +92,9 @@ def make_outputs(
         last, n_in, block = len(layers) - 1, layers[0, N_IN], np.int64(places.block)
         for position in range(0, len(values), block):
             n = np.uint64(minimum(block, len(values) - position))
-            if not sparse:
+            if not sparse and len(X) > 0:
                 gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
-                if not _all_finite(w[places.x : places.x + n_in * n]):
+                if not all_finite(w[places.x : places.x + n_in * n]):
                     return False
             x = sparse_rows.Block(X, order, len(order), position) if sparse else places.x
             forward(layers, p, w, places, x, n, None, None)
@@ -134,9 +109,10 @@ def make_outputs(
                     activate_outputs(w, at, n_out, n, places.scratch)
                 if not _all_numbers(w[at : at + n_out * n]):
                     return False
-                for s in range(n):
-                    for j in range(n_out):
-                        values[position + np.int64(s), column + np.int64(j)] = w[at + j * n + s]
+                for j in range(n_out):
+                    unit, start = column + np.int64(j), at + j * n
+                    for s in range(n):
+                        values[position + np.int64(s), unit] = w[start + s]
         return True
 
     return outputs
@@ -146,7 +122,7 @@ def make_outputs(
 def make_outputs_by_row(hidden: Codes, output: int, bias: bool) -> Any:
     """Make the same kernel for few samples and the output layer only: the lanes run over units.
 
-    The workspace holds the inputs and all units.
+    The workspace is a vector over the inputs and all units, see `samples.vector_size`.
     """
     forward = make_forward_row(hidden, bias, False, False)
     code = np.uint64(0 if output == SOFTMAX else output)
@@ -181,7 +157,8 @@ def make_loss(
 ) -> Any:
     """Make the kernel that returns the sum of the samples' losses.
 
-    *weighted*: times the samples' *weights*, which otherwise are not looked at.
+    *weighted*: times the samples' *weights*, which otherwise are not looked at. X without rows as
+    in `make_outputs`, for Y and the weights too.
     """
     first_sums = sparse_rows.make_sums(bias) if sparse else None
     forward = make_forward(hidden, bias, False, False, first_sums)
@@ -196,12 +173,13 @@ def make_loss(
         total = 0.0
         for position in range(0, len(Y), block):
             n = np.uint64(minimum(block, len(Y) - position))
-            if not sparse:
-                gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
-            gather(Y, order, len(order), position, n, n > 0, w, places.y)
-            if weighted:
-                for s in range(n):
-                    w[places.weights + s] = weights[position + np.int64(s)]
+            if sparse or len(X) > 0:
+                if not sparse:
+                    gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
+                gather(Y, order, len(order), position, n, n > 0, w, places.y)
+                if weighted:
+                    for s in range(n):
+                        w[places.weights + s] = weights[position + np.int64(s)]
             x = sparse_rows.Block(X, order, len(order), position) if sparse else places.x
             forward(layers, p, w, places, x, n, None, None)
             total += finish(w, z, places.y, places.d, n_out, n, places.scratch, places.weights)

@@ -34,7 +34,7 @@ def in_one_sweep(architecture: Architecture) -> bool:
 @functools.cache
 def make_sample_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel for single samples: the arguments of `make_block_phase`, some not used."""
-    weighted_sums, add_outer = rows.make_weighted_sums(bias), rows.make_add_outer(bias)
+    weighted_sums, add_outer = rows.make_weighted_sums(bias, True), rows.make_add_outer(bias)
     activate = rows.make_activate(hidden, False)
     times_slope = rows.make_times_slope(hidden, False)
     finish = rows.make_finish(output, loss)

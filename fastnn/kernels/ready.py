@@ -22,6 +22,7 @@ layer_table = functools.lru_cache(maxsize=256)(layout.layer_table)
 places = functools.lru_cache(maxsize=256)(blocks.find_places)
 
 
+@functools.lru_cache(maxsize=256)
 def codes(architecture: Architecture) -> tuple[Codes, int, int, bool]:
     """What kernels are compiled for: hidden and output activation, loss, biases."""
     hidden = {activation.code for activation in architecture.activations[:-1]}

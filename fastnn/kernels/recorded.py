@@ -62,16 +62,24 @@ def train_by_rule(train, before, t, updates, data, span, after, p, marks, record
 
 
 @kernel
-def sums(total_loss, before, vectors, after, values):
-    """Fill *values* with the loss for each of the *vectors* of parameters."""
+def sums(total_loss, before, vectors, first, later, values):
+    """Fill *values* with the loss for each of the *vectors* of parameters.
+
+    What comes after a vector is *later* when the kernel was called before.
+    """
     for k in range(len(vectors)):
+        after = first if k == 0 else later
         values[k] = number_at(total_loss, (*before, vectors[k], *after))
 
 
 @kernel
-def outputs(fill, before, vectors, between, values, w, well):
-    """Fill *values* (k, n, m) for each of the *vectors*, and *well* with whether that succeeded."""
+def outputs(fill, before, vectors, first, later, values, w, well):
+    """Fill *values* (k, n, m) for each of the *vectors*, and *well* with whether that succeeded.
+
+    What comes between them is *later* when the kernel was called before.
+    """
     for k in range(len(vectors)):
+        between = first if k == 0 else later
         well[k] = truth_at(fill, (*before, vectors[k], *between, values[k], w))
 
 
@@ -94,21 +102,38 @@ def run_by_rule(
     train_by_rule(train, before, t, updates, data, span, after, before[-2], marks, records)
 
 
-def sum_losses(total_loss: Any, before: Any, vectors: np.ndarray, after: Any) -> np.ndarray:
-    """The sums, shape (K,), of a kernel for the loss with each of the *vectors* (K, P)."""
+def sum_losses(
+    total_loss: Any, before: Any, vectors: np.ndarray, after: Any, kept: bool
+) -> np.ndarray:
+    """The sums, shape (K,), of a kernel for the loss with each of the *vectors* (K, P).
+
+    *kept*: X, with which *after* begins, stays in the workspace from one call to the next.
+    """
     values, one = np.empty(len(vectors)), np.empty(vectors.shape[1:], vectors.dtype)
-    sums(address_of(total_loss, (*before, one, *after)), before, vectors, after, values)
+    address = address_of(total_loss, (*before, one, *after))
+    sums(address, before, vectors, after, _without_rows(after) if kept else after, values)
     return values
 
 
 def fill(
-    kernel: Any, before: Any, vectors: np.ndarray, between: Any, values: np.ndarray, w: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """*values* (K, n, m) of a kernel for outputs with each of the *vectors*; which are numbers."""
+    kernel: Any, before: Any, vectors: np.ndarray, between: Any, values: np.ndarray, w: np.ndarray,
+    kept: bool,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """*values* (K, n, m) of a kernel for outputs with each of the *vectors*; which are numbers.
+
+    *kept*: X, with which *between* begins, stays in the workspace from one call to the next.
+    """
     well, one = np.empty(len(vectors), bool), np.empty(vectors.shape[1:], vectors.dtype)
     arguments = (*before, one, *between, np.empty(values.shape[1:], values.dtype), w)
-    outputs(address_of(kernel, arguments), before, vectors, between, values, w, well)
+    address, later = address_of(kernel, arguments), _without_rows(between) if kept else between
+    outputs(address, before, vectors, between, later, values, w, well)
     return values, well
+
+
+def _without_rows(arguments: Any) -> Any:
+    """For a kernel: X is in the workspace already."""
+    X, *others = arguments
+    return (X[:0], *others)
 
 
 def _with_end(marks: np.ndarray, epochs: int) -> np.ndarray:

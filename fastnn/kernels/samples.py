@@ -32,11 +32,19 @@ from fastnn.kernels.rows import (
 from fastnn.kernels.updates import make_step
 
 _1 = np.uint64(1)
+#: Behind the units of a vector: a layer's last sums are stored as a whole register, be it AVX-512's
+#: of float32. What is loaded next from a store of some lanes would have to wait for it.
+ROOM = 16
+
+
+def vector_size(n_units: int) -> int:
+    """How long a vector over the inputs and all units is."""
+    return n_units + ROOM
 
 
 def workspace_size(layers: np.ndarray) -> int:
     """Three vectors over the inputs and all units."""
-    return 3 * int(layers[-1, UNITS] + layers[-1, N_OUT])
+    return 3 * vector_size(int(layers[-1, UNITS] + layers[-1, N_OUT]))
 
 
 @inner
@@ -44,19 +52,20 @@ def unit_places(layers):
     """Where z, a and d begin; where the outputs are in each of them, and how many there are."""
     last = len(layers) - 1
     units, n_out = layers[last, UNITS], layers[last, N_OUT]
-    n = units + n_out
+    n = units + n_out + np.uint64(ROOM)
     return n - n, n, n + n, units, n_out
 
 
 @functools.cache
-def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool) -> Any:
+def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool, fresh: bool = False) -> Any:
     """Make the forward pass of the inputs at *a*: hidden units' values, the outputs' sums at *z*.
 
     a and z are where the vectors over all units begin. With *keeps* the slopes of hidden units go
     into z. With *drops* (which needs it) units are dropped: *options* are those of the kernel,
-    *counter* is the number of the first hidden unit's random number.
+    *counter* is the number of the first hidden unit's random number. *fresh* as in
+    `rows.make_weighted_sums`.
     """
-    weighted_sums = make_weighted_sums(bias)
+    weighted_sums = make_weighted_sums(bias, fresh)
     activate = make_activate(hidden, keeps)
 
     @inner
@@ -133,7 +142,8 @@ def _nothing_to_do(*arguments):
 @functools.cache
 def make_train_samples(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel of plain SGD, see `plain.make_train`."""
-    forward, finish = make_forward(hidden, bias, False, False), make_finish(output, loss)
+    forward = make_forward(hidden, bias, False, False, fresh=True)
+    finish = make_finish(output, loss)
     backward = make_backward(hidden, bias, keeps=False, fresh=False)
 
     @inner
@@ -149,15 +159,15 @@ def make_train_samples(hidden: Codes, output: int, loss: int, bias: bool) -> Any
 
 
 @functools.cache
-def make_train_samples_by_rule(
+def make_update_by_rule(
     hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
     drops: bool, one_output: bool,
 ) -> Any:  # fmt: skip
-    """Make the kernel for any plan: *rule* and *extras* as in `make_step`, the rest as above.
+    """Make the update from the sample *row* for any plan; it returns the loss and the penalty.
 
-    *one_output* says that there is one hidden layer and one output, and neither keeps nor drops.
-    *data* are `contract.Samples` and the order, *span* the rest of `Piece`; *g* is scratch like p.
-    *t* is the number of updates so far.
+    *rule* and *extras* are as in `make_step`, the rest as above; *one_output* says that there is
+    one hidden layer and one output, and neither keeps nor drops. *t* is the number of updates so
+    far; *weight* the sample's; *g* is scratch like p.
     """
     if one_output:
         sample_gradient = make_one_output_gradient(hidden, output, loss, bias)
@@ -165,30 +175,48 @@ def make_train_samples_by_rule(
         sample_gradient = make_sample_gradient(hidden, output, loss, bias, keeps, drops)
     step = make_step(rule, extras)
 
+    @inner
+    def update(layers, p, moments, t, X, Y, row, weight, rate, options, w, g):
+        n_hidden = layers[len(layers) - 1, UNITS] - layers[0, UNITS]
+        scale, counter = p.dtype.type(1), np.uint64(t) * n_hidden
+        if extras:
+            scale = p.dtype.type(options.scale * weight)
+        loss_of_one = sample_gradient(layers, p, X, Y, row, w, g, scale, options, counter)
+        penalty = step(layers, p, g, moments, t + 1, 1, weight, rate, options)
+        if extras and options.divide_by_weights and weight != 0.0:
+            loss_of_one /= weight
+            penalty /= weight
+        return loss_of_one, penalty
+
+    return update
+
+
+@functools.cache
+def make_train_samples_by_rule(
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
+    drops: bool, one_output: bool,
+) -> Any:  # fmt: skip
+    """Make the kernel for any plan, see `make_update_by_rule`.
+
+    *data* are `contract.Samples` and the order, *span* the rest of `Piece`.
+    """
+    update = make_update_by_rule(hidden, output, loss, bias, rule, extras, keeps, drops, one_output)
+
     @kernel
     def train_samples_by_rule(layers, p, moments, t, data, span, options, workspace, g):
         prefer_wide_vectors()
-        n_hidden = layers[len(layers) - 1, UNITS] - layers[0, UNITS]
         per_update = 1 if span.rates.shape[1] > 1 else 0
-        weight, scale = 1.0, p.dtype.type(1)
+        weight = 1.0
         for epoch in range(len(span.rates)):
             total, penalties = span.loss_sums[epoch], span.penalty_sums[epoch]
             for position in range(span.start, span.stop):
                 rate = span.rates[epoch, (position - span.start) * per_update]
                 row = row_of(data.order, epoch, position)
-                counter = np.uint64(t) * n_hidden
+                if extras and len(data.weights) > 0:
+                    weight = float(data.weights[row])
+                loss_of_one, penalty = update(layers, p, moments, t, data.X, data.Y, row, weight,
+                                              rate, options, workspace, g)  # fmt: skip
                 t += 1
-                if extras:
-                    if len(data.weights) > 0:
-                        weight = float(data.weights[row])
-                    scale = p.dtype.type(options.scale * weight)
-                loss_of_one = sample_gradient(
-                    layers, p, data.X, data.Y, row, workspace, g, scale, options, counter
-                )
-                penalty = step(layers, p, g, moments, t, 1, weight, rate, options)
-                if extras and options.divide_by_weights and weight != 0.0:
-                    loss_of_one /= weight
-                    penalty /= weight
                 total += loss_of_one
                 penalties += penalty
             span.loss_sums[epoch], span.penalty_sums[epoch] = total, penalties

@@ -32,9 +32,9 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.contract import Plan
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.batches import make_batch_gradient, sum_of_weights
+from fastnn.kernels.batches import batch_at, make_batch_gradient, make_weigh, scale_into
 from fastnn.kernels.jit import inner, kernel, shared
-from fastnn.kernels.lanes import minimum, prefer_wide_vectors
+from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.layout import N_IN, N_OUT, UNITS
 from fastnn.kernels.plain import row_of
 from fastnn.kernels.sparse import span_of
@@ -347,7 +347,7 @@ def make_train_sparse(
     batch_gradient = make_batch_gradient(hidden, output, loss, bias, extras, keeps, drops, True)
     dense_step, step = make_step(rule, extras), _make_step_of_some(rule, extras, way)
     begin_window, end_window = _make_begin_window(rule), _make_end_window(rule)
-    meet = _make_meet(rule, way)
+    meet, weigh = _make_meet(rule, way), make_weigh(extras)
     plain = rule == _SGD and not extras
     dense, drifts = way == DENSE, way == DRIFTING
 
@@ -356,14 +356,11 @@ def make_train_sparse(
         prefer_wide_vectors()
         n_hidden = layers[len(layers) - 1, UNITS] - layers[0, N_IN]
         n_first, window = layers[0, N_IN] * layers[0, N_OUT], len(inputs.maps) - 1
-        per_update = 1 if span.rates.shape[1] > 1 else 0
         base = inputs.count[0]
         for epoch in range(len(span.rates)):
             for first in range(span.start, span.stop, options.batch_size):
-                after = minimum(first + options.batch_size, span.stop)
+                after, rate, counter = batch_at(span, options, epoch, first, t, n_hidden)
                 n, some, squares = after - first, 0, 0.0
-                rate = span.rates[epoch, (first - span.start) // options.batch_size * per_update]
-                counter = np.uint64(t) * np.uint64(options.batch_size) * n_hidden
                 t += 1
                 direct = plain and np.uint64(n) <= places.block
                 if drifts and inputs.count[0] == base:
@@ -377,17 +374,14 @@ def make_train_sparse(
                         layers, p, moments, data, epoch, first, after, inputs, base, decay, g
                     )
                 into = p if direct else g
-                scale = p.dtype.type((-rate / n if options.mean else -rate) if direct else 1.0)
+                scale = scale_into(p, rate, n, direct, options)
                 loss_of_batch = batch_gradient(
                     layers, places, p, data, epoch, first, after, options, counter, w,
                     False, False, into, scale, not direct)  # fmt: skip
                 if direct:
                     span.loss_sums[epoch] += loss_of_batch
                     continue
-                weight, share = 1.0, 1.0
-                if extras and options.divide_by_weights:
-                    weight = sum_of_weights(data, epoch, first, after)
-                    share = n / weight if weight != 0.0 else 1.0
+                weight, share = weigh(data, epoch, first, after, options)
                 if dense:
                     penalty = dense_step(layers, p, g, moments, t, n, weight, rate, options)
                 else:

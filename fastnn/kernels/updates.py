@@ -16,7 +16,7 @@ from fastnn.contract import Plan
 from fastnn.kernels.elementary import quotient
 from fastnn.kernels.estimates import newton_steps, root
 from fastnn.kernels.jit import inner, ordered
-from fastnn.kernels.lanes import load, sqrt, store, width
+from fastnn.kernels.lanes import load, select, sqrt, store, width
 from fastnn.kernels.layout import N_IN, N_OUT, WEIGHTS
 from fastnn.optimizers import RULES
 
@@ -275,12 +275,12 @@ def _powers(a, b, t):
     """a and b to the power of the whole number t, by squaring: a function of t alone."""
     x, y = 1.0, 1.0
     while t > 0:
-        if t % 2 == 1:
-            x *= a
-            y *= b
+        odd = t & 1 == 1
+        x *= select(odd, a, 1.0)  # no branch, which a processor could not foresee
+        y *= select(odd, b, 1.0)
         a *= a
         b *= b
-        t //= 2
+        t >>= 1
     return x, y
 
 

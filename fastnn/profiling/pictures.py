@@ -116,7 +116,7 @@ def draw_roofline(ax: Axes, rows: Sequence[Row], ceilings: Ceilings) -> None:
             points.setdefault(row.operation, []).append(row.nearness)
     all_points = [near for own in points.values() for near in own]
     intensities = [near.intensity for near in all_points]
-    low = min([0.1, *intensities]) / 30
+    low = min([0.1, *intensities]) / 100  # room for the words at the lines
     high = max(6 * max(intensities, default=10.0), 3 * ceilings.peak / ceilings.read[-1])
     ax.set(xscale="log", yscale="log", xlabel="operations per byte moved", xlim=(low, high))
     bottom = min([low * ceilings.read[-1], *(near.speed for near in all_points)])
@@ -125,7 +125,7 @@ def draw_roofline(ax: Axes, rows: Sequence[Row], ceilings: Ceilings) -> None:
     _draw_points(ax, points)
     ax.set_title(
         "roofline: the compiled loop under its ceilings\n"
-        "(a point is a size; %: the best one, of its own ceiling)",
+        "(a point is a size; %: the ringed one, of its own ceiling)",
         fontsize=10,
     )
     _plain_axis(ax.xaxis)
@@ -147,22 +147,22 @@ def _draw_ceilings(ax: Axes, ceilings: Ceilings) -> None:
     roof = [ceilings.peak / max(ceilings.read), high]
     ax.plot(roof, [ceilings.peak] * 2, color="black", linewidth=1.5)
     said = f"arithmetic: {ceilings.peak / 1e9:.0f} billion/s"
-    _note(ax, said, (high, ceilings.peak), (-3, 4), ha="right")
+    _note(ax, said, (high, ceilings.peak), (-3, 6), ha="right")
 
 
 def _draw_points(ax: Axes, points: dict[str, list[Nearness]]) -> None:
-    """A curve for each operation, its best point marked."""
+    """A curve for each operation, its best point ringed."""
     for (name, own), color, marker in zip(
         points.items(), _OPERATION_COLORS, _MARKERS, strict=False
     ):
         intensities, speeds = [near.intensity for near in own], [near.speed for near in own]
-        ax.plot(
-            intensities, speeds, marker + "-", color=color, markersize=4, linewidth=0.7, label=name
-        )
         best = max(own, key=lambda near: near.share)
-        on_white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
-        at = (best.intensity, best.speed)
-        _note(ax, f"{best.share:.0%}", at, (0, 7), color=color, ha="center", bbox=on_white)
+        ax.plot(
+            intensities, speeds, marker + "-", color=color, markersize=4, linewidth=0.7,
+            label=f"{name}: {best.share:.0%}",
+        )  # fmt: skip
+        at = [best.intensity], [best.speed]
+        ax.plot(*at, "o", fillstyle="none", color=color, markersize=10)
     if points:
         ax.legend(fontsize=8, loc="lower right", frameon=False)
 
@@ -186,7 +186,7 @@ def draw_epochs(ax: Axes, rows: Sequence[Row]) -> None:
     ax.bar_label(bars, labels, padding=3, fontsize=9)
     ax.set(xscale="log")
     _seconds_axis(ax.xaxis)
-    ax.set_xlim(right=20 * max(medians))
+    ax.set_xlim(right=100 * max(medians))  # room for the last bar's words
     ax.set_title("one epoch", fontsize=10)
 
 
@@ -232,6 +232,7 @@ def draw_changes(ax: Axes, changes: Sequence[Change]) -> None:
     ax.bar_label(bars, [f"× {times(change.gain)}" for change in changes], padding=3, fontsize=9)
     ax.axvline(1, color=_GREY, linewidth=0.8, linestyle=":")
     ax.set_xlim(0, max([1.0, *(change.gain for change in changes)]) * 1.2)
+    ax.set_ylim(-0.6, max(len(changes), 3) - 0.4)
     ax.set(xlabel="times as fast as now")
 
 

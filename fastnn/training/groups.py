@@ -5,47 +5,47 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastnn.contract import Samples
 from fastnn.training.job import Job
 from fastnn.training.many import Member, Work, looks_at_epochs
 
 
-def works(members: Sequence[Member], data: Sequence[Samples]) -> list[Work]:
-    """The networks in blocks that are trained together, and single ones; *data* is of each."""
+def works(members: Sequence[Member]) -> list[Work]:
+    """Networks in blocks that are trained together, and single ones."""
     groups: dict[Any, list[Member]] = {}
-    shared: dict[Any, Samples] = {}
     made = []
-    asked = {id(member.job): _asked(member.job) for member in members}
-    for member, samples in zip(members, data, strict=True):
-        common = None if samples.sparse else _company(member, asked[id(member.job)])
-        if common is None:
-            made.append(Work((member,), samples))
+    companies: dict[Any, Any] = {}
+    for member in members:
+        rows, weights = member.rows, member.weights
+        n = None if rows is None else len(rows)
+        seen = id(member.job), id(member.architecture), n, weights is None, id(member.data)
+        if seen not in companies:
+            companies[seen] = _company(member, n)
+        company = companies[seen]
+        if company is None:
+            made.append(Work((member,)))
         else:
-            key = (*common, id(samples))
-            groups.setdefault(key, []).append(member)
-            shared[key] = samples
-    for key, group in groups.items():
+            groups.setdefault(company, []).append(member)
+    for group in groups.values():
         group.sort(key=lambda member: (member.architecture.sizes, member.job.epochs or 0))
-        blocks = group[0].job.engine.blocks
+        blocks, widest = group[0].job.engine.blocks, group[-1].architecture
         assert blocks is not None
-        lanes = blocks.lanes_for(group[-1].architecture, len(group))
+        lanes = blocks.lanes_for(widest, _batch_size(group[0]), len(group))
         while group:
-            made.append(Work(tuple(group[-lanes:]), shared[key], lanes))
+            made.append(Work(tuple(group[-lanes:]), lanes))
             del group[-lanes:]
     return made
 
 
-def _company(member: Member, asked: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-    """What networks have in common that are trained together, part of it what is *asked*.
+def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
+    """What networks have in common that are trained together; *n*: how many rows of its own.
 
     None: it is trained alone. It depends on nothing but the network and what is asked of it.
     """
     job, architecture = member.job, member.architecture
-    blocks = job.engine.blocks
-    n = None if member.rows is None else len(member.rows)
-    if blocks is None or asked is None:
+    blocks, asked = job.engine.blocks, _asked(job)
+    if blocks is None or asked is None or member.data.sparse:
         return None
-    if not blocks.pays(architecture, job.batch_size or n or 1 << 30):
+    if not blocks.pays(architecture, _batch_size(member)):
         return None
     penalised = bool(architecture.l1 or architecture.l2 or architecture.max_norm)
     # A unit that is not there has a gradient of 0: without an epsilon its step is 0/0.
@@ -64,8 +64,15 @@ def _company(member: Member, asked: tuple[Any, ...] | None) -> tuple[Any, ...] |
         penalised,
         member.weights is None,
         n,
+        id(member.data),
         asked,
     )
+
+
+def _batch_size(member: Member) -> int:
+    """Rows in its batches."""
+    everything = len(member.data) if member.rows is None else len(member.rows)
+    return member.job.batch_size or everything
 
 
 def _asked(job: Job) -> tuple[Any, ...] | None:

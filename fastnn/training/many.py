@@ -10,7 +10,7 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,7 @@ MOST_ORDERED = 1 << 20
 Report = Callable[[float], bool]
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """A network to train.
 
     Attributes
@@ -48,6 +47,8 @@ class Member:
         Read, and never changed.
     rng : numpy.random.Generator
         The network's: drawn from.
+    data : Samples
+        Of all that are trained together, the same.
     rows : ndarray, shape (m,), or None
         The samples' row numbers in the data; None: all as they lie.
     weights : ndarray, shape (m,), or None
@@ -60,6 +61,7 @@ class Member:
     dropout_key: int
     state: State
     rng: np.random.Generator
+    data: Samples
     rows: np.ndarray | None = None
     weights: np.ndarray | None = None
 
@@ -67,8 +69,9 @@ class Member:
         """What is asked, of this network."""
         return replace(self.job, architecture=self.architecture, dropout_key=self.dropout_key)
 
-    def samples(self, data: Samples) -> Samples:
+    def samples(self) -> Samples:
         """Its own, for training alone."""
+        data = self.data
         if self.rows is None:
             return Samples(data.X, data.Y, self.weights)
         X = data.X[self.rows] if data.sparse else _frozen(data.dense[self.rows])
@@ -77,21 +80,19 @@ class Member:
 
 @dataclass(frozen=True)
 class Work:
-    """Networks to train together, in so many lanes, and the data they share; or each alone: 0."""
+    """Networks to train together, in so many lanes; or each alone: 0."""
 
     members: Sequence[Member]
-    data: Samples
     lanes: int = 0
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What has become of a network: its state, the generator's, and the course of its training."""
+class Outcome(NamedTuple):
+    """What has become of a network: its state, its generator, and the course of its training."""
 
     number: int
     numbers: Numbers
     clock: Clock
-    random: Any
+    rng: np.random.Generator
     history: History
     divergence: TrainingDivergedError | None = None
 
@@ -99,7 +100,8 @@ class Outcome:
 @quiet
 def do(work: Work, report: Report | None = None) -> list[Outcome]:
     """Train the networks. Ctrl-C ends that, and all keep what they have learned."""
-    randoms = [member.rng.bit_generator.state for member in work.members]
+    drawn = [member for member in work.members if member.job.shuffle]
+    randoms = [member.rng.bit_generator.state for member in drawn]
     with remember_interrupt() as interrupted:
 
         def told(epochs: float) -> bool:
@@ -108,20 +110,20 @@ def do(work: Work, report: Report | None = None) -> list[Outcome]:
         try:
             if work.lanes:
                 return _Block(work, told).train()
-            return [_train_alone(member, work.data, told) for member in work.members]
+            return [_train_alone(member, told) for member in work.members]
         except BaseException:
-            for member, random in zip(work.members, randoms, strict=True):
+            for member, random in zip(drawn, randoms, strict=True):
                 member.rng.bit_generator.state = random
             raise
 
 
-def _train_alone(member: Member, data: Samples, report: Report) -> Outcome:
+def _train_alone(member: Member, report: Report) -> Outcome:
     state, history, divergence = copy.deepcopy(member.state), History(), None
     job = member.own_job()
     if report(0):
         history.stop_reason = "interrupted"
         return unchanged(member, history)
-    samples = member.samples(data)
+    samples = member.samples()
     try:
         if job.lbfgs is not None:
             state.forget()
@@ -131,14 +133,13 @@ def _train_alone(member: Member, data: Samples, report: Report) -> Outcome:
     except TrainingDivergedError as error:
         divergence = error
     report(job.epochs or 0)
-    random = member.rng.bit_generator.state
-    return Outcome(member.number, _numbers(state), state.clock, random, history, divergence)
+    return Outcome(member.number, _numbers(state), state.clock, member.rng, history, divergence)
 
 
 def unchanged(member: Member, history: History) -> Outcome:
     """What becomes of a network that is not trained."""
-    state, random = member.state, member.rng.bit_generator.state
-    return Outcome(member.number, _numbers(state), state.clock, random, history)
+    state = member.state
+    return Outcome(member.number, _numbers(state), state.clock, member.rng, history)
 
 
 def _numbers(state: State) -> Numbers:
@@ -146,20 +147,23 @@ def _numbers(state: State) -> Numbers:
 
 
 class _Lane:
-    """A network in training, and its number in the block; *clock* is the block's of this lane."""
+    """A network in training, and its number in the block; *watch* looks at its epochs."""
 
-    def __init__(self, number: int, member: Member, clock: Clock):
-        job = member.job
-        self.number, self.member, self.clock = number, member, clock
-        self.rows = slice(None) if member.rows is None else member.rows
-        clock.restore(member.state.clock)
+    best: Numbers | None = None
+    clock_of_best: Clock | None = None
+    divergence: TrainingDivergedError | None = None
+
+    def __init__(self, number: int, member: Member, looks: bool):
+        self.number, self.member = number, member
         self.history = History()
-        self.watch = None
-        if looks_at_epochs(job):
+        job, self.watch = member.job, None
+        if looks:
             self.watch = Watch(job.early_stopping, job.learning_rate, job.scores.names)
-        self.best: Numbers | None = None
-        self.clock_of_best: Clock | None = None
-        self.divergence: TrainingDivergedError | None = None
+
+    @property
+    def rows(self) -> Any:
+        """Of the data."""
+        return slice(None) if self.member.rows is None else self.member.rows
 
     def permute(self, orders: np.ndarray) -> None:
         """Draw orders of its rows, shape (epochs, n)."""
@@ -177,8 +181,8 @@ class _Block:
     def __init__(self, work: Work, report: Report):
         self._report = report
         members, first = work.members, work.members[0]
-        self._job, self._data, self._architecture = first.job, work.data, first.architecture
-        self._n = n = len(work.data) if first.rows is None else len(first.rows)
+        self._job, self._data, self._architecture = first.job, first.data, first.architecture
+        self._n = n = len(first.data) if first.rows is None else len(first.rows)
         plans = _plans(members, n)
         self._batch_size = plans[0].batch_size
         blocks = first.job.engine.blocks
@@ -186,10 +190,16 @@ class _Block:
         architectures = [member.architecture for member in members]
         self._trainer = blocks.block(list(zip(architectures, plans, strict=True)), work.lanes)
         self._trainer.put([_numbers(member.state) for member in members])
-        self._steps, self._plateaus = np.zeros((work.lanes, 2), np.int64), np.zeros((work.lanes, 3))
-        clocks = map(Clock, self._steps, self._plateaus)
-        self._lanes = [_Lane(k, *pair) for k, pair in enumerate(zip(members, clocks, strict=False))]
-        samples = work.data.for_loss(first.architecture)
+        self._steps = np.array([member.state.clock.steps for member in members])
+        self._plateaus = np.array([member.state.clock.plateau for member in members])
+        self._looks = looks = looks_at_epochs(first.job)
+        self._lanes = [_Lane(k, member, looks) for k, member in enumerate(members)]
+        rates: list[Any] = [member.job.learning_rate for member in members]
+        self._constant_rates: np.ndarray | None = None
+        if not any(isinstance(rate, Schedule) for rate in rates):
+            self._constant_rates = np.zeros(work.lanes)
+            self._constant_rates[: len(rates)] = rates
+        samples = first.data.for_loss(first.architecture)
         self._samples = Together(
             samples.dense,
             samples.Y,
@@ -239,19 +249,16 @@ class _Block:
             }
 
     def _most_epochs(self) -> int:
-        if looks_at_epochs(self._job):
+        if self._looks:
             return 1
         return min((lane.member.job.epochs or 1) - self._epochs for lane in self._lanes)
 
     def _rates(self, epochs: int, updates: int) -> np.ndarray:
         """The rates of the next piece by lanes; 0 in those that are empty."""
-        constant: list[Any] = [lane.member.job.learning_rate for lane in self._lanes]
-        if not any(isinstance(rate, Schedule) for rate in constant):
-            rates = np.zeros((epochs, 1, self._trainer.lanes))
-            rates[..., [lane.number for lane in self._lanes]] = constant
-            return rates
+        if self._constant_rates is not None:
+            return np.tile(self._constant_rates, (epochs, 1, 1))
         by_lane = [
-            rates_of_piece(lane.member.job.learning_rate, lane.clock, epochs, updates)
+            rates_of_piece(lane.member.job.learning_rate, self._clock(lane), epochs, updates)
             for lane in self._lanes
         ]
         columns = max(rates.shape[1] for rates in by_lane)
@@ -259,6 +266,10 @@ class _Block:
         for lane, own in zip(self._lanes, by_lane, strict=True):
             rates[..., lane.number] = own
         return rates
+
+    def _clock(self, lane: _Lane) -> Clock:
+        """The block's clock of a lane: what changes it changes the block's."""
+        return Clock(self._steps[lane.number], self._plateaus[lane.number])
 
     def _draw_order(self, epochs: int) -> np.ndarray:
         lanes, n = self._trainer.lanes, self._n
@@ -282,32 +293,39 @@ class _Block:
         well[-1] &= self._trainer.finite()
         for name, values in scores.items():
             well[-1] &= np.isfinite(values) if name == "val_loss" else ~np.isnan(values)
-        diverged = [lane for lane in self._lanes if not well[:, lane.number].all()]
+        all_well = well.all(axis=0).tolist()
+        diverged = [lane for lane in self._lanes if not all_well[lane.number]]
         if diverged:
             self._diverge(diverged, piece, losses)
         self._steps += self._steps_of(piece, len(piece.rates))
-        if whole:
-            self._epochs += len(piece.rates)
+        if not whole:
+            return
+        self._epochs += len(piece.rates)
+        course = _course(piece, losses, scores)
+        for lane in self._lanes:
+            lane.history.append(course, len(piece.rates), lane.number)
+        if self._looks:
             for lane in list(self._lanes):
-                self._look(lane, _course(lane, piece, losses, scores), len(piece.rates))
+                self._look(lane, course)
+        self._leave([k for k in self._lanes if k.member.job.epochs == self._epochs], "completed")
 
     def _steps_of(self, piece: Piece, epochs: int) -> tuple[int, int]:
         """Updates and epochs in so many epochs of *piece*."""
         updates = -(-(piece.stop - piece.start) // self._batch_size)
         return epochs * updates, epochs if piece.stop == self._n else 0
 
-    def _look(self, lane: _Lane, course: Course, epochs: int) -> None:
-        """Show the rules a lane's epochs, and let it go if they say so."""
+    def _look(self, lane: _Lane, course: Course) -> None:
+        """Show the rules a lane's epoch, and let it go if they say so."""
         job, history, watch, reason = lane.member.job, lane.history, lane.watch, None
-        history.append(course, epochs)
         rule = job.early_stopping
         if watch is not None:
-            reason = watch.look(course, epochs, lane.clock.plateau).reason
+            own = {name: values[:, lane.number] for name, values in course.items()}
+            reason = watch.look(own, 1, self._clock(lane).plateau).reason
         if rule is not None and watch is not None and watch.best_epoch == self._epochs:
             history.best_epoch = watch.best_epoch
             if rule.restore_best:
-                lane.best = self._trainer.get(lane.number)
-                lane.clock_of_best = lane.clock.copy()
+                [lane.best] = self._trainer.get([lane.number])
+                lane.clock_of_best = self._clock(lane).copy()
         if reason is None and self._epochs == job.epochs:
             reason = "completed"
         if reason is None and rule is not None and rule.max_seconds is not None:
@@ -316,18 +334,23 @@ class _Block:
             self._leave([lane], reason)
 
     def _leave(self, lanes: Sequence[_Lane], reason: str) -> None:
-        for lane in lanes:
-            member, history = lane.member, lane.history
+        if not lanes:
+            return
+        all_numbers = self._trainer.get([lane.number for lane in lanes])
+        steps, plateaus = self._steps.copy(), self._plateaus.copy()
+        for lane, numbers in zip(lanes, all_numbers, strict=True):
+            k, member, history = lane.number, lane.member, lane.history
             history.stop_reason, history.seconds = reason, self._seconds
-            numbers, clock = lane.best, lane.clock_of_best
-            if numbers is None or clock is None:
-                numbers, clock = self._trainer.get(lane.number), lane.clock.copy()
-            random = member.rng.bit_generator.state
-            outcome = Outcome(member.number, numbers, clock, random, history, lane.divergence)
+            clock = Clock(steps[k], plateaus[k])
+            if lane.best is not None and lane.clock_of_best is not None:
+                numbers, clock = lane.best, lane.clock_of_best
+            outcome = Outcome(member.number, numbers, clock, member.rng, history, lane.divergence)
             self._outcomes.append(outcome)
             self._epochs_gone += member.job.epochs or 0
-        gone = set(lanes)
-        self._lanes = [lane for lane in self._lanes if lane not in gone]
+        gone = {lane.number for lane in lanes}
+        if self._constant_rates is not None:
+            self._constant_rates[list(gone)] = 0
+        self._lanes = [lane for lane in self._lanes if lane.number not in gone]
 
     def _diverge(self, lanes: list[_Lane], piece: Piece, losses: np.ndarray) -> None:
         """Have lanes leave with what they were before the epoch of *piece* that spoiled them.
@@ -359,15 +382,17 @@ class _Block:
                 float(piece.rates[epochs, :, lane.number].max()),
                 rate if isinstance(rate, Schedule) else None,
             )
-            lane.clock.restore(Clock(*(before[lane.number] for before in self._clocks)))
+            for now, before in zip((self._steps, self._plateaus), self._clocks, strict=True):
+                now[lane.number] = before[lane.number]
             lane.best = None
             if self._job.shuffle:
                 lane.member.rng.bit_generator.state = self._randoms[lane.number]
             if epochs:
                 if piece.order.size:
                     lane.permute(np.empty((epochs, self._n), np.int64))
-                lane.clock.steps += self._steps_of(piece, epochs)
-                lane.history.append(_course(lane, piece, losses, {}), epochs)
+                self._steps[lane.number] += self._steps_of(piece, epochs)
+                course = _course(piece.stretch(0, epochs), losses[:epochs], {})
+                lane.history.append(course, epochs, lane.number)
         self._leave(lanes, "diverged")
 
     def _scores(self) -> dict[str, np.ndarray]:
@@ -394,27 +419,25 @@ class _Block:
     def _mean_loss(self, lane: _Lane, sums: np.ndarray, n: int) -> float:
         architecture = lane.member.architecture
         penalised = architecture.l1 or architecture.l2
-        parameters = self._trainer.get(lane.number)[0] if penalised else np.empty(0)
+        parameters = self._trainer.get([lane.number])[0][0] if penalised else np.empty(0)
         return architecture.mean_loss(float(sums[lane.number]), n, parameters)
 
 
 def _plans(members: Sequence[Member], n: int) -> list[Plan]:
     """How to train each of them with n samples."""
     alike = Samples(np.empty((n, 0)), np.empty((n, 0)), members[0].weights)
-    plans: dict[int, Plan] = {}
-    for member in members:
-        if id(member.job) not in plans:
-            plans[id(member.job)] = member.job.plan(alike)
+    jobs = {id(member.job): member.job for member in members}
+    plans = {number: job.plan(alike) for number, job in jobs.items()}
     if not members[0].architecture.dropout:
         return [plans[id(member.job)] for member in members]
     return [replace(plans[id(m.job)], dropout_key=m.dropout_key) for m in members]
 
 
-def _course(lane: _Lane, piece: Piece, losses: np.ndarray, scores: dict[str, np.ndarray]) -> Course:
-    """The values of each epoch of *piece* by name."""
-    k = lane.number
-    course = {"loss": losses[:, k], "learning_rate": piece.rates[:, -1, k]}
-    return course | {name: values[k : k + 1] for name, values in scores.items()}
+def _course(piece: Piece, losses: np.ndarray, scores: dict[str, np.ndarray]) -> Course:
+    """The values of each epoch of *piece* by name, (epochs, lanes); *scores* are of its last."""
+    rates = piece.rates[:, -1]
+    course = {"loss": losses, "learning_rate": rates if piece.rates.shape[1] == 1 else rates.copy()}
+    return course | {name: values[np.newaxis] for name, values in scores.items()}
 
 
 def looks_at_epochs(job: Job) -> bool:

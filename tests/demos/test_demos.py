@@ -68,7 +68,7 @@ def test_quick_run_matches_and_draws(name, tmp_path, capsys):
         assert path.name in output
 
 
-@pytest.mark.parametrize("name", slow_but(set(DEMOS) - {"cartpole"}, DEMOS))
+@pytest.mark.parametrize("name", slow_but({"gate", "celsius", "slopes"}, DEMOS))
 def test_quick_run_on_numpy_matches(name, capsys):
     code = main(["demo", name, "--quick", "--engine", "numpy"])
     output, errors = capsys.readouterr()
@@ -146,6 +146,7 @@ def test_without_scikit_learn_the_digits_are_left_out(monkeypatch, capsys):
     assert lesson.finish()
 
 
+@pytest.mark.slow
 def test_the_tuning_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(curve, "FIGURES", curve.FIGURES[:2])
     assert main(["demo", "curve", "--quick", "--table", "--plot", str(tmp_path)]) == 0

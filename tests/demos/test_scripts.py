@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import itertools
 import re
 import runpy
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import slow_but
 
 from fastnn.cli import main
 from fastnn.demos import DEMOS, own
@@ -20,7 +22,8 @@ MODULES = {name: importlib.import_module(f"fastnn.demos.{name}") for name in DEM
 
 each_demo = pytest.mark.parametrize("name", DEMOS)
 #: The others are no document's: nothing is a number that could be another.
-each_document = pytest.mark.parametrize("name", [name for name in DEMOS if DEMOS[name].numbers])
+DOCUMENTS = [name for name in DEMOS if DEMOS[name].numbers]
+each_document = pytest.mark.parametrize("name", DOCUMENTS)
 
 
 def code_lines(module):
@@ -44,7 +47,7 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("name", [*ENDS, "logistic"])
+@pytest.mark.parametrize("name", slow_but(["gate"], [*ENDS, "logistic"]))
 def test_run_as_a_script_it_prints_what_it_found(name, capsys):
     runpy.run_path(MODULES[name].__file__, run_name="__main__")
     assert ENDS.get(name, "J 0.654149") in capsys.readouterr().out
@@ -76,6 +79,12 @@ def test_the_numbers_in_the_help_are_those_of_the_program(name, capsys):
     assert ("--samples" in shown) == ("--table" in shown) == (name == "curve")
 
 
+@pytest.mark.parametrize("name", [name for name, demo in DEMOS.items() if not demo.numbers])
+def test_the_help_of_a_demo_without_numbers_says_nothing_of_them(name, capsys):
+    assert main(["demo", name, "--help"]) == 0
+    assert "numbers" not in capsys.readouterr().out.split("options:")[1]
+
+
 def test_the_help_of_all(capsys):
     assert main(["demo", "--help"]) == 0
     assert "--learning-rate RATE" in capsys.readouterr().out
@@ -87,8 +96,18 @@ HIDDEN = {"none": (), "3": (3,), "3,2": (3, 2)}
 FEW = ["--epochs", "3", "--learning-rate", "0.0005", "--engine", "numpy"]
 
 
-@each_document
-@pytest.mark.parametrize("hidden", [None, *HIDDEN])
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    slow_but(
+        [
+            ("gate", "3,2"),
+            ("curve", "none"),
+            ("celsius", "3"),
+            *((name, None) for name in DOCUMENTS),
+        ],
+        itertools.product(DOCUMENTS, [None, *HIDDEN]),
+    ),
+)
 def test_with_other_numbers_the_same_system_runs(name, hidden, tmp_path, capsys):
     more = [] if hidden is None else ["--hidden", hidden]
     assert main(["demo", name, *FEW, *more, "--plot", str(tmp_path)]) == 0

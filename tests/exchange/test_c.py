@@ -87,7 +87,7 @@ def units_apart(net, X, got):
 
 
 #: Networks whose kernels the other tests compile too.
-CORE = [("sigmoid", "float64"), ("sigmoid", "float32")]
+CORE = [("sigmoid", "float64")]
 
 
 @needs_gcc

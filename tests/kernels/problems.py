@@ -18,12 +18,22 @@ from fastnn.reference import vectors
 
 #: With the JIT off, kernels are plain Python: a few sizes must do, and none is slow to compile.
 SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+#: Whether places in arrays are checked.
+CHECKED = os.environ.get("NUMBA_BOUNDSCHECK") == "1"
 WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100)
 
 
 def slow_to_compile(test):
     """Decorate a test that belongs to the slower pass for its kernels alone."""
     return test if SMALL else pytest.mark.slow(test)
+
+
+def for_slower_passes(test):
+    """Decorate a test whose kernels no other takes: with bounds checks and without the JIT it runs.
+
+    And with the full grids, for it is slow in the README's command.
+    """
+    return test if SMALL or CHECKED else pytest.mark.slow(test)
 
 
 def few_to_compile(fast, values):
@@ -43,7 +53,7 @@ class Problem:
     def train(self, with_engine, batch_size, order, rates, cuts=()):
         """Run epochs; each is cut at the given positions. Parameters and loss sums."""
         n = len(self.samples)
-        plan = Plan(batch_size, self.optimizer, dropout_key=7)
+        plan = Plan(batch_size, self.optimizer, 7, sloped=self.samples.dydx is not None)
         state = State.new(self.parameters.copy(), plan.optimizer)
         trainer = with_engine.trainer(self.architecture, plan)
         rates = np.reshape(rates, (len(rates), -1))

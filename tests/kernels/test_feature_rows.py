@@ -26,6 +26,7 @@ def twin(features, loss):
     return net
 
 
+@pytest.mark.own_kernels
 @pytest.mark.parametrize(
     "loss", slow_but(["half_squared_error"], ["cross_entropy", "half_squared_error"])
 )
@@ -56,6 +57,7 @@ def test_scaled_rows_stop_where_one_cannot_be_learned():
     assert not features.predict(NAMES, rows[2], 1)[1]
 
 
+@pytest.mark.own_kernels
 def test_what_diverges_does_not_go_back_and_growing_keeps_the_rest():
     features = made(fastnn.SGD(fastnn.StepDecay(0.1, 3, 0.5, per="update")), "cross_entropy", 1)
     features.add_output()

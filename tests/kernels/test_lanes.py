@@ -433,10 +433,9 @@ print(add_times(1.0, x, x.copy()), add_times(np.float32(1), y, y.copy()))
 """
 
 
+@pytest.mark.slow
 @on_x86
-@pytest.mark.parametrize(
-    ("machine", "widths"), [(AVX2, "4 8"), pytest.param(BASELINE, "2 4", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("machine", "widths"), [(AVX2, "4 8"), (BASELINE, "2 4")])
 def test_the_width_is_that_of_the_machine(machine, widths):
     assert run("-c", ADD_TIMES + COMPILE, **machine).split() == widths.split()
 

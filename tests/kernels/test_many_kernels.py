@@ -13,6 +13,8 @@ import fastnn
 from fastnn.contract import Piece, Plan, Samples, State, Together
 from fastnn.kernels.many_engine import Block, BlockTrainer
 
+pytestmark = pytest.mark.own_kernels
+
 N, EPOCHS = 29, 4
 MOMENTUM = fastnn.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01, clip_norm=0.5)
 
@@ -124,7 +126,7 @@ def train(case, networks, lanes, rates, rows=None, orders=None, weights=None, cu
         for start, stop in zip((0, *cuts), (*cuts, n), strict=True):
             block.run(samples, Piece(by_lane[one], order[one], start, stop, *sums[:, one]))
     for lane, state in enumerate(states):
-        state.parameters, state.moments, state.updates[0] = block.get(lane)
+        [(state.parameters, state.moments, state.updates[0])] = block.get([lane])
     return states, sums.sum(1), block
 
 

@@ -5,6 +5,8 @@ import pytest
 
 import fastnn
 
+pytestmark = pytest.mark.own_kernels
+
 ADAM, SGD = fastnn.Adam(), fastnn.SGD(0.1)
 PROBLEMS = [
     ("half_squared_error", [3, 9, 4], SGD, [0.5, -1.0, 2.0, 0.0]),

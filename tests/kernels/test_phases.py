@@ -22,6 +22,7 @@ def one_update(sizes, n, bias):
     return net._architecture, start, Samples(X, Y), net.parameters
 
 
+@pytest.mark.own_kernels
 @pytest.mark.parametrize("bias", few_to_compile([True], [True, False]))
 @pytest.mark.parametrize("sizes", [(2, 4, 3, 2), (2, 2)])
 @pytest.mark.parametrize("n", [1, 5])

@@ -44,6 +44,7 @@ def test_squares_that_overflow_stop_a_parameter_and_no_more(optimizer, batch_siz
         check_training(replace(problem, samples=samples), batch_size, shuffled=False)
 
 
+@pytest.mark.own_kernels
 @in_turn("width", WIDTHS)
 def test_every_width_with_everything(width):
     problem = make_problem([3, width, width, 4], "cross_entropy", "silu")
@@ -52,6 +53,7 @@ def test_every_width_with_everything(width):
     check_training(problem, 7, shuffled=True)
 
 
+@pytest.mark.own_kernels
 @in_turn("n", WIDTHS)
 def test_every_number_of_samples(n):
     problem = make_problem([3, 9, 4], "cross_entropy", "silu", n=n)
@@ -60,6 +62,7 @@ def test_every_number_of_samples(n):
         check_training(problem, batch_size, shuffled=False)
 
 
+@pytest.mark.own_kernels
 @pytest.mark.skipif(SMALL, reason="too long in plain Python")
 @pytest.mark.parametrize("n", [255, 256, 257, 700])
 def test_batches_larger_than_a_block(n):
@@ -118,6 +121,7 @@ def test_every_rule_in_either_precision(optimizer, dtype, batch_size):
     check_training(with_rule(problem, optimizer), batch_size, shuffled=True)
 
 
+@pytest.mark.own_kernels
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_cuts_change_no_bit(batch_size):
     problem = make_problem([3, 9, 4], "cross_entropy", "silu")
@@ -129,6 +133,7 @@ def test_cuts_change_no_bit(batch_size):
     np.testing.assert_allclose(whole[1], cut[1], rtol=1e-14)
 
 
+@pytest.mark.own_kernels
 @pytest.mark.parametrize("everything", few_to_compile([True], [False, True]))
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_what_is_in_scratch_memory_changes_no_bit(batch_size, everything, monkeypatch):

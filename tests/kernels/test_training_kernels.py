@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from helpers import in_turn, slow_but, without_slow
+from helpers import in_turn, slow_but
 from problems import (
     SMALL,
     WIDTHS,
@@ -60,18 +60,18 @@ def test_each_path_takes_its_kernel(path):
     assert made_by.split(".")[0] == f"make_{TAKEN[path]}"
 
 
-def some_paths(*paths, fast):
-    """Parametrize with paths; all but the *fast* ones are slow, for they compile more kernels."""
-    return pytest.mark.parametrize("path", slow_but(fast, paths))
+def some_paths(*paths, fast=(), own=()):
+    """Parametrize with paths; all but the *fast* ones compile more kernels."""
+    return pytest.mark.parametrize("path", slow_but(fast, paths, own))
 
 
+#: Of these all is tested in most passes.
+FAST, OWN = ["fused, one input", "transposed"], ["mixed activations", "wide first layer"]
 WIDE_FIRST_LAYER = ("wide first layer", "deep with a wide first layer")
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 23])
-@some_paths(
-    *PATHS, fast=["fused, one input", "transposed", "mixed activations", "wide first layer"]
-)
+@some_paths(*PATHS, fast=FAST, own=OWN)
 def test_each_path_agrees_with_numpy(path, batch_size):
     sizes, loss, activation = PATHS[path]
     problem = make_problem(sizes, loss, activation)
@@ -80,15 +80,14 @@ def test_each_path_agrees_with_numpy(path, batch_size):
 
 
 @pytest.mark.parametrize("batch_size", few_to_compile([1], [1, 7]))
-@some_paths("fused, one input", "transposed", "deep", *WIDE_FIRST_LAYER, fast=["transposed"])
+@some_paths("fused, one input", "transposed", "deep", *WIDE_FIRST_LAYER, own=["transposed"])
 def test_without_biases_and_in_single_precision(path, batch_size):
-    """In the faster pass, where each is a kernel more, both at once."""
     sizes, loss, activation = PATHS[path]
-    both = {"bias": False, "dtype": "float32"}
-    for options in [both] if without_slow else [{"bias": False}, {"dtype": "float32"}]:
+    for options in ({"bias": False}, {"dtype": "float32"}):
         check_training(make_problem(sizes, loss, activation, **options), batch_size, True)
 
 
+@pytest.mark.own_kernels
 @pytest.mark.parametrize("units", [4, 9, 33])
 def test_batches_in_single_precision(units):
     problem = make_problem([3, units, 4], "half_squared_error", "sigmoid", dtype="float32")
@@ -102,6 +101,7 @@ def test_every_width_of_the_hidden_layer(width):
     check_training(make_problem([3, width, 4], "cross_entropy", "relu"), 7, False)
 
 
+@pytest.mark.own_kernels
 @in_turn("width", WIDTHS)
 def test_every_width_of_inputs_and_outputs(width):
     check_training(make_problem([width, 5, 1], "binary_cross_entropy", "tanh"), 1, True)
@@ -130,6 +130,7 @@ def test_one_output_in_single_precision_with_wide_vectors():
     check_training(problem, 1, True)
 
 
+@pytest.mark.own_kernels
 @in_turn("width", WIDTHS)
 def test_every_width_in_a_deep_network(width):
     _, loss, activations = PATHS["mixed activations"]
@@ -214,6 +215,7 @@ def check_against_plain_loop(problem, monkeypatch, shuffled):
 in_blocks = in_turn("n", WIDTHS if SMALL else (*range(1, 67), 127, 128, 129, 200))
 
 
+@pytest.mark.own_kernels
 @pytest.mark.parametrize("path", few_to_compile(["wide first layer"], WIDE_FIRST_LAYER))
 @in_blocks
 def test_every_number_of_samples_in_blocks(path, n):
@@ -251,9 +253,7 @@ def test_blocks_without_biases(monkeypatch):
         check_against_plain_loop(problem, monkeypatch, shuffled=True)
 
 
-@some_paths(
-    *PATHS, fast=["fused, one input", "transposed", "mixed activations", "wide first layer"]
-)
+@some_paths(*PATHS, fast=FAST, own=OWN)
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_cuts_change_no_bit(path, batch_size):
     sizes, loss, activation = PATHS[path]
@@ -268,9 +268,7 @@ def test_cuts_change_no_bit(path, batch_size):
     assert whole[1].tobytes() == cut[1].tobytes()
 
 
-@some_paths(
-    *PATHS, fast=["fused, one input", "transposed", "mixed activations", "wide first layer"]
-)
+@some_paths(*PATHS, fast=FAST, own=OWN)
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_records_are_what_runs_up_to_there_give(path, batch_size):
     sizes, loss, activation = PATHS[path]
@@ -287,7 +285,7 @@ def test_records_with_any_rule(dtype, batch_size):
     check_records(problem, batch_size, shuffled=True)
 
 
-@some_paths(*PATHS, fast=["fused, one input", "transposed"])
+@some_paths(*PATHS, fast=FAST)
 @pytest.mark.parametrize("n", [3, 23])
 def test_scores_of_many_vectors_are_those_of_each(path, n):
     sizes, loss, activation = PATHS[path]
@@ -329,7 +327,7 @@ def all_results(problem, batch_size):
     return [array.tobytes() for array in arrays]
 
 
-@some_paths(*PATHS, fast=["fused, one input", "transposed"])
+@some_paths(*PATHS, fast=FAST)
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_what_is_in_scratch_memory_changes_no_bit(path, batch_size, monkeypatch):
     sizes, loss, activation = PATHS[path]
