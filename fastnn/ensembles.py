@@ -20,6 +20,7 @@ from fastnn.metrics import Function
 from fastnn.names import short
 from fastnn.network import Network
 from fastnn.persistence import reading
+from fastnn.pictures import axes_for
 from fastnn.predictions import predict_many
 from fastnn.record import joined, parted
 
@@ -343,10 +344,7 @@ class Ensemble:
         n_in, n_out = (self._networks[0].layer_sizes[k] for k in (0, -1))
         if n_in != 1:
             raise ValueError(f"plot_band needs networks with one input, got {n_in} inputs")
-        if ax is None:
-            from fastnn.plotting import pyplot
-
-            ax = pyplot().subplots(figsize=(6.4, 4.0), layout="constrained")[1]
+        ax = axes_for(ax, 6.4, 4.0)
         x = np.sort(self._networks[0]._inputs.array(X), axis=0)
         mean, std = self.predict(x, return_std=True)
         for j in range(n_out):

@@ -10,6 +10,7 @@ from fastnn.architecture import Architecture
 from fastnn.contract import quiet
 from fastnn.inputs import Inputs
 from fastnn.metrics import of_targets
+from fastnn.names import describe
 from fastnn.plotting import pyplot
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Pictured:
         """Draw samples with two inputs, and what the network says around them; needs matplotlib.
 
         For classes their regions, with the line between two of them; for regression the output.
+        Samples without a target, where these may be missing, are not drawn.
 
         Parameters
         ----------
@@ -70,7 +72,7 @@ class Pictured:
             raise ValueError(f"plot_boundary draws one target, or classes; got {n_targets} targets")
         rows = self._inputs.array(X)
         samples = self._inputs.samples(rows, y)
-        ax = _axes(ax, 6.0, 4.8)
+        ax = axes_for(ax, 6.0, 4.8)
         x1, x2, grid = _grid(rows)
         values = of_targets(self.predict(grid), n_targets)
         if classes > 2 or n_targets > 1:
@@ -78,6 +80,8 @@ class Pictured:
             _draw_regions(ax, x1, x2, values.reshape(x1.shape), classes)
         else:
             values, targets = values[:, 0], samples.Y[:, 0]
+            given = ~np.isnan(targets)
+            rows, targets = rows[given], targets[given]
             drawn = _draw_values(ax, x1, x2, values.reshape(x1.shape), targets, self._architecture)
         if classes:
             _draw_classes(ax, rows, targets, classes)
@@ -112,6 +116,7 @@ class Pictured:
         axes = list(np.ravel(np.array(axes, dtype=object)))
         if len(axes) != len(layers):
             raise ValueError(f"axes must be one for each of {len(layers)} layers, got {len(axes)}")
+        axes = [_checked_axes(ax, f"axes[{k}]") for k, ax in enumerate(axes)]
         weights = self._architecture.weight_views(self.parameters)
         biases = self._architecture.bias_views(self.parameters)
         for k, (ax, layer) in enumerate(zip(axes, layers, strict=True)):
@@ -174,11 +179,20 @@ def _classes(architecture: Architecture) -> int:
     )
 
 
-def _axes(ax: Axes | None, width: float, height: float) -> Axes:
+def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
+    """Where to draw: *ax*, or those of a new figure of this size."""
     if ax is not None:
-        return ax
+        return _checked_axes(ax, "ax")
     new: Axes = pyplot().subplots(figsize=(width, height), layout="constrained")[1]
     return new
+
+
+def _checked_axes(ax: Any, name: str) -> Axes:
+    """What can be drawn on."""
+    if isinstance(ax, type) or not hasattr(ax, "plot"):
+        raise TypeError(f"{name} must be a matplotlib.axes.Axes, got {describe(ax)}")
+    axes: Axes = ax
+    return axes
 
 
 def _grid(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -205,10 +219,8 @@ def _draw_values(
     limits = {"unit": (0.0, 1.0), "signs": (-2.0, 2.0)}.get(architecture.loss.targets)
     colors = "viridis" if limits is None else "RdBu_r"
     if limits is None or not _classes(architecture):
-        limits = (
-            float(min(values.min(), targets.min())),
-            float(max(values.max(), targets.max())),
-        )
+        both = np.concatenate([values.ravel(), targets])
+        limits = float(both.min()), float(both.max())
     drawn = ax.pcolormesh(
         x1, x2, values, cmap=colors, vmin=limits[0], vmax=limits[1], alpha=0.6, rasterized=True
     )
@@ -239,7 +251,8 @@ def _draw_classes(ax: Axes, X: np.ndarray, targets: np.ndarray, classes: int) ->
             of_class[:, 0], of_class[:, 1], s=26, color=color, edgecolors="white",
             label=f"class {k}", zorder=3,
         )  # fmt: skip
-    ax.legend(loc="best", framealpha=0.9)
+    if len(numbers):
+        ax.legend(loc="best", framealpha=0.9)
 
 
 def _draw_weights(ax: Axes, weights: np.ndarray, bias: np.ndarray) -> None:
@@ -264,7 +277,7 @@ def draw_course(
     losses: dict[str, list[float]], metrics: dict[str, list[float]], ax: Axes | None
 ) -> Axes:
     """Draw losses, the first of which may be empty, and metrics by name: `fastnn.History.plot`."""
-    ax = _axes(ax, 6.4, 4.0)
+    ax = axes_for(ax, 6.4, 4.0)
     lines = []
     for k, (label, values) in enumerate(losses.items()):
         if k == 0 or values:

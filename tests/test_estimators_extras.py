@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import slow_but
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, mean_absolute_error, mean_pinball_loss
@@ -86,6 +87,58 @@ def test_the_validation_loss_is_weighted():
     assert fitted.validation_loss_curve_[-1] == pytest.approx(expected)
 
 
+#: Forms of the same targets, of one and of several columns.
+FORMS = {
+    "list": lambda y: y.tolist(), "column": lambda y: y[:, np.newaxis], "frame": pd.DataFrame,
+    "objects": lambda y: y.astype(object), "as it is": lambda y: y,
+}  # fmt: skip
+COLUMNS = {"list": lambda y: y.tolist(), "as it is": lambda y: y, "sparse": csr_matrix}
+
+
+#: Regressors take no objects, and no sparse y_val.
+CASES = [
+    *(("real", form) for form in FORMS if form != "objects"),
+    *(("classes", form) for form in FORMS),
+    *(("outputs", form) for form in COLUMNS if form != "sparse"),
+    *(("multilabel", form) for form in COLUMNS),
+]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("task", "form"), CASES)
+def test_the_score_on_own_validation_data_is_that_of_the_estimator(task, form, weighted):
+    """Of the epoch that was the best, whose parameters the estimator has at the end."""
+    X, y, X_val, y_val = halves(task)
+    weights = np.arange(1.0, len(X_val) + 1) if weighted else None
+    fitted = estimator(task, early_stopping=True, max_iter=4)
+    given = (FORMS | COLUMNS)[form](y_val)
+    fitted.fit(X, y, X_val=X_val, y_val=given, sample_weight_val=weights)
+    expected = fitted.score(X_val, y_val, sample_weight=weights)
+    assert max(fitted.validation_scores_) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(("task", "ndim"), [("real", 1), ("classes", 1), ("outputs", 2)])
+def test_a_scorer_gets_targets_as_fit_takes_them(task, ndim, own):
+    X, y, X_val, y_val = halves(task)
+    seen = []
+
+    def scoring(fitted, X, y):
+        seen.append(np.shape(y) == np.shape(fitted.predict(X)) and np.ndim(y) == ndim)
+        return 0.0
+
+    data = {"X_val": X_val, "y_val": y_val} if own else {}
+    estimator(task, early_stopping=True, scoring=scoring, max_iter=2).fit(X, y, **data)
+    assert seen == [True, True]
+
+
+@pytest.mark.parametrize("answer", [float("nan"), "0.5", None, np.zeros(2), 1j])
+def test_a_score_that_is_no_number_is_refused(answer):
+    X, y = data("real")
+    with pytest.raises(ValueError, match=r"scoring=.* must give a number .*, got "):
+        estimator("real", early_stopping=True, scoring=lambda e, X, y: answer).fit(X, y)
+
+
 @pytest.mark.parametrize("scoring", ["neg_log_loss", lambda e, X, y: e.score(X, y) - 5.0])
 def test_early_stopping_looks_at_any_score(scoring):
     X, y = data("classes")
@@ -128,16 +181,33 @@ BAD = {
     ),
     "layers twice": (lambda e, X, y: e.set_params(n_units=3).fit(X, y), "give one of the two"),
     "no units": (lambda e, X, y: e.set_params(n_units=0).fit(X, y), "n_units"),
+    "columns of labels": (
+        lambda e, X, y: e.fit(X, y, X_val=X, y_val=np.zeros((60, 2))), r"shape \(60,\), as y has"
+    ),
+    "no labels": (lambda e, X, y: e.fit(X, y, X_val=X, y_val=[None] * 60), r"\[None\]"),
+    "a scorer": (lambda e, X, y: e.set_params(scoring="r3").fit(X, y), "'r3' is not a valid scor"),
+    "of one": (lambda e, X, y: e.set_params(scoring=lambda e: 1.0).fit(X, y), "scoring must be a"),
+    "a callback": (lambda e, X, y: e.set_params(callbacks=[3]).fit(X, y), r"callbacks\[0\] must"),
+    "two rates": (
+        lambda e, X, y: e.set_params(dropout=[0.1, 0.2]).fit(X, y), r"one per hidden layer \(1\)"
+    ),
+    "dropout": (
+        lambda e, X, y: e.set_params(dropout=0.1, solver="lbfgs").fit(X, y), "got 'lbfgs'"
+    ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_what_does_not_go_together_is_refused(case):
     do, message = BAD[case]
-    tried = estimator("classes", max_iter=2)
-    with pytest.raises(ValueError, match=message):
-        do(tried, *data("classes"))
+    tried, fitted = (estimator("classes", max_iter=2) for _ in range(2))
+    before = vars(fitted.fit(*data("classes"))).copy()
+    for each in (tried, fitted):
+        with pytest.raises((ValueError, TypeError), match=message):
+            do(each, *data("classes"))
     assert not hasattr(tried, "coefs_")
+    after = vars(fitted)
+    assert [name for name in before if name.endswith("_") and after[name] is not before[name]] == []
 
 
 # L-BFGS

@@ -7,6 +7,7 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 from sklearn.inspection import DecisionBoundaryDisplay
 
 import fastnn
@@ -208,3 +209,35 @@ def test_without_matplotlib_the_message_says_what_to_install(draw, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'fastnn-jit\[plot\]'"):
         draw(network())
+
+
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "hinge", "half_squared_error"])
+def test_samples_without_a_target_are_not_drawn(loss):
+    X, y = data(loss)
+    y = y.astype(float)
+    y[[0, 3, 4]] = np.nan
+    ax = network(loss, missing="ignore").plot_boundary(X, y)
+    drawn = np.concatenate([points.get_offsets() for points in ax.collections if places(points)])
+    expected = X[~np.isnan(y)]
+    np.testing.assert_array_equal(np.sort(drawn, axis=0), np.sort(expected, axis=0))
+    nothing = network(loss, missing="ignore").plot_boundary(X, np.full(len(X), np.nan))
+    assert not any(places(points) for points in nothing.collections)
+
+
+def places(collection):
+    """How many points it has, if it is such a collection."""
+    return len(collection.get_offsets()) if isinstance(collection, PathCollection) else 0
+
+
+@pytest.mark.parametrize("ax", ["here", 3, PathCollection])
+def test_what_cannot_be_drawn_on_is_refused(ax):
+    X, y = data()
+    ensemble = fastnn.Ensemble([1, 2, 1], n_networks=2, seed=0, engine="numpy")
+    for draw in (
+        lambda: network().plot_boundary(X, y, ax),
+        lambda: History(loss=[1.0]).plot(ax),
+        lambda: ensemble.plot_band(X[:, :1], ax),
+        lambda: network().plot_weights([ax, ax]),
+    ):
+        with pytest.raises(TypeError, match=r"^(ax|axes\[0\]) must be a matplotlib.axes.Axes, got"):
+            draw()

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from fastnn import validation
 from fastnn.activations import Activation, get_activation, get_hidden_activations
 from fastnn.architecture import Architecture
+from fastnn.callbacks import bind
 from fastnn.estimators.inputs import refuse_what_is_no_number
 from fastnn.losses import LOSSES, Loss
 from fastnn.names import short
@@ -99,10 +101,31 @@ def score(estimator: Any, X: np.ndarray, y: Any, weights: np.ndarray | None) -> 
     if estimator.scoring == "loss":
         return -float(estimator.validation_loss_curve_[-1])
     scorer = get_scorer(estimator.scoring)
+    y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y  # in one dimension, as fit takes it
     given = {} if weights is None else {"sample_weight": weights}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
-        return float(scorer(estimator, X, y, **given))
+        value = scorer(estimator, X, y, **given)
+    if not isinstance(value, Real) or value != value:
+        raise ValueError(
+            f"scoring={short(estimator.scoring)} must give a number for the validation data, "
+            f"got {short(value)}"
+        )
+    return float(value)
+
+
+def check_settings(estimator: Any, n_hidden: int) -> None:
+    """Refuse a dropout, callbacks and a scoring that training would refuse."""
+    rates = validation.dropout(estimator.dropout, n_hidden)
+    if estimator.solver == "lbfgs" and (estimator.callbacks or rates):
+        raise ValueError("dropout and callbacks need solver='sgd' or 'adam', got 'lbfgs'")
+    bind(estimator.callbacks or (), None)
+    if estimator.scoring not in (None, "loss"):
+        scorer = get_scorer(estimator.scoring)
+        if not validation.takes(scorer, estimator, None, None):
+            raise TypeError(
+                f"scoring must be a function of (estimator, X, y), got {short(estimator.scoring)}"
+            )
 
 
 def check_own_validation(estimator: Any, given: tuple[Any, Any, Any]) -> None:

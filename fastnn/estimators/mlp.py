@@ -18,6 +18,7 @@ from fastnn.calls import guided_class
 from fastnn.estimators import short
 from fastnn.estimators.extras import OUR_LOSSES, score
 from fastnn.estimators.inputs import (
+    dense,
     refuse_masked_labels,
     refuse_what_is_no_number,
     weights_of_classes,
@@ -191,15 +192,21 @@ class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
 
     def _own_targets(self, y: Any, X: Any, n_outputs: int) -> np.ndarray:
         """y_val as the label binariser has it; labels that y did not have are refused."""
-        labels = np.asarray(y)
-        if len(labels) != X.shape[0]:
+        labels, n, known = np.asarray(dense(y)), X.shape[0], self.classes_
+        several = self._label_binarizer.y_type_.startswith("multilabel")
+        if labels.shape == (n, 1) and not several:
+            labels = labels[:, 0]
+        if labels.ndim and len(labels) != n:
+            raise ValueError(f"y_val must have {n} labels, as X_val has rows, got {len(labels)}")
+        shape = (n, len(known)) if several else (n,)
+        if labels.shape != shape:
+            raise ValueError(f"y_val must have shape {shape}, as y has, got shape {labels.shape}")
+        new = set(labels.ravel().tolist()) - {*([0, 1] if several else known.tolist())}
+        if new:
             raise ValueError(
-                f"y_val must have {X.shape[0]} labels, as X_val has rows, got {len(labels)}"
+                f"y_val has labels that y does not have: {short_text(sorted(new, key=str))}"
             )
-        if labels.ndim == 1 and not np.isin(labels, self.classes_).all():
-            new = np.setdiff1d(labels, self.classes_)
-            raise ValueError(f"y_val has labels that y does not have: {short_text(new.tolist())}")
-        return self._label_binarizer.transform(labels)
+        return self._label_binarizer.transform(labels.astype(int if several else known.dtype))
 
     def _predict(self, X: Any, check_input: bool = True) -> np.ndarray:
         """The classes, overriding scikit-learn's method."""

@@ -273,6 +273,7 @@ class FastPerceptron(Parameters, ClassNamePrefixFeaturesOutMixin, TransformerMix
             sizes = extras.hidden_layers(self)
             self.hidden_layer_sizes = sizes
             extras.hidden_activations(self, np.size(sizes))
+            extras.check_settings(self, np.size(sizes))
             if sample_weight is not None:
                 refuse_what_is_no_number(sample_weight, "sample_weight")
             return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
@@ -383,11 +384,8 @@ class FastPerceptron(Parameters, ClassNamePrefixFeaturesOutMixin, TransformerMix
                 "The validation set is too small. Increase 'validation_fraction' "
                 "or the size of your dataset."
             )
-        targets = y_val
-        if is_classifier(self):
-            y_val = self._label_binarizer.inverse_transform(y_val)
         weights, weights_val = both_weights or (None, None)
-        return X, y, weights, Held(X_val, y_val, weights_val, targets)
+        return X, y, weights, Held(X_val, self._as_scored(y_val), weights_val, y_val)
 
     def _check_own_validation(self, X: np.ndarray, y: np.ndarray) -> None:
         """Look at the validation data that ``fit`` was given, beside checked X and y."""
@@ -395,7 +393,14 @@ class FastPerceptron(Parameters, ClassNamePrefixFeaturesOutMixin, TransformerMix
         if own is not None:
             X_val, weights = extras.own_inputs(self, own, X.dtype)
             targets = self._own_targets(own[1], X_val, 1 if y.ndim == 1 else y.shape[1])
-            self._own_validation = Held(X_val, own[1], weights, targets)
+            self._own_validation = Held(X_val, self._as_scored(targets), weights, targets)
+
+    def _as_scored(self, targets: np.ndarray) -> np.ndarray:
+        """Validation targets as scores take them: labels, or shape (n, n_outputs)."""
+        labels: np.ndarray = targets
+        if is_classifier(self):
+            labels = self._label_binarizer.inverse_transform(targets)
+        return labels
 
     def _own_targets(self, y: Any, X: np.ndarray, n_outputs: int) -> np.ndarray:
         """y_val as training takes it, shape (n, n_outputs)."""
@@ -412,8 +417,6 @@ class FastPerceptron(Parameters, ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *_rest: Any) -> None:
         """Train by L-BFGS, overriding scikit-learn's method, which keeps no losses."""
-        if self.callbacks or validation.dropout(self.dropout, len(self.coefs_) - 1):
-            raise ValueError("dropout and callbacks need solver='sgd' or 'adam', got 'lbfgs'")
         X, y, sample_weight = self._weighted(X, y, sample_weight)
         model = Model.of(self)
         model = model.of_dtype(np.result_type(X.dtype, model.architecture.dtype))
