@@ -163,7 +163,7 @@ class State:
         return cls(parameters, moments, np.zeros(1, np.int64))
 
     def __setstate__(self, fields: dict[str, Any]) -> None:
-        """Make of what was pickled or copied, by older versions too, as good a state."""
+        """Make of what was pickled, by older versions too, as good a state."""
         mine = self.__dict__
         mine.update(fields)
         if "clock" not in mine:

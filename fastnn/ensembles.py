@@ -79,7 +79,7 @@ class Ensemble:
     >>> import fastnn
     >>> import numpy as np
     >>> X = np.linspace(-1, 1, 20)[:, None]
-    >>> ensemble = fastnn.Ensemble([1, 8, 1], n_networks=16, bootstrap=True, seed=0)
+    >>> ensemble = fastnn.Ensemble([1, 8, 1], n_networks=20, bootstrap=True, seed=0)
     >>> histories = ensemble.fit(X, X**2, epochs=50, learning_rate=0.1)
     >>> mean, std = ensemble.predict([[0.5], [3.0]], return_std=True)
     >>> mean.shape, bool(std[1, 0] > std[0, 0])

@@ -110,7 +110,7 @@ def fit_many(
     >>> import fastnn
     >>> import numpy as np
     >>> X = np.linspace(-1, 1, 20)[:, None]
-    >>> networks = [fastnn.Network([1, 8, 1], activation="tanh", seed=k) for k in range(20)]
+    >>> networks = [fastnn.Network([1, 8, 1], seed=k) for k in range(20)]
     >>> rates = np.geomspace(0.01, 0.5, 20)
     >>> histories = fastnn.fit_many(networks, X, X**2, epochs=50, each={"learning_rate": rates})
     >>> len(histories), histories[0].epochs

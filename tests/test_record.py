@@ -165,9 +165,9 @@ def test_many_networks_record_as_each_alone():
     X, y = data_for("half_squared_error", 30, 2, 1)
 
     def networks():
-        return [fastnn.Network([2, 3, 1], seed=k) for k in range(18)]
+        return [fastnn.Network([2, 3, 1], seed=k) for k in range(60)]
 
-    each = {"record": [2, None, 3] * 6}
+    each = {"record": [2, None, 3] * 20}
     histories = fastnn.fit_many(networks(), X, y, epochs=6, batch_size=7, each=each)
     for net, history, k in zip(networks(), histories, each["record"], strict=True):
         alone = net.fit(X, y, epochs=6, batch_size=7, record=k)

@@ -308,6 +308,7 @@ def test_progress_is_shown(capsys):
     assert "3" in capsys.readouterr().out
 
 
+@pytest.mark.own_kernels
 def test_wide_first_layers_take_chunks_of_whole_blocks_to_the_bit():
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(160, 784)), rng.normal(size=(160, 10))
