@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn import validation
-from fastnn.calls import guided, unknown_argument
+from fastnn.by_network import Arguments, identity, one_for_each
+from fastnn.calls import guided
 from fastnn.contract import Samples, quiet
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
@@ -23,17 +23,9 @@ from fastnn.training import lbfgs
 from fastnn.training.groups import works
 from fastnn.training.interrupts import remember_interrupt
 from fastnn.training.job import Job
-from fastnn.training.many import Member, Outcome, Work
+from fastnn.training.members import Member, Outcome, Work
 from fastnn.training.workers import Workers
 
-#: Arguments of `Network.fit` that `fit_many` does not take: training on derivatives is for one.
-_OF_ONE = ("progress", "dydx", "dydx_weight")
-#: Those that it takes, for all or by network.
-ARGUMENTS = tuple(
-    name
-    for name, parameter in inspect.signature(Network.fit).parameters.items()
-    if parameter.kind is parameter.KEYWORD_ONLY and name not in _OF_ONE
-)
 #: Those that are about the samples.
 _OF_SAMPLES = ("sample_weight", "class_weight", "validation_data", "validation_split")
 
@@ -117,7 +109,7 @@ def fit_many(
     (20, 50)
     """
     networks = _checked_networks(networks)
-    arguments = _Arguments(len(networks), each, as_in_fit)
+    arguments = Arguments(len(networks), each, as_in_fit)
     door = _Door(X, y, subsets, arguments)
     workers = Workers(n_jobs, executor, progress)
     with older_objects_kept():
@@ -190,58 +182,6 @@ def _refuse_numbers_that_are_none(networks: list[Network]) -> None:
                 raise _of_network(error, k) from None
 
 
-class _Arguments:
-    """The arguments of `Network.fit` by the number of the network.
-
-    Attributes
-    ----------
-    keys : list
-        For each network: equal ones have arguments that are the same.
-    """
-
-    def __init__(self, n: int, each: Any, common: dict[str, Any]):
-        if each is not None and not isinstance(each, Mapping):
-            raise TypeError(
-                "each must be a dict such as {'learning_rate': [0.1, 0.2]}, one value for each "
-                f"network, got {describe(each)}"
-            )
-        for name in (*common, *(each or {})):
-            if name not in ARGUMENTS:
-                raise TypeError(unknown_argument("fastnn.fit_many", str(name), ARGUMENTS))
-        self.n = n
-        self._common = common
-        self._values: dict[str, list[Any]] = {}
-        for name, given in (each or {}).items():
-            if name in common:
-                raise ValueError(
-                    f"{name} was given for all networks and in each; give one of the two"
-                )
-            self._values[name] = list(_one_for_each(given, f"each[{name!r}]", n))
-        columns = [map(_identity, values) for values in self._values.values()]
-        self.keys: list[Any] = list(zip(*columns, strict=True)) or [()] * n
-
-    def of(self, k: int) -> dict[str, Any]:
-        """Those of network number k."""
-        return self._common | {name: values[k] for name, values in self._values.items()}
-
-
-def _identity(value: Any) -> Any:
-    """Equal for two values that are the same: numbers and texts are by what they are."""
-    kind = type(value)
-    return (kind, value) if kind in (float, int, str, np.float64) else id(value)
-
-
-def _one_for_each(given: Any, name: str, n: int) -> Any:
-    is_array = isinstance(given, np.ndarray) and given.ndim > 0
-    if not (is_array or isinstance(given, list | tuple)):
-        raise TypeError(
-            f"{name} must be a list with a value for each network, got {describe(given)}"
-        )
-    if len(given) != n:
-        raise ValueError(f"{name} must have a value for each of the {n} networks, got {len(given)}")
-    return given
-
-
 class _Asked(NamedTuple):
     """What is asked of a network, of its *data* those rows, with weights; see `Member`."""
 
@@ -254,9 +194,9 @@ class _Asked(NamedTuple):
 class _Door:
     """Makes members of networks: what is the same for several is checked once."""
 
-    def __init__(self, X: Any, y: Any, subsets: Any, arguments: _Arguments):
+    def __init__(self, X: Any, y: Any, subsets: Any, arguments: Arguments):
         self._X, self._y, self._arguments = X, y, arguments
-        self._subsets = None if subsets is None else _one_for_each(subsets, "subsets", arguments.n)
+        self._subsets = None if subsets is None else one_for_each(subsets, "subsets", arguments.n)
         self._asked: dict[Any, _Asked] = {}
         self._known: dict[Any, Any] = {}
         self._kept: list[Any] = []  # that an id is nobody else's
@@ -337,7 +277,7 @@ class _Door:
         if rest.get("callbacks"):
             return Job.asked(network, held_out, **rest)  # of this network alone
         loss, engine = network._architecture.loss, network._engine_name
-        key = (loss, engine, id(held_out), *map(_identity, rest.values()))
+        key = (loss, engine, id(held_out), *map(identity, rest.values()))
         if key not in self._known:
             self._known[key] = Job.asked(network, held_out, **rest)
             self._kept += [held_out, *rest.values()]
