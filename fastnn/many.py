@@ -113,8 +113,7 @@ def fit_many(
     door = _Door(X, y, subsets, arguments)
     workers = Workers(n_jobs, executor, progress)
     with older_objects_kept():
-        _refuse_numbers_that_are_none(networks)
-        members = [door.member(k, network) for k, network in enumerate(networks)]
+        members = door.members(networks)
         _refuse_shared_generators(networks, members)
         with _in_training(networks), remember_interrupt():  # one Ctrl-C is for all of them
             books = _Books(networks, members)
@@ -131,23 +130,23 @@ def _checked_networks(networks: Any) -> list[Network]:
     listed = validation.listed(networks, "networks", "networks")
     if not listed:
         raise ValueError("networks must be at least one, got none")
+    expected = None
     for k, network in enumerate(listed):
         if not isinstance(network, Network):
             raise TypeError(f"networks[{k}] must be a fastnn.Network, got {describe(network)}")
+        n_in = network._architecture.sizes[0]
+        if n_in != expected and k > 0:
+            raise ValueError(
+                f"networks must have the same number of inputs, got {expected} in networks[0] and "
+                f"{n_in} in networks[{k}]"
+            )
+        expected = n_in
     twice = _first_twice(listed)
     if twice is not None:
         raise ValueError(
             "networks must be different ones, got the same as networks[{}] and networks[{}]; train "
             "a copy of it, net.copy()".format(*twice)
         )
-    expected = listed[0].layer_sizes[0]
-    for k, network in enumerate(listed):
-        n_in = network._architecture.sizes[0]
-        if n_in != expected:
-            raise ValueError(
-                f"networks must have the same number of inputs, got {expected} in networks[0] and "
-                f"{n_in} in networks[{k}]"
-            )
     return listed
 
 
@@ -163,23 +162,21 @@ def _first_twice(things: Sequence[Any]) -> tuple[int, int] | None:
     return None
 
 
-#: So many parameters are looked at together.
-_AT_ONCE = 1 << 15
-
-
-def _refuse_numbers_that_are_none(networks: list[Network]) -> None:
+def _refuse_numbers_that_are_none(networks: list[Network], first: int) -> None:
     """A product of many vectors with themselves is finite if they are, and may overflow."""
-    step = max(1, _AT_ONCE // max(len(network.parameters) for network in networks))
-    for first in range(0, len(networks), step):
-        some = networks[first : first + step]
-        numbers = np.concatenate([network._state.parameters for network in some])
-        if isfinite(numbers.dot(numbers)):
-            continue
-        for k, network in enumerate(some, first):
-            try:
-                validation.finite_parameters(network.parameters)
-            except ValueError as error:
-                raise _of_network(error, k) from None
+    numbers = np.concatenate([network._state.parameters for network in networks])
+    if isfinite(numbers.dot(numbers)):
+        return
+    for k, network in enumerate(networks, first):
+        try:
+            validation.finite_parameters(network.parameters)
+        except ValueError as error:
+            raise _of_network(error, k) from None
+
+
+#: So many parameters are looked at together, and their networks after that: what is far apart in
+#: memory is fetched once.
+_AT_ONCE = 1 << 13
 
 
 class _Asked(NamedTuple):
@@ -201,8 +198,17 @@ class _Door:
         self._known: dict[Any, Any] = {}
         self._kept: list[Any] = []  # that an id is nobody else's
 
-    def member(self, k: int, network: Network) -> Member:
-        """Network number k; errors say which it is."""
+    def members(self, networks: list[Network]) -> list[Member]:
+        """Of all networks; errors say which it is."""
+        made: list[Member] = []
+        step = max(1, _AT_ONCE // max(network.n_parameters for network in networks))
+        for first in range(0, len(networks), step):
+            some = networks[first : first + step]
+            _refuse_numbers_that_are_none(some, first)
+            made += [self._member(k, network) for k, network in enumerate(some, first)]
+        return made
+
+    def _member(self, k: int, network: Network) -> Member:
         architecture, engine, dropout_key = network._blueprint
         key = id(architecture), engine, self._arguments.keys[k]
         asked = self._asked.get(key)
