@@ -4,10 +4,14 @@
 with the samples in order, the quickest of some runs in turn; and the same for predictions with many
 vectors of parameters. On one core, or with "all" on all of them. A peer that is not installed, or
 would take minutes, is left out.
+
+``python -m bench.many setup`` prints what 100,000 networks of 3-4-1 take to set up and in memory,
+and ``python -m bench.many loops`` how many times as fast as a loop of `fit` 1,024 are trained.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -208,8 +212,71 @@ def _outputs_4_16_2(p: Any, X: Any) -> Any:
     return hidden @ p[80:112].reshape(16, 2) + p[112:]
 
 
+def setting_up(count: int = 100_000) -> None:
+    """Print microseconds of processor time and bytes for each of *count* networks."""
+    import fastnn
+
+    X, y = (
+        np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1.0]]),
+        np.array([[0.0], [1], [1], [0]]),
+    )
+    settings = {"epochs": 1, "batch_size": 1, "shuffle": False}
+    fastnn.fit_many(
+        [fastnn.Network([3, 4, 1], seed=0), fastnn.Network([3, 4, 1])], X, y, **settings
+    )
+    before = _resident()
+    networks = [fastnn.Network([3, 4, 1], seed=seed) for seed in range(count)]
+    least = np.inf
+    for _ in range(ROUNDS + 1):
+        started = time.process_time()
+        fastnn.fit_many(networks, X, y, **settings)
+        least = min(least, (time.process_time() - started) / count * 1e6)
+    own, peak = _resident() - before, _most_resident() - before
+    print(
+        f"{count:,} networks: {least:.1f} µs each; {own / count:,.0f} bytes each with its history, "
+        f"at most {peak / own:.2f} times as much"
+    )
+
+
+def _resident() -> int:
+    """Bytes of memory that the process has."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def _most_resident() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def loops(count: int = 1024, few: int = 100) -> None:
+    """Print nanoseconds an update of `fit_many` and of a loop, in order and shuffled by each."""
+    import fastnn
+
+    for name in SIZES:
+        for dtype in ("float64", "float32"):
+            networks, X, Y = problem(name, count, dtype)
+            for shuffle in (False, True):
+                settings = {"epochs": EPOCHS, "batch_size": 1, "learning_rate": RATE}
+                many, one = np.inf, np.inf
+                for _ in range(ROUNDS + 1):
+                    started = time.perf_counter()
+                    fastnn.fit_many(networks, X, Y, shuffle=shuffle, **settings)
+                    between = time.perf_counter()
+                    for network in networks[:few]:
+                        network.fit(X, Y, shuffle=shuffle, **settings)
+                    many = min(many, (between - started) / count)
+                    one = min(one, (time.perf_counter() - between) / few)
+                many, one = (seconds / (EPOCHS * ROWS) * 1e9 for seconds in (many, one))
+                order = "shuffled" if shuffle else "in order"
+                print(f"{name} {dtype} {order}: {many:.2f} ns, loop {one:.1f}: {one / many:.1f}")
+
+
 def main(arguments: list[str]) -> None:
     """Print the tables."""
+    if arguments in (["setup"], ["loops"]):
+        machine.use_cores(machine.facts.cores()[-1:])
+        setting_up() if arguments == ["setup"] else loops()
+        return
     n_jobs = -1 if "all" in arguments else 1
     cores = machine.facts.cores()
     machine.use_cores(cores if n_jobs == -1 else cores[-1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn import validation
-from fastnn.calls import guided, unknown_argument
+from fastnn.by_network import Arguments, identity, one_for_each
+from fastnn.calls import guided
 from fastnn.contract import Samples, quiet
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
@@ -23,17 +23,9 @@ from fastnn.training import lbfgs
 from fastnn.training.groups import works
 from fastnn.training.interrupts import remember_interrupt
 from fastnn.training.job import Job
-from fastnn.training.many import Member, Outcome, Work
+from fastnn.training.members import Member, Outcome, Work
 from fastnn.training.workers import Workers
 
-#: Arguments of `Network.fit` that `fit_many` does not take: training on derivatives is for one.
-_OF_ONE = ("progress", "dydx", "dydx_weight")
-#: Those that it takes, for all or by network.
-ARGUMENTS = tuple(
-    name
-    for name, parameter in inspect.signature(Network.fit).parameters.items()
-    if parameter.kind is parameter.KEYWORD_ONLY and name not in _OF_ONE
-)
 #: Those that are about the samples.
 _OF_SAMPLES = ("sample_weight", "class_weight", "validation_data", "validation_split")
 
@@ -117,12 +109,11 @@ def fit_many(
     (20, 50)
     """
     networks = _checked_networks(networks)
-    arguments = _Arguments(len(networks), each, as_in_fit)
+    arguments = Arguments(len(networks), each, as_in_fit)
     door = _Door(X, y, subsets, arguments)
     workers = Workers(n_jobs, executor, progress)
     with older_objects_kept():
-        _refuse_numbers_that_are_none(networks)
-        members = [door.member(k, network) for k, network in enumerate(networks)]
+        members = door.members(networks)
         _refuse_shared_generators(networks, members)
         with _in_training(networks), remember_interrupt():  # one Ctrl-C is for all of them
             books = _Books(networks, members)
@@ -139,23 +130,23 @@ def _checked_networks(networks: Any) -> list[Network]:
     listed = validation.listed(networks, "networks", "networks")
     if not listed:
         raise ValueError("networks must be at least one, got none")
+    expected = None
     for k, network in enumerate(listed):
         if not isinstance(network, Network):
             raise TypeError(f"networks[{k}] must be a fastnn.Network, got {describe(network)}")
+        n_in = network._architecture.sizes[0]
+        if n_in != expected and k > 0:
+            raise ValueError(
+                f"networks must have the same number of inputs, got {expected} in networks[0] and "
+                f"{n_in} in networks[{k}]"
+            )
+        expected = n_in
     twice = _first_twice(listed)
     if twice is not None:
         raise ValueError(
             "networks must be different ones, got the same as networks[{}] and networks[{}]; train "
             "a copy of it, net.copy()".format(*twice)
         )
-    expected = listed[0].layer_sizes[0]
-    for k, network in enumerate(listed):
-        n_in = network._architecture.sizes[0]
-        if n_in != expected:
-            raise ValueError(
-                f"networks must have the same number of inputs, got {expected} in networks[0] and "
-                f"{n_in} in networks[{k}]"
-            )
     return listed
 
 
@@ -171,75 +162,21 @@ def _first_twice(things: Sequence[Any]) -> tuple[int, int] | None:
     return None
 
 
-#: So many parameters are looked at together.
-_AT_ONCE = 1 << 15
-
-
-def _refuse_numbers_that_are_none(networks: list[Network]) -> None:
+def _refuse_numbers_that_are_none(networks: list[Network], first: int) -> None:
     """A product of many vectors with themselves is finite if they are, and may overflow."""
-    step = max(1, _AT_ONCE // max(len(network.parameters) for network in networks))
-    for first in range(0, len(networks), step):
-        some = networks[first : first + step]
-        numbers = np.concatenate([network._state.parameters for network in some])
-        if isfinite(numbers.dot(numbers)):
-            continue
-        for k, network in enumerate(some, first):
-            try:
-                validation.finite_parameters(network.parameters)
-            except ValueError as error:
-                raise _of_network(error, k) from None
+    numbers = np.concatenate([network._state.parameters for network in networks])
+    if isfinite(numbers.dot(numbers)):
+        return
+    for k, network in enumerate(networks, first):
+        try:
+            validation.finite_parameters(network.parameters)
+        except ValueError as error:
+            raise _of_network(error, k) from None
 
 
-class _Arguments:
-    """The arguments of `Network.fit` by the number of the network.
-
-    Attributes
-    ----------
-    keys : list
-        For each network: equal ones have arguments that are the same.
-    """
-
-    def __init__(self, n: int, each: Any, common: dict[str, Any]):
-        if each is not None and not isinstance(each, Mapping):
-            raise TypeError(
-                "each must be a dict such as {'learning_rate': [0.1, 0.2]}, one value for each "
-                f"network, got {describe(each)}"
-            )
-        for name in (*common, *(each or {})):
-            if name not in ARGUMENTS:
-                raise TypeError(unknown_argument("fastnn.fit_many", str(name), ARGUMENTS))
-        self.n = n
-        self._common = common
-        self._values: dict[str, list[Any]] = {}
-        for name, given in (each or {}).items():
-            if name in common:
-                raise ValueError(
-                    f"{name} was given for all networks and in each; give one of the two"
-                )
-            self._values[name] = list(_one_for_each(given, f"each[{name!r}]", n))
-        columns = [map(_identity, values) for values in self._values.values()]
-        self.keys: list[Any] = list(zip(*columns, strict=True)) or [()] * n
-
-    def of(self, k: int) -> dict[str, Any]:
-        """Those of network number k."""
-        return self._common | {name: values[k] for name, values in self._values.items()}
-
-
-def _identity(value: Any) -> Any:
-    """Equal for two values that are the same: numbers and texts are by what they are."""
-    kind = type(value)
-    return (kind, value) if kind in (float, int, str, np.float64) else id(value)
-
-
-def _one_for_each(given: Any, name: str, n: int) -> Any:
-    is_array = isinstance(given, np.ndarray) and given.ndim > 0
-    if not (is_array or isinstance(given, list | tuple)):
-        raise TypeError(
-            f"{name} must be a list with a value for each network, got {describe(given)}"
-        )
-    if len(given) != n:
-        raise ValueError(f"{name} must have a value for each of the {n} networks, got {len(given)}")
-    return given
+#: So many parameters are looked at together, and their networks after that: what is far apart in
+#: memory is fetched once.
+_AT_ONCE = 1 << 13
 
 
 class _Asked(NamedTuple):
@@ -254,15 +191,24 @@ class _Asked(NamedTuple):
 class _Door:
     """Makes members of networks: what is the same for several is checked once."""
 
-    def __init__(self, X: Any, y: Any, subsets: Any, arguments: _Arguments):
+    def __init__(self, X: Any, y: Any, subsets: Any, arguments: Arguments):
         self._X, self._y, self._arguments = X, y, arguments
-        self._subsets = None if subsets is None else _one_for_each(subsets, "subsets", arguments.n)
+        self._subsets = None if subsets is None else one_for_each(subsets, "subsets", arguments.n)
         self._asked: dict[Any, _Asked] = {}
         self._known: dict[Any, Any] = {}
         self._kept: list[Any] = []  # that an id is nobody else's
 
-    def member(self, k: int, network: Network) -> Member:
-        """Network number k; errors say which it is."""
+    def members(self, networks: list[Network]) -> list[Member]:
+        """Of all networks; errors say which it is."""
+        made: list[Member] = []
+        step = max(1, _AT_ONCE // max(network.n_parameters for network in networks))
+        for first in range(0, len(networks), step):
+            some = networks[first : first + step]
+            _refuse_numbers_that_are_none(some, first)
+            made += [self._member(k, network) for k, network in enumerate(some, first)]
+        return made
+
+    def _member(self, k: int, network: Network) -> Member:
         architecture, engine, dropout_key = network._blueprint
         key = id(architecture), engine, self._arguments.keys[k]
         asked = self._asked.get(key)
@@ -337,7 +283,7 @@ class _Door:
         if rest.get("callbacks"):
             return Job.asked(network, held_out, **rest)  # of this network alone
         loss, engine = network._architecture.loss, network._engine_name
-        key = (loss, engine, id(held_out), *map(_identity, rest.values()))
+        key = (loss, engine, id(held_out), *map(identity, rest.values()))
         if key not in self._known:
             self._known[key] = Job.asked(network, held_out, **rest)
             self._kept += [held_out, *rest.values()]

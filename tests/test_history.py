@@ -48,6 +48,17 @@ def test_appended_values_become_floats_equal_or_not():
     assert {type(value) for value in history.loss + history.learning_rate} == {float}
 
 
+def test_a_column_of_what_several_networks_share_becomes_floats():
+    course = {"loss": np.array([[3.0, 5.0], [2.0, 4.0]]), "learning_rate": np.full((2, 2), 0.1)}
+    histories = [History(), History()]
+    for column, history in enumerate(histories):
+        history.append(course, 2, column)
+    assert [history.epochs for history in histories] == [2, 2]
+    assert [history.loss for history in histories] == [[3.0, 2.0], [5.0, 4.0]]
+    assert histories[1].learning_rate == [0.1, 0.1]
+    assert type(histories[1].loss[0]) is float
+
+
 def test_copies_of_a_history_have_all_epochs_once():
     history = History()
     history.append({"loss": np.array([3.0, 2.0]), "r2": np.array([0.1, 0.2])}, 2)

@@ -1,6 +1,7 @@
 """Arrays that begin on a cache line."""
 
 import copy
+import gc
 import pickle
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import fastnn
 from fastnn.kernels import ready
-from fastnn.memory import LINE, aligned, aligned_copy
+from fastnn.memory import LINE, aligned, aligned_copy, older_objects_kept
 
 
 def begins_on_a_line(array):
@@ -61,3 +62,32 @@ def test_an_aligned_copy_is_in_c_order():
     assert begins_on_a_line(twin)
     assert twin.flags.c_contiguous
     np.testing.assert_array_equal(twin, array)
+
+
+@pytest.fixture
+def nothing_frozen():
+    """Some who run tests freeze what there is."""
+    was_frozen = gc.get_freeze_count() > 0
+    gc.unfreeze()
+    yield
+    if was_frozen:
+        gc.freeze()
+
+
+@pytest.mark.usefixtures("nothing_frozen")
+def test_collections_look_through_what_is_made_inside_and_later_through_all():
+    with older_objects_kept():
+        frozen = gc.get_freeze_count()
+        assert frozen > 0
+        with older_objects_kept():
+            pass
+        assert gc.get_freeze_count() == frozen
+    assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.usefixtures("nothing_frozen")
+def test_what_somebody_else_froze_stays_frozen():
+    gc.freeze()
+    with older_objects_kept():
+        pass
+    assert gc.get_freeze_count() > 0

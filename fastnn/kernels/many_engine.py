@@ -14,7 +14,8 @@ from fastnn.kernels import many_one_output
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
 from fastnn.kernels.llvm import register_bits
-from fastnn.kernels.many import ROWS, Data, Scratch, Span, make_train_many
+from fastnn.kernels.many import ROWS, Data, Scratch, Span
+from fastnn.kernels.many_batches import make_train_many
 from fastnn.kernels.many_outputs import make_losses_of_many, make_outputs_of_many
 from fastnn.kernels.many_samples import make_train_samples_of_many
 from fastnn.kernels.many_updates import Options

@@ -73,7 +73,7 @@ def _make_sweep(hidden: Codes, bias: bool, lanes: int) -> Any:
 def make_train_one_output_of_many(
     hidden: Codes, output: int, loss: int, bias: bool, lanes: int
 ) -> Any:
-    """Make the kernel; its arguments are those of `fastnn.kernels.many.make_train_many`'s."""
+    """Make the kernel; its arguments are those of `many_batches.make_train_many`'s."""
     take, add_sum = make_take(lanes), make_add_sum(lanes)
     sweep, finish_one = _make_sweep(hidden, bias, lanes), make_finish_one(output, loss)
 

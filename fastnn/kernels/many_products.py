@@ -57,8 +57,9 @@ def _make_access(lanes: int) -> Any:
 
 
 @functools.cache
-def _make_tiles_of_sums(lanes: int) -> Any:
-    of, put_of, get, _ = _make_access(lanes)
+def _make_put_four(lanes: int) -> Any:
+    """Make what writes a unit's values in four rows."""
+    _, put_of, _, _ = _make_access(lanes)
 
     @inner
     def put_four(z, s, u, c0, c1, c2, c3):
@@ -66,6 +67,14 @@ def _make_tiles_of_sums(lanes: int) -> Any:
         put_of(z, s + 1, u, c1)
         put_of(z, s + 2, u, c2)
         put_of(z, s + 3, u, c3)
+
+    return put_four
+
+
+@functools.cache
+def _make_largest_tile_of_sums(lanes: int) -> Any:
+    of, _, get, _ = _make_access(lanes)
+    put_four = _make_put_four(lanes)
 
     @ordered
     def four_by_four(a, W, start, z, s, u, depth):
@@ -87,6 +96,14 @@ def _make_tiles_of_sums(lanes: int) -> Any:
         put_four(z, s, u + 1, c01, c11, c21, c31)
         put_four(z, s, u + 2, c02, c12, c22, c32)
         put_four(z, s, u + 3, c03, c13, c23, c33)
+
+    return four_by_four
+
+
+@functools.cache
+def _make_smaller_tiles_of_sums(lanes: int) -> Any:
+    of, put_of, get, _ = _make_access(lanes)
+    put_four = _make_put_four(lanes)
 
     @ordered
     def four_by_two(a, W, start, z, s, u, depth):
@@ -126,7 +143,7 @@ def _make_tiles_of_sums(lanes: int) -> Any:
             c = c + of(a, s, k) * get(W, k, u)
         put_of(z, s, u, c)
 
-    return four_by_four, four_by_two, four_by_one, one_by_two, one_by_one
+    return four_by_two, four_by_one, one_by_two, one_by_one
 
 
 @functools.cache
@@ -135,7 +152,8 @@ def make_sums(lanes: int) -> Any:
 
     These are columns of W, (depth, units), and of *start*, a matrix of one row.
     """
-    four_by_four, four_by_two, four_by_one, one_by_two, one_by_one = _make_tiles_of_sums(lanes)
+    four_by_four = _make_largest_tile_of_sums(lanes)
+    four_by_two, four_by_one, one_by_two, one_by_one = _make_smaller_tiles_of_sums(lanes)
     units_at_once = make_units_at_once(lanes)
 
     @shared
@@ -163,8 +181,9 @@ def make_sums(lanes: int) -> Any:
 
 
 @functools.cache
-def _make_tiles_over_rows(lanes: int) -> Any:
-    of, _, get, put = _make_access(lanes)
+def _make_four_rows(lanes: int) -> Any:
+    """Make what reads and writes four entries of a column."""
+    _, _, get, put = _make_access(lanes)
 
     @inner
     def get_four(G, m, u):
@@ -176,6 +195,14 @@ def _make_tiles_over_rows(lanes: int) -> Any:
         put(G, m + 1, u, c1)
         put(G, m + 2, u, c2)
         put(G, m + 3, u, c3)
+
+    return get_four, put_four
+
+
+@functools.cache
+def _make_largest_tile_over_rows(lanes: int) -> Any:
+    of, _, _, _ = _make_access(lanes)
+    get_four, put_four = _make_four_rows(lanes)
 
     @ordered
     def four_by_four(a, d, start, G, m, u, n):
@@ -197,6 +224,14 @@ def _make_tiles_over_rows(lanes: int) -> Any:
         put_four(G, m, u + 1, c01, c11, c21, c31)
         put_four(G, m, u + 2, c02, c12, c22, c32)
         put_four(G, m, u + 3, c03, c13, c23, c33)
+
+    return four_by_four
+
+
+@functools.cache
+def _make_smaller_tiles_over_rows(lanes: int) -> Any:
+    of, _, get, put = _make_access(lanes)
+    get_four, put_four = _make_four_rows(lanes)
 
     @ordered
     def four_by_two(a, d, start, G, m, u, n):
@@ -231,7 +266,7 @@ def _make_tiles_over_rows(lanes: int) -> Any:
             c = c + of(a, s, m) * of(d, s, u)
         put(G, m, u, c)
 
-    return four_by_four, four_by_two, two_by_two, one_by_one
+    return four_by_two, two_by_two, one_by_one
 
 
 @functools.cache
@@ -240,7 +275,8 @@ def make_sums_over_rows(lanes: int) -> Any:
 
     G and *start* are (units of a, units of d); a has *depth* units.
     """
-    four_by_four, four_by_two, two_by_two, one_by_one = _make_tiles_over_rows(lanes)
+    four_by_four = _make_largest_tile_over_rows(lanes)
+    four_by_two, two_by_two, one_by_one = _make_smaller_tiles_over_rows(lanes)
     units_at_once = make_units_at_once(lanes)
 
     @inner

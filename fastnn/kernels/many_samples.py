@@ -213,7 +213,7 @@ def _make_learn(hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, 
 def make_train_samples_of_many(
     hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, lanes: int
 ) -> Any:
-    """Make the kernel; its arguments are those of `fastnn.kernels.many.make_train_many`'s."""
+    """Make the kernel; its arguments are those of `many_batches.make_train_many`'s."""
     take, add_sum = make_take(lanes), make_add_sum(lanes)
     learn = _make_learn(hidden, output, loss, bias, keeps, lanes)
 

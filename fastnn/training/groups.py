@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastnn.training.job import Job
-from fastnn.training.many import Member, Work, looks_at_epochs
+from fastnn.training.many import looks_at_epochs
+from fastnn.training.members import Member, Work
 
 
 def works(members: Sequence[Member]) -> list[Work]:

@@ -1,7 +1,6 @@
 """Many networks trained at once: a block of them by lanes, or one by its own kernel.
 
-A `Work` is what is handed to a thread, another process or another machine: networks with the data
-that they share. `do` trains copies of their states, and returns `Outcome`s.
+`do` trains copies of the states of the networks of a `Work`, and returns `Outcome`s.
 """
 
 from __future__ import annotations
@@ -9,12 +8,11 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from fastnn.architecture import Architecture
 from fastnn.clock import Clock, rates_of_piece
 from fastnn.contract import Numbers, Piece, Plan, Samples, State, Together, quiet
 from fastnn.errors import TrainingDivergedError
@@ -23,6 +21,7 @@ from fastnn.schedules import ReduceOnPlateau, Schedule
 from fastnn.training import cuts, lbfgs, run
 from fastnn.training.interrupts import remember_interrupt
 from fastnn.training.job import Job
+from fastnn.training.members import Member, Outcome, Work
 from fastnn.training.watching import Course, Watch
 
 #: The most numbers of rows that a piece's orders may hold.
@@ -34,71 +33,6 @@ AT_LEAST_AS_FAST = 8
 
 #: Takes a number of epochs that are done. True if training is to end.
 Report = Callable[[float], bool]
-
-
-class Member(NamedTuple):
-    """A network to train.
-
-    Attributes
-    ----------
-    number : int
-        Among all networks.
-    job : Job
-        May be one for several networks: its architecture and key of dropout are not to be used.
-    architecture : Architecture
-    dropout_key : int
-    state : State
-        Read, and never changed.
-    rng : numpy.random.Generator
-        The network's: drawn from.
-    data : Samples
-        Of all that are trained together, the same.
-    rows : ndarray, shape (m,), or None
-        The samples' row numbers in the data; None: all as they lie.
-    weights : ndarray, shape (m,), or None
-        The weights of those samples.
-    """
-
-    number: int
-    job: Job
-    architecture: Architecture
-    dropout_key: int
-    state: State
-    rng: np.random.Generator
-    data: Samples
-    rows: np.ndarray | None = None
-    weights: np.ndarray | None = None
-
-    def own_job(self) -> Job:
-        """What is asked, of this network."""
-        return replace(self.job, architecture=self.architecture, dropout_key=self.dropout_key)
-
-    def samples(self) -> Samples:
-        """Its own, for training alone."""
-        data = self.data
-        if self.rows is None:
-            return Samples(data.X, data.Y, self.weights)
-        X = data.X[self.rows] if data.sparse else _frozen(data.dense[self.rows])
-        return Samples(X, _frozen(data.Y[self.rows]), self.weights)
-
-
-@dataclass(frozen=True)
-class Work:
-    """Networks to train together, in so many lanes; or each alone: 0."""
-
-    members: Sequence[Member]
-    lanes: int = 0
-
-
-class Outcome(NamedTuple):
-    """What has become of a network: its state, its generator, and the course of its training."""
-
-    number: int
-    numbers: Numbers
-    clock: Clock
-    rng: np.random.Generator
-    history: History
-    divergence: TrainingDivergedError | None = None
 
 
 @quiet
@@ -449,8 +383,3 @@ def looks_at_epochs(job: Job) -> bool:
     """Whether something looks at the network, or only at its loss, after each epoch."""
     stopping = job.early_stopping is not None
     return stopping or bool(job.scores.names) or isinstance(job.learning_rate, ReduceOnPlateau)
-
-
-def _frozen(rows: np.ndarray) -> np.ndarray:
-    rows.flags.writeable = False
-    return rows

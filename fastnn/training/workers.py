@@ -16,7 +16,8 @@ from fastnn.machine import cores
 from fastnn.names import describe
 from fastnn.progress import NetworksBar
 from fastnn.training.interrupts import remember_interrupt
-from fastnn.training.many import Outcome, Report, Work, do, unchanged
+from fastnn.training.many import Report, do, unchanged
+from fastnn.training.members import Outcome, Work
 
 #: Seconds between two looks at what is done, at Ctrl-C, and at the bar.
 LOOK_SECONDS = 0.1
