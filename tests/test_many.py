@@ -610,3 +610,15 @@ def test_the_bar_is_of_all_networks(capsys):
 def test_workers_know_what_an_executor_is():
     for executor in (Fails(), ThreadPoolExecutor(1), None):
         Workers(1, executor, False)
+
+
+def test_metrics_of_networks_together_are_weighted_as_alone():
+    weights, held_out = np.arange(1.0, N + 1), (X[:5], Y[:5], np.arange(1.0, 6.0))
+    for given in ({"sample_weight": weights}, {"validation_data": held_out}):
+        nets, alone = networks(), networks()
+        given = given | {"epochs": 2, "metrics": ["mean_squared_error"], "shuffle": False}
+        for history, net in zip(fastnn.fit_many(nets, X, Y, **given), alone, strict=True):
+            expected = net.fit(X, Y, **given).metrics
+            assert history.metrics.keys() == expected.keys()
+            for name, values in history.metrics.items():
+                assert values == pytest.approx(expected[name])
