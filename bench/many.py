@@ -224,24 +224,18 @@ def setting_up(count: int = 100_000) -> None:
     fastnn.fit_many(
         [fastnn.Network([3, 4, 1], seed=0), fastnn.Network([3, 4, 1])], X, y, **settings
     )
-    before = _resident()
+    before = machine.facts.resident()
     networks = [fastnn.Network([3, 4, 1], seed=seed) for seed in range(count)]
     least = np.inf
     for _ in range(ROUNDS + 1):
         started = time.process_time()
         fastnn.fit_many(networks, X, y, **settings)
         least = min(least, (time.process_time() - started) / count * 1e6)
-    own, peak = _resident() - before, _most_resident() - before
+    own, peak = machine.facts.resident() - before, _most_resident() - before
     print(
         f"{count:,} networks: {least:.1f} µs each; {own / count:,.0f} bytes each with its history, "
         f"at most {peak / own:.2f} times as much"
     )
-
-
-def _resident() -> int:
-    """Bytes of memory that the process has."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def _most_resident() -> int:

@@ -29,13 +29,14 @@ the layers' arrays. ``kernels/`` is the engine "numba", with a map of its own; `
 "numpy" and "python", and imports nothing from the kernels. ``persistence.py``, ``record.py``,
 ``files.py`` and ``random_state.py`` save networks; ``memory.py`` and ``mapped.py`` are for aligned,
 large and memory-mapped arrays, ``sparse.py`` for sparse ones, ``frames.py`` for the tables of other
-libraries. ``many.py`` trains many networks in one call, ``predictions.py`` predicts with them,
-``ensembles.py`` does both. ``derivatives.py`` offers those of the outputs, ``jit.py`` is for
-networks in other people's compiled code. ``exchange/`` is for ONNX, PyTorch, Keras and C, with a
-map of its own. ``estimators/`` is scikit-learn's MLP, ``river.py`` river's, of the networks over
-features with names in ``features.py``. The rest is ``profiling/``, ``demos/``, ``machine.py``,
-``warming.py``, ``summary.py``, ``pictures.py``, ``plotting.py``, ``printing.py``, ``errors.py``,
-``info.py``, ``options.py`` and ``cli.py``. ``tests/`` mirrors this; ``bench/`` measures.
+libraries. ``many.py`` trains many networks in one call, with arguments from ``by_network.py``,
+``predictions.py`` predicts with them, ``ensembles.py`` does both. ``derivatives.py`` offers those
+of the outputs, ``jit.py`` is for networks in other people's compiled code. ``exchange/`` is for
+ONNX, PyTorch, Keras and C, with a map of its own. ``estimators/`` is scikit-learn's MLP,
+``river.py`` river's, of the networks over features with names in ``features.py``. The rest is
+``profiling/``, ``demos/``, ``machine.py``, ``warming.py``, ``summary.py``, ``pictures.py``,
+``plotting.py``, ``printing.py``, ``errors.py``, ``info.py``, ``options.py`` and ``cli.py``.
+``tests/`` mirrors this; ``bench/`` measures.
 
 **To add something**, go through its files in this order; tests that fail say which is next.
 

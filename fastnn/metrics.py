@@ -63,6 +63,8 @@ class Metric:
         found = []
         for j in range(targets.shape[1]):
             rows = ~np.isnan(targets[:, j])
+            if weights is not None:  # those of all that are left must not be 0
+                rows &= weights > 0
             if rows.any():
                 own = None if weights is None else weights[rows]
                 one = slice(j, j + 1)

@@ -356,8 +356,8 @@ def class_weight(value: object, targets: np.ndarray, loss: Loss) -> np.ndarray |
 
     *targets*, shape (n, n_out), are those that `targets` returns; a sample that is of several
     classes, by probabilities, has the mean of their weights. Classes that are not in the dict
-    have weight 1. "balanced" is n / (classes that occur * samples of the class), as in
-    scikit-learn.
+    have weight 1, and so have samples whose target is missing. "balanced" is
+    n / (classes that occur * samples of the class), as in scikit-learn.
     """
     if value is None:
         return None
@@ -370,11 +370,11 @@ def class_weight(value: object, targets: np.ndarray, loss: Loss) -> np.ndarray |
             "class_weight needs loss 'cross_entropy', or 'binary_cross_entropy' with one output; "
             f"got {loss.name!r} with {targets.shape[1]}"
         )
-    weights = np.ones(shares.shape[1])
+    weights, given = np.ones(shares.shape[1]), ~np.isnan(shares[:, 0])
     if isinstance(value, str) and value == "balanced":
-        counts = shares.sum(axis=0, dtype=np.float64)
+        counts = shares[given].sum(axis=0, dtype=np.float64)
         occurs = counts > 0
-        weights[occurs] = len(shares) / (occurs.sum() * counts[occurs])
+        weights[occurs] = given.sum() / (occurs.sum() * counts[occurs])
     elif isinstance(value, Mapping):
         for key, weight in value.items():
             number = integer(key, "a key of class_weight", 0)
@@ -389,7 +389,8 @@ def class_weight(value: object, targets: np.ndarray, loss: Loss) -> np.ndarray |
             f"class_weight must be a dict from classes to weights or 'balanced', "
             f"got {describe(value)}"
         )
-    return sample_weight(shares @ weights, len(shares), targets.dtype, "class_weight")
+    of_samples = np.where(given, shares @ weights, 1.0)
+    return sample_weight(of_samples, len(shares), targets.dtype, "class_weight")
 
 
 def parameter_vector(value: object, n_parameters: int, dtype: np.dtype[np.floating]) -> np.ndarray:

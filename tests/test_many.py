@@ -190,3 +190,15 @@ def test_the_histories_say_how_long_it_took():
     [*histories] = fastnn.fit_many(nets, X, Y, epochs=3)
     assert all(history.seconds > 0 for history in histories)
     assert {history.stop_reason for history in histories} == {"completed"}
+
+
+def test_metrics_of_networks_together_are_weighted_as_alone():
+    weights, held_out = np.arange(1.0, N + 1), (X[:5], Y[:5], np.arange(1.0, 6.0))
+    for given in ({"sample_weight": weights}, {"validation_data": held_out}):
+        nets, alone = networks(), networks()
+        given = given | {"epochs": 2, "metrics": ["mean_squared_error"], "shuffle": False}
+        for history, net in zip(fastnn.fit_many(nets, X, Y, **given), alone, strict=True):
+            expected = net.fit(X, Y, **given).metrics
+            assert history.metrics.keys() == expected.keys()
+            for name, values in history.metrics.items():
+                assert values == pytest.approx(expected[name])

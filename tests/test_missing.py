@@ -180,3 +180,24 @@ def test_many_networks_take_them():
     for one, other in zip(together, alone, strict=True):
         other.fit(X, holes(Y, there), epochs=2, batch_size=4)
         np.testing.assert_allclose(one.parameters, other.parameters, rtol=1e-10)
+
+
+def test_metrics_where_all_that_is_there_weighs_nothing():
+    net = network(sizes=(2, 4, 1))
+    X, y = np.ones((3, 2)), [NAN, 1.0, 2.0]
+    scores = net.evaluate(X, y, sample_weight=[1, 0, 0], metrics=["r2", "mean_squared_error"])
+    assert np.isnan(scores["r2"])
+    assert np.isnan(scores["mean_squared_error"])
+
+
+@pytest.mark.parametrize("weights", ["balanced", {0: 2.0, 1: 0.5}])
+def test_class_weights_are_those_without_the_samples_whose_target_is_missing(weights):
+    X, y = np.random.default_rng(0).normal(size=(9, 2)), np.arange(9.0) % 2
+    y[2::3] = NAN
+    there = ~np.isnan(y)
+    losses = []
+    for rows in (slice(None), there):
+        net = network("binary_cross_entropy", (2, 4, 1), reduction="sum")
+        given = {"class_weight": weights, "batch_size": None, "epochs": 3}
+        losses.append(net.fit(X[rows], y[rows], **given).loss)
+    assert losses[0] == pytest.approx(losses[1])

@@ -3,8 +3,8 @@
 A call from Python should not take longer than the work: so the kernels here get the row, its
 target, and one address for all else (`fastnn.kernels.held`); and they do inside what otherwise is
 done around a kernel: look whether the row and its target are what they must be, remember the state,
-and go back to it if something is no longer finite. The update itself is that of the trainer's
-kernel, as it is compiled for ``fit``.
+and go back to it if something is no longer finite. The update itself is the function that
+the trainer's kernel is made of.
 """
 
 import functools

@@ -351,7 +351,8 @@ class _Block:
                     rows = slice(None) if held_out is not None else lane.rows
                     own = outputs[lane.number, rows]
                     nothing = np.isnan(own).any()
-                    value = np.nan if nothing else metric.value(data.Y[rows], own)
+                    weights = lane.member.weights if held_out is None else held_out.weights
+                    value = np.nan if nothing else metric.value(data.Y[rows], own, weights)
                     scores[name][lane.number] = value
         return scores
 
