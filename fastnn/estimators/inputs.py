@@ -9,6 +9,7 @@ import numpy as np
 
 from fastnn import arrays, validation
 from fastnn.contract import Samples, quiet
+from fastnn.names import short
 
 
 def refuse_what_is_no_number(given: Any, name: str) -> None:
@@ -34,6 +35,13 @@ def refuse_masked_labels(given: Any, name: str) -> None:
     if type(given) is not np.ndarray:
         with contextlib.suppress(TypeError):
             arrays.numeric(given, name)
+
+
+def refuse_new_labels(labels: np.ndarray, known: list[Any]) -> None:
+    """Refuse labels of validation data that those of the samples do not have."""
+    new = sorted({*labels.ravel().tolist()} - {*known}, key=str)
+    if new:
+        raise ValueError(f"y_val has labels that y does not have: {short(new)}")
 
 
 def weights_of_classes(class_weight: Any, classes: np.ndarray, places: np.ndarray) -> np.ndarray:

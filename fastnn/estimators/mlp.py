@@ -20,13 +20,13 @@ from fastnn.estimators.extras import OUR_LOSSES, score
 from fastnn.estimators.inputs import (
     dense,
     refuse_masked_labels,
+    refuse_new_labels,
     refuse_what_is_no_number,
     weights_of_classes,
 )
 from fastnn.estimators.parameters import arguments_in
 from fastnn.estimators.perceptron import FastPerceptron
 from fastnn.losses import LOSSES
-from fastnn.names import short as short_text
 
 
 def _quick_score_holds(weights: np.ndarray | None) -> bool:
@@ -201,11 +201,7 @@ class MLPClassifier(FastPerceptron, neural_network.MLPClassifier):
         shape = (n, len(known)) if several else (n,)
         if labels.shape != shape:
             raise ValueError(f"y_val must have shape {shape}, as y has, got shape {labels.shape}")
-        new = set(labels.ravel().tolist()) - {*([0, 1] if several else known.tolist())}
-        if new:
-            raise ValueError(
-                f"y_val has labels that y does not have: {short_text(sorted(new, key=str))}"
-            )
+        refuse_new_labels(labels, [0, 1] if several else known.tolist())
         return self._label_binarizer.transform(labels.astype(int if several else known.dtype))
 
     def _predict(self, X: Any, check_input: bool = True) -> np.ndarray:
