@@ -340,12 +340,15 @@ def fingerprint(thing: Any, depth: int = 0) -> Any:
     if isinstance(thing, dict):
         return [(repr(key), fingerprint(entry, depth + 1)) for key, entry in thing.items()]
     if isinstance(thing, fastnn.Network | fastnn.History):  # all that is saved and copied
-        state = thing.__getstate__().items()
-        shown = [(name, entry) for name, entry in state if name != "_asked"]
+        state = {**thing.__getstate__()}
+        state.pop("_asked", None)
+        default = vars(type(thing)).get  # to hold what the class says is no change
+        shown = [(name, it) for name, it in state.items() if it is not default(name, thing)]
         return id(thing), [(name, fingerprint(entry, depth + 1)) for name, entry in sorted(shown)]
     if dataclasses.is_dataclass(thing):
-        entries = getattr(thing, "__dict__", {}).items()
-        return id(thing), [(name, fingerprint(entry, depth + 1)) for name, entry in entries]
+        held = getattr(thing, "__dict__", {})  # not all of it: a property may be kept there
+        names = [field.name for field in dataclasses.fields(thing) if field.name in held]
+        return id(thing), [(name, fingerprint(held[name], depth + 1)) for name in names]
     if isinstance(thing, str | bytes | int | float | complex | None):
         return type(thing), repr(thing)
     if type(thing).__module__.split(".")[0] in ("pandas", "polars"):
