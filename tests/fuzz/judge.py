@@ -269,7 +269,7 @@ def _compare(one: Outcome, other: Outcome, what: str) -> None:
     float32 = any(numbers.dtype == np.float32 for numbers in one.numbers) or (
         one.call.network is not None and one.call.network.dtype == np.float32
     )
-    tolerance = 2e-3 if float32 else 1e-7
+    tolerance = 1e-2 if float32 else 1e-7  # rounding grows in the hundred epochs of `fit`
     for mine, theirs in zip(one.numbers, other.numbers, strict=False):
         if mine.shape != theirs.shape or not np.allclose(
             mine, theirs, rtol=tolerance, atol=tolerance, equal_nan=True
