@@ -269,13 +269,21 @@ def _compare(one: Outcome, other: Outcome, what: str) -> None:
     float32 = any(numbers.dtype == np.float32 for numbers in one.numbers) or (
         one.call.network is not None and one.call.network.dtype == np.float32
     )
-    tolerance = 1e-2 if float32 else 1e-7  # rounding grows in the hundred epochs of `fit`
-    for mine, theirs in zip(one.numbers, other.numbers, strict=False):
+    tolerance = 2e-3 if float32 else 1e-7
+    for mine, theirs in zip(_before_chaos(one), _before_chaos(other), strict=False):
         if mine.shape != theirs.shape or not np.allclose(
             mine, theirs, rtol=tolerance, atol=tolerance, equal_nan=True
         ):
             other.blame(what, f"{mine} and {theirs}"[:300])
             return
+
+
+def _before_chaos(outcome: Outcome) -> list[np.ndarray]:
+    """The numbers; of the hundred epochs of a `fit`, in which rounding may grow, the first ten."""
+    epochs = getattr(outcome.result, "epochs", 0)
+    if epochs <= 20:
+        return list(outcome.numbers)
+    return [numbers[:10] for numbers in outcome.numbers if numbers.shape[:1] == (epochs,)]
 
 
 def _compare_with_peer(ours: Outcome, theirs: Outcome) -> None:
