@@ -1,7 +1,8 @@
 """Products of matrices whose entries are lanes: of each network with its own.
 
 In tiles: what is loaded serves several sums, which stay in registers. Every sum goes through its
-products in the same order, whatever the tile.
+products in the same order, whatever the tile. Both products here are C_ij = S_ij + Σ_k A_ki B_kj:
+what the four are says a `Product`, and the tiles are written once.
 """
 
 import functools
@@ -33,6 +34,10 @@ def make_units_at_once(lanes: int) -> Any:
     return units_at_once
 
 
+#: How to read A_ki, B_kj and S_ij, each of a matrix and two numbers, and how to write C_ij.
+Product = namedtuple("Product", "a b start put")
+
+
 @functools.cache
 def _make_access(lanes: int) -> Any:
     """Make what reads and writes a unit's value in row s, and an entry of a matrix."""
@@ -56,94 +61,118 @@ def _make_access(lanes: int) -> Any:
     return of, put_of, get, put
 
 
-@functools.cache
-def _make_put_four(lanes: int) -> Any:
-    """Make what writes a unit's values in four rows."""
-    _, put_of, _, _ = _make_access(lanes)
+def _make_columns_of_four(product: Product) -> Any:
+    """Make what reads A_k, and begins and ends a column of C, for four of its rows."""
+    a_of, start_of, put = product.a, product.start, product.put
 
     @inner
-    def put_four(z, s, u, c0, c1, c2, c3):
-        put_of(z, s, u, c0)
-        put_of(z, s + 1, u, c1)
-        put_of(z, s + 2, u, c2)
-        put_of(z, s + 3, u, c3)
+    def four_of(A, k, i):
+        return a_of(A, k, i), a_of(A, k, i + 1), a_of(A, k, i + 2), a_of(A, k, i + 3)
 
-    return put_four
+    @inner
+    def begin(S, i, j):
+        return (
+            start_of(S, i, j),
+            start_of(S, i + 1, j),
+            start_of(S, i + 2, j),
+            start_of(S, i + 3, j),
+        )
 
+    @inner
+    def end(C, i, j, c0, c1, c2, c3):
+        put(C, i, j, c0)
+        put(C, i + 1, j, c1)
+        put(C, i + 2, j, c2)
+        put(C, i + 3, j, c3)
 
-@functools.cache
-def _make_largest_tile_of_sums(lanes: int) -> Any:
-    of, _, get, _ = _make_access(lanes)
-    put_four = _make_put_four(lanes)
-
-    @ordered
-    def four_by_four(a, W, start, z, s, u, depth):
-        c00 = c10 = c20 = c30 = get(start, 0, u)
-        c01 = c11 = c21 = c31 = get(start, 0, u + 1)
-        c02 = c12 = c22 = c32 = get(start, 0, u + 2)
-        c03 = c13 = c23 = c33 = get(start, 0, u + 3)
-        for k in range(depth):
-            a0, a1, a2, a3 = of(a, s, k), of(a, s + 1, k), of(a, s + 2, k), of(a, s + 3, k)
-            w = get(W, k, u)
-            c00, c10, c20, c30 = c00 + a0 * w, c10 + a1 * w, c20 + a2 * w, c30 + a3 * w
-            w = get(W, k, u + 1)
-            c01, c11, c21, c31 = c01 + a0 * w, c11 + a1 * w, c21 + a2 * w, c31 + a3 * w
-            w = get(W, k, u + 2)
-            c02, c12, c22, c32 = c02 + a0 * w, c12 + a1 * w, c22 + a2 * w, c32 + a3 * w
-            w = get(W, k, u + 3)
-            c03, c13, c23, c33 = c03 + a0 * w, c13 + a1 * w, c23 + a2 * w, c33 + a3 * w
-        put_four(z, s, u, c00, c10, c20, c30)
-        put_four(z, s, u + 1, c01, c11, c21, c31)
-        put_four(z, s, u + 2, c02, c12, c22, c32)
-        put_four(z, s, u + 3, c03, c13, c23, c33)
-
-    return four_by_four
+    return four_of, begin, end
 
 
-@functools.cache
-def _make_smaller_tiles_of_sums(lanes: int) -> Any:
-    of, put_of, get, _ = _make_access(lanes)
-    put_four = _make_put_four(lanes)
+def _make_tiles_of_four_rows(product: Product) -> Any:
+    """Make tiles of C from row i and column j on: 4 x 4, 4 x 2 and 4 x 1."""
+    four_of, begin, end = _make_columns_of_four(product)
+    b_of = product.b
 
     @ordered
-    def four_by_two(a, W, start, z, s, u, depth):
-        c00 = c10 = c20 = c30 = get(start, 0, u)
-        c01 = c11 = c21 = c31 = get(start, 0, u + 1)
+    def four_by_four(A, B, S, C, i, j, depth):
+        c00, c10, c20, c30 = begin(S, i, j)
+        c01, c11, c21, c31 = begin(S, i, j + 1)
+        c02, c12, c22, c32 = begin(S, i, j + 2)
+        c03, c13, c23, c33 = begin(S, i, j + 3)
         for k in range(depth):
-            a0, a1, a2, a3 = of(a, s, k), of(a, s + 1, k), of(a, s + 2, k), of(a, s + 3, k)
-            w = get(W, k, u)
-            c00, c10, c20, c30 = c00 + a0 * w, c10 + a1 * w, c20 + a2 * w, c30 + a3 * w
-            w = get(W, k, u + 1)
-            c01, c11, c21, c31 = c01 + a0 * w, c11 + a1 * w, c21 + a2 * w, c31 + a3 * w
-        put_four(z, s, u, c00, c10, c20, c30)
-        put_four(z, s, u + 1, c01, c11, c21, c31)
+            a0, a1, a2, a3 = four_of(A, k, i)
+            b = b_of(B, k, j)
+            c00, c10, c20, c30 = c00 + a0 * b, c10 + a1 * b, c20 + a2 * b, c30 + a3 * b
+            b = b_of(B, k, j + 1)
+            c01, c11, c21, c31 = c01 + a0 * b, c11 + a1 * b, c21 + a2 * b, c31 + a3 * b
+            b = b_of(B, k, j + 2)
+            c02, c12, c22, c32 = c02 + a0 * b, c12 + a1 * b, c22 + a2 * b, c32 + a3 * b
+            b = b_of(B, k, j + 3)
+            c03, c13, c23, c33 = c03 + a0 * b, c13 + a1 * b, c23 + a2 * b, c33 + a3 * b
+        end(C, i, j, c00, c10, c20, c30)
+        end(C, i, j + 1, c01, c11, c21, c31)
+        end(C, i, j + 2, c02, c12, c22, c32)
+        end(C, i, j + 3, c03, c13, c23, c33)
 
     @ordered
-    def four_by_one(a, W, start, z, s, u, depth):
-        c0 = c1 = c2 = c3 = get(start, 0, u)
+    def four_by_two(A, B, S, C, i, j, depth):
+        c00, c10, c20, c30 = begin(S, i, j)
+        c01, c11, c21, c31 = begin(S, i, j + 1)
         for k in range(depth):
-            w = get(W, k, u)
-            c0, c1 = c0 + of(a, s, k) * w, c1 + of(a, s + 1, k) * w
-            c2, c3 = c2 + of(a, s + 2, k) * w, c3 + of(a, s + 3, k) * w
-        put_four(z, s, u, c0, c1, c2, c3)
+            a0, a1, a2, a3 = four_of(A, k, i)
+            b = b_of(B, k, j)
+            c00, c10, c20, c30 = c00 + a0 * b, c10 + a1 * b, c20 + a2 * b, c30 + a3 * b
+            b = b_of(B, k, j + 1)
+            c01, c11, c21, c31 = c01 + a0 * b, c11 + a1 * b, c21 + a2 * b, c31 + a3 * b
+        end(C, i, j, c00, c10, c20, c30)
+        end(C, i, j + 1, c01, c11, c21, c31)
 
     @ordered
-    def one_by_two(a, W, start, z, s, u, depth):
-        c0, c1 = get(start, 0, u), get(start, 0, u + 1)
+    def four_by_one(A, B, S, C, i, j, depth):
+        c0, c1, c2, c3 = begin(S, i, j)
         for k in range(depth):
-            a_k = of(a, s, k)
-            c0, c1 = c0 + a_k * get(W, k, u), c1 + a_k * get(W, k, u + 1)
-        put_of(z, s, u, c0)
-        put_of(z, s, u + 1, c1)
+            a0, a1, a2, a3 = four_of(A, k, i)
+            b = b_of(B, k, j)
+            c0, c1, c2, c3 = c0 + a0 * b, c1 + a1 * b, c2 + a2 * b, c3 + a3 * b
+        end(C, i, j, c0, c1, c2, c3)
+
+    return four_by_four, four_by_two, four_by_one
+
+
+def _make_smaller_tiles(product: Product) -> Any:
+    """Make tiles of C from row i and column j on: 2 x 2, 1 x 2 and 1 x 1."""
+    a_of, b_of, start_of, put = product
 
     @ordered
-    def one_by_one(a, W, start, z, s, u, depth):
-        c = get(start, 0, u)
+    def two_by_two(A, B, S, C, i, j, depth):
+        c00, c10 = start_of(S, i, j), start_of(S, i + 1, j)
+        c01, c11 = start_of(S, i, j + 1), start_of(S, i + 1, j + 1)
         for k in range(depth):
-            c = c + of(a, s, k) * get(W, k, u)
-        put_of(z, s, u, c)
+            a0, a1, b0, b1 = a_of(A, k, i), a_of(A, k, i + 1), b_of(B, k, j), b_of(B, k, j + 1)
+            c00, c01 = c00 + a0 * b0, c01 + a0 * b1
+            c10, c11 = c10 + a1 * b0, c11 + a1 * b1
+        put(C, i, j, c00)
+        put(C, i + 1, j, c10)
+        put(C, i, j + 1, c01)
+        put(C, i + 1, j + 1, c11)
 
-    return four_by_two, four_by_one, one_by_two, one_by_one
+    @ordered
+    def one_by_two(A, B, S, C, i, j, depth):
+        c0, c1 = start_of(S, i, j), start_of(S, i, j + 1)
+        for k in range(depth):
+            a = a_of(A, k, i)
+            c0, c1 = c0 + a * b_of(B, k, j), c1 + a * b_of(B, k, j + 1)
+        put(C, i, j, c0)
+        put(C, i, j + 1, c1)
+
+    @ordered
+    def one_by_one(A, B, S, C, i, j, depth):
+        c = start_of(S, i, j)
+        for k in range(depth):
+            c = c + a_of(A, k, i) * b_of(B, k, j)
+        put(C, i, j, c)
+
+    return two_by_two, one_by_two, one_by_one
 
 
 @functools.cache
@@ -152,8 +181,19 @@ def make_sums(lanes: int) -> Any:
 
     These are columns of W, (depth, units), and of *start*, a matrix of one row.
     """
-    four_by_four = _make_largest_tile_of_sums(lanes)
-    four_by_two, four_by_one, one_by_two, one_by_one = _make_smaller_tiles_of_sums(lanes)
+    of, put_of, get, _ = _make_access(lanes)
+
+    @inner
+    def value(a, k, s):
+        return of(a, s, k)
+
+    @inner
+    def start_of_unit(start, s, u):
+        return get(start, 0, u)
+
+    product = Product(value, get, start_of_unit, put_of)
+    four_by_four, four_by_two, four_by_one = _make_tiles_of_four_rows(product)
+    _, one_by_two, one_by_one = _make_smaller_tiles(product)
     units_at_once = make_units_at_once(lanes)
 
     @shared
@@ -181,102 +221,15 @@ def make_sums(lanes: int) -> Any:
 
 
 @functools.cache
-def _make_four_rows(lanes: int) -> Any:
-    """Make what reads and writes four entries of a column."""
-    _, _, get, put = _make_access(lanes)
-
-    @inner
-    def get_four(G, m, u):
-        return get(G, m, u), get(G, m + 1, u), get(G, m + 2, u), get(G, m + 3, u)
-
-    @inner
-    def put_four(G, m, u, c0, c1, c2, c3):
-        put(G, m, u, c0)
-        put(G, m + 1, u, c1)
-        put(G, m + 2, u, c2)
-        put(G, m + 3, u, c3)
-
-    return get_four, put_four
-
-
-@functools.cache
-def _make_largest_tile_over_rows(lanes: int) -> Any:
-    of, _, _, _ = _make_access(lanes)
-    get_four, put_four = _make_four_rows(lanes)
-
-    @ordered
-    def four_by_four(a, d, start, G, m, u, n):
-        c00, c10, c20, c30 = get_four(start, m, u)
-        c01, c11, c21, c31 = get_four(start, m, u + 1)
-        c02, c12, c22, c32 = get_four(start, m, u + 2)
-        c03, c13, c23, c33 = get_four(start, m, u + 3)
-        for s in range(n):
-            a0, a1, a2, a3 = of(a, s, m), of(a, s, m + 1), of(a, s, m + 2), of(a, s, m + 3)
-            d_s = of(d, s, u)
-            c00, c10, c20, c30 = c00 + a0 * d_s, c10 + a1 * d_s, c20 + a2 * d_s, c30 + a3 * d_s
-            d_s = of(d, s, u + 1)
-            c01, c11, c21, c31 = c01 + a0 * d_s, c11 + a1 * d_s, c21 + a2 * d_s, c31 + a3 * d_s
-            d_s = of(d, s, u + 2)
-            c02, c12, c22, c32 = c02 + a0 * d_s, c12 + a1 * d_s, c22 + a2 * d_s, c32 + a3 * d_s
-            d_s = of(d, s, u + 3)
-            c03, c13, c23, c33 = c03 + a0 * d_s, c13 + a1 * d_s, c23 + a2 * d_s, c33 + a3 * d_s
-        put_four(G, m, u, c00, c10, c20, c30)
-        put_four(G, m, u + 1, c01, c11, c21, c31)
-        put_four(G, m, u + 2, c02, c12, c22, c32)
-        put_four(G, m, u + 3, c03, c13, c23, c33)
-
-    return four_by_four
-
-
-@functools.cache
-def _make_smaller_tiles_over_rows(lanes: int) -> Any:
-    of, _, get, put = _make_access(lanes)
-    get_four, put_four = _make_four_rows(lanes)
-
-    @ordered
-    def four_by_two(a, d, start, G, m, u, n):
-        c00, c10, c20, c30 = get_four(start, m, u)
-        c01, c11, c21, c31 = get_four(start, m, u + 1)
-        for s in range(n):
-            a0, a1, a2, a3 = of(a, s, m), of(a, s, m + 1), of(a, s, m + 2), of(a, s, m + 3)
-            d_s = of(d, s, u)
-            c00, c10, c20, c30 = c00 + a0 * d_s, c10 + a1 * d_s, c20 + a2 * d_s, c30 + a3 * d_s
-            d_s = of(d, s, u + 1)
-            c01, c11, c21, c31 = c01 + a0 * d_s, c11 + a1 * d_s, c21 + a2 * d_s, c31 + a3 * d_s
-        put_four(G, m, u, c00, c10, c20, c30)
-        put_four(G, m, u + 1, c01, c11, c21, c31)
-
-    @ordered
-    def two_by_two(a, d, start, G, m, u, n):
-        c00, c10 = get(start, m, u), get(start, m + 1, u)
-        c01, c11 = get(start, m, u + 1), get(start, m + 1, u + 1)
-        for s in range(n):
-            a0, a1, d0, d1 = of(a, s, m), of(a, s, m + 1), of(d, s, u), of(d, s, u + 1)
-            c00, c01 = c00 + a0 * d0, c01 + a0 * d1
-            c10, c11 = c10 + a1 * d0, c11 + a1 * d1
-        put(G, m, u, c00)
-        put(G, m + 1, u, c10)
-        put(G, m, u + 1, c01)
-        put(G, m + 1, u + 1, c11)
-
-    @ordered
-    def one_by_one(a, d, start, G, m, u, n):
-        c = get(start, m, u)
-        for s in range(n):
-            c = c + of(a, s, m) * of(d, s, u)
-        put(G, m, u, c)
-
-    return four_by_two, two_by_two, one_by_one
-
-
-@functools.cache
 def make_sums_over_rows(lanes: int) -> Any:
     """Make G = start + aᵀ d of n rows, for the units of d from *first* up to *after*.
 
     G and *start* are (units of a, units of d); a has *depth* units.
     """
-    four_by_four = _make_largest_tile_over_rows(lanes)
-    four_by_two, two_by_two, one_by_one = _make_smaller_tiles_over_rows(lanes)
+    of, _, get, put = _make_access(lanes)
+    product = Product(of, of, get, put)
+    four_by_four, four_by_two, _ = _make_tiles_of_four_rows(product)
+    two_by_two, _, one_by_one = _make_smaller_tiles(product)
     units_at_once = make_units_at_once(lanes)
 
     @inner

@@ -44,6 +44,14 @@ def _begin(layers, p, w):
     transpose(p, layers[1, WEIGHTS], w, T, n_hidden, n_out)
 
 
+@inner
+def _gradients_of_units(w, g, t, d, n_hidden):
+    """Add what an output says of each unit to d, and learn: *g* is its gradient times the rate."""
+    for j in range(n_hidden):
+        w[d + j] += g * w[t + j]
+        w[t + j] -= g * w[j]
+
+
 @functools.cache
 def make_sweep(hidden: Codes, bias: bool) -> Any:
     """Make the sweep.
@@ -63,10 +71,7 @@ def make_sweep(hidden: Codes, bias: bool) -> Any:
         for j in range(n_hidden):
             w[d + j] = 0
         for o in range(n_out):
-            g, t = w[rated + o], T + o * n_hidden
-            for j in range(n_hidden):
-                w[d + j] += g * w[t + j]
-                w[t + j] -= g * w[j]
+            _gradients_of_units(w, w[rated + o], T + o * n_hidden, d, n_hidden)
         for j in range(n_hidden):
             h = w[j]
             d_j = w[d + j] * slope(h, h)
@@ -110,12 +115,9 @@ def _make_update(hidden: Codes, bias: bool) -> Any:
         for j in range(n_hidden):
             w[d + j] = 0
         for o in range(n_out):
-            g, t = w[rated + o], T + o * n_hidden
-            for j in range(n_hidden):
-                w[d + j] += g * w[t + j]
-                w[t + j] -= g * w[j]
+            _gradients_of_units(w, w[rated + o], T + o * n_hidden, d, n_hidden)
             if bias:
-                p[c + o] -= g
+                p[c + o] -= w[rated + o]
         for j in range(n_hidden):
             d_j = w[d + j] * slope(w[j], w[j])
             w[d + j] = d_j
