@@ -16,8 +16,9 @@ import numpy as np
 import fastnn
 from fastnn import cli
 
-from .doors import Call, _used, data, subject
+from .doors import Call, data, subject
 from .odd import anything
+from .settings import used
 from .values import Hostile, Odd, OwnError, short
 
 #: Beside the arguments' names: how messages about files begin.
@@ -94,7 +95,7 @@ def checkpoint(r: Random, engine: str) -> Call:
         return it.network.fit(it.X, it.y, epochs=2, batch_size=3, callbacks=[made])
 
     return Call(
-        "Checkpoint", _used(fastnn.Checkpoint, use), settings,
+        "Checkpoint", used(fastnn.Checkpoint, use), settings,
         {name: kinds[name] for name in settings}, it.network, NAMES, trains=True,
         check=lambda _history: _left_behind(),
     )  # fmt: skip

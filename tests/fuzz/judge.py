@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import math
-import os
-import pathlib
 import re
-import signal
 import tempfile
-import traceback
 import warnings
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 import numpy as np
-import sklearn
-from sklearn.utils import check_random_state
 
 import fastnn
 
-from .doors import NETWORK_DOORS, Call, data, profile
+from .doors import (
+    Call,
+    construct,
+    data,
+    evaluate,
+    fit,
+    fit_stream,
+    layer_outputs,
+    loss_and_gradient,
+    partial_fit,
+    predict,
+    set_parameters,
+    talk,
+)
 from .estimators import PEER, estimator
 from .files import FILE_DOORS, LONE_DOORS, odd_path
+from .looks import (
+    HOUSES,
+    all_numbers,
+    difference,
+    fingerprint,
+    frames_of,
+    is_own,
+    largest,
+    message_of,
+    place_of,
+    print_of_arguments,
+    surroundings,
+    without_addresses,
+)
 from .odd import odd_value
-from .values import NEVER, SAME, TAKEN, Hostile
+from .settings import callbacks, metrics, optimizer, profile, schedule, stopping, warmup
+from .values import NEVER, SAME, TAKEN
+
+#: Those that are met often stand here more than once.
+NETWORK_DOORS = (
+    construct, fit, fit, fit, fit_stream, partial_fit, partial_fit, predict, layer_outputs,
+    evaluate, loss_and_gradient, set_parameters, talk, optimizer, schedule, stopping,
+    callbacks, metrics, warmup, optimizer, optimizer, schedule,
+)  # fmt: skip
 
 ENGINES = ("numpy", "python", "numba")
 REFUSALS = (ValueError, TypeError, MemoryError)
-#: Where refusals may be raised: not in the depths of NumPy or numba, that is.
-HOUSES = tuple(os.path.dirname(module.__file__) + os.sep for module in (fastnn, sklearn))
-#: The rooms of the fuzz whose functions stand for the user's code.
-OWN = ("values.py", "odd.py", "doors.py", "files.py")
 #: Numbers below it do not overflow, and rounding does not grow much.
 TAME = 100.0
 
@@ -67,8 +89,10 @@ class Outcome:
 
     def blame(self, what: str, story: str = "") -> None:
         """Note a fault."""
-        where = "" if self.error is None else _place(self.error)
-        came = "" if self.error is None else f"{type(self.error).__name__}: {_message(self.error)}"
+        where = "" if self.error is None else place_of(self.error)
+        came = (
+            "" if self.error is None else f"{type(self.error).__name__}: {message_of(self.error)}"
+        )
         story = story or came
         door = self.call.door.split("(")[0].split(":")[0]
         self.faults.append(Fault(what, door, where, story[:400], self.call.title))
@@ -126,20 +150,20 @@ def run(call: Call) -> Outcome:
     """Make the call, and look at everything that must hold after it."""
     outcome = Outcome(call)
     network = call.network
-    given, before = _given(call), fingerprint(network)
+    given, before = print_of_arguments(call), fingerprint(network)
     history = getattr(network, "history", None)
     with warnings.catch_warnings(), np.errstate(all="raise" if call.strict else "warn"):
         warnings.simplefilter("ignore")
-        world = _world(call)
+        world = surroundings(call)
         try:
             outcome.result = call.function(**call.arguments)
         except BaseException as error:
             outcome.error = error
-        if _world(call) != world:
-            outcome.blame("changed the world", f"{world} became {_world(call)}"[:300])
-    if _given(call) != given:
+        if surroundings(call) != world:
+            outcome.blame("changed the world", f"{world} became {surroundings(call)}"[:300])
+    if print_of_arguments(call) != given:
         outcome.blame("changed an argument")
-    outcome.tame = _largest(call.arguments.values()) <= TAME
+    outcome.tame = largest(call.arguments.values()) <= TAME
     if outcome.error is None:
         _look_at_result(outcome)
     elif not call.has_peer:
@@ -162,7 +186,7 @@ def _look_at_result(outcome: Outcome) -> None:
     wrong = call.check(outcome.result)
     if wrong:
         outcome.blame("wrong result", wrong)
-    outcome.numbers = list(_numbers(outcome.result))
+    outcome.numbers = list(all_numbers(outcome.result))
     names_auc = "auc" in repr(call.arguments.get("metrics"))
     for numbers in outcome.numbers:
         outcome.tame = outcome.tame and bool((np.abs(numbers) <= TAME).all())
@@ -170,7 +194,7 @@ def _look_at_result(outcome: Outcome) -> None:
             outcome.blame("silent NaN", f"{numbers}"[:200])
     infinite = any(np.isinf(numbers).any() for numbers in outcome.numbers)
     rates = {"learning_rate", "learning_rate_init"} & {*call.names, *call.odd}
-    if infinite and _largest(call.arguments.values()) <= TAME and not rates:
+    if infinite and largest(call.arguments.values()) <= TAME and not rates:
         outcome.blame("silent infinity")
 
 
@@ -184,20 +208,20 @@ def _is_time(call: Call, name: str) -> bool:
 def _look_at_error(outcome: Outcome) -> None:
     error, call = outcome.error, outcome.call
     assert error is not None
-    if _is_own(error) or isinstance(error, fastnn.TrainingDivergedError):
+    if is_own(error) or isinstance(error, fastnn.TrainingDivergedError):
         return
     if isinstance(error, OSError) and ("path" in call.names or "path" in call.arguments):
         return
     if not isinstance(error, REFUSALS):
         outcome.blame("an error of another type")
         return
-    message = _message(error)
+    message = message_of(error)
     if len(message) > 3000:
         outcome.blame("a message of pages")
     names = [*call.arguments, *call.names]
     if not any(re.search(rf"(?<!\w){re.escape(name.rstrip('s'))}", message) for name in names):
         outcome.blame("a message without the argument's name")
-    elif not any(_frames(error)[-1].filename.startswith(house) for house in HOUSES):
+    elif not any(frames_of(error)[-1].filename.startswith(house) for house in HOUSES):
         outcome.blame("an error from inside a library")
     elif call.kinds and all(it.verdict == TAKEN for it in call.odd.values()):
         outcome.blame("refused a valid call")
@@ -210,9 +234,9 @@ def _look_at_network(outcome: Outcome, network: Any, before: Any, history: Any) 
     learned = network.history is not history and network.history and network.history.epochs > 0
     if error is not None and not diverged and not (learned and _runs_users_code(call)):
         if fingerprint(network) != before:
-            outcome.blame("changed the network and then refused", _difference(before, network))
+            outcome.blame("changed the network and then refused", difference(before, network))
     elif error is None and not call.trains and fingerprint(network) != before:
-        outcome.blame("changed the network", _difference(before, network))
+        outcome.blame("changed the network", difference(before, network))
     if "spoils" in call.door:
         return
     if not np.isfinite(network.parameters).all():
@@ -237,7 +261,7 @@ def _go_on(outcome: Outcome, network: Any) -> None:
         outcome.tame = False
     except Exception as after:
         outcome.error = after
-        if not ("must be smaller" in _message(after) and _huge(network)):
+        if not ("must be smaller" in message_of(after) and _huge(network)):
             outcome.blame("does not work afterwards")
     outcome.error = error
 
@@ -289,7 +313,7 @@ def _before_chaos(outcome: Outcome) -> list[np.ndarray]:
 def _compare_with_peer(ours: Outcome, theirs: Outcome) -> None:
     """Note on *ours* what scikit-learn's estimator does better."""
     if ours.error is not None:
-        if _without_addresses(ours.error) != _without_addresses(theirs.error):
+        if without_addresses(ours.error) != without_addresses(theirs.error):
             _look_at_error(ours)
     elif theirs.error is not None:
         by_chance = isinstance(theirs.error, np.linalg.LinAlgError)  # a ValueError, of its loops
@@ -318,139 +342,3 @@ def _is_timed(result: Any) -> bool:
     """Whether the clock ended training."""
     parts = result if isinstance(result, list) else [result]
     return any(getattr(part, "stop_reason", None) == "time limit" for part in parts)
-
-
-# Looking into things
-
-
-def _given(call: Call) -> Any:
-    """What must not change of the arguments; a generator that is given as seed is drawn from."""
-    return fingerprint({name: it for name, it in call.arguments.items() if name != "seed"})
-
-
-def fingerprint(thing: Any, depth: int = 0) -> Any:
-    """Something that differs if *thing* has changed by a bit."""
-    if depth > 8:
-        return id(thing)
-    if isinstance(thing, np.ma.MaskedArray):
-        return fingerprint([thing.data.view(np.ndarray), np.ma.getmaskarray(thing)], depth + 1)
-    if isinstance(thing, np.ndarray):
-        content: Any = thing.strides
-        if thing.dtype.hasobject:
-            content = [fingerprint(entry, depth + 1) for entry in thing.ravel()]
-        elif thing.nbytes < 1 << 24:
-            content = thing.strides, thing.tobytes()
-        return thing.dtype.str, thing.shape, thing.flags.writeable, content
-    if isinstance(thing, np.random.Generator):
-        return repr(thing.bit_generator.state)
-    if isinstance(thing, list | tuple):
-        return [fingerprint(entry, depth + 1) for entry in thing]
-    if isinstance(thing, dict):
-        return [(repr(key), fingerprint(entry, depth + 1)) for key, entry in thing.items()]
-    if isinstance(thing, fastnn.Network | fastnn.History):  # all that is saved and copied
-        state = {**thing.__getstate__()}
-        state.pop("_asked", None)
-        default = vars(type(thing)).get  # to hold what the class says is no change
-        shown = [(name, it) for name, it in state.items() if it is not default(name, thing)]
-        return id(thing), [(name, fingerprint(entry, depth + 1)) for name, entry in sorted(shown)]
-    if dataclasses.is_dataclass(thing):
-        held = getattr(thing, "__dict__", {})  # not all of it: a property may be kept there
-        names = [field.name for field in dataclasses.fields(thing) if field.name in held]
-        return id(thing), [(name, fingerprint(held[name], depth + 1)) for name in names]
-    if isinstance(thing, str | bytes | int | float | complex | None):
-        return type(thing), repr(thing)
-    if type(thing).__module__.split(".")[0] in ("pandas", "polars"):
-        return repr(thing)
-    return id(thing)
-
-
-def _difference(before: Any, network: Any) -> str:
-    """Which attributes of the network have changed."""
-    pairs = zip(before[1], fingerprint(network)[1], strict=False)
-    return ", ".join(mine[0] for mine, now in pairs if mine != now)
-
-
-def _world(call: Call) -> Any:
-    """What a library must leave as it is; scikit-learn draws from NumPy's numbers if asked to."""
-    random = None if call.has_peer else repr(check_random_state(None).get_state())
-    return np.geterr(), random, signal.getsignal(signal.SIGINT), os.getcwd()
-
-
-def _numbers(result: Any) -> Iterator[np.ndarray]:
-    """All numbers in a result."""
-    if isinstance(result, np.ndarray):
-        if result.dtype.kind in "fiub":
-            yield result
-    elif isinstance(result, float | np.floating):
-        yield np.array([result])
-    elif isinstance(result, fastnn.History):
-        for values in (result.loss, result.val_loss, *result.metrics.values()):
-            yield np.array(values, float)
-    elif isinstance(result, Mapping):
-        yield from _numbers([value for name, value in result.items()])
-    elif isinstance(result, list | tuple):
-        for entry in result:
-            yield from _numbers(entry)
-
-
-def _largest(values: Any, depth: int = 0) -> float:
-    """The largest absolute number in arguments; infinity for what cannot be said."""
-    largest = 0.0
-    for value in values:
-        if isinstance(value, np.ndarray) and value.size > 1 << 20:
-            return math.inf
-        if isinstance(value, dict):
-            value = list(value.values())
-        if isinstance(value, list | tuple) and depth < 5:
-            largest = max(largest, _largest(value, depth + 1))
-        elif not callable(value) and not isinstance(value, str | bytes | None):
-            largest = max(largest, _size_of(value))
-    return largest
-
-
-def _size_of(value: Any) -> float:
-    """The largest absolute number in an array or an object that becomes one."""
-    if isinstance(value, fastnn.EarlyStopping | Hostile):
-        return 0.0
-    if isinstance(value, fastnn.optimizers.Optimizer | fastnn.schedules.Schedule):
-        return _largest([it for it in vars(value).values() if isinstance(it, float | int)])
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            numbers = np.abs(np.asarray(value, float))
-            return math.inf if np.isnan(numbers).any() else float(numbers.max(initial=0.0))
-    except Exception:
-        return 0.0
-
-
-def _frames(error: BaseException) -> traceback.StackSummary:
-    return traceback.extract_tb(error.__traceback__)
-
-
-def _is_own(error: BaseException) -> bool:
-    """Whether it comes from the fuzz's own objects, which stand for the user's code."""
-    if isinstance(error.__cause__, StopIteration):  # a generator's; Python says it this way
-        error = error.__cause__
-    last = pathlib.Path(_frames(error)[-1].filename)
-    return last.parent == pathlib.Path(__file__).parent and last.name in OWN
-
-
-def _place(error: BaseException) -> str:
-    """The last function of fastnn that the error came through."""
-    frames = [f for f in _frames(error) if f.filename.startswith(HOUSES[0])]
-    last = _frames(error)[-1]
-    place = f"{os.path.relpath(frames[-1].filename, HOUSES[0])}:{frames[-1].name}" if frames else ""
-    tail = "" if frames and last is frames[-1] else f" via {last.name}"
-    return f"{type(error).__name__} in {place}{tail}"
-
-
-def _without_addresses(error: BaseException | None) -> str:
-    """The type and message of an error, in which objects are where they are."""
-    return re.sub("0x[0-9a-f]+", "0x", f"{type(error)} {error and _message(error)}")
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as own:
-        return f"no message: {own!r}"
