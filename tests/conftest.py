@@ -13,6 +13,7 @@ import pytest
 from budget import KernelBudget
 from helpers import ENGINES, slow_but
 
+import fastnn
 from fastnn.engines import _MODULES
 
 
@@ -65,6 +66,24 @@ def engine_of_estimators(request, monkeypatch):
 
     monkeypatch.setattr(model, "ENGINE", request.param)
     return request.param
+
+
+@pytest.fixture
+def numpy_engine_of_estimators(monkeypatch):
+    """The one that need not be compiled, for what is decided before an engine runs."""
+    monkeypatch.setattr("fastnn.estimators.model.ENGINE", "numpy")
+
+
+@pytest.fixture
+def source():
+    """The generator that `net` draws from."""
+    return np.random.default_rng(5)
+
+
+@pytest.fixture
+def net(source):
+    """A small network, to refuse things."""
+    return fastnn.Network([2, 3, 1], seed=source, engine="numpy")
 
 
 @pytest.fixture

@@ -15,18 +15,6 @@ from refusals import CLASSES, INF, NAN, REAL, UNIT, Stubborn, check
 
 import fastnn
 
-
-@pytest.fixture
-def source():
-    """The generator that `net` draws from."""
-    return np.random.default_rng(5)
-
-
-@pytest.fixture
-def net(source):
-    return fastnn.Network([2, 3, 1], seed=source, engine="numpy")
-
-
 # X: two columns wanted. (what comes, the exception, what the message says beside "X")
 BAD_X = {
     "three columns": ([[1, 2, 3]], ValueError, ("(n_samples, 2)", "(1, 3)")),

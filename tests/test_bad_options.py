@@ -9,18 +9,6 @@ from refusals import CLASSES, INF, NAN, UNIT, Stubborn, check
 
 import fastnn
 
-
-@pytest.fixture
-def source():
-    """The generator that `net` draws from."""
-    return np.random.default_rng(5)
-
-
-@pytest.fixture
-def net(source):
-    return fastnn.Network([2, 3, 1], seed=source, engine="numpy")
-
-
 # The options of `Network`.
 BAD_OPTIONS = [
     ("activation", "sigmod", ValueError, ("'sigmod'", "Did you mean 'sigmoid'?", "relu", "tanh")),

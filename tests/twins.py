@@ -130,3 +130,15 @@ def compare_fitted(ours, theirs, X, tolerance=1e-6):
                 a, b = np.maximum(a, -15), np.maximum(b, -15)
             assert (a.dtype, a.shape) == (b.dtype, b.shape)
             assert_close(a, b, tolerance, method)
+
+
+def refused_and_unchanged(estimator, do):
+    """The error, from an estimator that holds after it what it held before."""
+    before = dict(vars(estimator))
+    values = [array.copy() for array in estimator.coefs_]
+    error = Outcome(do, estimator).error
+    assert error is not None
+    assert vars(estimator).keys() == before.keys()
+    assert [name for name in before if vars(estimator)[name] is not before[name]] == []
+    assert all(map(np.array_equal, estimator.coefs_, values))
+    return error
