@@ -202,3 +202,16 @@ def test_metrics_of_networks_together_are_weighted_as_alone():
             assert history.metrics.keys() == expected.keys()
             for name, values in history.metrics.items():
                 assert values == pytest.approx(expected[name])
+
+
+def test_single_updates_go_on_with_the_rule_of_the_last_training():
+    """What was made ready for updates before, by another rule, is not taken up again."""
+    nets, alone = networks(3, engine="numpy"), networks(3, engine="numpy")
+    for net in (*nets, *alone):
+        net.learn_one(X[0], Y[0])
+    fastnn.fit_many(nets, X, Y, epochs=2, batch_size=8, optimizer="adam")
+    for net, twin in zip(nets, alone, strict=True):
+        twin.fit(X, Y, epochs=2, batch_size=8, optimizer="adam")
+        for one in (net, twin):
+            one.learn_one(X[1], Y[1])
+        check_same(net, twin, 1e-12)
