@@ -37,7 +37,7 @@ from .looks import (
     fingerprint,
     frames_of,
     is_own,
-    largest,
+    largest_number,
     message_of,
     place_of,
     print_of_arguments,
@@ -163,7 +163,7 @@ def run(call: Call) -> Outcome:
             outcome.blame("changed the world", f"{world} became {surroundings(call)}"[:300])
     if print_of_arguments(call) != given:
         outcome.blame("changed an argument")
-    outcome.tame = largest(call.arguments.values()) <= TAME
+    outcome.tame = largest_number(call.arguments.values()) <= TAME
     if outcome.error is None:
         _look_at_result(outcome)
     elif not call.has_peer:
@@ -194,7 +194,7 @@ def _look_at_result(outcome: Outcome) -> None:
             outcome.blame("silent NaN", f"{numbers}"[:200])
     infinite = any(np.isinf(numbers).any() for numbers in outcome.numbers)
     rates = {"learning_rate", "learning_rate_init"} & {*call.names, *call.odd}
-    if infinite and largest(call.arguments.values()) <= TAME and not rates:
+    if infinite and largest_number(call.arguments.values()) <= TAME and not rates:
         outcome.blame("silent infinity")
 
 

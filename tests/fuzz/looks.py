@@ -98,7 +98,7 @@ def all_numbers(result: Any) -> Iterator[np.ndarray]:
             yield from all_numbers(entry)
 
 
-def largest(values: Any, depth: int = 0) -> float:
+def largest_number(values: Any, depth: int = 0) -> float:
     """The largest absolute number in arguments; infinity for what cannot be said."""
     largest = 0.0
     for value in values:
@@ -107,7 +107,7 @@ def largest(values: Any, depth: int = 0) -> float:
         if isinstance(value, dict):
             value = list(value.values())
         if isinstance(value, list | tuple) and depth < 5:
-            largest = max(largest, largest(value, depth + 1))
+            largest = max(largest, largest_number(value, depth + 1))
         elif not callable(value) and not isinstance(value, str | bytes | None):
             largest = max(largest, _size_of(value))
     return largest
@@ -118,7 +118,7 @@ def _size_of(value: Any) -> float:
     if isinstance(value, fastnn.EarlyStopping | Hostile):
         return 0.0
     if isinstance(value, fastnn.optimizers.Optimizer | fastnn.schedules.Schedule):
-        return largest([it for it in vars(value).values() if isinstance(it, float | int)])
+        return largest_number([it for it in vars(value).values() if isinstance(it, float | int)])
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
