@@ -29,14 +29,14 @@ def nothing(a, b):
     return 0.0
 
 
-def contests() -> list[tuple[Any, Callable[[], Any], dict[str, Callable[[], Any]]]]:
+def contests() -> list[tuple[Any, Callable[[], Any], dict[str, Callable[..., Any]]]]:
     """Data set, metric, and the models by name; those of ours last."""
     from river import datasets, linear_model, metrics, tree
     from river.preprocessing import StandardScaler
 
     from fastnn.river import MLPClassifier, MLPRegressor
 
-    def classifiers(name: str, linear: Any) -> dict[str, Callable[[], Any]]:
+    def classifiers(name: str, linear: Any) -> dict[str, Callable[..., Any]]:
         return {
             name: lambda: StandardScaler() | linear(),
             "HoeffdingTreeClassifier": lambda: StandardScaler() | tree.HoeffdingTreeClassifier(),

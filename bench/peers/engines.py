@@ -9,7 +9,7 @@ import numpy as np
 from bench.contest import Entry
 from bench.problems import Problem
 from bench.vectors import Pair, Values
-from fastnn.demos import logistic
+from fastnn.demos.checks import logistic
 from fastnn.kernels import elementary as kernels
 from fastnn.kernels.jit import OVERLOAD_OPTIONS
 
