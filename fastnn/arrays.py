@@ -176,6 +176,15 @@ def finite_and_frozen(
     return view
 
 
+def all_finite(array: np.ndarray) -> bool:
+    """Whether all numbers are finite: mostly known from one product, which may overflow.
+
+    With a NaN or an infinity among them it is never finite. Overflow in ``vdot`` is nothing that
+    NumPy warns of.
+    """
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
+
+
 def check_finite(converted: np.ndarray, original: np.ndarray, name: str, given: Any = None) -> None:
     """Refuse what is not finite, or was not when it was the *original*, of the same shape.
 
@@ -187,12 +196,8 @@ def check_finite(converted: np.ndarray, original: np.ndarray, name: str, given: 
         if large and start % (RELEASE_BYTES // converted.itemsize) == 0:
             release_pages(original)
         block = flat[start : start + _BLOCK_ELEMENTS]
-        with np.errstate(over="ignore"):
-            if math.isfinite(block.dot(block)):  # never so with a NaN or an infinity among them
-                continue
-        bad = ~np.isfinite(block)
-        if bad.any():
-            where = np.unravel_index(start + int(bad.argmax()), converted.shape)
+        if not all_finite(block):
+            where = np.unravel_index(start + int(np.isfinite(block).argmin()), converted.shape)
             index = ", ".join(str(i) for i in where)
             came = original[where]
             why = f", too large for {converted.dtype}" if np.isfinite(came) else ""

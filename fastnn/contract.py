@@ -5,12 +5,12 @@ architecture's dtype and read-only, except for the `State`, which `Trainer.run` 
 """
 
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from fastnn.architecture import Architecture
+from fastnn.arrays import all_finite
 from fastnn.clock import Clock
 from fastnn.memory import aligned, aligned_copy
 from fastnn.optimizers import Optimizer
@@ -189,10 +189,8 @@ class State:
         self.clock.restore(other.clock)
 
     def is_finite(self) -> bool:
-        """Whether all parameters are: mostly known from one product, which may overflow."""
-        return isfinite(self.parameters.dot(self.parameters)) or bool(
-            np.isfinite(self.parameters).all()
-        )
+        """Whether all parameters are."""
+        return all_finite(self.parameters)
 
     def forget(self) -> None:
         """Become, in place, what `new` makes of the parameters."""

@@ -27,6 +27,9 @@ class Inputs:
     @quiet
     def features(self, X: Any, name: str = "X") -> AnyRows:
         """X as a read-only (n, n_in) array of the network's dtype, or as sparse rows."""
+        return self._features(X, name)
+
+    def _features(self, X: Any, name: str) -> AnyRows:
         return validation.features(X, self._architecture.sizes[0], self._architecture.dtype, name)
 
     def are_ready(self, X: Any, y: Any) -> bool:
@@ -69,12 +72,11 @@ class Inputs:
         targets = self._targets(target[np.newaxis], 1, "y")
         return Samples(row[np.newaxis], targets)
 
-    @quiet
     def samples(
         self, X: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("X", "y")
     ) -> Samples:
         """Inputs, targets and weights; *names* are those of X and y in messages."""
-        inputs = self.features(X, names[0])
+        inputs = self._features(X, names[0])
         targets = self._targets(y, len(inputs), names[1])
         return Samples(inputs, targets, self._weights(sample_weight, len(inputs), "sample_weight"))
 
@@ -92,7 +94,6 @@ class Inputs:
         targets.flags.writeable = False
         return targets
 
-    @quiet
     def weigh_classes(self, samples: Samples, class_weight: Any) -> Samples:
         """The samples, each with its weight times that of its class."""
         weights = validation.class_weight(class_weight, samples.Y, self._architecture.loss)
@@ -102,7 +103,6 @@ class Inputs:
         name = "sample_weight times class_weight"
         return replace(samples, weights=self._weights(product, len(samples), name))
 
-    @quiet
     def with_dydx(self, samples: Samples, dydx: Any, dydx_weight: Any) -> Samples:
         """The samples with what the Jacobians of the outputs are to be, (n, n_out, n_in)."""
         if dydx is None:

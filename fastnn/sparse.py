@@ -2,11 +2,11 @@
 
 import sys
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
+from fastnn.arrays import all_finite
 from fastnn.memory import frozen, memory_for
 
 #: The largest column number that is kept in four bytes.
@@ -163,12 +163,8 @@ def _check_starts(starts: np.ndarray, matrix: Any, name: str) -> None:
 
 
 def _check_finite(rows: SparseRows, original: np.ndarray, name: str) -> None:
-    with np.errstate(all="ignore"):
-        if isfinite(rows.values.dot(rows.values)):
-            return
-    bad = ~np.isfinite(rows.values)
-    if bad.any():
-        k = int(bad.argmax())
+    if not all_finite(rows.values):
+        k = int(np.isfinite(rows.values).argmin())
         row = int(np.searchsorted(rows.starts, k, side="right")) - 1
         came = original[k]
         why = f", too large for {rows.dtype}" if np.isfinite(came) else ""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 import numpy as np
 
+from fastnn.arrays import all_finite
 from fastnn.contract import Samples, State
 
 
@@ -60,6 +59,4 @@ class MetWeights:
 
     def is_finite(self) -> bool:
         """Whether all parameters are that may have changed."""
-        rows, rest = self._first[0][self._columns].reshape(-1), self._above[0]
-        square = float(rows.dot(rows)) + float(rest.dot(rest))
-        return isfinite(square) or bool(np.isfinite(rows).all() and np.isfinite(rest).all())
+        return all_finite(self._first[0][self._columns]) and all_finite(self._above[0])

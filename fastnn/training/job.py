@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastnn import validation
@@ -53,6 +52,8 @@ class Job:
     lbfgs: LBFGS | None = None
     #: The parameters after every epoch that is a multiple of it go into the history.
     record: int | None = None
+    #: What is computed after each epoch.
+    scores: Scores = field(init=False)
 
     @classmethod
     def asked(
@@ -104,11 +105,13 @@ class Job:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over a state."""
-        del state["scores"]
         self.__dict__.update(state | {"engine": importlib.import_module(state["engine"])})
+        self.__post_init__()
 
     def __post_init__(self) -> None:
-        check_monitors(self.early_stopping, self.learning_rate, self.scores.names)
+        scores = Scores(self.architecture, self.engine, self.validation, self.metrics)
+        object.__setattr__(self, "scores", scores)
+        check_monitors(self.early_stopping, self.learning_rate, scores.names)
 
     @property
     def learning_rate(self) -> float | Schedule:
@@ -129,11 +132,6 @@ class Job:
         if self.record is None:
             return range(0)
         return range(first + -first % self.record, stop, self.record)
-
-    @cached_property
-    def scores(self) -> Scores:
-        """What is computed after each epoch."""
-        return Scores(self.architecture, self.engine, self.validation, self.metrics)
 
     def plan(self, samples: Samples) -> Plan:
         """How to train with these samples."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.arrays import all_finite
 from fastnn.clock import rates_of_piece
 from fastnn.contract import Piece, Plan, Samples, State
 from fastnn.errors import TrainingDivergedError
@@ -280,11 +281,13 @@ class Run:
         Raises TrainingDivergedError, back at the end of the last epoch in which all was well.
         """
         history, course = self._history, self._course(piece, looks.scores)
-        well = np.isfinite(course["loss"])
+        losses = [course["loss"]]
         if "val_loss" in course and self._pieces.part is None:
-            well &= np.isfinite(course["val_loss"])
-        all_well = bool(well.all())
-        n_well = len(well) if all_well else int(well.argmin())
+            losses.append(course["val_loss"])
+        n_epochs = n_well = len(losses[0])
+        all_well = all(map(all_finite, losses))
+        if not all_well:
+            n_well = int(np.isfinite(losses).all(axis=0).argmin())
         first, best_epoch = history.epochs, history.best_epoch
         verdict = self._watch.look(
             course, n_well if self._pieces.part is None else 0, self.state.clock.plateau
@@ -293,14 +296,14 @@ class Run:
         history.append(course, verdict.epochs)
         due = [epoch for epoch in looks.epochs if epoch <= history.epochs]
         history.keep(due, looks.parameters[: len(due)])
-        if verdict.spoke and verdict.epochs < len(well):
+        if verdict.spoke and verdict.epochs < n_epochs:
             self._go_back(verdict.epochs)
         if not (verdict.spoke or all_well) or not self.state.is_finite():
             kept = self._go_back_to_finite(history.epochs - first)
             history.cut(first + kept)
             if (history.best_epoch or 0) > first + kept:
                 history.best_epoch = best_epoch
-            raise self._divergence(piece.rates[min(kept, len(well) - 1)].max())
+            raise self._divergence(piece.rates[min(kept, n_epochs - 1)].max())
         return verdict.reason
 
     def _divergence(self, rate: float) -> TrainingDivergedError:

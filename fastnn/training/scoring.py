@@ -34,7 +34,7 @@ class Scores:
     validation: Samples | None
     metrics: tuple[Metric, ...]
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """``val_loss`` and ``val_`` before each metric's name; or the metrics' names."""
         names = tuple(metric.name for metric in self.metrics)
