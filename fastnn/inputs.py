@@ -105,15 +105,15 @@ class Inputs:
 
     def with_dydx(self, samples: Samples, dydx: Any, dydx_weight: Any) -> Samples:
         """The samples with what the Jacobians of the outputs are to be, (n, n_out, n_in)."""
+        weight = validation.positive(dydx_weight, "dydx_weight")
         if dydx is None:
-            if dydx_weight != 1.0:
+            if weight != 1.0:
                 raise ValueError(f"dydx_weight={short(dydx_weight)} needs dydx")
             return samples
         if samples.sparse:
             raise TypeError("dydx needs X as an array: pass X.toarray()")
         architecture = self._architecture
         _check_slopes_are_learned(architecture)
-        weight = validation.positive(dydx_weight, "dydx_weight")
         shape = (len(samples), architecture.sizes[-1], architecture.sizes[0])
         array = arrays.numeric(dydx, "dydx")
         if array.shape != shape:

@@ -152,6 +152,7 @@ def test_activations_with_jumps_in_their_slopes_are_refused(name):
         ({}, {"dydx_weight": 0}, "^dydx_weight must be above 0"),
         ({}, {"dydx_weight": "1"}, "^dydx_weight must be a number"),
         ({}, {"dydx": None, "dydx_weight": 2.0}, "^dydx_weight=2.0 needs dydx"),
+        ({}, {"dydx": None, "dydx_weight": np.ones(2)}, "^dydx_weight must be a number"),
     ],
 )
 def test_bad_arguments(options, more, message):

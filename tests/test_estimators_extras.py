@@ -168,7 +168,11 @@ BAD = {
         lambda e, X, y: e.fit(X, y, X_val=X, y_val=np.where(y == "a", "z", y)), r"\['z'\]"
     ),
     "too few labels": (lambda e, X, y: e.fit(X, y, X_val=X, y_val=y[1:]), "60 labels"),
-    "columns": (lambda e, X, y: e.fit(X, y, X_val=X[:, 1:], y_val=y), "features"),
+    "columns": (lambda e, X, y: e.fit(X, y, X_val=X[:, 1:], y_val=y), "^X_val: X has 3 fea"),
+    "not a number": (
+        lambda e, X, y: e.fit(X, y, X_val=X * np.nan, y_val=y), "^X_val: Input X contains NaN"
+    ),
+    "text": (lambda e, X, y: e.fit(X, y, X_val=[["a"] * 4] * 60, y_val=y), "^X_val: "),
     "lbfgs": (
         lambda e, X, y: e.set_params(solver="lbfgs").fit(X, y, X_val=X, y_val=y), "got 'lbfgs'"
     ),

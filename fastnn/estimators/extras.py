@@ -175,6 +175,11 @@ def own_inputs(
 ) -> tuple[Any, np.ndarray | None]:
     """Checked X_val and sample_weight_val."""
     X, _, weights = given
-    checked = validate_data(estimator, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
+    try:
+        checked = validate_data(
+            estimator, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False
+        )
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"X_val: {error}") from error
     refuse_what_is_no_number(X, "X_val")
     return checked, validation.sample_weight(weights, checked.shape[0], dtype, "sample_weight_val")
