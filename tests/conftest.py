@@ -40,6 +40,14 @@ def pytest_collection():
         gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """The README's examples, all in one test, compile as much as a fifth of the others."""
+    for item in items:
+        if item.path.name == "README.md":
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_pycollect_makeitem(obj):
     """What the pass leaves out is not made: making thousands of tests takes seconds."""
     marks = getattr(obj, "pytestmark", ())

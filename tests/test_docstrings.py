@@ -45,8 +45,9 @@ def test_there_are_examples():
     assert "fastnn.network" in WITH_EXAMPLES
 
 
-#: Examples with kernels of their own; the README's are of the same kind.
-COMPILES = ["fastnn.derivatives", "fastnn.estimators.mlp", "fastnn.warming"]
+#: Examples with kernels of their own, as the README's are.
+COMPILES = ["fastnn.derivatives", "fastnn.ensembles", "fastnn.estimators.mlp", "fastnn.many",
+            "fastnn.network", "fastnn.warming"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", slow_but(set(WITH_EXAMPLES).difference(COMPILES), WITH_EXAMPLES))

@@ -192,6 +192,7 @@ def test_the_histories_say_how_long_it_took():
     assert {history.stop_reason for history in histories} == {"completed"}
 
 
+@pytest.mark.slow
 def test_metrics_of_networks_together_are_weighted_as_alone():
     weights, held_out = np.arange(1.0, N + 1), (X[:5], Y[:5], np.arange(1.0, 6.0))
     for given in ({"sample_weight": weights}, {"validation_data": held_out}):

@@ -46,6 +46,7 @@ def test_whole_rows_are_those_of_a_network(loss, kind):
     assert features.updates == 20
 
 
+@pytest.mark.own_kernels
 def test_scaled_rows_stop_where_one_cannot_be_learned():
     features = made(RULES["adam"], "half_squared_error", 1, scale=True)
     rows = np.array([[1.0, np.nan, 2.0], [2.0, 1.0, 5.0], [np.inf, 1.0, 0.0], [1.0, 1.0, 1.0]])
