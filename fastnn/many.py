@@ -112,7 +112,7 @@ def fit_many(
     arguments = Arguments(len(networks), each, as_in_fit)
     door = _Door(X, y, subsets, arguments)
     workers = Workers(n_jobs, executor, progress)
-    with older_objects_kept():
+    with older_objects_kept(len(networks)):
         members = door.members(networks)
         _refuse_shared_generators(networks, members)
         with _in_training(networks), remember_interrupt():  # one Ctrl-C is for all of them

@@ -11,6 +11,8 @@ LINE = 64
 #: Bytes that an engine takes for its work on a block of samples, beside what it is given and what
 #: it returns: for wide layers it takes fewer samples at a time.
 MOST_BYTES = 1 << 27
+#: So many are many to set up.
+MANY_NETWORKS = 1_000
 
 
 @contextmanager
@@ -36,13 +38,14 @@ def no_collections() -> Iterator[None]:
 
 
 @contextmanager
-def older_objects_kept() -> Iterator[None]:
-    """Garbage collections inside look only through what is made inside.
+def older_objects_kept(n_networks: int) -> Iterator[None]:
+    """Garbage collections inside look only through what is made inside, if that is much.
 
     While as many objects are made as there are, and kept, Python goes through all of them again and
-    again: a third of what many networks take to set up.
+    again: a third of what many networks take to set up. For few it takes longer to see whether
+    somebody else has frozen objects, since Python counts them one by one.
     """
-    if gc.get_freeze_count():  # somebody else's
+    if n_networks < MANY_NETWORKS or gc.get_freeze_count():
         yield
         return
     gc.freeze()

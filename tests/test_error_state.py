@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 
 import numpy as np
 import pytest
-from helpers import DTYPES, NUMBA_SLOW, slow_but
+from helpers import DTYPES, slow_but
 from matplotlib.figure import Figure
 
 import fastnn
@@ -170,9 +171,14 @@ def outcome(engine, dtype, door, tmp_path):
     return repr(DOORS[door](net, tmp_path)), net.parameters.tobytes()
 
 
+#: Kernels know of no error state, and are not compiled for each dtype.
+IN_PYTHON = list(itertools.product(["python", "numpy"], DTYPES))
+
+
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("engine", NUMBA_SLOW)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("engine", "dtype"), slow_but(IN_PYTHON, [*IN_PYTHON, ("numba", "float64")])
+)
 def test_no_door_minds_the_error_state(engine, dtype, door, tmp_path):
     expected = outcome(engine, dtype, door, tmp_path)
     with np.errstate(all="raise"):

@@ -205,6 +205,7 @@ def test_they_are_fastnns():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine_of_estimators", ["numba"], indirect=True)
 @pytest.mark.parametrize("kind", TWINS)
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 def test_scikit_learns_own_checks_pass(kind, solver):

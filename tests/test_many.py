@@ -162,8 +162,7 @@ def test_bits_do_not_depend_on_order_or_threads():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("batch_size", [1, 8])
+@pytest.mark.parametrize(("batch_size", "optimizer"), [(1, "sgd"), (8, "adam")])
 def test_bits_do_not_depend_on_the_company(batch_size, optimizer):
     """Alone, a few, of other widths, among a hundred: with other numbers of lanes."""
     arguments = {"epochs": 5, "batch_size": batch_size, "optimizer": optimizer}

@@ -9,7 +9,7 @@ import pytest
 
 import fastnn
 from fastnn.kernels import ready
-from fastnn.memory import LINE, aligned, aligned_copy, older_objects_kept
+from fastnn.memory import LINE, MANY_NETWORKS, aligned, aligned_copy, older_objects_kept
 
 
 def begins_on_a_line(array):
@@ -76,18 +76,24 @@ def nothing_frozen():
 
 @pytest.mark.usefixtures("nothing_frozen")
 def test_collections_look_through_what_is_made_inside_and_later_through_all():
-    with older_objects_kept():
+    with older_objects_kept(MANY_NETWORKS):
         frozen = gc.get_freeze_count()
         assert frozen > 0
-        with older_objects_kept():
+        with older_objects_kept(MANY_NETWORKS):
             pass
         assert gc.get_freeze_count() == frozen
     assert gc.get_freeze_count() == 0
 
 
 @pytest.mark.usefixtures("nothing_frozen")
+def test_few_networks_leave_collections_alone():
+    with older_objects_kept(MANY_NETWORKS - 1):
+        assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.usefixtures("nothing_frozen")
 def test_what_somebody_else_froze_stays_frozen():
     gc.freeze()
-    with older_objects_kept():
+    with older_objects_kept(MANY_NETWORKS):
         pass
     assert gc.get_freeze_count() > 0

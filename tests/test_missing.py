@@ -79,9 +79,10 @@ def test_the_engines_agree(engine, batch_size):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("sizes", [(2, 5, 1), (2, 3), (2, 4, 4, 2)])
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_the_engines_agree_on_all_losses(loss, sizes, batch_size):
+def test_the_engines_agree_on_all_losses(loss, batch_size):
+    """In networks of each depth in turn."""
+    sizes = [(2, 5, 1), (2, 3), (2, 4, 4, 2)][(LOSSES.index(loss) + batch_size) % 3]
     X, Y, there = data(loss, 20, sizes[-1])
     parameters = []
     for engine in ENGINES:

@@ -227,11 +227,17 @@ WAYS = {
 }
 #: The kernel of the quicker pass; the others take the machine some seconds each to compile.
 FAST = [("sgd", "none")]
+#: With penalties that each rule would take a kernel for: one of each way.
+WITH_PENALTIES = {
+    ("sgd", "l2"), ("momentum", "l2"), ("adagrad", "l1"), ("rmsprop", "norm"), ("adam", "l2")
+}  # fmt: skip
 
 
 def courses():
     """Engine, rule and penalty: slow but with NumPy, and where kernels are compiled anyway."""
     for engine, rule, penalty in itertools.product(ENGINES, RULES, PENALTIES):
+        if engine == "numba" and penalty != "none" and (rule, penalty) not in WITH_PENALTIES:
+            continue
         fast = engine == "numpy" or (rule, penalty) in FAST
         yield pytest.param(engine, rule, penalty, marks=[] if fast else pytest.mark.slow)
 
