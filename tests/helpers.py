@@ -230,14 +230,14 @@ def on_engines(
     engines: tuple[str, ...] = ENGINES,
     with_numba: Callable[[Case], bool] = lambda case: True,
 ):
-    """Run a test with each engine and case; slow where numba compiles for what is not `CORE`.
+    """Run a test with each engine and case; slow where numba compiles for another loss.
 
-    *with_numba* says which of the others numba has at all. Cases that share compiled kernels are a
-    group: with ``--dist loadgroup`` one worker has them.
+    *with_numba* says which of those beyond `CORE` numba has at all. Cases that share compiled
+    kernels are a group: with ``--dist loadgroup`` one worker has them.
     """
 
     def marks(engine: str, case: Case) -> list[pytest.MarkDecorator]:
-        if engine != "numba" or case in CORE:
+        if engine != "numba" or case in CORE[:2]:
             return []
         kernels = f"{case.loss}, {case.activation}, {case.bias}, {case.dtype}"
         return [pytest.mark.slow, pytest.mark.xdist_group(kernels)]
@@ -246,7 +246,9 @@ def on_engines(
         pytest.param(engine, case, id=f"{engine}-{case}", marks=marks(engine, case))
         for engine in engines
         for case in cases
-        if engine != "numba" or case in CORE or (with_numba(case) and "slow" not in left_out)
+        if engine != "numba"
+        or case in CORE[:2]
+        or ((case in CORE or with_numba(case)) and "slow" not in left_out)
     ]
     return pytest.mark.parametrize(("engine", "case"), points)
 

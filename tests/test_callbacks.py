@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers import random_state
+from helpers import NUMBA_SLOW, random_state
 
 import fastnn
 from fastnn.training import cuts
@@ -36,6 +36,7 @@ class Calling:
         self.on_epoch_end = function
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_a_callback_sees_each_epoch_as_it_ends(engine):
     net, _ = make(engine)
     twin, _ = make(engine)

@@ -47,7 +47,7 @@ def test_there_are_examples():
 
 #: Examples with kernels of their own, as the README's are.
 COMPILES = ["fastnn.derivatives", "fastnn.ensembles", "fastnn.estimators.mlp", "fastnn.many",
-            "fastnn.network", "fastnn.warming"]  # fmt: skip
+            "fastnn.network", "fastnn.predictions", "fastnn.warming"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", slow_but(set(WITH_EXAMPLES).difference(COMPILES), WITH_EXAMPLES))

@@ -75,9 +75,7 @@ def test_engines_agree_in_float32(other, batch_size):
 
 @pytest.mark.parametrize(
     ("other", "batch_size"),
-    slow_but(
-        [("python", 1), ("python", 7), ("numba", 7)], itertools.product(["python", "numba"], [1, 7])
-    ),
+    slow_but([("python", 1), ("python", 7)], itertools.product(["python", "numba"], [1, 7])),
 )
 @pytest.mark.parametrize(
     "activations",

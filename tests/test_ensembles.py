@@ -9,7 +9,7 @@ import pickle
 import matplotlib as mpl
 import numpy as np
 import pytest
-from helpers import ENGINES, data_for, random_state, slow_but
+from helpers import NUMBA_SLOW, data_for, random_state
 
 import fastnn
 from fastnn.errors import LoadError
@@ -58,7 +58,7 @@ def test_a_generator_as_seed_is_drawn_from():
     assert bits(first) == bits(ensemble(seed=np.random.default_rng(3)))
 
 
-@pytest.mark.parametrize("engine", slow_but(["numba"], ENGINES))
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_each_network_learns_as_alone(engine):
     own = ensemble(40, engine=engine)
     alone = copy.deepcopy(own)

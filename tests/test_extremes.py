@@ -62,7 +62,7 @@ def test_an_option_that_float32_rounds_to_0_is_not_off_in_one_engine_only(
 @pytest.mark.parametrize(
     ("engine", "option"),
     slow_but(
-        [*itertools.product(["python", "numpy"], LIMITS), ("numba", "learning_rate")],
+        itertools.product(["python", "numpy"], LIMITS),
         itertools.product(ENGINES, LIMITS),
     ),
 )

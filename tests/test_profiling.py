@@ -210,7 +210,8 @@ def test_bad_requests(arguments, error, message):
         fastnn.profile(**arguments)
 
 
-@pytest.mark.parametrize("batch_size", slow_but([1], [1, 4]))
+@pytest.mark.slow
+@pytest.mark.parametrize("batch_size", [1, 4])
 def test_a_network_of_ones_own(batch_size, monkeypatch, tmp_path):
     tried = []
 
@@ -287,6 +288,7 @@ def test_a_change_is_measured():
     assert change.seconds == pytest.approx(1 / change.gain)
 
 
+@pytest.mark.slow
 def test_an_epoch_that_takes_long_is_estimated(monkeypatch):
     monkeypatch.setattr(networks, "LONGEST_RUN", 1e-3)
     result = fastnn.profile([3, 8, 1], samples=20_000, engines="python", seconds=1.0)

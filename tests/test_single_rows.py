@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 import tracemalloc
 
@@ -28,10 +29,7 @@ CASES = [
     *(("numba", Case(loss, "tanh", 2, 1, True, "float64"), list(RULES)[k % len(RULES)])
       for k, loss in enumerate(LOSSES)),
 ]  # fmt: skip
-FAST = [
-    case for case in CASES
-    if case[0] != "numba" or case[1:] == (CORE[0], "sgd")
-]  # fmt: skip
+FAST = [case for case in CASES if case[0] != "numba"]
 on_cases = pytest.mark.parametrize(("engine", "case", "rule"), slow_but(FAST, CASES))
 
 
@@ -76,7 +74,7 @@ def test_plain_updates_are_those_of_fit(case):
     assert one.parameters.tobytes() == whole.parameters.tobytes()
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", slow_but(["numpy"], ["numpy", "numba"]))
 def test_classes_may_be_numbers_of_any_kind_or_rows(engine):
     X, Y = rows(CORE[2])
     nets = [CORE[2].network(engine) for _ in range(6)]
@@ -136,8 +134,13 @@ def test_a_schedule_begins_again_when_the_optimiser_is_reset(engine):
     assert net.parameters.tobytes() == twin.parameters.tobytes()
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
-@pytest.mark.parametrize("rule", ["sgd", "adam"])
+@pytest.mark.parametrize(
+    ("engine", "rule"),
+    slow_but(
+        [("numpy", "sgd"), ("numpy", "adam"), ("numba", "sgd")],
+        itertools.product(["numpy", "numba"], ["sgd", "adam"]),
+    ),
+)
 def test_a_rate_that_changes_is_followed(engine, rule):
     case = CORE[2]
     X, Y = rows(case)

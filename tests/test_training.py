@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers import PYTHON_SLOW, data_for, random_state
+from helpers import ENGINES, PYTHON_SLOW, data_for, random_state, slow_but
 from runs import N, make, regression, state, use
 
 import fastnn
@@ -301,6 +301,7 @@ def test_kernels_let_other_threads_run(monkeypatch):
     assert counted[0] > 10
 
 
+@pytest.mark.parametrize("engine", slow_but(["numba"], ENGINES))
 def test_what_a_fit_took_is_free_when_it_ends(engine):
     """Not when Python next looks for cycles: many fits would hold much until then."""
     (net, _), (X, y) = make(engine), regression(20)

@@ -53,7 +53,7 @@ def test_every_demo_has_a_test_here():
 
 @pytest.mark.parametrize(
     "name",
-    slow_but(["curve"], DEMOS),  # the others compile for their own networks
+    slow_but([], DEMOS),  # the others compile for their own networks
 )
 def test_quick_run_matches_and_draws(name, tmp_path, capsys):
     code = main(["demo", name, "--quick", "--plot", str(tmp_path / "new")])

@@ -102,8 +102,7 @@ FEW = ["--epochs", "3", "--learning-rate", "0.0005", "--engine", "numpy"]
         [
             ("gate", "3,2"),
             ("curve", "none"),
-            ("celsius", "3"),
-            *((name, None) for name in DOCUMENTS),
+            ("logistic", None),
         ],
         itertools.product(DOCUMENTS, [None, *HIDDEN]),
     ),

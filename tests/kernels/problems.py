@@ -26,9 +26,9 @@ def slow_to_compile(test):
     return test if SMALL else pytest.mark.slow(test)
 
 
-def few_to_compile(fast, values):
-    """*values* to parametrize with: only those in *fast* where kernels are compiled."""
-    return list(values) if SMALL else slow_but(fast, values)
+def few_to_compile(fast, values, own_kernels=()):
+    """*values* to parametrize with: see `slow_but`; all of them where nothing is compiled."""
+    return list(values) if SMALL else slow_but(fast, values, own_kernels)
 
 
 @dataclass

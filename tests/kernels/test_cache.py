@@ -53,6 +53,7 @@ def test_second_process_compiles_nothing(tmp_path):
     assert run_in_new_process(tmp_path) == "1 0"
 
 
+@pytest.mark.slow
 def test_second_process_does_not_load_what_only_compiling_needs(tmp_path):
     assert run_in_new_process(tmp_path, TRAIN + LOOK_FOR_COMPILER) == "0 1\nTrue"
     assert run_in_new_process(tmp_path, TRAIN + LOOK_FOR_COMPILER) == "1 0\nFalse"

@@ -263,6 +263,7 @@ for text in add_times.inspect_llvm().values():
 """
 
 
+@pytest.mark.slow
 @on_x86
 def test_code_for_arm_has_vectors_and_no_arithmetic_of_single_numbers():
     modules = run("-c", ADD_TIMES + ARM, **BASELINE).split("# end of the module")
