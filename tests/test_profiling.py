@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import slow_but
 
 import fastnn
 from fastnn import profiling

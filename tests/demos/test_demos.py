@@ -109,10 +109,10 @@ BREAKS = {
 }
 
 
-#: Breaks that NumPy's runs are long enough to show; numba has kernels for the curve only.
+#: Breaks that NumPy's runs are long enough to show.
 SHOWN = [("numpy", name) for name in BREAKS if name not in
          ("gate, a digit", "gate, start", "curve, a digit")]  # fmt: skip
-FAST = [("numpy", "gate, data"), ("numba", "curve, a digit"), ("numba", "curve, function")]
+FAST = [("numpy", "gate, data"), ("numpy", "celsius, data")]
 
 
 @pytest.mark.parametrize(
