@@ -31,7 +31,7 @@ def test_one_seed_gives_the_same_bits_twice(engine, batch_size, shuffle):
     assert trained() == trained()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", slow_but(["float64"], DTYPES))
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("batch_size", BATCHES)
 def test_epochs_in_one_call_or_one_by_one_give_the_same_bits(engine, batch_size, shuffle, dtype):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import ENGINES
+from helpers import ENGINES, NUMBA_SLOW
 
 import fastnn
 
@@ -20,7 +20,7 @@ def networks(n=20, **arguments):
     ]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_vectors_in_place_of_the_parameters(engine):
     net = networks(1, engine=engine)[0]
     before = net.parameters.copy()

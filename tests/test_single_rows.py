@@ -9,7 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from helpers import CORE, LOSSES, Case, data_for, random_state, slow_but, unchanged
+from helpers import CORE, LOSSES, NUMBA_SLOW, Case, data_for, random_state, slow_but, unchanged
 
 import fastnn
 
@@ -106,7 +106,7 @@ def test_what_has_to_be_converted_gives_the_same(form, y):
     assert bits(net) == bits(twin)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", slow_but(["numpy"], ["numpy", "numba"]))
 @pytest.mark.parametrize("per", ["update", "epoch"])
 def test_schedules_go_on_beyond_the_rates_made_ready(engine, per):
     case = CORE[2]
@@ -152,7 +152,7 @@ def test_a_rate_that_changes_is_followed(engine, rule):
     assert net._state.moments.tobytes() == twin._state.moments.tobytes()
 
 
-@pytest.mark.parametrize("engine", ["python", "numpy", "numba"])
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 @pytest.mark.parametrize("rule", ["sgd", "adam"])
 def test_an_update_that_diverges_is_taken_back(engine, rule):
     case = CORE[0] if rule == "sgd" else CORE[2]

@@ -109,6 +109,7 @@ def test_derivatives_by_inputs_take_arrays_only():
 
 
 @in_turn("hidden", [(4,), (), (9, 2)])
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_outputs_are_those_of_dense_inputs(engine, hidden):
     net = network(engine, hidden)
     assert net.predict(X).dtype == net.dtype
