@@ -79,8 +79,17 @@ def test_each_path_agrees_with_numpy(path, batch_size):
     check_training(problem, batch_size, shuffled=True)
 
 
-@pytest.mark.parametrize("batch_size", few_to_compile([1], [1, 7]))
-@some_paths("fused, one input", "transposed", "deep", *WIDE_FIRST_LAYER, own=["transposed"])
+#: In batches the layers are worked through alike, but for a wide first one.
+PATHS_AND_BATCHES = [
+    *((path, 1) for path in ("fused, one input", "transposed", "deep", *WIDE_FIRST_LAYER)),
+    ("deep", 7),
+    ("wide first layer", 7),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "batch_size"), slow_but([], PATHS_AND_BATCHES, own_kernels=[("transposed", 1)])
+)
 def test_without_biases_and_in_single_precision(path, batch_size):
     sizes, loss, activation = PATHS[path]
     for options in ({"bias": False}, {"dtype": "float32"}):
