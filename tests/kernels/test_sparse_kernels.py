@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import in_turn
-from problems import Problem, few_to_compile, make_problem, orders, slow_to_compile, with_rule
+from problems import SMALL, Problem, few_to_compile, make_problem, orders, slow_to_compile, with_rule
 
 import fastnn
 from fastnn import contract
@@ -75,7 +75,7 @@ def test_each_rule_agrees_with_numpy(rule, monkeypatch):
 
 
 @slow_to_compile
-@pytest.mark.parametrize("rule", ["sgd", "adam"])
+@pytest.mark.parametrize("rule", RULES if SMALL else ["sgd", "adam"])
 def test_penalties_limits_weights_and_dropout(rule, monkeypatch):
     monkeypatch.setattr(contract, "WINDOWS", (2, 2))
     check(with_rule(sparse_problem(), RULES[rule], everything=True))
