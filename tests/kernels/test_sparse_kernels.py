@@ -7,7 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import in_turn
-from problems import SMALL, Problem, few_to_compile, make_problem, orders, slow_to_compile, with_rule
+from problems import (
+    SMALL,
+    Problem,
+    few_to_compile,
+    make_problem,
+    orders,
+    slow_to_compile,
+    with_rule,
+)
 
 import fastnn
 from fastnn import contract
