@@ -167,6 +167,8 @@ CORE = [
     Case("half_squared_error", "sigmoid", 2, 0, True, "float64"),
     Case("cross_entropy", "relu", 3, 1, True, "float64"),
 ]
+#: Of these, what numba is tested with in the quick pass by tests of all engines: one loss.
+QUICK = CORE[:2]
 SINGLE = Case("half_squared_error", "sigmoid", 3, 1, True, "float32")
 #: Like these, but for the slower pass.
 MORE = [
@@ -237,7 +239,7 @@ def on_engines(
     """
 
     def marks(engine: str, case: Case) -> list[pytest.MarkDecorator]:
-        if engine != "numba" or case in CORE[:2]:
+        if engine != "numba" or case in QUICK:
             return []
         kernels = f"{case.loss}, {case.activation}, {case.bias}, {case.dtype}"
         return [pytest.mark.slow, pytest.mark.xdist_group(kernels)]
@@ -247,7 +249,7 @@ def on_engines(
         for engine in engines
         for case in cases
         if engine != "numba"
-        or case in CORE[:2]
+        or case in QUICK
         or ((case in CORE or with_numba(case)) and "slow" not in left_out)
     ]
     return pytest.mark.parametrize(("engine", "case"), points)

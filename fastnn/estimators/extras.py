@@ -180,6 +180,7 @@ def own_inputs(
             estimator, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False
         )
     except (ValueError, TypeError) as error:
-        raise type(error)(f"X_val: {error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError  # not one of its own kinds
+        raise kind(f"X_val: {error}") from error
     refuse_what_is_no_number(X, "X_val")
     return checked, validation.sample_weight(weights, checked.shape[0], dtype, "sample_weight_val")
