@@ -13,6 +13,8 @@ LINE = 64
 MOST_BYTES = 1 << 27
 #: So many are many to set up.
 MANY_NETWORKS = 1_000
+#: Objects that each leaves behind at most: its history, an order of what is done.
+OBJECTS_OF_EACH = 16
 
 
 @contextmanager
@@ -39,20 +41,26 @@ def no_collections() -> Iterator[None]:
 
 @contextmanager
 def older_objects_kept(n_networks: int) -> Iterator[None]:
-    """Garbage collections inside look only through what is made inside, if that is much.
+    """Garbage collections inside look through more than the networks' own objects, if through any.
 
     While as many objects are made as there are, and kept, Python goes through all of them again and
-    again: a third of what many networks take to set up. For few it takes longer to see whether
-    somebody else has frozen objects, since Python counts them one by one.
+    again: a third of what many networks take to set up. Those made inside are old at the end too.
+    For few it takes longer to see whether somebody else has frozen objects, since Python counts
+    them one by one.
     """
     if n_networks < MANY_NETWORKS or gc.get_freeze_count():
         yield
         return
+    youngest, *older = gc.get_threshold()
     gc.freeze()
+    if youngest:  # 0: there are no collections
+        gc.set_threshold(youngest + OBJECTS_OF_EACH * n_networks, *older)
     try:
         yield
     finally:
+        gc.freeze()
         gc.unfreeze()
+        gc.set_threshold(youngest, *older)
 
 
 def aligned(size: int, dtype: np.dtype[np.floating]) -> np.ndarray:

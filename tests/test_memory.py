@@ -100,3 +100,47 @@ def test_what_somebody_else_froze_stays_frozen():
     with older_objects_kept(MANY_NETWORKS):
         pass
     assert gc.get_freeze_count() > 0
+
+
+@pytest.mark.usefixtures("nothing_frozen")
+@pytest.mark.parametrize("youngest", [700, 0])
+def test_inside_collections_are_fewer_than_what_the_networks_leave_behind(youngest):
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(youngest, 11, 12)
+        with older_objects_kept(MANY_NETWORKS):
+            inside, *older = gc.get_threshold()
+        assert gc.get_threshold() == (youngest, 11, 12)
+    finally:
+        gc.set_threshold(*before)
+    assert older == [11, 12]
+    assert inside > 10 * MANY_NETWORKS if youngest else inside == 0, "0 is: never"
+
+
+X, Y = np.zeros((20, 3)), np.zeros((20, 2))
+SHORT = {"epochs": 2, "batch_size": 4}
+TRAINED = {
+    "fit": lambda nets: nets[0].fit(X, Y, validation_data=(X, Y), **SHORT),
+    "fit by lbfgs": lambda nets: nets[0].fit(X, Y, epochs=2, optimizer="lbfgs"),
+    "fit_stream": lambda nets: nets[0].fit_stream([(X, Y)]),
+    "fit_many": lambda nets: fastnn.fit_many(nets, X, Y, **SHORT),
+    "fit_many in threads": lambda nets: fastnn.fit_many(nets, X, Y, n_jobs=2, **SHORT),
+    "an estimator": lambda nets: fastnn.MLPRegressor(max_iter=2, tol=9).fit(X, Y[:, 0]),
+}
+
+
+@pytest.mark.usefixtures("numpy_engine_of_estimators")
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+@pytest.mark.parametrize("door", TRAINED)
+def test_training_leaves_nothing_to_the_garbage_collector(door):
+    """What refers to itself takes memory until it comes, seldom while many networks train."""
+    engine = "numba" if "many" in door else "numpy"  # many in lanes are what this is about
+    nets = [fastnn.Network([3, 4, 2], seed=k, engine=engine) for k in range(3)]
+    TRAINED[door](nets)  # imports and compiles
+    gc.collect()
+    gc.disable()
+    try:
+        TRAINED[door](nets)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

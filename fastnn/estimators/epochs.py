@@ -85,9 +85,7 @@ class Epochs:
         plan = self._plan(architecture)
         self._trainer = engine().trainer(architecture, plan)
         pace = cuts.Pace(engine().row_seconds(architecture, plan))
-        self._pieces = cuts.Pieces(
-            pace, self._n, batch_size, self._rates, self._draw_order, plan.window
-        )
+        self._pieces = cuts.Pieces(pace, self._n, batch_size, plan.window)
         self._order = np.arange(self._n, dtype=np.int64)
         self._listeners = Listeners(estimator, model)
         self._ended = False
@@ -173,7 +171,7 @@ class Epochs:
     def _run_epochs(self, interrupted: Callable[[], bool]) -> list[float]:
         """Run as many epochs as is sensible, at least one; their losses."""
         while True:
-            piece = self._pieces.next_piece(self._most_at_once())
+            piece = self._pieces.next_piece(self, self._most_at_once())
             if piece.start == 0:
                 self._check_weights(piece.order)
             started = time.perf_counter()
@@ -195,11 +193,11 @@ class Epochs:
         may_end = est.n_iter_no_change + 1 - est._no_improvement_count
         return int(max(1, min(may_end, est.max_iter - est.n_iter_)))
 
-    def _rates(self, epochs: int, _updates: int) -> np.ndarray:
+    def rates(self, epochs: int, _updates: int) -> np.ndarray:
         """The learning rates of the next epochs."""
         return solvers.rates(self._optimizer, epochs, self._est.t_, self._n)
 
-    def _draw_order(self, epochs: int) -> np.ndarray:
+    def draw_order(self, epochs: int) -> np.ndarray:
         """The order of the rows in each epoch, for a `fastnn.contract.Piece`."""
         if not self._est.shuffle:
             return np.empty((0, self._n), np.int64)

@@ -1,8 +1,8 @@
 """How the epochs of a training are cut into pieces."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -36,6 +36,16 @@ class Pace:
         self.rows = int(max(1, min(wanted, 64 * self.rows, self._most)))
 
 
+class Training(Protocol):
+    """Whose pieces these are: what belongs to the training that comes next, as in `Piece`."""
+
+    def rates(self, epochs: int, updates: int) -> np.ndarray:
+        """The rates of so many epochs, or of a part of one, with so many updates in each."""
+
+    def draw_order(self, epochs: int) -> np.ndarray:
+        """The orders in which so many epochs take the rows."""
+
+
 class Pieces:
     """What epochs over *n* samples in batches of *batch_size* are cut into, one after another.
 
@@ -43,10 +53,6 @@ class Pieces:
     ----------
     pace : Pace
     n, batch_size : int
-    rates : callable
-        Takes a number of epochs and of updates in each: the rates of the training that comes next.
-    order : callable
-        Takes a number of epochs: the orders in which they take the rows. Both as in `Piece`.
     window : int
         See `Plan`.
 
@@ -58,42 +64,34 @@ class Pieces:
         The last piece, if it ended within an epoch.
     """
 
-    def __init__(
-        self,
-        pace: Pace,
-        n: int,
-        batch_size: int,
-        rates: Callable[[int, int], np.ndarray],
-        order: Callable[[int], np.ndarray],
-        window: int = 1,
-    ):
+    def __init__(self, pace: Pace, n: int, batch_size: int, window: int = 1):
         updates = max(-(-GRAIN // batch_size), window)
         self.grain = batch_size * -(-updates // window) * window
         self.part: Piece | None = None
         self._pace = pace
         self._n, self._batch_size = n, batch_size
-        self._rates, self._order = rates, order
 
-    def next_piece(self, most: int) -> Piece:
+    def next_piece(self, training: Training, most: int) -> Piece:
         """As many epochs as fit the pace, at most *most*, or else the next part of an epoch."""
         n = self._n
         epochs = min(self._pace.rows // n, max(1, MOST_ORDERED_ROWS // n), most)
         if self.part is None and epochs > 0:
-            return self.whole_epochs(epochs)
+            return self.whole_epochs(training, epochs)
         start = 0 if self.part is None else self.part.stop
         stop = min(start + self.grain * max(1, self._pace.rows // self.grain), n)
-        rates = self._rates_of(1, stop - start)
-        begun = self.part or Piece.of_epochs(rates, self._order(1), n)
+        rates = training.rates(1, self._updates(stop - start))
+        begun = self.part or Piece.of_epochs(rates, training.draw_order(1), n)
         return replace(begun, rates=rates, start=start, stop=stop)
 
-    def whole_epochs(self, epochs: int) -> Piece:
+    def whole_epochs(self, training: Training, epochs: int) -> Piece:
         """The next piece, of so many epochs."""
-        return Piece.of_epochs(self._rates_of(epochs, self._n), self._order(epochs), self._n)
+        rates = training.rates(epochs, self._updates(self._n))
+        return Piece.of_epochs(rates, training.draw_order(epochs), self._n)
 
     def took(self, piece: Piece, seconds: float) -> None:
         """Take in that *piece* was run, and how long that took."""
         self._pace.took(len(piece.rates) * (piece.stop - piece.start), seconds)
         self.part = piece if piece.stop < self._n else None
 
-    def _rates_of(self, epochs: int, rows: int) -> np.ndarray:
-        return self._rates(epochs, -(-rows // self._batch_size))
+    def _updates(self, rows: int) -> int:
+        return -(-rows // self._batch_size)

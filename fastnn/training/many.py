@@ -87,15 +87,17 @@ def _numbers(state: State) -> Numbers:
 class _Lane:
     """A network in training, and its number in the block; *watch* looks at its epochs."""
 
-    best: Numbers | None = None
-    clock_of_best: Clock | None = None
-    divergence: TrainingDivergedError | None = None
+    __slots__ = ("best", "clock_of_best", "divergence", "history", "member", "number", "watch")
 
     def __init__(self, number: int, member: Member, looks: bool):
         self.number, self.member = number, member
         self.history = History()
-        job, self.watch = member.job, None
+        self.best: Numbers | None = None
+        self.clock_of_best: Clock | None = None
+        self.divergence: TrainingDivergedError | None = None
+        self.watch: Watch | None = None
         if looks:
+            job = member.job
             self.watch = Watch(job.early_stopping, job.learning_rate, job.scores.names)
 
     @property
@@ -148,7 +150,7 @@ class _Block:
         pace = cuts.Pace(alone * len(members) / AT_LEAST_AS_FAST)
         if first.job.shuffle:
             pace.limit(MOST_ORDERED // work.lanes)
-        self._pieces = cuts.Pieces(pace, n, self._batch_size, self._rates, self._draw_order)
+        self._pieces = cuts.Pieces(pace, n, self._batch_size)
         self._epochs = self._epochs_gone = 0
         self._seconds = 0.0
         self._outcomes: list[Outcome] = []
@@ -170,7 +172,7 @@ class _Block:
             if self._pieces.part is None:
                 self._remember()
             piece_started = time.perf_counter()
-            piece = self._pieces.next_piece(self._most_epochs())
+            piece = self._pieces.next_piece(self, self._most_epochs())
             self._trainer.run(self._samples, piece)
             now = time.perf_counter()
             self._pieces.took(piece, now - piece_started)
@@ -192,7 +194,7 @@ class _Block:
             return 1
         return min((lane.member.job.epochs or 1) - self._epochs for lane in self._lanes)
 
-    def _rates(self, epochs: int, updates: int) -> np.ndarray:
+    def rates(self, epochs: int, updates: int) -> np.ndarray:
         """The rates of the next piece by lanes; 0 in those that are empty."""
         if self._constant_rates is not None:
             return np.tile(self._constant_rates, (epochs, 1, 1))
@@ -210,7 +212,7 @@ class _Block:
         """The block's clock of a lane: what changes it changes the block's."""
         return Clock(self._steps[lane.number], self._plateaus[lane.number])
 
-    def _draw_order(self, epochs: int) -> np.ndarray:
+    def draw_order(self, epochs: int) -> np.ndarray:
         lanes, n = self._trainer.lanes, self._n
         if not self._job.shuffle or self._batch_size >= n:
             return np.empty((0, lanes, n), np.int64)

@@ -96,9 +96,7 @@ class Run:
             self._trainer = job.engine.trainer(job.architecture, plan)
             self._pace = cuts.Pace(job.engine.row_seconds(job.architecture, plan))
         self._pace.limit(rows_between_releases(samples.X, job.shuffle))
-        self._pieces = cuts.Pieces(
-            self._pace, n, plan.batch_size, self._rates, self._draw_order, plan.window
-        )
+        self._pieces = cuts.Pieces(self._pace, n, plan.batch_size, plan.window)
         self._long_part = job.takes_long(plan, min(self._pieces.grain, n))
         if self._scorer is not None:
             scored = len(job.validation or samples)
@@ -123,11 +121,8 @@ class Run:
                 self._scorer.of_each(empty, self._raw)
 
     def let_go(self) -> None:
-        """Hold the samples no longer, nor what refers to the run itself.
-
-        So memory is free for the next one at once, not when Python next looks for cycles.
-        """
-        del self._raw, self._samples, self._pieces
+        """Hold the samples no longer: memory is free for the next run at once."""
+        del self._raw, self._samples
 
     def train(self, session: Session, until: int) -> str | None:
         """Run epochs *until* there are so many; why training ends before that, or None."""
@@ -166,13 +161,13 @@ class Run:
 
     def _next_piece(self, until: int) -> Piece:
         epochs = self._history.epochs
-        return self._pieces.next_piece(self.job.stretch(epochs, until - epochs))
+        return self._pieces.next_piece(self, self.job.stretch(epochs, until - epochs))
 
-    def _rates(self, epochs: int, updates: int) -> np.ndarray:
+    def rates(self, epochs: int, updates: int) -> np.ndarray:
         """The learning rates of the next piece."""
         return rates_of_piece(self.job.learning_rate, self.state.clock, epochs, updates)
 
-    def _draw_order(self, epochs: int) -> np.ndarray:
+    def draw_order(self, epochs: int) -> np.ndarray:
         """The order of the rows in each epoch: the same draws, however many at a time."""
         if not self.job.shuffle or self._batch_size >= self._n:
             return np.empty((0, self._n), np.int64)
@@ -340,7 +335,7 @@ class Run:
         self._interrupts.wait_for_orphan()
         start.restore(self.state, self.rng)
         if epochs > 0:
-            self._advance(self._pieces.whole_epochs(epochs))
+            self._advance(self._pieces.whole_epochs(self, epochs))
             again = range(start.epochs, start.epochs + epochs)
             self._watch.remember_again(self._history, again, self.state.clock.plateau)
 
