@@ -20,10 +20,7 @@ RULES = {
 #: Numba compiles for each rule, and for single samples and batches.
 on_engines = pytest.mark.parametrize(
     ("engine", "rule"),
-    slow_but(
-        [*itertools.product(["python", "numpy"], RULES), ("numba", "sgd")],
-        itertools.product(ENGINES, RULES),
-    ),
+    slow_but(itertools.product(["python", "numpy"], RULES), itertools.product(ENGINES, RULES)),
 )
 
 

@@ -113,6 +113,7 @@ def test_validation_data_that_overflow_are_a_divergence_too(engine):
     assert error.value.epoch == 1
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_parameters_that_overflow_behind_a_finite_loss_are_a_divergence_too(engine, monkeypatch):
     """The first update makes the hidden unit's input weight -inf; outputs and loss are then 0."""
     use(monkeypatch, "all in one piece")

@@ -106,7 +106,7 @@ CASES = {
     ),
 }  # fmt: skip
 FAST = {
-    "sample by sample, of several widths", "rates and epochs", "subsets", "a mask", "in order",
+    "rates and epochs", "subsets", "a mask", "in order",
     "early stopping", "schedules", "plateaus", "another engine",
 }  # fmt: skip
 

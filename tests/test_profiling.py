@@ -245,6 +245,7 @@ def test_a_network_of_ones_own(batch_size, monkeypatch, tmp_path):
     result.plot().savefig(tmp_path / "n.png")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not jit_is_on(), reason="NUMBA_DISABLE_JIT is set")
 def test_the_phases_of_a_batch_are_listed_in_the_order_in_which_they_come():
     net = fastnn.Network([3, 8, 2], seed=0)

@@ -372,7 +372,7 @@ def test_a_reduction_in_time_is_no_divergence(engine, monkeypatch):
         with pytest.MonkeyPatch.context() as patch:
             for name, value in SLICINGS[slicing].items():
                 patch.setattr(cuts, name, value)
-            history = net.fit(X, y, epochs=400, batch_size=None, learning_rate=rate)
+            history = net.fit(X, y, epochs=200, batch_size=None, learning_rate=rate)
         return net.parameters.tobytes(), history.loss, history.learning_rate
 
     expected = trained("one epoch a piece")

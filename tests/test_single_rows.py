@@ -64,7 +64,7 @@ def test_learn_one_is_partial_fit_of_one_row_and_an_update_of_fit(engine, case, 
     assert one.parameters.tobytes() == whole.parameters.tobytes()
 
 
-@pytest.mark.parametrize("case", slow_but(CORE[:1], CORE), ids=str)
+@pytest.mark.parametrize("case", slow_but(CORE[2:], CORE), ids=str)
 def test_plain_updates_are_those_of_fit(case):
     X, Y = rows(case)
     one, whole = case.network("numba"), case.network("numba")
@@ -97,9 +97,10 @@ def test_classes_may_be_numbers_of_any_kind_or_rows(engine):
     ],
 )
 @pytest.mark.parametrize("y", [[0.5, -1], np.array([0.5, -1.0]), np.array([0.5, -1], np.float32)])
-def test_what_has_to_be_converted_gives_the_same(form, y):
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
+def test_what_has_to_be_converted_gives_the_same(engine, form, y):
     case = CORE[0]
-    net, twin = case.network("numba"), case.network("numba")
+    net, twin = case.network(engine), case.network(engine)
     for x in rows(case)[0][:4]:
         assert net.learn_one(form(x), y) == twin.learn_one(x, np.array([0.5, -1.0]))
         assert net.predict_one(form(x)).tolist() == twin.predict_one(x).tolist()
@@ -173,26 +174,33 @@ def test_an_update_that_diverges_is_taken_back(engine, rule):
     assert bits(net) == bits(twin)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+#: Of the network `CORE[case]`, a row that is not one.
+BAD_ROWS = [
+    (0, [1, np.nan], [1, 1], ValueError, r"x must be finite, got x\[1\] = nan"),
+    (0, [1, 2, 3], [1, 1], ValueError, r"x must have shape \(2,\), got shape \(3,\)"),
+    (0, [[1, 2]], [1, 1], ValueError, "x must have shape"),
+    (0, ["a", 2], [1, 1], TypeError, r"x\[0\] = 'a'"),
+    (0, None, [1, 1], TypeError, "x must hold real numbers"),
+    (0, [1, 2], 1.0, ValueError, r"y must be of shape \(2,\), got shape \(\)"),
+    (0, [1, 2], [1, np.inf], ValueError, "y must be finite"),
+    (0, [1, 2], [1], ValueError, r"y must be of shape \(2,\)"),
+    (2, [1, 2], 3, ValueError, "class numbers from 0 to 2"),
+    (2, [1, 2], -1, ValueError, "class numbers from 0 to 2"),
+    (2, [1, 2], 0.5, ValueError, "class numbers from 0 to 2"),
+    (2, [1, 2], np.nan, ValueError, "class numbers from 0 to 2"),
+    (2, [1, 2], [0.5, 0, 0], ValueError, "sum to 1"),
+    (2, [1, 2], "b", TypeError, "y must hold real numbers"),
+    (2, [1, 2], 2**70, (TypeError, ValueError), "y"),
+    (2, [1, 2], [0, 1], ValueError, "y must be the number of a class or of shape"),
+]
+
+
 @pytest.mark.parametrize(
-    ("case", "x", "y", "error", "message"),
+    ("engine", "case", "x", "y", "error", "message"),
     [
-        (0, [1, np.nan], [1, 1], ValueError, r"x must be finite, got x\[1\] = nan"),
-        (0, [1, 2, 3], [1, 1], ValueError, r"x must have shape \(2,\), got shape \(3,\)"),
-        (0, [[1, 2]], [1, 1], ValueError, "x must have shape"),
-        (0, ["a", 2], [1, 1], TypeError, r"x\[0\] = 'a'"),
-        (0, None, [1, 1], TypeError, "x must hold real numbers"),
-        (0, [1, 2], 1.0, ValueError, r"y must be of shape \(2,\), got shape \(\)"),
-        (0, [1, 2], [1, np.inf], ValueError, "y must be finite"),
-        (0, [1, 2], [1], ValueError, r"y must be of shape \(2,\)"),
-        (2, [1, 2], 3, ValueError, "class numbers from 0 to 2"),
-        (2, [1, 2], -1, ValueError, "class numbers from 0 to 2"),
-        (2, [1, 2], 0.5, ValueError, "class numbers from 0 to 2"),
-        (2, [1, 2], np.nan, ValueError, "class numbers from 0 to 2"),
-        (2, [1, 2], [0.5, 0, 0], ValueError, "sum to 1"),
-        (2, [1, 2], "b", TypeError, "y must hold real numbers"),
-        (2, [1, 2], 2**70, (TypeError, ValueError), "y"),
-        (2, [1, 2], [0, 1], ValueError, "y must be the number of a class or of shape"),
+        pytest.param(engine, *bad, marks=[pytest.mark.slow] * (engine == "numba" and bad[0] == 0))
+        for engine in ("numpy", "numba")
+        for bad in BAD_ROWS
     ],
 )
 def test_bad_rows_are_named_and_change_nothing(engine, case, x, y, error, message):
@@ -209,7 +217,7 @@ def test_bad_rows_are_named_and_change_nothing(engine, case, x, y, error, messag
 
 
 def test_masked_rows_are_refused_where_an_update_has_been_made_ready():
-    case = CORE[0]
+    case = CORE[2]
     X, Y = rows(case)
     net = case.network("numba")
     masked = np.ma.masked_array(X[0], [True, False])
@@ -222,7 +230,7 @@ def test_masked_rows_are_refused_where_an_update_has_been_made_ready():
 
 
 def test_a_bad_argument_leaves_rate_and_optimiser_as_they_were():
-    case = CORE[0]
+    case = CORE[2]
     X, Y = rows(case)
     net, twin = case.network("numba"), case.network("numba")
     for each in (net, twin):
@@ -238,7 +246,7 @@ def test_a_bad_argument_leaves_rate_and_optimiser_as_they_were():
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
 def test_copies_go_on_by_themselves(copied):
-    case = CORE[0]
+    case = CORE[2]
     X, Y = rows(case)
     net = case.network("numba")
     net.learn_one(X[0], Y[0], learning_rate=0.1)
@@ -260,7 +268,7 @@ def test_it_goes_on_after_fit_set_parameters_and_another_optimiser():
     for each, single in ((net, True), (twin, False)):
         learn = each.learn_one if single else lambda x, y, n=twin, **k: n.partial_fit([x], [y], **k)
         learn(X[0], Y[0], learning_rate=0.1)
-        each.fit(X, Y, epochs=1, batch_size=1, optimizer="adam", shuffle=False)
+        each.fit(X, Y, epochs=1, batch_size=7, optimizer="adam", shuffle=False)
         learn(X[1], Y[1])
         each.set_parameters(each.parameters * 0.5)
         learn(X[2], Y[2])
@@ -273,7 +281,7 @@ def test_it_goes_on_after_fit_set_parameters_and_another_optimiser():
 
 
 def test_a_network_in_training_is_not_trained_by_its_callbacks():
-    case = CORE[0]
+    case = CORE[2]
     X, Y = rows(case)
     net = case.network("numba")
     net.learn_one(X[0], Y[0])
@@ -287,7 +295,7 @@ def test_a_network_in_training_is_not_trained_by_its_callbacks():
 
 
 def test_parameters_that_somebody_set_to_nan_are_named():
-    case = CORE[0]
+    case = CORE[2]
     X, Y = rows(case)
     net = case.network("numba")
     net.learn_one(X[0], Y[0])
@@ -299,7 +307,7 @@ def test_parameters_that_somebody_set_to_nan_are_named():
 
 
 def test_calls_leave_no_memory_behind():
-    case = CORE[0]
+    case = CORE[2]
     X, Y = rows(case)
     net = case.network("numba")
 

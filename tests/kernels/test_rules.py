@@ -26,6 +26,7 @@ from fastnn.reference import vectors
 MOMENTUM, ADAM = fastnn.SGD(momentum=0.9), fastnn.Adam()
 
 
+@pytest.mark.own_kernels
 @in_turn("width", WIDTHS)
 def test_every_width_with_one_output(width):
     for sizes in ([1, width, 1], [3, width, 1]):
