@@ -126,6 +126,7 @@ def test_parameters_that_overflow_behind_a_finite_loss_are_a_divergence_too(engi
     assert net.parameters.tolist() == start
 
 
+@pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_the_best_epoch_is_not_one_that_diverged(engine):
     net, _ = make(engine, (1, 1, 1), output_activation="sigmoid")
     net.set_parameters([0.001, 0.0, 1.0, 0.0])

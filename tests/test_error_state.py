@@ -172,9 +172,10 @@ def outcome(engine, dtype, door, tmp_path):
 
 #: Kernels know of no error state, and are not compiled for each dtype.
 IN_PYTHON = [("python", "float64"), *(("numpy", dtype) for dtype in DTYPES)]
+PICTURES = [door for door in DOORS if "plot" in door]  # these take tenths of a second
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", slow_but([d for d in DOORS if d not in PICTURES], DOORS))
 @pytest.mark.parametrize(
     ("engine", "dtype"), slow_but(IN_PYTHON, [*IN_PYTHON, ("numba", "float64")])
 )

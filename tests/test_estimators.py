@@ -190,6 +190,7 @@ def test_without_scikit_learn_the_error_says_what_to_install():
         assert "pip install 'fastnn-jit[sklearn]'" in line
 
 
+@pytest.mark.slow
 def test_without_scikit_learn_the_rest_can_be_looked_at():
     said = without_scikit_learn(
         "print('MLPRegressor' in dir(fastnn), 'load' in dir(fastnn))",

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from crowds import networks
 
 import fastnn
 from fastnn.kernels import ready
@@ -134,8 +135,7 @@ TRAINED = {
 @pytest.mark.parametrize("door", TRAINED)
 def test_training_leaves_nothing_to_the_garbage_collector(door):
     """What refers to itself takes memory until it comes, seldom while many networks train."""
-    engine = "numba" if "many" in door else "numpy"  # many in lanes are what this is about
-    nets = [fastnn.Network([3, 4, 2], seed=k, engine=engine) for k in range(3)]
+    nets = networks() if "many" in door else networks(1, engine="numpy")
     TRAINED[door](nets)  # imports and compiles
     gc.collect()
     gc.disable()

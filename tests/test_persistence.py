@@ -36,9 +36,7 @@ net.save({path!r})
 
 @pytest.mark.parametrize(
     ("optimizer", "dropout"),
-    slow_but(
-        [("momentum", 0.0), ("adam", 0.3)], itertools.product(["momentum", "adam"], [0.0, 0.3])
-    ),
+    slow_but([("adam", 0.3)], itertools.product(["momentum", "adam"], [0.0, 0.3])),
 )
 def test_training_goes_on_in_a_new_process_with_the_same_bits(path, optimizer, dropout):
     trained(5, optimizer, dropout=dropout).save(path)

@@ -261,6 +261,7 @@ def test_copies_go_on_by_themselves(copied):
     assert np.isfinite(twin.learn_one(X[2], Y[2]))
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_fit_set_parameters_and_another_optimiser():
     case = CORE[2]
     X, Y = rows(case)
@@ -268,7 +269,7 @@ def test_it_goes_on_after_fit_set_parameters_and_another_optimiser():
     for each, single in ((net, True), (twin, False)):
         learn = each.learn_one if single else lambda x, y, n=twin, **k: n.partial_fit([x], [y], **k)
         learn(X[0], Y[0], learning_rate=0.1)
-        each.fit(X, Y, epochs=1, batch_size=7, optimizer="adam", shuffle=False)
+        each.fit(X, Y, epochs=1, batch_size=1, optimizer="adam", shuffle=False)
         learn(X[1], Y[1])
         each.set_parameters(each.parameters * 0.5)
         learn(X[2], Y[2])

@@ -47,7 +47,8 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_but(["gate"], [*ENDS, "logistic"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*ENDS, "logistic"])
 def test_run_as_a_script_it_prints_what_it_found(name, capsys):
     runpy.run_path(MODULES[name].__file__, run_name="__main__")
     assert ENDS.get(name, "J 0.654149") in capsys.readouterr().out

@@ -56,6 +56,7 @@ def test_errors_come_through():
         call(np.zeros(2), (np.ones(1), 0.5), -1)
 
 
+@pytest.mark.own_kernels
 @pytest.mark.skipif(not JIT, reason="nothing is compiled with the JIT off")
 def test_each_type_has_an_address_of_its_own():
     x = np.zeros(2)

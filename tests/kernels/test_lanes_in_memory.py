@@ -224,6 +224,7 @@ except IndexError as error:
 @pytest.mark.parametrize(
     "machine", [{}, pytest.param(BASELINE, marks=pytest.mark.slow)], ids=["here", "SSE2"]
 )
+@pytest.mark.own_kernels
 def test_nothing_behind_an_end_is_read_or_written(machine):
     """The page behind the arrays may not be touched: the process would die."""
     code = """
