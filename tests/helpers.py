@@ -231,16 +231,20 @@ def on_engines(
     cases: list[Case],
     engines: tuple[str, ...] = ENGINES,
     with_numba: Callable[[Case], bool] = lambda case: True,
+    quick: Callable[[int], bool] = lambda k: True,
 ):
     """Run a test with each engine and case; slow where numba compiles for another loss.
 
-    *with_numba* says which of those beyond `CORE` numba has at all. Cases that share compiled
-    kernels are a group: with ``--dist loadgroup`` one worker has them.
+    *with_numba* says which of those beyond `CORE` numba has at all, *quick* by their numbers which
+    of them the other engines take in the quick pass. Cases that share compiled kernels are a group:
+    with ``--dist loadgroup`` one worker has them.
     """
 
     def marks(engine: str, case: Case) -> list[pytest.MarkDecorator]:
-        if engine != "numba" or case in QUICK:
+        if case in QUICK:
             return []
+        if engine != "numba":
+            return [] if case in CORE or quick(cases.index(case)) else [pytest.mark.slow]
         kernels = f"{case.loss}, {case.activation}, {case.bias}, {case.dtype}"
         return [pytest.mark.slow, pytest.mark.xdist_group(kernels)]
 

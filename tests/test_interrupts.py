@@ -68,8 +68,13 @@ def ctrl_c_in_piece(number: int):
 
 
 @pytest.mark.parametrize("engine", PYTHON_SLOW)
-@pytest.mark.parametrize("progress", [False, True])
-@pytest.mark.parametrize(("n", "batch_size"), [(20, 1), (3000, 7), (20, None)])
+@pytest.mark.parametrize(
+    ("n", "batch_size", "progress"),
+    slow_but(
+        [(20, 1, False), (3000, 7, False), (20, None, True)],
+        [(*size, shown) for size in [(20, 1), (3000, 7), (20, None)] for shown in (False, True)],
+    ),
+)
 def test_ctrl_c_ends_training_at_once_and_keeps_what_was_reached(
     engine, n, batch_size, progress, capsys
 ):
@@ -89,6 +94,7 @@ def test_ctrl_c_ends_training_at_once_and_keeps_what_was_reached(
     assert net.fit(X, y, epochs=1).stop_reason == "completed"
 
 
+@pytest.mark.parametrize("engine", PYTHON_SLOW)
 def test_an_interrupted_training_is_that_many_whole_epochs(engine):
     """Small data: whole epochs fit a piece, so the parameters are those of the last epoch."""
     X, y = regression(10)

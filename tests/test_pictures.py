@@ -7,6 +7,7 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
+from helpers import slow_but
 from matplotlib.collections import PathCollection
 from sklearn.inspection import DecisionBoundaryDisplay
 
@@ -112,7 +113,7 @@ def test_the_legend_of_losses_and_metrics_leaves_room_for_a_title(pyplot):
 # The boundary.
 
 
-@pytest.mark.parametrize("case", BOUNDARIES)
+@pytest.mark.parametrize("case", slow_but(["signs", "classes", "medians"], BOUNDARIES))
 def test_every_kind_of_network_has_a_boundary(case, tmp_path):
     loss, n_out = BOUNDARIES[case]
     X, y = data(loss, n_out=n_out)

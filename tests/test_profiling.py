@@ -139,6 +139,7 @@ def test_a_profile_as_a_frame(small, monkeypatch):
         small.to_pandas()
 
 
+@pytest.mark.slow
 def test_a_profile_as_a_picture(small, tmp_path):
     from matplotlib import pyplot
 

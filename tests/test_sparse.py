@@ -240,7 +240,9 @@ def courses():
     for engine, rule, penalty in itertools.product(ENGINES, RULES, PENALTIES):
         if engine == "numba" and penalty != "none" and (rule, penalty) not in WITH_PENALTIES:
             continue
-        fast = engine == "numpy" or (engine == "numba" and (rule, penalty) in FAST)
+        fast = (engine == "numpy" and penalty in ("none", "l2")) or (
+            engine == "numba" and (rule, penalty) in FAST
+        )
         yield pytest.param(engine, rule, penalty, marks=[] if fast else pytest.mark.slow)
 
 

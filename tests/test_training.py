@@ -256,7 +256,7 @@ def test_fit_works_outside_the_main_thread(engine):
 
 @pytest.mark.parametrize("engine", PYTHON_SLOW)
 def test_two_threads_get_what_each_would_get_alone(engine):
-    epochs = {"python": 15, "numpy": 60, "numba": 5000}[engine]
+    epochs = {"python": 10, "numpy": 30, "numba": 2000}[engine]
 
     def train(seed, barrier=None):
         net, rng = make(engine, [(2, 4, 1), (2, 9, 5, 1)][seed % 2], seed=seed)

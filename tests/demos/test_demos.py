@@ -69,7 +69,7 @@ def test_quick_run_matches_and_draws(name, tmp_path, capsys):
         assert path.name in output
 
 
-@pytest.mark.parametrize("name", slow_but({"gate", "celsius", "slopes"}, DEMOS))
+@pytest.mark.parametrize("name", slow_but({"gate", "celsius"}, DEMOS))
 def test_quick_run_on_numpy_matches(name, capsys):
     code = main(["demo", name, "--quick", "--engine", "numpy"])
     output, errors = capsys.readouterr()
@@ -113,7 +113,7 @@ BREAKS = {
 #: Breaks that NumPy's runs are long enough to show.
 SHOWN = [("numpy", name) for name in BREAKS if name not in
          ("gate, a digit", "gate, start", "curve, a digit")]  # fmt: skip
-FAST = [("numpy", "gate, data"), ("numpy", "celsius, data")]
+FAST = [("numpy", "gate, data")]
 
 
 @pytest.mark.parametrize(

@@ -99,14 +99,7 @@ FEW = ["--epochs", "3", "--learning-rate", "0.0005", "--engine", "numpy"]
 
 @pytest.mark.parametrize(
     ("name", "hidden"),
-    slow_but(
-        [
-            ("gate", "3,2"),
-            ("curve", "none"),
-            ("logistic", None),
-        ],
-        itertools.product(DOCUMENTS, [None, *HIDDEN]),
-    ),
+    slow_but([("gate", "3,2"), ("curve", "none")], itertools.product(DOCUMENTS, [None, *HIDDEN])),
 )
 def test_with_other_numbers_the_same_system_runs(name, hidden, tmp_path, capsys):
     more = [] if hidden is None else ["--hidden", hidden]
