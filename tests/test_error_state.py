@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 
 import numpy as np
 import pytest
@@ -175,10 +176,16 @@ IN_PYTHON = [("python", "float64"), *(("numpy", dtype) for dtype in DTYPES)]
 PICTURES = [door for door in DOORS if "plot" in door]  # these take tenths of a second
 
 
-@pytest.mark.parametrize("door", slow_but([d for d in DOORS if d not in PICTURES], DOORS))
-@pytest.mark.parametrize(
-    ("engine", "dtype"), slow_but(IN_PYTHON, [*IN_PYTHON, ("numba", "float64")])
-)
+def doors():
+    """Slow where a picture is drawn or a kernel compiled; of kernels what comes most often."""
+    for kind, door in itertools.product([*IN_PYTHON, ("numba", "float64")], DOORS):
+        compiles = kind not in IN_PYTHON
+        if not compiles or door.split()[0] in ("predict", "fit", "what"):
+            slow = [pytest.mark.slow] if compiles or door in PICTURES else []
+            yield pytest.param(*kind, door, marks=slow)
+
+
+@pytest.mark.parametrize(("engine", "dtype", "door"), list(doors()))
 def test_no_door_minds_the_error_state(engine, dtype, door, tmp_path):
     expected = outcome(engine, dtype, door, tmp_path)
     with np.errstate(all="raise"):

@@ -16,6 +16,8 @@ from fastnn.activations import ALIASES
 from fastnn.estimators import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.usefixtures("engine_of_estimators")
+#: For what is decided before an engine runs.
+on_numpy = pytest.mark.parametrize("engine_of_estimators", ["numpy"], indirect=True)
 
 
 def test_class_weights_are_sample_weights():
@@ -100,6 +102,7 @@ def test_more_activations_can_be_had(activation, solver):
     assert estimator.score(X, y) > 0.5
 
 
+@on_numpy
 @pytest.mark.parametrize("alias", ALIASES)
 @pytest.mark.parametrize("solver", slow_but(["sgd"], ["sgd", "lbfgs"]))
 def test_an_activation_is_the_same_by_all_its_names(alias, solver):
@@ -114,6 +117,7 @@ def test_an_activation_is_the_same_by_all_its_names(alias, solver):
     assert all(map(np.array_equal, one.coefs_, other.coefs_))
 
 
+@on_numpy
 @pytest.mark.parametrize(
     ("name", "theirs"), [("sigmoid", "logistic"), ("linear", "identity"), ("logistic", "logistic")]
 )

@@ -18,9 +18,16 @@ THEIR_ENGINE = model.ENGINE
 pytestmark = pytest.mark.usefixtures("engine_of_estimators")
 
 
+QUICK = [("numpy", "tanh"), ("numpy", "relu")]
+#: The kernels of one activation are the same but for it.
+FITS = [*QUICK, ("numpy", "identity"), ("numpy", "logistic"), ("numba", "logistic")]
+
+
 @pytest.mark.parametrize("task", DATA)
 @pytest.mark.parametrize(
-    "activation", slow_but(["tanh", "relu"], ["identity", "logistic", "tanh", "relu"])
+    ("engine_of_estimators", "activation"),
+    slow_but(QUICK, FITS),
+    indirect=["engine_of_estimators"],
 )
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 def test_a_fit_is_scikit_learns(solver, activation, task):

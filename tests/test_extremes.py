@@ -49,8 +49,10 @@ def after_training(engine: str, option: str, batch_size: int) -> np.ndarray:
     return net.parameters
 
 
-@pytest.mark.parametrize("batch_size", [1, 2])
-@pytest.mark.parametrize("engine", [e for e in NUMBA_SLOW if e != "python"])
+@pytest.mark.parametrize(
+    ("engine", "batch_size"),
+    slow_but([("numpy", 1), ("numpy", 2)], [("numpy", 1), ("numpy", 2), ("numba", 2)]),
+)
 @pytest.mark.parametrize("option", VANISHING)
 def test_an_option_that_float32_rounds_to_0_is_not_off_in_one_engine_only(
     option, engine, batch_size

@@ -284,10 +284,17 @@ def test_weights_of_samples(engine, rule):
     check_course(engine, 7, RULES[rule], sample_weight=WEIGHTS, l2=0.01)
 
 
+OTHERS = [{"dtype": "float32"}, {"bias": False}, {"activation": "gelu"}, {"dropout": 0.3}]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(
-    "options", [{"dtype": "float32"}, {"bias": False}, {"activation": "gelu"}, {"dropout": 0.3}]
+    ("rule", "options"),
+    [  # every second of all, in a pattern of squares
+        (rule, options)
+        for (i, rule), (k, options) in itertools.product(enumerate(RULES), enumerate(OTHERS))
+        if (i + k) % 2 == 0
+    ],
 )
 def test_kernels_of_other_networks(rule, options):
     numba, numpy = network("numba", (17,), **options), network("numpy", (17,), **options)

@@ -69,7 +69,6 @@ CASES = {
     "samples, relu": Case((3, 4, 3), "relu", "binary_cross_entropy"),
     "many inputs, one output": Case((7, 5, 1), "selu", "huber"),
     "batches": Case((3, 4, 5, 3), "relu", "cross_entropy", 7),
-    "batches, float32": Case((3, 4, 5, 3), "relu", "cross_entropy", 7, dtype="float32"),
     "no hidden layer, batches": Case((5, 3), "relu", "cross_entropy", 6),
     "all samples": Case((3, 6, 2), "softplus", "half_squared_error", N),
     "adam, everything": Case(
