@@ -122,7 +122,6 @@ X, Y = np.zeros((20, 3)), np.zeros((20, 2))
 SHORT = {"epochs": 2, "batch_size": 4}
 TRAINED = {
     "fit": lambda nets: nets[0].fit(X, Y, validation_data=(X, Y), **SHORT),
-    "fit by lbfgs": lambda nets: nets[0].fit(X, Y, epochs=2, optimizer="lbfgs"),
     "fit_stream": lambda nets: nets[0].fit_stream([(X, Y)]),
     "fit_many": lambda nets: fastnn.fit_many(nets, X, Y, **SHORT),
     "fit_many in threads": lambda nets: fastnn.fit_many(nets, X, Y, n_jobs=2, **SHORT),
