@@ -228,7 +228,7 @@ def test_a_frozen_program_goes_by_its_file(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes at once are forked")
 def test_torture():
     script = Path(__file__).with_name("torture_cache.py")
-    command = [sys.executable, script, "--rounds", "60"]
+    command = [sys.executable, script, "--rounds", "30"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

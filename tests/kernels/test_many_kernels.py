@@ -61,7 +61,6 @@ class Case:
 EVERYTHING = (("l1", 0.01), ("l2", 0.02), ("max_norm", 1.0), ("dropout", 0.3))
 CASES = {
     "one output": Case(),
-    "one output, no biases": Case(arguments=(("bias", False),)),
     "one output, float32": Case(dtype="float32"),
     "one output, one input": Case((1, 9, 1), "tanh"),
     "no hidden layer": Case((3, 2), "relu", "squared_error"),
@@ -69,7 +68,6 @@ CASES = {
     "samples, relu": Case((3, 4, 3), "relu", "binary_cross_entropy"),
     "many inputs, one output": Case((7, 5, 1), "selu", "huber"),
     "batches": Case((3, 4, 5, 3), "relu", "cross_entropy", 7),
-    "no hidden layer, batches": Case((5, 3), "relu", "cross_entropy", 6),
     "all samples": Case((3, 6, 2), "softplus", "half_squared_error", N),
     "adam, everything": Case(
         (3, 4, 5, 3), "silu", "cross_entropy", 7, fastnn.Adam(0.01), EVERYTHING
