@@ -13,7 +13,7 @@ LINE = 64
 MOST_BYTES = 1 << 27
 #: So many are many to set up.
 MANY_NETWORKS = 1_000
-#: Objects that each leaves behind at most: its history, an order of what is done.
+#: More than what each leaves behind, in objects that collections look through: mostly its history.
 OBJECTS_OF_EACH = 16
 
 
@@ -41,12 +41,12 @@ def no_collections() -> Iterator[None]:
 
 @contextmanager
 def older_objects_kept(n_networks: int) -> Iterator[None]:
-    """Garbage collections inside look through more than the networks' own objects, if through any.
+    """Garbage collections inside wait for more objects than the networks leave behind.
 
-    While as many objects are made as there are, and kept, Python goes through all of them again and
-    again: a third of what many networks take to set up. Those made inside are old at the end too.
-    For few it takes longer to see whether somebody else has frozen objects, since Python counts
-    them one by one.
+    Nor do they look through what was there before. Else, while as many objects are made as there
+    are, and kept, Python goes through all of them again and again: a third of what many networks
+    take to set up. For few it takes longer to see whether somebody else has frozen objects, since
+    Python counts them one by one.
     """
     if n_networks < MANY_NETWORKS or gc.get_freeze_count():
         yield
@@ -58,7 +58,7 @@ def older_objects_kept(n_networks: int) -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
+        gc.freeze()  # what was made inside is old then too: the next collection leaves it alone
         gc.unfreeze()
         gc.set_threshold(youngest, *older)
 

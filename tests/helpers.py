@@ -231,12 +231,12 @@ def on_engines(
     cases: list[Case],
     engines: tuple[str, ...] = ENGINES,
     with_numba: Callable[[Case], bool] = lambda case: True,
-    quick: Callable[[int], bool] = lambda k: True,
+    quick: Callable[[Case], bool] = lambda case: True,
 ):
     """Run a test with each engine and case; slow where numba compiles for another loss.
 
-    *with_numba* says which of those beyond `CORE` numba has at all, *quick* by their numbers which
-    of them the other engines take in the quick pass. Cases that share compiled kernels are a group:
+    *with_numba* says which of those beyond `CORE` numba has at all, *quick* which of them the
+    other engines take in the quick pass. Cases that share compiled kernels are a group:
     with ``--dist loadgroup`` one worker has them.
     """
 
@@ -244,7 +244,7 @@ def on_engines(
         if case in QUICK:
             return []
         if engine != "numba":
-            return [] if case in CORE or quick(cases.index(case)) else [pytest.mark.slow]
+            return [] if case in CORE or quick(case) else [pytest.mark.slow]
         kernels = f"{case.loss}, {case.activation}, {case.bias}, {case.dtype}"
         return [pytest.mark.slow, pytest.mark.xdist_group(kernels)]
 

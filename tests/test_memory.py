@@ -1,4 +1,4 @@
-"""Arrays that begin on a cache line."""
+"""Arrays that begin on a cache line, and what is left to the garbage collector."""
 
 import copy
 import gc

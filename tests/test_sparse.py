@@ -228,7 +228,7 @@ WAYS = {
     ("rmsprop", "none"): sparse_batches.DRIFTING,
 }
 #: The kernel of the quicker pass; the others take the machine some seconds each to compile.
-FAST = [("sgd", "none")]
+QUICKLY_COMPILED = ("numba", "sgd", "none")
 #: With penalties that each rule would take a kernel for: one of each way.
 WITH_PENALTIES = {
     ("sgd", "l2"), ("momentum", "l2"), ("adagrad", "l1"), ("rmsprop", "norm"), ("adam", "l2")
@@ -240,9 +240,8 @@ def courses():
     for engine, rule, penalty in itertools.product(ENGINES, RULES, PENALTIES):
         if engine == "numba" and penalty != "none" and (rule, penalty) not in WITH_PENALTIES:
             continue
-        fast = (engine == "numpy" and penalty in ("none", "l2")) or (
-            engine == "numba" and (rule, penalty) in FAST
-        )
+        fast = (engine, rule, penalty) == QUICKLY_COMPILED
+        fast |= engine == "numpy" and penalty in ("none", "l2")
         yield pytest.param(engine, rule, penalty, marks=[] if fast else pytest.mark.slow)
 
 

@@ -213,6 +213,7 @@ class _Block:
         return Clock(self._steps[lane.number], self._plateaus[lane.number])
 
     def draw_order(self, epochs: int) -> np.ndarray:
+        """The orders of the rows, by epochs and lanes; none if they are taken as they lie."""
         lanes, n = self._trainer.lanes, self._n
         if not self._job.shuffle or self._batch_size >= n:
             return np.empty((0, lanes, n), np.int64)

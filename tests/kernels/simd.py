@@ -13,7 +13,10 @@ compiled = numba.njit(nogil=True, **_OPTIONS)
 DTYPES = [np.float64, np.float32]
 
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
-every_width = pytest.mark.parametrize("n", few_to_compile([32], [1, 4, 32]), ids="n{}".format)
+#: The others with bounds checks too.
+every_width = pytest.mark.parametrize(
+    "n", few_to_compile([32], [1, 4, 32], own_kernels=[1, 4]), ids="n{}".format
+)
 only_compiled = pytest.mark.skipif(not JIT, reason="nothing is compiled with the JIT off")
 
 
