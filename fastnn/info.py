@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import platform
 from pathlib import Path
@@ -51,11 +50,10 @@ def _size(file: Path) -> int:
 
 
 def _blas() -> str:
-    """The libraries and threads that are loaded, where threadpoolctl is there to say."""
-    importlib.import_module("scipy.linalg.cython_blas")  # the library that kernels call
+    """What NumPy's engine computes with, and its threads, where threadpoolctl is there to say."""
     pools = machine.thread_pools()
     if pools is None:
-        return "SciPy's own (install threadpoolctl to see its threads)"
+        return "NumPy's own (install threadpoolctl to see its threads)"
     return "; ".join(
         f"{pool['internal_api']} {pool['version']}, {pool['num_threads']} threads, "
         f"{pool.get('architecture', '')}"

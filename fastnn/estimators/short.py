@@ -56,7 +56,7 @@ def inputs(estimator: Any, X: Any, reset: bool) -> bool:
     if "feature_names_in_" in vars(estimator) or not arrays.is_ready(X, X.shape[1], X.dtype):
         return False
     flat = X.reshape(-1)
-    if X.shape[1] == 0 or not np.isfinite(flat.dot(flat)):
+    if X.shape[1] == 0 or not np.isfinite(np.vdot(flat, flat)):
         return False
     if reset:
         estimator.n_features_in_ = X.shape[1]
@@ -66,7 +66,7 @@ def inputs(estimator: Any, X: Any, reset: bool) -> bool:
 def numbers(y: Any, n: int) -> bool:
     """Whether y is a vector of n numbers that the checks of a regressor leave as it is."""
     plain = type(y) is np.ndarray and y.shape == (n,) and y.dtype in (np.float64, np.float32)
-    return plain and bool(np.isfinite(y.dot(y)))
+    return plain and bool(np.isfinite(np.vdot(y, y)))
 
 
 def binarised(estimator: Any, y: Any, n: int, incremental: bool) -> np.ndarray | None:

@@ -1,9 +1,8 @@
 """A block of samples through a network: forward, the losses at the output, backward.
 
 Inside a block of n samples every matrix is feature-major: (width, n), the samples of one unit side
-by side. That keeps the samples in the SIMD lanes however narrow the layers are, and it is the
-orientation in which BLAS is fastest on narrow ones. Only wide inputs stay as they lie,
-(n, width), because turning them would cost more. With A the inputs of a layer:
+by side. That keeps the samples in the SIMD lanes however narrow the layers are. Only wide inputs
+stay as they lie, (n, width), because turning them would cost more. With A the inputs of a layer:
 
     forward    Z (n_out, n) = b + Wᵀ A
     backward   D = ∂loss/∂Z at the output; one layer down, D (n_in, n) = (W D) * slope
@@ -14,7 +13,6 @@ of samples. All of them are unsigned, see `fastnn.kernels.layout`.
 """
 
 import functools
-import itertools
 from collections import namedtuple
 from typing import Any
 
@@ -24,11 +22,19 @@ from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner, shared
-from fastnn.kernels.lanes import maximum, minimum, prefer_wide_vectors
+from fastnn.kernels.lanes import maximum, minimum, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
+from fastnn.kernels.llvm import flat, stack
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.plain import row_of
-from fastnn.kernels.products import AT_ONCE, Matrix, find_blas, inputs_at_once, multiply
+from fastnn.kernels.products import (
+    PLACES,
+    Matrix,
+    multiply,
+    multiply_turned,
+    turn,
+    turn_rows,
+)
 from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import (
     load_row,
@@ -46,9 +52,8 @@ BLOCK, SMALL_BLOCK = 256, 64
 FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70
 #: Inputs from which a block's inputs stay (n, n_in): measured with 32 samples of 784 inputs.
 WIDE_INPUT = np.uint64(96)
-#: Multiplications from which D is turned before the weights' gradient is computed (measured), but
-#: for calls so large that BLAS packs it anyway.
-TURN_FROM = 100_000
+#: Inputs of a layer from which its D is turned for the weights' gradient (measured).
+TURN_FROM = np.uint64(32)
 
 _0, _1, _2, _3, _4 = np.arange(5, dtype=np.uint64)
 
@@ -82,8 +87,7 @@ def _find_block(architecture: Architecture, training: bool, n_in: int) -> int:
     """How many samples make a block: `BLOCK`, or as many as `MOST_BYTES` have places for.
 
     In training, where values, slopes and gradients are held, small ones serve best where the others
-    would fill the cache for nothing, or where only they leave the largest layer's products so small
-    that BLAS packs nothing. *n_in* is 0 for sparse inputs, which need no place.
+    would fill the cache for nothing. *n_in* is 0 for sparse inputs, which need no place.
     """
     sizes, itemsize = (n_in, *architecture.sizes[1:]), architecture.dtype.itemsize
     columns, units = architecture.target_columns, sum(sizes[1:])
@@ -94,55 +98,24 @@ def _find_block(architecture: Architecture, training: bool, n_in: int) -> int:
         return min(fitting, BLOCK)
     few_weights = architecture.n_parameters < MANY_WEIGHTS * units
     full = units * BLOCK * itemsize > FULL_CACHE and few_weights
-    largest = max(a * b for a, b in itertools.pairwise(sizes))
-    unpacked = largest * SMALL_BLOCK <= AT_ONCE < largest * BLOCK
-    return min(fitting, SMALL_BLOCK if full or unpacked else BLOCK)
+    return min(fitting, SMALL_BLOCK if full else BLOCK)
 
 
 @shared
 def gather(X, order, epoch, position, n, turned, w, to):
     """n rows of X from a position of the epoch on, feature-major if *turned*."""
-    prefer_wide_vectors()
-    width = np.uint64(X.shape[1])
-    fours = n - n % _4 if turned else n - n
-    for s in range(_0, fours, _4):  # four samples at a time: four neighbours are written together
-        at, k = position + np.int64(s), to + s
-        r0, r1 = row_of(order, epoch, at), row_of(order, epoch, at + 1)
-        r2, r3 = row_of(order, epoch, at + 2), row_of(order, epoch, at + 3)
-        for i in range(width):
-            w[k] = X[r0, i]
-            w[k + _1] = X[r1, i]
-            w[k + _2] = X[r2, i]
-            w[k + _3] = X[r3, i]
-            k += n
-    for s in range(fours, n):
-        row = row_of(order, epoch, position + np.int64(s))
-        if turned:
-            for i in range(width):
-                w[to + i * n + s] = X[row, i]
-        else:
-            load_row(X, row, w, to + s * width)
-
-
-@inner
-def turn(w, at, rows, columns, to):
-    """Copy a (rows, columns) matrix as (columns, rows), four rows at a time.
-
-    In float64 64x64 takes 1.2 µs for 3.1 number by number, 128x256 9 for 48.
-    """
-    fours = rows - rows % _4
-    for i in range(_0, fours, _4):
-        a, k = at + i * columns, to + i
-        b, c, d = a + columns, a + _2 * columns, a + _3 * columns
-        for j in range(columns):
-            w[k] = w[a + j]
-            w[k + _1] = w[b + j]
-            w[k + _2] = w[c + j]
-            w[k + _3] = w[d + j]
-            k += rows
-    for i in range(fours, rows):
-        for j in range(columns):
-            w[to + j * rows + i] = w[at + i * columns + j]
+    columns, lanes = np.uint64(X.shape[1]), width(w)
+    if not turned or columns == _1:
+        for s in range(n):
+            load_row(X, row_of(order, epoch, position + np.int64(s)), w, to + s * columns)
+        return
+    rows = stack(lanes, PLACES)
+    for first in range(_0, n, lanes):
+        some = minimum(n - first, lanes)
+        for s in range(some):
+            at = position + np.int64(first + s)
+            rows[s] = row_of(order, epoch, at) * X.shape[1]
+        turn_rows(flat(X), rows, some, columns, w, to + first, n)
 
 
 @inner
@@ -161,31 +134,32 @@ def drop(w, a, slopes, n_units, n, options, layer, counter, step):
             w[slopes + j * n + s] *= times
 
 
+@inner
+def through_weights(p, W, n_in, n_out, w, a, turned, z, n, scratch):
+    """Z (n_out, n) = Wᵀ A. A is (n_in, n) if *turned*, otherwise (n, n_in): then by way of Zᵀ."""
+    one = p.dtype.type(1)
+    if turned:
+        weights, A, Z = Matrix(p, W, n_out, True), Matrix(w, a, n, False), Matrix(w, z, n, False)
+        multiply(one, weights, A, one - one, Z, (n_out, n_in, n))
+    else:
+        A, weights = Matrix(w, a, n_in, False), Matrix(p, W, n_out, False)
+        multiply(one, A, weights, one - one, Matrix(w, scratch, n_out, False), (n, n_in, n_out))
+        turn(w, scratch, n, n_out, w, z, n)
+
+
 @functools.cache
 def make_sums(bias: bool) -> Any:
-    """Make Z (n_out, n) = b + Wᵀ A. A is (n_in, n) if *turned*, otherwise (n, n_in)."""
+    """Make Z (n_out, n) = b + Wᵀ A; A, *turned* and *scratch* are as in `through_weights`."""
 
     @inner
-    def sums(p, W, b, n_in, n_out, w, a, turned, z, n):
-        one = p.dtype.type(1)
-        for j in range(n_out):
-            start = p[b + j] if bias else one - one
-            for s in range(n):
-                w[z + j * n + s] = start
-        some = inputs_at_once(n_in, n_out, n)
-        Z = Matrix(w, z, n, False)
-        for i in range(_0, n_in, some):
-            weights = Matrix(p, W + i * n_out, n_out, True)
-            A = _from_input(w, a, i, n_in, n, turned)
-            multiply(one, weights, A, one, Z, (n_out, minimum(some, n_in - i), n))
+    def sums(p, W, b, n_in, n_out, w, a, turned, z, n, scratch):
+        through_weights(p, W, n_in, n_out, w, a, turned, z, n, scratch)
+        if bias:
+            for j in range(n_out):
+                for s in range(n):
+                    w[z + j * n + s] += p[b + j]
 
     return sums
-
-
-@inner
-def _from_input(w, a, i, n_in, n, turned):
-    """A's rows from input i on."""
-    return Matrix(w, a + (i * n if turned else i), n if turned else n_in, not turned)
 
 
 @inner
@@ -210,21 +184,20 @@ def bias_gradient(into, b, n_out, w, d, n, scale, keep):
 def make_gradient(bias: bool) -> Any:
     """Make *into* = scale * gradient + keep * into, with ∂loss/∂W = A Dᵀ and ∂loss/∂b = Σ D.
 
-    A and *turned* are as in `make_sums`; *scratch* has room for D.
+    A and *turned* are as in `through_weights`; *scratch* has room for D.
     """
 
     @inner
     def gradient(into, W, b, n_in, n_out, w, a, turned, d, n, scale, keep, scratch):
         if bias:
             bias_gradient(into, b, n_out, w, d, n, scale, keep)
-        some = inputs_at_once(n_in, n_out, n)
-        D = Matrix(w, d, n, True)
-        if n_in * n_out * n > np.uint64(TURN_FROM) and some * n_out * n <= np.uint64(AT_ONCE):
-            turn(w, d, n_out, n, scratch)
-            D = Matrix(w, scratch, n_out, False)
-        for i in range(_0, n_in, some):
-            A, G = _from_input(w, a, i, n_in, n, turned), Matrix(into, W + i * n_out, n_out, False)
-            multiply(scale, A, D, keep, G, (minimum(some, n_in - i), n, n_out))
+        G, sizes = Matrix(into, W, n_out, False), (n_in, n, n_out)
+        if n_in < TURN_FROM:
+            multiply_turned(scale, Matrix(w, a, n, False), Matrix(w, d, n, True), keep, G, sizes)
+        else:
+            turn(w, d, n_out, n, w, scratch, n_out)
+            A = Matrix(w, a, n if turned else n_in, not turned)
+            multiply(scale, A, Matrix(w, scratch, n_out, False), keep, G, sizes)
 
     return gradient
 
@@ -244,7 +217,6 @@ def make_forward(
     """
     sums, activate = make_sums(bias), make_activate(hidden, keeps)
     sparse = first_sums is not None
-    find_blas()
 
     @inner
     def forward(layers, p, w, places, x, n, options, counter):
@@ -257,7 +229,7 @@ def make_forward(
             if sparse and l == 0:
                 first_sums(p, W, b, n_out, w, x, z, n, places.scratch)
             else:
-                sums(p, W, b, n_in, n_out, w, a, turned, z, n)
+                sums(p, W, b, n_in, n_out, w, a, turned, z, n, places.scratch)
             if l < last:
                 slopes = places.slopes + before * places.block
                 activate(layers[l, ACTIVATION], w, z, n_out * n, slopes)

@@ -32,11 +32,12 @@ from fastnn.kernels.blocks import (
     make_gradient,
     make_sums,
     softmax,
+    through_weights,
 )
 from fastnn.kernels.jit import inner, kernel, ordered, shared
 from fastnn.kernels.lanes import load, minimum, prefer_wide_vectors, store
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_of
-from fastnn.kernels.products import AT_ONCE, Matrix, find_blas, multiply
+from fastnn.kernels.products import Matrix, multiply, turn
 from fastnn.kernels.rows import by_code
 from fastnn.memory import MOST_BYTES
 
@@ -54,8 +55,9 @@ Places = namedtuple(
     "Places",
     "block x u units slopes curves t pushed d d_below q e e_below h y wanted weights scratch end",
 )
-#: Samples of a block, if memory allows: with fewer there are too many calls of BLAS.
-SMALLEST = 32
+#: Samples of a block, if memory allows, are at least so many, and otherwise as many as there are
+#: multiplications in the largest product: the caches hold what it works on.
+SMALLEST, AT_ONCE = 32, 1_000_000
 
 
 def find_places(
@@ -77,11 +79,10 @@ def find_places(
     rows = [n_in, n_in, units, units, units * curved, tangents, tangents, flow, flow]
     rows += [flow * squared, widest * curved, widest * curved, n_out * n_in * n_in * squared]
     rows += [*targets, flow if learned else widest]
-    # So small that BLAS packs nothing and starts no threads, and that the caches hold it.
     largest = max(a * b for a, b in itertools.pairwise(architecture.sizes))
-    unpacked = AT_ONCE // (largest * max(ahead, back, 1))
+    held = AT_ONCE // (largest * max(ahead, back, 1))
     fitting = MOST_BYTES // (sum(rows) * architecture.dtype.itemsize)
-    block = max(min(BLOCK, fitting, max(unpacked, SMALLEST)), 1)
+    block = max(min(BLOCK, fitting, max(held, SMALLEST)), 1)
     block -= block % 8 if block > 8 else 0
     starts = itertools.accumulate((size * block for size in rows), initial=0)
     return Places(*map(np.uint64, (block, *starts)))
@@ -133,7 +134,6 @@ def make_activate_layer(codes: Codes, curved: bool) -> Any:
 def _make_forward(codes: Codes, bias: bool, curved: bool) -> Any:
     """Make the forward pass: values and slopes of all layers."""
     sums, activate_layer = make_sums(bias), make_activate_layer(codes, curved)
-    find_blas()
 
     @inner
     def forward(layers, p, w, places, n):
@@ -141,7 +141,7 @@ def _make_forward(codes: Codes, bias: bool, curved: bool) -> Any:
         for l in range(len(layers)):
             W, b, n_in, n_out = layer_of(layers, l)
             z = places.units + (layers[l, UNITS] - layers[0, UNITS]) * places.block
-            sums(p, W, b, n_in, n_out, w, a, turned, z, n)
+            sums(p, W, b, n_in, n_out, w, a, turned, z, n, places.scratch)
             activate_layer(layers, l, w, places, n)
             a, turned = z, True
 
@@ -207,14 +207,6 @@ NO_ORDER = np.empty((0, 0), np.int64)
 
 
 @inner
-def ahead_through_weights(p, W, n_in, n_out, w, u, turned, t, n):
-    """T (n_out, n) = Wᵀ U; U is (n_in, n) if *turned*, otherwise (n, n_in)."""
-    one = p.dtype.type(1)
-    weights, U = Matrix(p, W, n_out, True), Matrix(w, u, n if turned else n_in, not turned)
-    multiply(one, weights, U, one - one, Matrix(w, t, n, False), (n_out, n_in, n))
-
-
-@inner
 def first_tangents(p, W, n_in, n_out, w, t, n):
     """T of the first layer, for all n_in unit vectors: W itself."""
     for j in range(n_out):
@@ -232,7 +224,7 @@ def _ahead(layers, p, w, places, n, m, given, out, position):
         if l == 0 and not given:
             first_tangents(p, W, n_in, n_out, w, t, n)
         else:
-            ahead_through_weights(p, W, n_in, n_out, w, u, turned, t, m * n)
+            through_weights(p, W, n_in, n_out, w, u, turned, t, m * n, places.scratch)
         through(layers, l, w, places, n, t, m, t)
         t, u, turned = (places.d_below if t == places.d else places.d), t, True
     size = layers[len(layers) - 1, N_OUT] * m
@@ -242,14 +234,14 @@ def _ahead(layers, p, w, places, n, m, given, out, position):
 
 
 @inner
-def write_back(p, W, n_in, n_out, w, d, m, n, out, position):
-    """W D of the first layer, (m, n_in) for each sample."""
+def write_back(p, W, n_in, n_out, w, d, m, n, x, out, position):
+    """W D of the first layer, (m, n_in) for each sample, by way of (n_in, n) numbers at x."""
     one = p.dtype.type(1)
-    weights = Matrix(p, W, n_out, True)
+    weights, O = Matrix(p, W, n_out, False), Matrix(w, x, n, False)
     for k in range(m):
-        D = Matrix(w, d + k * n, m * n, True)
-        O = Matrix(out, (position * m + k) * n_in, m * n_in, False)
-        multiply(one, D, weights, one - one, O, (n, n_out, n_in))
+        D = Matrix(w, d + k * n, m * n, False)
+        multiply(one, weights, D, one - one, O, (n_in, n_out, n))
+        turn(w, x, n_in, n, out, (position * m + k) * n_in, m * n_in)
 
 
 @ordered
@@ -288,7 +280,7 @@ def _make_back(bias: bool) -> Any:
             if len(into) > 0:
                 gradient(into, W, b, n_in, n_out, w, a, turned, d, n, one, one, places.scratch)
             if l == 0:
-                write_back(p, W, n_in, n_out, w, d, m, n, out, position)
+                write_back(p, W, n_in, n_out, w, d, m, n, places.x, out, position)
             else:
                 back_through_weights(p, W, n_in, n_out, w, d, below, m * n)
                 through(layers, l - 1, w, places, n, below, m, below)

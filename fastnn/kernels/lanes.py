@@ -7,7 +7,7 @@ itself, if it can prove that rounds of the loop do not depend on one another, an
 why it did not. With a value for n numbers there is nothing to prove: what is written is done.
 
 numba has no such type, but can be taught one, in three steps, of which the first is in
-`fastnn.kernels.llvm`. Beside these two files `estimates` and `held` speak LLVM.
+`fastnn.kernels.llvm`. Beside these two files `estimates`, `held` and `tiles` speak LLVM.
 
 1. A type, `Lanes`, and its model: how LLVM represents it. LLVM has vectors: ``<8 x double>``.
 2. For each function and operator its typing: the type of the result, from those of the arguments.
@@ -61,7 +61,6 @@ import operator
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
@@ -70,10 +69,12 @@ from fastnn.kernels.llvm import (
     call,
     compare,
     element,
+    first_lanes,
     is_float,
     joint,
     like,
     literal,
+    load_vector,
     mangled,
     operation,
     register_bits,
@@ -81,6 +82,7 @@ from fastnn.kernels.llvm import (
     spread,
     spread_pair,
     square_root,
+    store_vector,
 )
 
 
@@ -163,23 +165,14 @@ def _type_store(array, at, value, count=None):
 @operation(load, _type_load)
 def _emit_load(context, builder, signature, values):
     lanes = signature.return_type
-    pointer, size, mask = _place(context, builder, lanes, signature.args, values)
-    if mask is None:
-        return builder.load(pointer, align=size)
-    vector = context.get_value_type(lanes)
-    name = f"llvm.masked.load.{mangled(vector)}.p0"
-    return call(builder, name, vector, pointer, cgutils.int32_t(size), mask, vector(None))
+    place = _place(context, builder, lanes, signature.args, values)
+    return load_vector(builder, context.get_value_type(lanes), *place)
 
 
 @operation(store, _type_store)
 def _emit_store(context, builder, signature, values):
-    lanes, value = signature.args[2], values[2]
-    pointer, size, mask = _place(context, builder, lanes, signature.args, values)
-    if mask is None:
-        builder.store(value, pointer, align=size)
-    else:
-        name = f"llvm.masked.store.{mangled(value.type)}.p0"
-        call(builder, name, ir.VoidType(), value, pointer, cgutils.int32_t(size), mask)
+    place = _place(context, builder, signature.args[2], signature.args, values)
+    store_vector(builder, values[2], *place)
     return context.get_dummy_value()
 
 
@@ -192,22 +185,19 @@ def _place(context, builder, lanes, kinds, values):
         context.cast(builder, place, types.unliteral(kind), types.intp)
         for place, kind in zip(places, getattr(kinds[1], "types", kinds[1:2]), strict=True)
     ]
-    count, mask = cgutils.intp_t(lanes.n), None
+    count, mask, size = cgutils.intp_t(lanes.n), None, lanes.dtype.bitwidth // 8
     if len(values) == 4:
         wanted = context.cast(builder, values[3], types.unliteral(kinds[3]), types.intp)
         count = builder.select(builder.icmp_signed("<", wanted, count), wanted, count)
-        number = types.Integer.from_bitwidth(lanes.dtype.bitwidth)
-        limit = spread(context, builder, count, types.intp, Lanes(number, lanes.n))
-        mask = builder.icmp_signed("<", limit.type(list(range(lanes.n))), limit)
+        mask = first_lanes(builder, count, lanes.n, size)
     if context.enable_boundscheck:
         counts = [cgutils.intp_t(1)] * (len(places) - 1) + [count]
-        _check(context, builder, places, counts, cgutils.unpack_tuple(builder, array.shape))
-    pointer = cgutils.get_item_pointer(context, builder, kinds[0], array, places)
-    pointer = builder.bitcast(pointer, context.get_value_type(lanes).as_pointer())
-    return pointer, lanes.dtype.bitwidth // 8, mask
+        check_places(context, builder, places, counts, cgutils.unpack_tuple(builder, array.shape))
+    return cgutils.get_item_pointer(context, builder, kinds[0], array, places), size, mask
 
 
-def _check(context, builder, places, counts, lengths):
+def check_places(context, builder, places, counts, lengths):
+    """For lowerings: IndexError if a place and as many as *counts* from it on are not there."""
     zero = cgutils.intp_t(0)
     used = builder.icmp_signed(">", counts[-1], zero)
     for place, count, length in zip(places, counts, lengths, strict=True):

@@ -80,11 +80,38 @@ def spread(context: Any, builder: Any, value: Any, kind: Any, target: Any) -> An
     if kind == target:
         return value
     value = context.cast(builder, value, types.unliteral(kind), element(target))
-    if not isinstance(target, Lanes):
-        return value
-    nothing = context.get_value_type(target)(ir.Undefined)
-    first = builder.insert_element(nothing, value, cgutils.int32_t(0))
-    return shuffle(builder, first, [0] * target.n)
+    return in_all_lanes(builder, value, target.n) if isinstance(target, Lanes) else value
+
+
+def in_all_lanes(builder: Any, number: Any, n: int) -> Any:
+    """A vector of n times a number."""
+    nothing = ir.VectorType(number.type, n)(ir.Undefined)
+    return shuffle(builder, builder.insert_element(nothing, number, cgutils.int32_t(0)), [0] * n)
+
+
+def first_lanes(builder: Any, count: Any, n: int, size: int) -> Any:
+    """The mask of n lanes of *size* bytes that is true for the first *count*, at most n."""
+    limit = in_all_lanes(builder, builder.trunc(count, ir.IntType(8 * size)), n)
+    return builder.icmp_signed("<", limit.type(list(range(n))), limit)
+
+
+def load_vector(builder: Any, kind: Any, pointer: Any, size: int, mask: Any = None) -> Any:
+    """A vector of that type from an address on, of numbers of *size* bytes; zeros beyond a mask."""
+    pointer = builder.bitcast(pointer, kind.as_pointer())
+    if mask is None:
+        return builder.load(pointer, align=size)
+    name = f"llvm.masked.load.{mangled(kind)}.p0"
+    return call(builder, name, kind, pointer, cgutils.int32_t(size), mask, kind(None))
+
+
+def store_vector(builder: Any, value: Any, pointer: Any, size: int, mask: Any = None) -> None:
+    """Write a vector, or what a mask says of it, from an address on."""
+    pointer = builder.bitcast(pointer, value.type.as_pointer())
+    if mask is None:
+        builder.store(value, pointer, align=size)
+        return
+    name = f"llvm.masked.store.{mangled(value.type)}.p0"
+    call(builder, name, ir.VoidType(), value, pointer, cgutils.int32_t(size), mask)
 
 
 def spread_pair(context: Any, builder: Any, signature: Any, values: Any, target: Any) -> Any:
@@ -164,6 +191,21 @@ def _emit_array_at(context, builder, signature, values):
     return _array(context, builder, signature.return_type, values[0], n)
 
 
+def flat(array: Any) -> Any:
+    """A C-contiguous array as a vector: of one type, whatever its dimensions, writable or not."""
+    return array.reshape(-1)
+
+
+def _type_flat(array: Any) -> Any:
+    return types.Array(array.dtype, 1, "C") if array.layout == "C" else None
+
+
+@operation(flat, _type_flat)
+def _emit_flat(context, builder, signature, values):
+    array = context.make_array(signature.args[0])(context, builder, values[0])
+    return _array(context, builder, signature.return_type, array.data, array.nitems)
+
+
 def _array(context: Any, builder: Any, kind: Any, data: Any, n: Any) -> Any:
     """An array that does not own its numbers."""
     from numba.np import arrayobj  # a compiler has it already; to load kernels nobody needs it
@@ -198,6 +240,11 @@ def bound(function: int, last: int) -> int:
 def target_machine() -> Any:
     """What is compiled for: LLVM's name of the machine, the processor's, and its features."""
     return cpu_target.target_context.codegen().magic_tuple()
+
+
+def vector_registers() -> int:
+    """How many registers for vectors there are."""
+    return 32 if register_bits() == 512 or "aarch64" in target_machine()[0] else 16
 
 
 def register_bits() -> int:

@@ -17,7 +17,6 @@ from fastnn.kernels.jit import kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_of
 from fastnn.kernels.plain import row_of
-from fastnn.kernels.products import find_blas
 from fastnn.kernels.ready import layer_table
 
 #: What there is to do: get the samples; a of a layer; loss and d of the outputs; d of a layer's
@@ -80,7 +79,6 @@ def make_block_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     activate = rows.make_activate(hidden, False)
     times_slope = rows.make_times_slope(hidden, False)
     finish = blocks.make_finish(output, loss, False)
-    find_blas()
 
     @kernel
     def block_phase(layers, places, p, data, w, batch_size, kept, l, phase, rate, epochs):
@@ -109,7 +107,7 @@ def make_block_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
                         blocks.gather(data.X, data.order, 0, position, n, of_inputs, w, x)
                         blocks.gather(data.Y, data.order, 0, position, n, n > 0, w, y)
                     elif phase == FORWARD:
-                        sums(p, W, b, n_in, n_out, w, a, turned, z, n)
+                        sums(p, W, b, n_in, n_out, w, a, turned, z, n, places.scratch)
                         if l < last:
                             activate(layers[l, ACTIVATION], w, z, n_out * n, slopes)
                     elif phase == LOSS:

@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.blocks import WIDE_INPUT, back_through_weights, gather, make_sums
+from fastnn.kernels.blocks import (
+    WIDE_INPUT,
+    back_through_weights,
+    gather,
+    make_sums,
+    through_weights,
+)
 from fastnn.kernels.derivatives import (
     LANES,
     NO_ORDER,
     SOFTMAX,
-    ahead_through_weights,
     centre,
     first_tangents,
     load_directions,
@@ -26,7 +31,6 @@ from fastnn.kernels.derivatives import (
 from fastnn.kernels.jit import inner, kernel, ordered
 from fastnn.kernels.lanes import load, minimum, prefer_wide_vectors, store
 from fastnn.kernels.layout import ACTIVATION, N_IN, N_OUT, UNITS, layer_of
-from fastnn.kernels.products import find_blas
 
 _LANES = np.uint64(LANES)
 _0, _1, _2, _3, _4 = np.arange(5, dtype=np.uint64)
@@ -75,7 +79,6 @@ def make_push(codes: Codes, bias: bool) -> Any:
     With *whole*, the output layer is activated; otherwise its sums are left, and T is all.
     """
     sums, activate_layer = make_sums(bias), make_activate_layer(codes, True)
-    find_blas()
 
     @inner
     def push(layers, p, w, places, n, m, given, whole):
@@ -84,11 +87,11 @@ def make_push(codes: Codes, bias: bool) -> Any:
             W, b, n_in, n_out = layer_of(layers, l)
             before = layers[l, UNITS] - layers[0, UNITS]
             z, t = places.units + before * places.block, places.t + before * m * places.block
-            sums(p, W, b, n_in, n_out, w, a, turned, z, n)
+            sums(p, W, b, n_in, n_out, w, a, turned, z, n, places.scratch)
             if l == 0 and not given:
                 first_tangents(p, W, n_in, n_out, w, t, n)
             else:
-                ahead_through_weights(p, W, n_in, n_out, w, u, turned, t, m * n)
+                through_weights(p, W, n_in, n_out, w, u, turned, t, m * n, places.scratch)
             u = places.pushed + before * m * places.block
             if whole or l < len(layers) - 1:
                 activate_layer(layers, l, w, places, n)
@@ -108,7 +111,7 @@ def _write_product(layers, p, w, places, n, out, position):
         W, _b, n_in, n_out = layer_of(layers, l)
         bend(layers, l, w, places, n, d, e, _1)
         if l == 0:
-            write_back(p, W, n_in, n_out, w, e, _1, n, out, position)
+            write_back(p, W, n_in, n_out, w, e, _1, n, places.x, out, position)
         else:
             back_through_weights(p, W, n_in, n_out, w, d, below, n)
             back_through_weights(p, W, n_in, n_out, w, e, e_below, n)

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.blocks import bias_gradient, turn
+from fastnn.kernels.blocks import bias_gradient
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import load, splat, store, width
 from fastnn.kernels.plain import row_of
+from fastnn.kernels.products import turn
 from fastnn.sparse import SparseRows
 
 #: `SparseRows` as kernels get them.
@@ -145,7 +146,7 @@ def make_sums(bias: bool) -> Any:
         for s in range(n):
             row = row_of(x.order, x.epoch, x.position + np.int64(s))
             sums_of_row(p, W, b, n_out, w, x.X, row, scratch + s * n_out)
-        turn(w, scratch, n, n_out, z)
+        turn(w, scratch, n, n_out, w, z, n)
 
     return sums
 
@@ -158,7 +159,7 @@ def make_gradient(bias: bool) -> Any:
     def gradient(into, W, b, n_out, w, x, d, n, scale, keep, scratch):
         if bias:
             bias_gradient(into, b, n_out, w, d, n, scale, keep)
-        turn(w, d, n_out, n, scratch)
+        turn(w, d, n_out, n, w, scratch, n_out)
         for s in range(n):
             row = row_of(x.order, x.epoch, x.position + np.int64(s))
             add_outer_of_row(into, W, n_out, w, x.X, row, scratch + s * n_out, scale)

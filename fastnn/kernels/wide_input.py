@@ -20,16 +20,10 @@ The 1 carries the bias and is 0 without biases. So W need not be changed within 
     after it       W −= Xᵀ D and b −= Σ_s d_s, one product
 
 It is the same algorithm, not an approximation: only the order of the sums differs. Instead of
-2 B n_in n_hidden numbers loaded or stored for B samples, there are products at the speed of BLAS,
+2 B n_in n_hidden numbers loaded or stored for B samples there are products from registers,
 B² n_in / 2 multiplications for G and as many times n_hidden / n_in for the sums over s. The block's
 size balances these against W's trips through the cache. Of G only what lies on and below the
 diagonal is computed, in strips of a few rows.
-
-All products are done in small parts, because those keep OpenBLAS from using threads. They cost
-nothing: 784-512 in float32, in blocks of 64, takes 7.1 + 10.6 µs a sample for Z and the update of
-W, in whole products 9.7 + 8.1. Threads would have to meet three times in a block, which is every
-0.5 to 2 ms; with other work on the cores, a meeting waits for the scheduler. 784-512-10 in whole
-products on 4 threads of a busy machine: 81 to 650 µs a sample; on one: 25 to 37.
 
 Above the first layer the weights are kept transposed meanwhile, one output's weights in a row, so
 that the lanes run over a layer's inputs however few its outputs are.
@@ -49,7 +43,7 @@ from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.plain import row_of
-from fastnn.kernels.products import Matrix, find_blas, multiply
+from fastnn.kernels.products import Matrix, multiply, multiply_turned
 from fastnn.kernels.rows import load_row, make_activate, make_finish, make_times_slope, transpose
 from fastnn.memory import MOST_BYTES
 
@@ -64,10 +58,8 @@ LEAST_WEIGHTS = 2048
 
 #: Samples in a block; `fastnn.training` cuts epochs at multiples of it.
 BLOCK = np.uint64(64)
-#: Inputs and units in one product with W; rows of G, and inputs, in one product for G. That is 2^18
-#: multiplications each, up to which OpenBLAS never starts threads and, with AVX-512, packs nothing.
-TILE = np.uint64(64)
-STRIP, STRIP_INPUTS = np.uint64(16), np.uint64(256)
+#: Rows of G in one product.
+STRIP = np.uint64(16)
 
 _0, _1, _2, _3 = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
 _4 = np.uint64(4)
@@ -125,21 +117,15 @@ def _make_enter_block(bias: bool) -> Any:
         for s in range(n):
             for j in range(n_hidden):
                 workspace[places.z + s * n_hidden + j] = p[b + j] if bias else zero
-        for i in range(_0, n_in, TILE):
-            X = Matrix(workspace, places.x + i, n_in, False)
-            for j in range(_0, n_hidden, TILE):
-                weights = Matrix(p, W + i * n_hidden + j, n_hidden, False)
-                Z = Matrix(workspace, places.z + j, n_hidden, False)
-                sizes = (n, minimum(TILE, n_in - i), minimum(TILE, n_hidden - j))
-                multiply(one, X, weights, one, Z, sizes)
-        for i in range(_0, n_in, STRIP_INPUTS):
-            turned = Matrix(workspace, places.x + i, n_in, True)
-            for s in range(_0, n, STRIP):
-                rows = minimum(STRIP, n - s)
-                X = Matrix(workspace, places.x + s * n_in + i, n_in, False)
-                G = Matrix(workspace, places.gram + s * BLOCK, BLOCK, False)
-                sizes = (rows, minimum(STRIP_INPUTS, n_in - i), s + rows)
-                multiply(one, X, turned, one if i > _0 else zero, G, sizes)
+        X, weights = Matrix(workspace, places.x, n_in, False), Matrix(p, W, n_hidden, False)
+        Z = Matrix(workspace, places.z, n_hidden, False)
+        multiply(one, X, weights, one, Z, (n, n_in, n_hidden))
+        turned = Matrix(workspace, places.x, n_in, True)
+        for s in range(_0, n, STRIP):
+            rows = minimum(STRIP, n - s)
+            X = Matrix(workspace, places.x + s * n_in, n_in, False)
+            G = Matrix(workspace, places.gram + s * BLOCK, BLOCK, False)
+            multiply_turned(one, X, turned, zero, G, (rows, n_in, s + rows))
 
     return enter_block
 
@@ -153,13 +139,8 @@ def _make_leave_block(bias: bool) -> Any:
         n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
         W, b = layers[0, WEIGHTS], layers[0, BIAS]
         one = p.dtype.type(1)
-        for i in range(_0, n_in, TILE):
-            X = Matrix(workspace, places.x + i, n_in, True)
-            for j in range(_0, n_hidden, TILE):
-                D = Matrix(workspace, places.d + j, n_hidden, False)
-                weights = Matrix(p, W + i * n_hidden + j, n_hidden, False)
-                sizes = (minimum(TILE, n_in - i), n, minimum(TILE, n_hidden - j))
-                multiply(-one, X, D, one, weights, sizes)
+        X, D = Matrix(workspace, places.x, n_in, True), Matrix(workspace, places.d, n_hidden, False)
+        multiply(-one, X, D, one, Matrix(p, W, n_hidden, False), (n_in, n, n_hidden))
         if bias:
             for s in range(n):
                 for j in range(n_hidden):
@@ -290,7 +271,6 @@ def _make_backward(hidden: Codes, bias: bool) -> Any:
 @functools.cache
 def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel for these codes. Its arguments are those of `fastnn.contract.Piece`."""
-    find_blas()
     enter_block, leave_block = _make_enter_block(bias), _make_leave_block(bias)
     forward = _make_forward(hidden, output, loss, bias)
     backward = _make_backward(hidden, bias)

@@ -1,10 +1,7 @@
 """SIMD values in memory: places and ends, and other machines than this one."""
 
 import functools
-import os
-import platform
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +10,20 @@ import numba
 import numpy as np
 import pytest
 from helpers import in_turn
-from simd import DTYPES, JIT, compiled, every_dtype, every_width, numbers, only_compiled
+from simd import (
+    AVX2,
+    BASELINE,
+    DTYPES,
+    arm_code,
+    check_arm_code,
+    compiled,
+    every_dtype,
+    every_width,
+    numbers,
+    on_x86,
+    only_compiled,
+    run,
+)
 
 from fastnn.kernels.jit import _OPTIONS, inner
 from fastnn.kernels.lanes import load, splat, store, total, width
@@ -129,22 +139,6 @@ def test_checked_places_inside_do_not(at, count):
     assert checked_copier(8, 1)(X, at, True, count) == min(count, 8)
 
 
-AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+fma,+popcnt"}
-BASELINE = {"NUMBA_CPU_NAME": "generic"}
-on_x86 = pytest.mark.skipif(
-    not JIT or platform.machine() not in ("x86_64", "AMD64"), reason="for x86 processors"
-)
-
-
-def run(*arguments, **environment):
-    """What a new process of this Python prints; it must end well."""
-    environment = {**os.environ, "FASTNN_CACHE": "0", **environment}
-    command = [sys.executable, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 ADD_TIMES = """
 import numba
 import numpy as np
@@ -248,31 +242,10 @@ os._exit(0)  # before anybody looks at that memory
     assert "unharmed" in run("-c", ADD_TIMES + code, **machine)
 
 
-ARM = """
-import re
-import llvmlite.binding as llvm
-for dtype in (np.float64, np.float32):
-    x, y = np.zeros((2, 64), dtype)
-    add_times(dtype(1), x, y)
-llvm.initialize_all_targets()
-llvm.initialize_all_asmprinters()
-machine = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine(opt=3)
-for text in add_times.inspect_llvm().values():
-    module = llvm.parse_assembly(re.sub("target (triple|datalayout) = .*", "", text))
-    module.triple = machine.triple
-    print(machine.emit_assembly(module) + "# end of the module")
-"""
-
-
 @pytest.mark.slow
 @on_x86
 def test_code_for_arm_has_vectors_and_no_arithmetic_of_single_numbers():
-    modules = run("-c", ADD_TIMES + ARM, **BASELINE).split("# end of the module")
-    for lane, text in zip(("2d", "4s"), modules[:-1], strict=True):
-        name = re.search(r"^(\w*add_times\w*):", text, re.MULTILINE)[1]
-        body = text[text.index(f"{name}:") :]
-        body = body[: body.index(".Lfunc_end")]
-        for instruction in ("fadd", "fmul", "fmla", "fdiv"):
-            assert re.search(rf"\t{instruction}\tv\d+\.{lane}", body), instruction
-        assert not re.findall(r"\tf(?:add|sub|mul|div|madd|msub|nmsub)\t[sd]\d+", body)
+    call = "x, y = np.zeros((2, 64), dtype)\nadd_times(dtype(1), x, y)"
+    for lane, body in zip(("2d", "4s"), arm_code(ADD_TIMES, "add_times", call), strict=True):
+        check_arm_code(body, lane, ("fadd", "fmul", "fmla", "fdiv"))
         assert not re.findall(r"\tbl\t", body)

@@ -1,20 +1,20 @@
 """Products on places in flat vectors against NumPy, and the turning of matrices."""
 
-import itertools
-import subprocess
-import sys
+import re
+from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
-from numba.extending import get_cython_function_address
+from simd import AVX2, BASELINE, arm_code, check_arm_code, on_x86, only_compiled, run
 
-from fastnn.kernels import blocks, products
-from fastnn.kernels.jit import kernel
-
-products.find_blas()
+from fastnn.kernels import products, tiles
+from fastnn.kernels.jit import _OPTIONS, kernel
 
 #: What lies before and between the matrices, and must stay as it is.
 GAP, NOTHING = 3, -7.0
+#: Which of A and B are turned: not both.
+WAYS = [(False, False), (True, False), (False, True)]
 
 
 @kernel
@@ -22,12 +22,15 @@ def multiply(scale, keep, vector, places, steps, turned, rows, inner, columns):
     A = products.Matrix(vector, places[0], steps[0], turned[0])
     B = products.Matrix(vector, places[1], steps[1], turned[1])
     C = products.Matrix(vector, places[2], steps[2], False)
-    products.multiply(scale, A, B, keep, C, (rows, inner, columns))
+    if turned[1]:
+        products.multiply_turned(scale, A, B, keep, C, (rows, inner, columns))
+    else:
+        products.multiply(scale, A, B, keep, C, (rows, inner, columns))
 
 
 @kernel
-def turn(w, at, rows, columns, to):
-    blocks.turn(w, at, rows, columns, to)
+def turn(w, at, rows, columns, to, step):
+    products.turn(w, at, rows, columns, w, to, step)
 
 
 def laid_out(*matrices):
@@ -46,9 +49,10 @@ def check_product(rows, inner, columns, dtype, turned=(False, False), scale=1.0,
     )
     stored = [matrix.T if turns else matrix for matrix, turns in zip((A, B), turned, strict=True)]
     vector, places = laid_out(*map(np.ascontiguousarray, stored), C)
-    steps = np.array([*(matrix.shape[1] for matrix in stored), columns])
-    factors = np.array([scale, keep], dtype)
-    multiply(*factors, vector, places, steps, np.array(turned), rows, inner, columns)
+    steps = [*(matrix.shape[1] for matrix in stored), columns]
+    factors, sizes = np.array([scale, keep], dtype), map(np.uint64, (rows, inner, columns))
+    places, steps = (np.array(numbers, np.uint64) for numbers in (places, steps))
+    multiply(*factors, vector, places, steps, np.array(turned), *sizes)
     wanted = scale * A.astype("f8") @ B + keep * C.astype("f8")
     expected, _ = laid_out(*map(np.ascontiguousarray, stored), wanted.astype(dtype))
     tolerance = {"float64": 1e-14, "float32": 1e-5}[dtype]
@@ -56,52 +60,138 @@ def check_product(rows, inner, columns, dtype, turned=(False, False), scale=1.0,
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("turned", list(itertools.product([False, True], repeat=2)))
+@pytest.mark.parametrize("turned", WAYS)
 @pytest.mark.parametrize(("scale", "keep"), [(1.0, 1.0), (-0.5, 1.0), (2.0, 0.0)])
 def test_products_of_matrices_as_they_lie_and_turned(dtype, turned, scale, keep):
     check_product(5, 7, 3, dtype, turned, scale, keep)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_every_size_in_every_dimension(dtype):
+@pytest.mark.parametrize("turned", WAYS)
+def test_every_size_in_every_dimension(dtype, turned):
     for size in range(1, 71):
         for sizes in ((size, 9, 5), (9, size, 5), (9, 5, size)):
-            check_product(*sizes, dtype)
+            check_product(*sizes, dtype, turned)
 
 
-def test_what_is_not_kept_may_be_no_number():
-    A, B, C = np.ones((2, 3)), np.ones((3, 2)), np.full((2, 2), np.nan)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("keep", [1.0, 0.0])
+def test_products_whose_columns_are_copied_first(dtype, turned, keep):
+    packed, rows = int(products.PACKED), int(products.PACK_FROM)
+    for depth in (packed - 1, packed, packed + 1, 2 * packed + 9):
+        for columns in (8, 64, 75, 130):
+            check_product(rows + 3, depth, columns, dtype, (turned, False), keep=keep)
+
+
+@only_compiled
+def test_a_row_does_not_depend_on_those_beside_it():
+    """However many they are, until so many that columns are copied."""
+    rng = np.random.default_rng(0)
+    A, B = rng.uniform(-1, 1, (63, 37)), rng.uniform(-1, 1, (37, 45))
+    results = []
+    for rows in range(1, 64):
+        vector, places = laid_out(A[-rows:], B, np.zeros((rows, 45)))
+        steps, turned = np.array([37, 45, 45], np.uint64), np.zeros(2, bool)
+        places = places.astype(np.uint64)
+        multiply(1.0, 0.0, vector, places, steps, turned, *map(np.uint64, (rows, 37, 45)))
+        results.append(vector[-GAP - 45 : -GAP])
+    np.testing.assert_array_equal(results, np.tile(results[0], (63, 1)))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_is_not_kept_may_be_no_number(turned):
+    A, B, C = np.ones((2, 3)), np.ones((2, 3) if turned else (3, 2)), np.full((2, 2), np.nan)
     vector, places = laid_out(A, B, C)
-    multiply(1.0, 0.0, vector, places, np.array([3, 2, 2]), np.zeros(2, bool), 2, 3, 2)
+    steps = np.array([3, B.shape[1], 2], np.uint64)
+    ways, sizes = np.array([False, turned]), map(np.uint64, (2, 3, 2))
+    multiply(1.0, 0.0, vector, places.astype(np.uint64), steps, ways, *sizes)
     np.testing.assert_array_equal(vector[places[2] :][:4], 3.0)
 
 
-@pytest.mark.parametrize("rows", range(1, 10))
-@pytest.mark.parametrize("columns", [1, 2, 5])
-def test_turning_a_matrix(rows, columns):
-    matrix = np.arange(float(rows * columns)).reshape(rows, columns)
-    w, (at, to) = laid_out(matrix, np.zeros_like(matrix))
-    turn(w, *map(np.uint64, (at, rows, columns, to)))
-    expected, _ = laid_out(matrix, np.ascontiguousarray(matrix.T))
-    np.testing.assert_array_equal(w, expected)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("rows", [1, 2, 7, 8, 9, 15, 16, 17, 33])
+@pytest.mark.parametrize("columns", [1, 2, 7, 8, 9, 15, 16, 17, 33])
+def test_turning_a_matrix(rows, columns, dtype):
+    """Into one whose rows are further apart, and what is between them stays."""
+    matrix = np.arange(rows * columns, dtype=dtype).reshape(rows, columns)
+    turned = np.full((columns, rows + 2), NOTHING, dtype)
+    w, (at, to) = laid_out(matrix, turned)
+    turn(w, *map(np.uint64, (at, rows, columns, to, rows + 2)))
+    turned[:, :rows] = matrix.T
+    np.testing.assert_array_equal(w, laid_out(matrix, turned)[0])
 
 
-# Where BLAS is.
+# Other machines
 
 
-@pytest.mark.parametrize("name", ["sgemm", "dgemm"])
-@pytest.mark.parametrize("alone", [True, False])
-def test_blas_is_the_one_that_scipy_gives_away(monkeypatch, name, alone):
-    if not alone:  # as in an archive, where no file is found
-        monkeypatch.setattr(products.PathFinder, "find_spec", lambda *_: None)
-    expected = get_cython_function_address("scipy.linalg.cython_blas", name)
-    assert products._address(products._cython_blas().__pyx_capi__[name]) == expected
+@on_x86
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", [AVX2, BASELINE], ids=["AVX2", "SSE2"])
+def test_products_on_other_machines(machine):
+    chosen = "not machines and not arm and not checked"
+    output = run("-m", "pytest", "-p", "no:cacheprovider", __file__, "-k", chosen, **machine)
+    assert re.search(r"\b1\d\d passed", output)
 
 
-def test_to_find_blas_takes_no_other_module_of_scipys():
-    code = (
-        "import sys; from fastnn.kernels import products; products.find_blas();"
-        "print('scipy.linalg' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "False", done.stderr
+PRODUCT = Path(__file__).read_text().split("@kernel")[1].split("@kernel")[0]
+ON_ARM = f"""
+from fastnn.kernels import products
+from fastnn.kernels.jit import kernel
+@kernel{PRODUCT}
+"""
+CALL = """ones = np.ones(3, np.uint64)
+multiply(dtype(1), dtype(0), np.zeros(9, dtype), ones, ones, np.zeros(2, bool), *ones)"""
+
+
+@pytest.mark.slow
+@on_x86
+def test_code_for_arm_multiplies_vectors():
+    """In `multiply`; the other one has a single sum at the ends of rows and columns, too."""
+    bodies = arm_code(ON_ARM, "multiply", CALL, "products8multiply")
+    for lane, body in zip(("2d", "4s"), bodies, strict=True):
+        check_arm_code(body, lane, ["fmla", "fmul"])
+
+
+# Bounds checks
+
+
+@numba.njit(boundscheck=True, **_OPTIONS)
+def checked_tile(a, b, c, by_rows):
+    """With A (4, 3), and B (3, 4) or (4, 3)."""
+    A = products.Matrix(a, np.uint64(0), np.uint64(3), False)
+    B = products.Matrix(b, np.uint64(0), np.uint64(3 if by_rows else 4), by_rows)
+    C, one = products.Matrix(c, np.uint64(0), np.uint64(4), False), a.dtype.type(1)
+    if by_rows:
+        tiles.dots(4, 4, one, A, B, one, C, 0, 0, 3)
+    else:
+        tiles.tile(4, 1, one, A, B, one, C, 0, 0, 3, 4)
+
+
+@numba.njit(boundscheck=True, **_OPTIONS)
+def checked_square(source, places, into):
+    tiles.turn_square(source, places, 1, into, 1, 3, 2, 2)
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+@pytest.mark.parametrize("short", [None, 0, 1, 2])
+def test_checked_tiles_outside_raise(by_rows, short):
+    arrays = [np.ones(n - (k == short)) for k, n in enumerate((12, 12, 16))]
+    if short is None:
+        checked_tile(*arrays, by_rows)
+        np.testing.assert_array_equal(arrays[2], 4.0)
+    else:
+        with pytest.raises(IndexError, match="outside the array"):
+            checked_tile(*arrays, by_rows)
+
+
+@pytest.mark.parametrize(("source", "into"), [(12, 6), (11, 6), (12, 5)])
+def test_checked_squares_outside_raise(source, into):
+    """Rows of two numbers from places 5 and 10 on, to places 1 to 5."""
+    places, arrays = np.array([4, 9] + 30 * [2**40]), (np.arange(float(source)), np.zeros(into))
+    if (source, into) == (12, 6):
+        checked_square(arrays[0], places, arrays[1])
+        np.testing.assert_array_equal(arrays[1], [0, 5, 10, 0, 6, 11])
+    else:
+        with pytest.raises(IndexError, match="outside the array"):
+            checked_square(arrays[0], places, arrays[1])

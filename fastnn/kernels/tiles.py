@@ -1,0 +1,374 @@
+"""Tiles of a matrix product: sums that stay in registers while what is loaded goes into several.
+
+One load for each multiplication is what bounds a product written with three loops. So a few rows
+and columns of the result are computed together:
+
+    `tile`    rows by registers of columns. B's columns are loaded as they lie, and a number of A
+              goes into all lanes: A may lie either way.
+    `dots`    rows by columns of A Bᵀ, both as they lie: the lanes run along the products of a sum,
+              and are added up at the end.
+
+A sum goes through its products in the same order in whatever tile it is. `turn_square` is beside
+them, since what lies the wrong way is turned first. This file speaks LLVM, see
+`fastnn.kernels.lanes`; the loops over tiles are in `fastnn.kernels.products`.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from fastnn.kernels.lanes import check_places
+from fastnn.kernels.llvm import (
+    first_lanes,
+    in_all_lanes,
+    literal,
+    load_vector,
+    operation,
+    register_bits,
+    shuffle,
+    store_vector,
+    vector_registers,
+)
+
+#: A matrix in a flat *vector*: row-major from the place *at* on, *step* from row to row. With
+#: *turned*, what lies there is its transpose.
+Matrix = namedtuple("Matrix", "vector at step turned")
+
+#: LLVM may make one instruction of a product and a sum, but not change the order of sums.
+_FLAGS = ("contract", "nsz")
+
+#: In LLVM the values of some sums, and what makes new ones of them for a place k.
+Sums = list[Any]
+Round = Callable[[Any, Sums], Sums]
+
+
+def tile_side():
+    """Four, or two where there are registers for no more: of a tile one side, the other being four.
+
+    A constant. With four there are sixteen sums.
+    """
+    return 4 if vector_registers() == 32 else 2
+
+
+@operation(tile_side, lambda: types.literal(tile_side()))
+def _emit_tile_side(context, builder, signature, values):
+    return literal(signature)
+
+
+def tile(rows, registers, scale, A, B, keep, C, i, j, depth, count=None):
+    """C = scale A B + keep C for so many rows from i on, and so many registers' columns from j on.
+
+    Or, of one register, for *count* columns. *rows* and *registers* are constants; *depth* is the
+    number of A's columns. B is not turned, and of C what is not kept is not looked at.
+    """
+    columns = registers * register_bits() // (8 * C.vector.itemsize)
+    columns = columns if count is None else min(int(count), columns)
+    _put(rows, columns, scale, A, B, keep, C, i, j, depth)
+
+
+def dots(rows, columns, scale, A, B, keep, C, i, j, depth):
+    """C = scale A B + keep C for so many rows from i on and columns from j on, both constants.
+
+    A is not turned, and B is.
+    """
+    _put(rows, columns, scale, A, B, keep, C, i, j, depth)
+
+
+def _put(rows, columns, scale, A, B, keep, C, i, j, depth):
+    left, right = view(A, i + rows, depth)[i:], view(B, depth, j + columns)[:, j:]
+    out = view(C, i + rows, j + columns)[i:, j:]
+    out[...] = scale * (left @ right) + keep * out if keep else scale * (left @ right)
+
+
+def view(matrix, rows, columns):
+    """A NumPy view of a matrix: for use without the JIT."""
+    vector, at, step, turned = matrix
+    if turned:
+        return view(Matrix(vector, at, step, False), columns, rows).T
+    rows, columns, step = int(rows), int(columns), int(step)
+    if rows and columns and int(at) + (rows - 1) * step + columns > len(vector):
+        raise IndexError("a tile outside the array")
+    strides = (step * vector.itemsize, vector.itemsize)
+    return np.lib.stride_tricks.as_strided(vector[at:], (rows, columns), strides)
+
+
+class _Operand:
+    """A matrix in LLVM."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, value: Any):
+        vector, at, step, turned = cgutils.unpack_tuple(builder, value)
+        self._context, self._builder = context, builder
+        self._array = context.make_array(kind[0])(context, builder, vector)
+        self._at, one = at, cgutils.intp_t(1)
+        turned = context.cast(builder, turned, types.unliteral(kind[3]), types.boolean)
+        self._row = builder.select(turned, one, step)
+        self._column = builder.select(turned, step, one)
+
+    def _place(self, row: Any, column: Any) -> Any:
+        build = self._builder
+        return build.add(build.mul(row, self._row), build.mul(column, self._column))
+
+    def at(self, row: Any, column: Any) -> Any:
+        """The address of a number."""
+        place = self._builder.add(self._at, self._place(row, column))
+        return self._builder.gep(self._array.data, [place])
+
+    def check(self, row: Any, column: Any, rows: Any, columns: Any) -> None:
+        """With bounds checks: that so many rows and columns from a place on are in the vector."""
+        if self._context.enable_boundscheck:
+            build, one = self._builder, cgutils.intp_t(1)
+            first = build.add(self._at, self._place(row, column))
+            further = self._place(build.sub(rows, one), build.sub(columns, one))
+            lengths = cgutils.unpack_tuple(build, self._array.shape)
+            check_places(self._context, build, [first], [build.add(further, one)], lengths)
+
+
+def _add_up(builder: Any, sums: Sums, start: Any, stop: Any, step: int, round_of: Round) -> Sums:
+    """Emit a loop in which k goes from *start* to *stop*: what the sums are after it."""
+    before = builder.basic_block
+    head, body, after = (builder.append_basic_block(name) for name in ("head", "round", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    k, variables = builder.phi(start.type), [builder.phi(value.type) for value in sums]
+    builder.cbranch(builder.icmp_signed("<", k, stop), body, after)
+    builder.position_at_end(body)
+    new = [builder.add(k, start.type(step)), *round_of(k, variables)]
+    for variable, first, later in zip([k, *variables], [start, *sums], new, strict=True):
+        variable.add_incoming(first, before)
+        variable.add_incoming(later, builder.basic_block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return variables
+
+
+class _Product:
+    """What both operations are given, in LLVM, from the third argument on."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, values: Any):
+        kinds = [types.unliteral(kind) for kind in signature.args]
+        number = kinds[6][0].dtype
+        self.builder, self.size = builder, number.bitwidth // 8
+        self.number = context.get_value_type(number)
+        self.lanes = register_bits() // number.bitwidth
+        self._scale, self._keep = (
+            context.cast(builder, values[k], kinds[k], number) for k in (2, 5)
+        )
+        self.a, self.b, self.c = (
+            _Operand(context, builder, signature.args[k], values[k]) for k in (3, 4, 6)
+        )
+        self.i, self.j, self.depth = (
+            context.cast(builder, values[k], kinds[k], types.intp) for k in (7, 8, 9)
+        )
+
+    def zeros(self, count: int, lanes: int) -> Sums:
+        """So many sums of nothing."""
+        return [ir.VectorType(self.number, lanes)([0.0] * lanes)] * count
+
+    def number_at(self, address: Any) -> Any:
+        """A number that lies somewhere."""
+        return self.builder.load(address, align=self.size)
+
+    def vector_at(self, address: Any, lanes: int, mask: Any) -> Any:
+        """The numbers from an address on."""
+        kind = ir.VectorType(self.number, lanes)
+        return load_vector(self.builder, kind, address, self.size, mask)
+
+    def plus(self, total: Any, a: Any, b: Any) -> Any:
+        """*total* + a b."""
+        build = self.builder
+        return build.fadd(total, build.fmul(a, b, flags=_FLAGS), flags=_FLAGS)
+
+    def put(self, rows: Sums, mask: Any) -> None:
+        """Write a tile's rows, scaled, and with them what is kept."""
+        build, lanes = self.builder, rows[0].type.count
+        numbers = [build.add(self.i, cgutils.intp_t(r)) for r in range(len(rows))]
+        places = [self.c.at(number, self.j) for number in numbers]
+        before, nothing = build.basic_block, self.zeros(len(rows), lanes)
+        kept = build.fcmp_unordered("!=", self._keep, self.number(0.0))
+        with build.if_then(kept):
+            keep = in_all_lanes(build, self._keep, lanes)
+            # All before the first store: what was just stored would have to be waited for.
+            olds = [build.fmul(keep, self.vector_at(place, lanes, mask)) for place in places]
+            within = build.basic_block
+        starts = []
+        for zero, old in zip(nothing, olds, strict=True):
+            start = build.phi(old.type)
+            start.add_incoming(zero, before)
+            start.add_incoming(old, within)
+            starts.append(start)
+        scale = in_all_lanes(build, self._scale, lanes)
+        for place, start, row in zip(places, starts, rows, strict=True):
+            store_vector(build, self.plus(start, scale, row), place, self.size, mask)
+
+
+def _type_put(*constants):
+    known = all(isinstance(constant, types.IntegerLiteral) for constant in constants)
+    return types.none if known else None
+
+
+def _type_tile(rows, registers, scale, A, B, keep, C, i, j, depth, count=None):
+    return _type_put(rows, registers)
+
+
+@operation(tile, _type_tile)
+def _emit_tile(context, builder, signature, values):
+    n_rows, registers = (kind.literal_value for kind in signature.args[:2])
+    product, zero = _Product(context, builder, signature, values), cgutils.intp_t(0)
+    lanes, mask = registers * product.lanes, None
+    n_columns = cgutils.intp_t(lanes)
+    if len(values) == 11:
+        count = context.cast(builder, values[10], types.unliteral(signature.args[10]), types.intp)
+        n_columns = builder.select(builder.icmp_signed("<", count, n_columns), count, n_columns)
+        mask = first_lanes(builder, n_columns, lanes, product.size)
+    product.a.check(product.i, zero, cgutils.intp_t(n_rows), product.depth)
+    product.b.check(zero, product.j, product.depth, n_columns)
+    product.c.check(product.i, product.j, cgutils.intp_t(n_rows), n_columns)
+    rows = [builder.add(product.i, cgutils.intp_t(r)) for r in range(n_rows)]
+
+    def round_of(k, sums):
+        b = product.vector_at(product.b.at(k, product.j), lanes, mask)
+        numbers = [product.number_at(product.a.at(row, k)) for row in rows]
+        return [
+            product.plus(total, in_all_lanes(builder, a, lanes), b)
+            for total, a in zip(sums, numbers, strict=True)
+        ]
+
+    sums = product.zeros(n_rows, lanes)
+    product.put(_add_up(builder, sums, zero, product.depth, 1, round_of), mask)
+    return context.get_dummy_value()
+
+
+def _type_dots(rows, columns, scale, A, B, keep, C, i, j, depth):
+    return _type_put(rows, columns)
+
+
+@operation(dots, _type_dots)
+def _emit_dots(context, builder, signature, values):
+    n_rows, n_columns = (kind.literal_value for kind in signature.args[:2])
+    product, zero = _Product(context, builder, signature, values), cgutils.intp_t(0)
+    lanes, depth, i, j = product.lanes, product.depth, product.i, product.j
+    product.a.check(i, zero, cgutils.intp_t(n_rows), depth)
+    product.b.check(zero, j, depth, cgutils.intp_t(n_columns))
+    product.c.check(i, j, cgutils.intp_t(n_rows), cgutils.intp_t(n_columns))
+
+    def round_of(k, sums, mask=None):
+        a = [
+            product.vector_at(product.a.at(builder.add(i, cgutils.intp_t(r)), k), lanes, mask)
+            for r in range(n_rows)
+        ]
+        b = [
+            product.vector_at(product.b.at(k, builder.add(j, cgutils.intp_t(c))), lanes, mask)
+            for c in range(n_columns)
+        ]
+        return [
+            product.plus(sums[r * n_columns + c], a[r], b[c])
+            for r in range(n_rows)
+            for c in range(n_columns)
+        ]
+
+    def last_round_of(k, sums):
+        return round_of(k, sums, first_lanes(builder, builder.sub(depth, k), lanes, product.size))
+
+    whole = builder.and_(depth, cgutils.intp_t(-lanes))
+    sums = product.zeros(n_rows * n_columns, lanes)
+    sums = _add_up(builder, sums, zero, whole, lanes, round_of)
+    sums = _add_up(builder, sums, whole, depth, lanes, last_round_of)
+    rows = [sums[r * n_columns : (r + 1) * n_columns] for r in range(n_rows)]
+    product.put([_totals(builder, row) for row in rows], None)
+    return context.get_dummy_value()
+
+
+def _totals(builder: Any, sums: Sums) -> Any:
+    """A vector of the sums across the lanes of each, each of them halved as `lanes.total` does."""
+    group = lanes = sums[0].type.count
+    while group > 1:  # the upper half of each group of lanes is added to the lower one
+        halves = []
+        for half in (0, group // 2):
+            chosen = [g + half + l for g in range(0, 2 * lanes, group) for l in range(group // 2)]
+            if len(sums) > 1:
+                pairs = zip(sums[::2], sums[1::2], strict=True)
+                halves.append([shuffle(builder, a, chosen, b) for a, b in pairs])
+            else:
+                halves.append([shuffle(builder, sums[0], chosen[: len(chosen) // 2])])
+        sums = [builder.fadd(low, high) for low, high in zip(*halves, strict=True)]
+        lanes, group = sums[0].type.count, group // 2
+    while len(sums) > 1:
+        chosen = range(2 * sums[0].type.count)
+        sums = [shuffle(builder, a, chosen, b) for a, b in zip(sums[::2], sums[1::2], strict=True)]
+    return sums[0]
+
+
+def turn_square(source, places, away, into, to, step, rows=None, columns=None):
+    """Turn as many rows and columns as a register has numbers, or so many, if that is fewer.
+
+    The rows begin *away* from the *places* in the vector *source*; as columns they go to the place
+    *to* of the vector *into*, whose rows are a *step* apart.
+    """
+    n = register_bits() // (8 * source.itemsize)
+    rows, columns = (n if count is None else min(int(count), n) for count in (rows, columns))
+    out = view(Matrix(into, to, step, False), columns, rows)
+    for r in range(rows):
+        out[:, r] = view(Matrix(source, places[r] + int(away), 0, False), 1, columns)
+
+
+def _type_turn_square(source, places, away, into, to, step, rows=None, columns=None):
+    return types.none if source.dtype == into.dtype else None
+
+
+@operation(turn_square, _type_turn_square)
+def _emit_turn_square(context, builder, signature, values):
+    number = signature.args[0].dtype
+    size, n = number.bitwidth // 8, register_bits() // number.bitwidth
+    source, starts, into = (
+        context.make_array(signature.args[k])(context, builder, values[k]) for k in (0, 1, 3)
+    )
+    away, to, step, *counts = (
+        context.cast(builder, values[k], types.unliteral(signature.args[k]), types.intp)
+        for k in (2, 4, 5, *range(6, len(values)))
+    )
+    most, none = cgutils.intp_t(n), cgutils.intp_t(0)
+    rows, columns = (
+        (builder.select(builder.icmp_signed("<", count, most), count, most) for count in counts)
+        if counts
+        else (most, most)
+    )
+
+    def address_of(array, k, place, lines, along):
+        """Where a line begins; and the mask of what is there of it, if not all."""
+        there = along
+        if counts:
+            there = builder.select(builder.icmp_signed("<", cgutils.intp_t(k), lines), along, none)
+        if context.enable_boundscheck:
+            lengths = cgutils.unpack_tuple(builder, array.shape)
+            check_places(context, builder, [place], [there], lengths)
+        mask = first_lanes(builder, there, n, size) if counts else None
+        return builder.gep(array.data, [place]), size, mask
+
+    kind, lines = ir.VectorType(context.get_value_type(number), n), []
+    for k in range(n):
+        start = builder.load(builder.gep(starts.data, [cgutils.intp_t(k)]))
+        place = address_of(source, k, builder.add(start, away), rows, columns)
+        lines.append(load_vector(builder, kind, *place))
+    for k, value in enumerate(_transposed(builder, lines)):
+        place = builder.add(to, builder.mul(cgutils.intp_t(k), step))
+        store_vector(builder, value, *address_of(into, k, place, columns, rows))
+    return context.get_dummy_value()
+
+
+def _transposed(builder: Any, lines: Sums) -> Sums:
+    """n vectors of n lanes with rows and columns changed: by halves, quarters and so on."""
+    n, half = len(lines), len(lines) // 2
+    while half:
+        upper = [l if l & half == 0 else n + l - half for l in range(n)]
+        lower = [l + half if l & half == 0 else n + l for l in range(n)]
+        lines = [
+            shuffle(builder, lines[k & ~half], lower if k & half else upper, lines[k | half])
+            for k in range(n)
+        ]
+        half //= 2
+    return lines
