@@ -29,7 +29,6 @@ from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quan
 from fastnn.kernels.plain import row_of
 from fastnn.kernels.products import (
     PLACES,
-    Matrix,
     multiply,
     multiply_turned,
     turn,
@@ -42,6 +41,7 @@ from fastnn.kernels.rows import (
     make_finish_one,
     make_times_slope,
 )
+from fastnn.kernels.tiles import Matrix
 from fastnn.memory import MOST_BYTES
 
 #: Samples in a block: larger batches are worked through block by block, in constant memory. The

@@ -298,8 +298,8 @@ def _totals(builder: Any, sums: Sums) -> Any:
         sums = [builder.fadd(low, high) for low, high in zip(*halves, strict=True)]
         lanes, group = sums[0].type.count, group // 2
     while len(sums) > 1:
-        chosen = range(2 * sums[0].type.count)
-        sums = [shuffle(builder, a, chosen, b) for a, b in zip(sums[::2], sums[1::2], strict=True)]
+        both = range(2 * sums[0].type.count)
+        sums = [shuffle(builder, a, both, b) for a, b in zip(sums[::2], sums[1::2], strict=True)]
     return sums[0]
 
 

@@ -43,8 +43,9 @@ from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.plain import row_of
-from fastnn.kernels.products import Matrix, multiply, multiply_turned
+from fastnn.kernels.products import multiply, multiply_turned
 from fastnn.kernels.rows import load_row, make_activate, make_finish, make_times_slope, transpose
+from fastnn.kernels.tiles import Matrix
 from fastnn.memory import MOST_BYTES
 
 # When it pays, measured against the kernels that go sample by sample (time ratio; one core, 10
