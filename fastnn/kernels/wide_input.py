@@ -48,19 +48,23 @@ from fastnn.kernels.rows import load_row, make_activate, make_finish, make_times
 from fastnn.kernels.tiles import Matrix
 from fastnn.memory import MOST_BYTES
 
-# When it pays, measured against the kernels that go sample by sample (time ratio; one core, 10
-# outputs, relu; float32 / float64; on a busy machine, ± 0.1). Inputs x first layer's units:
-#   32x64    1.06 / 1.03    48x64   0.98 / 0.85    64x32   0.99 / 0.88    64x512  0.85 / 0.64
-#   128x8    0.99 / 1.09    128x16  0.40 / 0.87    256x8   0.78 / 0.98    784x8   0.64 / 0.97
-#   784x128  0.36 / 0.41    784x512 0.37 / 0.32    without a hidden layer, 784x10: 0.32 / 0.45
+# When it pays, measured against the kernels that go sample by sample (time ratio; one core of a
+# Zen 5, relu; float32 / float64, and with AVX2 only). Inputs x first layer's units; ten outputs:
+#   16x64  1.00 / 0.96, 1.33 / 1.30   32x64   0.76 / 0.77, 1.09 / 1.07
+#   48x16  0.82 / 0.76, 0.79 / 1.04
+#   64x8   0.70 / 0.70, 0.66 / 0.89   64x512  0.65 / 0.67, 0.84 / 0.90
+#   784x8  0.28 / 0.42, 0.35 / 0.65   784x128 0.28 / 0.33, 0.65 / 0.69
+# one output:
+#   32x16  0.83 / 0.79, 0.86 / 1.18   64x4    0.52 / 0.60, 0.54 / 0.75
+#   256x2  0.34 / 0.48, 0.38 / 0.63
 #: Inputs and weights of the first layer from which blocks pay.
 LEAST_INPUTS = 48
-LEAST_WEIGHTS = 2048
+LEAST_WEIGHTS = 256
 
 #: Samples in a block; `fastnn.training` cuts epochs at multiples of it.
 BLOCK = np.uint64(64)
 #: Rows of G in one product.
-STRIP = np.uint64(16)
+STRIP = np.uint64(8)
 
 _0, _1, _2, _3 = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
 _4 = np.uint64(4)

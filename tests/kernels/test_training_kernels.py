@@ -45,7 +45,7 @@ TAKEN = {
     "no hidden layer": "train_samples",
     "deep": "train_samples",
     "mixed activations": "train_samples",
-    "wide input": "train_one_hidden",
+    "wide input": "train_wide_input",
     "wide first layer": "train_wide_input",
     "deep with a wide first layer": "train_wide_input",
 }
