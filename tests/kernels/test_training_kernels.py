@@ -67,7 +67,7 @@ def some_paths(*paths, fast=(), own=()):
 
 #: Of these all is tested in most passes.
 FAST, OWN = ["fused, one input", "transposed"], ["mixed activations", "wide first layer"]
-WIDE_FIRST_LAYER = ("wide first layer", "deep with a wide first layer")
+WIDE_FIRST_LAYER = ("wide input", "wide first layer", "deep with a wide first layer")
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 23])
