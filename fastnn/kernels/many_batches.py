@@ -39,18 +39,25 @@ def make_times_slope_of_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
         slope = SLOPES[code]
 
         @ordered
+        def delta_of(scratch, at, d):
+            if keeps:
+                factor = load(scratch.slopes, at * lanes, lanes)
+            else:
+                a = load(scratch.values, at * lanes, lanes)
+                factor = slope(a, a)
+            delta = load(scratch.deltas, d * lanes, lanes) * factor
+            store(scratch.deltas, d * lanes, delta)
+            return delta
+
+        @ordered
         def times_slope(scratch, at, d, n, total):
-            for s in range(n):
-                if keeps:
-                    factor = load(scratch.slopes, (at + s) * lanes, lanes)
-                else:
-                    a = load(scratch.values, (at + s) * lanes, lanes)
-                    factor = slope(a, a)
-                place = (d + s) * lanes
-                delta = load(scratch.deltas, place, lanes) * factor
-                store(scratch.deltas, place, delta)
-                total = total + delta
-            return total
+            other = load(scratch.zero, 0, lanes)
+            for s in range(0, n - 1, 2):  # two sums, of which neither waits for the other
+                total = total + delta_of(scratch, at + s, d + s)
+                other = other + delta_of(scratch, at + s + 1, d + s + 1)
+            if n % 2 == 1:
+                total = total + delta_of(scratch, at + n - 1, d + n - 1)
+            return total + other
 
         return times_slope
 
@@ -75,11 +82,11 @@ def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) ->
         height, zero = height_of(layers, scratch, lanes), Matrix(scratch.zero, 0, 0, 0)
         n_out, W, units = layers[l, N_OUT], layers[l, WEIGHTS], layers[l, INPUTS]
         a, above = (
-            Units(scratch.values, units * height, height),
+            Units(scratch.values, (units + first) * height, height),
             Units(scratch.deltas, layers[l, UNITS] * height, height),
         )
-        turned = Matrix(g, W, 1, n_out)
-        sums_over_rows(above, a, turned if more else zero, turned, n_out, first, after, n)
+        G = Matrix(g, W + first * n_out, n_out, 1)
+        sums_over_rows(a, above, G if more else zero, G, after - first, 0, n_out, n)
         # The deltas of the first hidden layer are not needed again: the next take their place.
         place = units - first if l == 1 else units
         d = Units(scratch.deltas, place * height, height)

@@ -228,14 +228,30 @@ def make_sums_over_rows(lanes: int) -> Any:
     """
     of, _, get, put = _make_access(lanes)
     product = Product(of, of, get, put)
-    four_by_four, four_by_two, _ = _make_tiles_of_four_rows(product)
+    four_by_four, four_by_two, four_by_one = _make_tiles_of_four_rows(product)
     two_by_two, _, one_by_one = _make_smaller_tiles(product)
     units_at_once = make_units_at_once(lanes)
 
     @inner
-    def two_units(a, d, start, G, rest, depth, u, n):
-        """The units u and u + 1 of d, and those of a from *rest* on."""
-        m = rest
+    def turned(matrix):
+        return Matrix(matrix.vector, matrix.at, matrix.column, matrix.row)
+
+    @inner
+    def four_units(a, d, start, G, depth, u, n):
+        """The units from u to u + 3 of d."""
+        fours = depth - depth % 4
+        for m in range(0, fours, 4):
+            four_by_four(a, d, start, G, m, u, n)
+        start, G = turned(start), turned(G)  # what is left is short on the other side
+        for m in range(fours, depth - 1, 2):
+            four_by_two(d, a, start, G, u, m, n)
+        if depth % 2 == 1:
+            four_by_one(d, a, start, G, u, depth - 1, n)
+
+    @inner
+    def two_units(a, d, start, G, depth, u, n):
+        """The units u and u + 1 of d."""
+        m = 0
         while depth - m >= 4:
             four_by_two(a, d, start, G, m, u, n)
             m += 4
@@ -250,16 +266,17 @@ def make_sums_over_rows(lanes: int) -> Any:
     def sums_over_rows(a, d, start, G, depth, first, after, n):
         u = first
         while u < after - 1:
-            fours, units = 0, 2
             if units_at_once(a.vector) == 4 and after - u >= 4:
-                fours, units = depth - depth % 4, 4
-            for m in range(0, fours, 4):
-                four_by_four(a, d, start, G, m, u, n)
-            for v in range(u, u + units, 2):
-                two_units(a, d, start, G, fours, depth, v, n)
-            u += units
+                four_units(a, d, start, G, depth, u, n)
+                u += 4
+            else:
+                two_units(a, d, start, G, depth, u, n)
+                u += 2
         if u < after:
-            for m in range(depth):
+            fours = depth - depth % 4
+            for m in range(0, fours, 4):
+                four_by_one(a, d, start, G, m, u, n)
+            for m in range(fours, depth):
                 one_by_one(a, d, start, G, m, u, n)
 
     return sums_over_rows
