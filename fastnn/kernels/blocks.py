@@ -52,10 +52,8 @@ BLOCK, SMALL_BLOCK = 256, 64
 FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70
 #: Inputs from which a block's inputs stay (n, n_in): measured with 32 samples of 784 inputs.
 WIDE_INPUT = np.uint64(96)
-#: Inputs of a layer from which its D is turned for the weights' gradient (measured).
-TURN_FROM = np.uint64(32)
 
-_0, _1, _2, _3, _4 = np.arange(5, dtype=np.uint64)
+_0, _1 = np.uint64(0), np.uint64(1)
 
 #: How many samples make a block, and the places in the workspace: inputs X, targets Y, sample
 #: weights, units of all layers and their slopes, gradients D of two neighbouring layers, scratch.
@@ -89,9 +87,9 @@ def _find_block(architecture: Architecture, training: bool, n_in: int) -> int:
     In training, where values, slopes and gradients are held, small ones serve best where the others
     would fill the cache for nothing. *n_in* is 0 for sparse inputs, which need no place.
     """
-    sizes, itemsize = (n_in, *architecture.sizes[1:]), architecture.dtype.itemsize
-    columns, units = architecture.target_columns, sum(sizes[1:])
-    fitting = MOST_BYTES // ((n_in + columns + 1 + 2 * units + 3 * max(2, *sizes[1:])) * itemsize)
+    sizes, itemsize = architecture.sizes[1:], architecture.dtype.itemsize
+    columns, units = architecture.target_columns, sum(sizes)
+    fitting = MOST_BYTES // ((n_in + columns + 1 + 2 * units + 3 * max(2, *sizes)) * itemsize)
     if fitting < BLOCK:
         fitting = max(fitting - fitting % 8, 1)
     if not training:
@@ -136,7 +134,10 @@ def drop(w, a, slopes, n_units, n, options, layer, counter, step):
 
 @inner
 def through_weights(p, W, n_in, n_out, w, a, turned, z, n, scratch):
-    """Z (n_out, n) = Wᵀ A. A is (n_in, n) if *turned*, otherwise (n, n_in): then by way of Zᵀ."""
+    """Z (n_out, n) = Wᵀ A. A is (n_in, n) if *turned*, otherwise (n, n_in).
+
+    Then it goes by way of Zᵀ, for which *scratch* has room.
+    """
     one = p.dtype.type(1)
     if turned:
         weights, A, Z = Matrix(p, W, n_out, True), Matrix(w, a, n, False), Matrix(w, z, n, False)
@@ -180,6 +181,21 @@ def bias_gradient(into, b, n_out, w, d, n, scale, keep):
         into[b + j] = scale * total + (keep * into[b + j] if keep != 0 else keep)
 
 
+@inner
+def quicker_along_samples(n_in, n_out, n, lanes):
+    """Whether A Dᵀ is quicker by `tiles.dots`, with samples in the lanes, than with D turned first.
+
+    Each estimate is of a row of the gradient, in cycles in which two multiply-and-adds or two loads
+    begin: with four columns by dots so many of n samples and nine to add their lanes up, or five of
+    one column; four registers of columns by tiles, or single ones, which are bound by loads.
+    """
+    rounds, wide = n // lanes, n_out // (4 * lanes)
+    singles = (n_out - wide * 4 * lanes + lanes - 1) // lanes
+    by_dots = n_out // 4 * (2 * rounds + 9) + n_out % 4 * (rounds + 5)
+    turning = 4 * n * n_out // (lanes * n_in)
+    return by_dots < 2 * n * wide + 5 * n * singles // 8 + turning
+
+
 @functools.cache
 def make_gradient(bias: bool) -> Any:
     """Make *into* = scale * gradient + keep * into, with ∂loss/∂W = A Dᵀ and ∂loss/∂b = Σ D.
@@ -192,7 +208,7 @@ def make_gradient(bias: bool) -> Any:
         if bias:
             bias_gradient(into, b, n_out, w, d, n, scale, keep)
         G, sizes = Matrix(into, W, n_out, False), (n_in, n, n_out)
-        if n_in < TURN_FROM:
+        if turned and quicker_along_samples(n_in, n_out, n, width(w)):
             multiply_turned(scale, Matrix(w, a, n, False), Matrix(w, d, n, True), keep, G, sizes)
         else:
             turn(w, d, n_out, n, w, scratch, n_out)

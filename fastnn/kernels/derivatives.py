@@ -56,8 +56,8 @@ Places = namedtuple(
     "Places",
     "block x u units slopes curves t pushed d d_below q e e_below h y wanted weights scratch end",
 )
-#: Samples of a block, if memory allows, are at least so many, and otherwise as many as there are
-#: multiplications in the largest product: the caches hold what it works on.
+#: Samples of a block, if memory allows, are at least so many, and otherwise as many as leave the
+#: largest product so many multiplications: the caches hold what it works on.
 SMALLEST, AT_ONCE = 32, 1_000_000
 
 

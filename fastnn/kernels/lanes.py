@@ -49,7 +49,8 @@ needed. Comparisons give a mask, a lane of bits. There are no branches for singl
 are computed, and `select` chooses. It, `minimum` and all functions of one argument take plain
 numbers too, so that one source can serve both.
 
-Order. Nothing is added up across lanes but by `total`, always in the same order. The compiler's
+Order. Nothing is added up across lanes but by `total`, always in the same order (as by `dots` in
+`fastnn.kernels.tiles`). The compiler's
 freedoms are those of the function that an operation is written in (`fastnn.kernels.jit`).
 
 With the JIT off the functions are what their Python says, on NumPy arrays of n numbers. There is no
@@ -66,6 +67,7 @@ from numba.core import cgutils
 
 from fastnn.kernels.llvm import (
     Lanes,
+    at_most,
     call,
     compare,
     element,
@@ -188,7 +190,7 @@ def _place(context, builder, lanes, kinds, values):
     count, mask, size = cgutils.intp_t(lanes.n), None, lanes.dtype.bitwidth // 8
     if len(values) == 4:
         wanted = context.cast(builder, values[3], types.unliteral(kinds[3]), types.intp)
-        count = builder.select(builder.icmp_signed("<", wanted, count), wanted, count)
+        count = at_most(builder, wanted, lanes.n)
         mask = first_lanes(builder, count, lanes.n, size)
     if context.enable_boundscheck:
         counts = [cgutils.intp_t(1)] * (len(places) - 1) + [count]

@@ -89,6 +89,12 @@ def in_all_lanes(builder: Any, number: Any, n: int) -> Any:
     return shuffle(builder, builder.insert_element(nothing, number, cgutils.int32_t(0)), [0] * n)
 
 
+def at_most(builder: Any, count: Any, n: int) -> Any:
+    """A whole number, or n if that is less."""
+    most = count.type(n)
+    return builder.select(builder.icmp_signed("<", count, most), count, most)
+
+
 def first_lanes(builder: Any, count: Any, n: int, size: int) -> Any:
     """The mask of n lanes of *size* bytes that is true for the first *count*, at most n."""
     limit = in_all_lanes(builder, builder.trunc(count, ir.IntType(8 * size)), n)
@@ -197,7 +203,7 @@ def flat(array: Any) -> Any:
 
 
 def _type_flat(array: Any) -> Any:
-    return types.Array(array.dtype, 1, "C") if array.layout == "C" else None
+    return types.Array(array.dtype, 1, "C") if getattr(array, "layout", "") == "C" else None
 
 
 @operation(flat, _type_flat)
@@ -244,7 +250,8 @@ def target_machine() -> Any:
 
 def vector_registers() -> int:
     """How many registers for vectors there are."""
-    return 32 if register_bits() == 512 or "aarch64" in target_machine()[0] else 16
+    arm = target_machine()[0].startswith(("aarch64", "arm64"))
+    return 32 if arm or register_bits() == 512 else 16
 
 
 def register_bits() -> int:

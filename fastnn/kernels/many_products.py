@@ -11,7 +11,7 @@ from typing import Any
 
 from fastnn.kernels.jit import inner, ordered, shared
 from fastnn.kernels.lanes import load, store, width
-from fastnn.kernels.llvm import register_bits
+from fastnn.kernels.llvm import vector_registers
 
 #: Of some units in a batch: that of row s and unit u is at the place ``at + u * height + s``.
 Units = namedtuple("Units", "vector at height")
@@ -25,7 +25,7 @@ def make_units_at_once(lanes: int) -> Any:
 
     Four where there are registers for a tile of four rows and them, else two.
     """
-    many_registers = register_bits() == 512
+    many_registers = vector_registers() == 32
 
     @inner
     def units_at_once(vector):

@@ -14,9 +14,9 @@ from fastnn.kernels.llvm import flat, stack
 from fastnn.kernels.tiles import Matrix, dots, tile, tile_side, turn_square
 
 _0, _1 = np.uint64(0), np.uint64(1)
-#: Rows from which B is copied, the rows of B that are copied at once, and how many registers four
-#: of each row are in all: 32 KB of the widest, which the nearest cache holds beside A.
-PACK_FROM, PACKED, REGISTERS = np.uint64(64), np.uint64(128), 512
+#: Rows from which B is copied, the rows of B that are copied at once, and room for four registers
+#: of each: 32 KB if they are of 512 bits, which the nearest cache holds beside A.
+PACK_FROM, PACKED, REGISTERS = np.uint64(64), np.uint64(128), 4 * 128
 #: An array of what places are.
 PLACES = np.empty(0, np.int64)
 
@@ -56,6 +56,7 @@ def _multiply_wide(scale, A, B, keep, C, sizes):
         some, kept = minimum(at_once, depth - k), keep if k == _0 else type(keep)(1)
         left = Matrix(A.vector, A.at + k * across, A.step, A.turned)
         for j in range(_0, columns, n):
+            # Of the type that the copy has, whether B may be written to or not.
             right = Matrix(flat(B.vector), B.at + k * B.step + j, B.step, False)
             if rows >= PACK_FROM:
                 for r in range(some):

@@ -199,7 +199,7 @@ def make_add_outer(bias: bool) -> Any:
 
 @inner
 def transpose(source, at, target, to, rows, columns):
-    """Copy a (rows, columns) matrix as (columns, rows)."""
+    """Copy a (rows, columns) matrix as (columns, rows): for once a call, `turn` compiles longer."""
     for i in range(rows):
         for j in range(columns):
             target[to + j * rows + i] = source[at + i * columns + j]

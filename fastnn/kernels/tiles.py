@@ -22,8 +22,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from fastnn.kernels.lanes import check_places
+from fastnn.kernels.lanes import check_places, width
 from fastnn.kernels.llvm import (
+    at_most,
     first_lanes,
     in_all_lanes,
     literal,
@@ -42,9 +43,9 @@ Matrix = namedtuple("Matrix", "vector at step turned")
 #: LLVM may make one instruction of a product and a sum, but not change the order of sums.
 _FLAGS = ("contract", "nsz")
 
-#: In LLVM the values of some sums, and what makes new ones of them for a place k.
-Sums = list[Any]
-Round = Callable[[Any, Sums], Sums]
+#: Some of LLVM's vectors; and what makes new sums of those before for a place k.
+Vectors = list[Any]
+Round = Callable[[Any, Vectors], Vectors]
 
 
 def tile_side():
@@ -66,7 +67,7 @@ def tile(rows, registers, scale, A, B, keep, C, i, j, depth, count=None):
     Or, of one register, for *count* columns. *rows* and *registers* are constants; *depth* is the
     number of A's columns. B is not turned, and of C what is not kept is not looked at.
     """
-    columns = registers * register_bits() // (8 * C.vector.itemsize)
+    columns = width(C.vector, registers)
     columns = columns if count is None else min(int(count), columns)
     _put(rows, columns, scale, A, B, keep, C, i, j, depth)
 
@@ -128,7 +129,9 @@ class _Operand:
             check_places(self._context, build, [first], [build.add(further, one)], lengths)
 
 
-def _add_up(builder: Any, sums: Sums, start: Any, stop: Any, step: int, round_of: Round) -> Sums:
+def _add_up(
+    builder: Any, sums: Vectors, start: Any, stop: Any, step: int, round_of: Round
+) -> Vectors:
     """Emit a loop in which k goes from *start* to *stop*: what the sums are after it."""
     before = builder.basic_block
     head, body, after = (builder.append_basic_block(name) for name in ("head", "round", "after"))
@@ -165,7 +168,7 @@ class _Product:
             context.cast(builder, values[k], kinds[k], types.intp) for k in (7, 8, 9)
         )
 
-    def zeros(self, count: int, lanes: int) -> Sums:
+    def zeros(self, count: int, lanes: int) -> Vectors:
         """So many sums of nothing."""
         return [ir.VectorType(self.number, lanes)([0.0] * lanes)] * count
 
@@ -183,7 +186,7 @@ class _Product:
         build = self.builder
         return build.fadd(total, build.fmul(a, b, flags=_FLAGS), flags=_FLAGS)
 
-    def put(self, rows: Sums, mask: Any) -> None:
+    def put(self, rows: Vectors, mask: Any) -> None:
         """Write a tile's rows, scaled, and with them what is kept."""
         build, lanes = self.builder, rows[0].type.count
         numbers = [build.add(self.i, cgutils.intp_t(r)) for r in range(len(rows))]
@@ -193,7 +196,8 @@ class _Product:
         with build.if_then(kept):
             keep = in_all_lanes(build, self._keep, lanes)
             # All before the first store: what was just stored would have to be waited for.
-            olds = [build.fmul(keep, self.vector_at(place, lanes, mask)) for place in places]
+            olds = [self.vector_at(place, lanes, mask) for place in places]
+            olds = [build.fmul(keep, old, flags=_FLAGS) for old in olds]
             within = build.basic_block
         starts = []
         for zero, old in zip(nothing, olds, strict=True):
@@ -206,13 +210,15 @@ class _Product:
             store_vector(build, self.plus(start, scale, row), place, self.size, mask)
 
 
-def _type_put(*constants):
+def _type_put(constants, A, B, C):
     known = all(isinstance(constant, types.IntegerLiteral) for constant in constants)
-    return types.none if known else None
+    arrays = [matrix[0] for matrix in (A, B, C)]
+    alike = all(a.layout == "C" and a.dtype == arrays[2].dtype for a in arrays)
+    return types.none if known and alike and arrays[2].mutable else None
 
 
 def _type_tile(rows, registers, scale, A, B, keep, C, i, j, depth, count=None):
-    return _type_put(rows, registers)
+    return _type_put((rows, registers), A, B, C)
 
 
 @operation(tile, _type_tile)
@@ -223,7 +229,7 @@ def _emit_tile(context, builder, signature, values):
     n_columns = cgutils.intp_t(lanes)
     if len(values) == 11:
         count = context.cast(builder, values[10], types.unliteral(signature.args[10]), types.intp)
-        n_columns = builder.select(builder.icmp_signed("<", count, n_columns), count, n_columns)
+        n_columns = at_most(builder, count, lanes)
         mask = first_lanes(builder, n_columns, lanes, product.size)
     product.a.check(product.i, zero, cgutils.intp_t(n_rows), product.depth)
     product.b.check(zero, product.j, product.depth, n_columns)
@@ -244,7 +250,7 @@ def _emit_tile(context, builder, signature, values):
 
 
 def _type_dots(rows, columns, scale, A, B, keep, C, i, j, depth):
-    return _type_put(rows, columns)
+    return _type_put((rows, columns), A, B, C)
 
 
 @operation(dots, _type_dots)
@@ -283,7 +289,7 @@ def _emit_dots(context, builder, signature, values):
     return context.get_dummy_value()
 
 
-def _totals(builder: Any, sums: Sums) -> Any:
+def _totals(builder: Any, sums: Vectors) -> Any:
     """A vector of the sums across the lanes of each, each of them halved as `lanes.total` does."""
     group = lanes = sums[0].type.count
     while group > 1:  # the upper half of each group of lanes is added to the lower one
@@ -295,7 +301,7 @@ def _totals(builder: Any, sums: Sums) -> Any:
                 halves.append([shuffle(builder, a, chosen, b) for a, b in pairs])
             else:
                 halves.append([shuffle(builder, sums[0], chosen[: len(chosen) // 2])])
-        sums = [builder.fadd(low, high) for low, high in zip(*halves, strict=True)]
+        sums = [builder.fadd(a, b, flags=_FLAGS) for a, b in zip(*halves, strict=True)]
         lanes, group = sums[0].type.count, group // 2
     while len(sums) > 1:
         both = range(2 * sums[0].type.count)
@@ -309,7 +315,7 @@ def turn_square(source, places, away, into, to, step, rows=None, columns=None):
     The rows begin *away* from the *places* in the vector *source*; as columns they go to the place
     *to* of the vector *into*, whose rows are a *step* apart.
     """
-    n = register_bits() // (8 * source.itemsize)
+    n = width(source)
     rows, columns = (n if count is None else min(int(count), n) for count in (rows, columns))
     out = view(Matrix(into, to, step, False), columns, rows)
     for r in range(rows):
@@ -317,7 +323,7 @@ def turn_square(source, places, away, into, to, step, rows=None, columns=None):
 
 
 def _type_turn_square(source, places, away, into, to, step, rows=None, columns=None):
-    return types.none if source.dtype == into.dtype else None
+    return types.none if source.dtype == into.dtype and into.mutable else None
 
 
 @operation(turn_square, _type_turn_square)
@@ -332,11 +338,7 @@ def _emit_turn_square(context, builder, signature, values):
         for k in (2, 4, 5, *range(6, len(values)))
     )
     most, none = cgutils.intp_t(n), cgutils.intp_t(0)
-    rows, columns = (
-        (builder.select(builder.icmp_signed("<", count, most), count, most) for count in counts)
-        if counts
-        else (most, most)
-    )
+    rows, columns = (at_most(builder, count, n) for count in counts) if counts else (most, most)
 
     def address_of(array, k, place, lines, along):
         """Where a line begins; and the mask of what is there of it, if not all."""
@@ -360,7 +362,7 @@ def _emit_turn_square(context, builder, signature, values):
     return context.get_dummy_value()
 
 
-def _transposed(builder: Any, lines: Sums) -> Sums:
+def _transposed(builder: Any, lines: Vectors) -> Vectors:
     """n vectors of n lanes with rows and columns changed: by halves, quarters and so on."""
     n, half = len(lines), len(lines) // 2
     while half:
