@@ -29,7 +29,7 @@ MOST_ORDERED = 1 << 20
 
 #: For the first piece of a block: so many times as fast as what is said of its networks alone,
 #: which is what a slow machine takes. Mostly they are faster still.
-AT_LEAST_AS_FAST = 8
+AT_LEAST_AS_FAST = 2
 
 #: Takes a number of epochs that are done. True if training is to end.
 Report = Callable[[float], bool]
