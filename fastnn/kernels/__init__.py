@@ -36,17 +36,17 @@ the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
 =====================================================  ==========================================
 
 What they are made of: the steps of a layer, forward, backward and gradient, for a sample in `rows`,
-for a block of samples in `blocks`, with the products of `products`, whose `tiles` are in registers;
-through all layers they go in `samples` and `blocks`. `plain` has the epochs of plain SGD;
-`activations` and `losses` are of one number, by code; `derivatives` and `second_derivatives` have
-the steps for directions of the inputs; `elementary`, exp and its like; `updates`, the optimisers'
-rules; `random`, for dropout; `layout`, the table of layers. `lanes` are SIMD values, made in
-`llvm`, with the processor's `estimates`. `sparse` has the first layer's steps for sparse rows,
-which `batches` and `outputs` take in place of the dense ones. `many_products` and `many_updates`
-are of many networks. `ready` has what `engine` gives its kernels; `forward_engine`, `many_engine`,
-`many_predictions` and `derivative_engine` give theirs what they need. `held` finds arguments that
-stay by their address. `jit` compiles (with private parts of numba in `inlined`), `notice` says so,
-`cache` keeps.
+for a block of samples in `blocks`, with the products of `products`, whose `tiles` are in registers,
+and the `turning` of what lies the other way; through all layers they go in `samples` and `blocks`.
+`plain` has the epochs of plain SGD; `activations` and `losses` are of one number, by code;
+`derivatives` and `second_derivatives` have the steps for directions of the inputs; `elementary`,
+exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `layout`, the table of
+layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`. `sparse` has the
+first layer's steps for sparse rows, which `batches` and `outputs` take in place of the dense ones.
+`many_products` and `many_updates` are of many networks. `ready` has what `engine` gives its
+kernels; `forward_engine`, `many_engine`, `many_predictions` and `derivative_engine` give theirs
+what they need. `held` finds arguments that stay by their address. `jit` compiles (with private
+parts of numba in `inlined`), `notice` says so, `cache` keeps.
 
 Names in kernels, capital where they are a matrix:
 

@@ -27,13 +27,7 @@ from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
 from fastnn.kernels.llvm import flat, stack
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.plain import row_of
-from fastnn.kernels.products import (
-    PLACES,
-    multiply,
-    multiply_turned,
-    turn,
-    turn_rows,
-)
+from fastnn.kernels.products import multiply, multiply_turned
 from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import (
     load_row,
@@ -42,6 +36,7 @@ from fastnn.kernels.rows import (
     make_times_slope,
 )
 from fastnn.kernels.tiles import Matrix
+from fastnn.kernels.turning import PLACES, turn, turn_rows
 from fastnn.memory import MOST_BYTES
 
 #: Samples in a block: larger batches are worked through block by block, in constant memory. The

@@ -37,9 +37,10 @@ from fastnn.kernels.blocks import (
 from fastnn.kernels.jit import inner, kernel, ordered, shared
 from fastnn.kernels.lanes import load, minimum, prefer_wide_vectors, store
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_of
-from fastnn.kernels.products import multiply, turn
+from fastnn.kernels.products import multiply
 from fastnn.kernels.rows import by_code
 from fastnn.kernels.tiles import Matrix
+from fastnn.kernels.turning import turn
 from fastnn.memory import MOST_BYTES
 
 SOFTMAX = np.uint64(ACTIVATIONS["softmax"].code)

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastnn.kernels.jit import inner, ordered, shared
 from fastnn.kernels.lanes import load, store, width
-from fastnn.kernels.llvm import vector_registers
+from fastnn.kernels.tiles import tile_side
 
 #: Of some units in a batch: that of row s and unit u is at the place ``at + u * height + s``.
 Units = namedtuple("Units", "vector at height")
@@ -25,11 +25,10 @@ def make_units_at_once(lanes: int) -> Any:
 
     Four where there are registers for a tile of four rows and them, else two.
     """
-    many_registers = vector_registers() == 32
 
     @inner
     def units_at_once(vector):
-        return 4 if many_registers and lanes <= width(vector) else 2
+        return tile_side() if lanes <= width(vector) else 2
 
     return units_at_once
 

@@ -1,4 +1,4 @@
-"""Matrix products on places in flat vectors, tile by tile, and the turning of matrices.
+"""Matrix products on places in flat vectors, tile by tile.
 
 ``np.dot`` in a kernel needs a view of each matrix and knows neither a factor nor adding to what is
 there; and which BLAS it calls, with what vectors and on how many threads, is another machine's
@@ -11,14 +11,12 @@ import numpy as np
 from fastnn.kernels.jit import inner, shared
 from fastnn.kernels.lanes import load, minimum, store, width
 from fastnn.kernels.llvm import flat, stack
-from fastnn.kernels.tiles import Matrix, dots, tile, tile_side, turn_square
+from fastnn.kernels.tiles import Matrix, dots, tile, tile_side
 
 _0, _1 = np.uint64(0), np.uint64(1)
 #: Rows from which B is copied, the rows of B that are copied at once, and room for four registers
 #: of each: 32 KB if they are of 512 bits, which the nearest cache holds beside A.
 PACK_FROM, PACKED, REGISTERS = np.uint64(64), np.uint64(128), 4 * 128
-#: An array of what places are.
-PLACES = np.empty(0, np.int64)
 
 
 @shared
@@ -28,11 +26,11 @@ def multiply(scale, A, B, keep, C, sizes):
     *sizes* are rows, depth, columns, each at least 1.
     """
     rows, depth, columns = sizes
-    n, some = width(C.vector), width(C.vector, tile_side())
-    fours, eights, wide = rows - rows % 4, rows - rows % 8, columns - columns % some
+    n, panel = width(C.vector), width(C.vector, tile_side())
+    fours, eights, wide = rows - rows % 4, rows - rows % 8, columns - columns % panel
     _multiply_wide(scale, A, B, keep, C, (fours, depth, wide))
     for i in range(fours, rows):
-        for j in range(_0, wide, some):
+        for j in range(_0, wide, panel):
             tile(1, tile_side(), scale, A, B, keep, C, i, j, depth)
     for j in range(wide, columns, n):
         for i in range(_0, eights, 8):
@@ -86,25 +84,3 @@ def multiply_turned(scale, A, B, keep, C, sizes):
             dots(tile_side(), 1, scale, A, B, keep, C, i, j, depth)
         for i in range(high, rows):
             dots(1, 1, scale, A, B, keep, C, i, j, depth)
-
-
-@inner
-def turn(source, at, rows, columns, into, to, step):
-    """Copy a (rows, columns) matrix as (columns, rows) with a *step* from row to row."""
-    n = width(into)
-    places = stack(n, PLACES)
-    for first in range(_0, rows, n):
-        for r in range(n):
-            places[r] = at + (first + r) * columns
-        turn_rows(source, places, rows - first, columns, into, to + first, step)
-
-
-@shared
-def turn_rows(source, places, rows, columns, into, to, step):
-    """Copy rows that begin at *places*, at most as many as there are lanes, as columns."""
-    n = width(into)
-    for j in range(_0, columns, n):
-        if rows >= n and columns - j >= n:
-            turn_square(source, places, j, into, to + j * step, step)
-        else:
-            turn_square(source, places, j, into, to + j * step, step, rows, columns - j)

@@ -20,7 +20,7 @@ from fastnn.kernels.blocks import bias_gradient
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import load, splat, store, width
 from fastnn.kernels.plain import row_of
-from fastnn.kernels.products import turn
+from fastnn.kernels.turning import turn
 from fastnn.sparse import SparseRows
 
 #: `SparseRows` as kernels get them.

@@ -8,8 +8,7 @@ and columns of the result are computed together:
     `dots`    rows by columns of A Bᵀ, both as they lie: the lanes run along the products of a sum,
               and are added up at the end.
 
-A sum goes through its products in the same order in whatever tile it is. `turn_square` is beside
-them, since what lies the wrong way is turned first. This file speaks LLVM, see
+A sum goes through its products in the same order in whatever tile it is. This file speaks LLVM, see
 `fastnn.kernels.lanes`; the loops over tiles are in `fastnn.kernels.products`.
 """
 
@@ -153,20 +152,19 @@ class _Product:
     """What both operations are given, in LLVM, from the third argument on."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, values: Any):
-        kinds = [types.unliteral(kind) for kind in signature.args]
-        number = kinds[6][0].dtype
+        given = zip(signature.args[2:10], values[2:10], strict=True)
+        scale, a, b, keep, c, i, j, depth = given
+        self.a, self.b, self.c = (_Operand(context, builder, *matrix) for matrix in (a, b, c))
+        number = c[0][0].dtype
         self.builder, self.size = builder, number.bitwidth // 8
         self.number = context.get_value_type(number)
         self.lanes = register_bits() // number.bitwidth
-        self._scale, self._keep = (
-            context.cast(builder, values[k], kinds[k], number) for k in (2, 5)
-        )
-        self.a, self.b, self.c = (
-            _Operand(context, builder, signature.args[k], values[k]) for k in (3, 4, 6)
-        )
-        self.i, self.j, self.depth = (
-            context.cast(builder, values[k], kinds[k], types.intp) for k in (7, 8, 9)
-        )
+
+        def cast(kind, value, target):
+            return context.cast(builder, value, types.unliteral(kind), target)
+
+        self._scale, self._keep = (cast(*factor, number) for factor in (scale, keep))
+        self.i, self.j, self.depth = (cast(*place, types.intp) for place in (i, j, depth))
 
     def zeros(self, count: int, lanes: int) -> Vectors:
         """So many sums of nothing."""
@@ -307,70 +305,3 @@ def _totals(builder: Any, sums: Vectors) -> Any:
         both = range(2 * sums[0].type.count)
         sums = [shuffle(builder, a, both, b) for a, b in zip(sums[::2], sums[1::2], strict=True)]
     return sums[0]
-
-
-def turn_square(source, places, away, into, to, step, rows=None, columns=None):
-    """Turn as many rows and columns as a register has numbers, or so many, if that is fewer.
-
-    The rows begin *away* from the *places* in the vector *source*; as columns they go to the place
-    *to* of the vector *into*, whose rows are a *step* apart.
-    """
-    n = width(source)
-    rows, columns = (n if count is None else min(int(count), n) for count in (rows, columns))
-    out = view(Matrix(into, to, step, False), columns, rows)
-    for r in range(rows):
-        out[:, r] = view(Matrix(source, places[r] + int(away), 0, False), 1, columns)
-
-
-def _type_turn_square(source, places, away, into, to, step, rows=None, columns=None):
-    return types.none if source.dtype == into.dtype and into.mutable else None
-
-
-@operation(turn_square, _type_turn_square)
-def _emit_turn_square(context, builder, signature, values):
-    number = signature.args[0].dtype
-    size, n = number.bitwidth // 8, register_bits() // number.bitwidth
-    source, starts, into = (
-        context.make_array(signature.args[k])(context, builder, values[k]) for k in (0, 1, 3)
-    )
-    away, to, step, *counts = (
-        context.cast(builder, values[k], types.unliteral(signature.args[k]), types.intp)
-        for k in (2, 4, 5, *range(6, len(values)))
-    )
-    most, none = cgutils.intp_t(n), cgutils.intp_t(0)
-    rows, columns = (at_most(builder, count, n) for count in counts) if counts else (most, most)
-
-    def address_of(array, k, place, lines, along):
-        """Where a line begins; and the mask of what is there of it, if not all."""
-        there = along
-        if counts:
-            there = builder.select(builder.icmp_signed("<", cgutils.intp_t(k), lines), along, none)
-        if context.enable_boundscheck:
-            lengths = cgutils.unpack_tuple(builder, array.shape)
-            check_places(context, builder, [place], [there], lengths)
-        mask = first_lanes(builder, there, n, size) if counts else None
-        return builder.gep(array.data, [place]), size, mask
-
-    kind, lines = ir.VectorType(context.get_value_type(number), n), []
-    for k in range(n):
-        start = builder.load(builder.gep(starts.data, [cgutils.intp_t(k)]))
-        place = address_of(source, k, builder.add(start, away), rows, columns)
-        lines.append(load_vector(builder, kind, *place))
-    for k, value in enumerate(_transposed(builder, lines)):
-        place = builder.add(to, builder.mul(cgutils.intp_t(k), step))
-        store_vector(builder, value, *address_of(into, k, place, columns, rows))
-    return context.get_dummy_value()
-
-
-def _transposed(builder: Any, lines: Vectors) -> Vectors:
-    """n vectors of n lanes with rows and columns changed: by halves, quarters and so on."""
-    n, half = len(lines), len(lines) // 2
-    while half:
-        upper = [l if l & half == 0 else n + l - half for l in range(n)]
-        lower = [l + half if l & half == 0 else n + l for l in range(n)]
-        lines = [
-            shuffle(builder, lines[k & ~half], lower if k & half else upper, lines[k | half])
-            for k in range(n)
-        ]
-        half //= 2
-    return lines

@@ -1,4 +1,4 @@
-"""Products on places in flat vectors against NumPy, and the turning of matrices."""
+"""Products on places in flat vectors against NumPy."""
 
 import re
 from pathlib import Path
@@ -6,13 +6,12 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from matrices import GAP, laid_out
 from simd import AVX2, BASELINE, arm_code, check_arm_code, on_x86, only_compiled, run
 
-from fastnn.kernels import blocks, products, tiles
+from fastnn.kernels import products, tiles
 from fastnn.kernels.jit import _OPTIONS, kernel
 
-#: What lies before and between the matrices, and must stay as it is.
-GAP, NOTHING = 3, -7.0
 #: Which of A and B are turned: not both.
 WAYS = [(False, False), (True, False), (False, True)]
 
@@ -26,23 +25,6 @@ def multiply(scale, keep, vector, places, steps, turned, rows, inner, columns):
         products.multiply_turned(scale, A, B, keep, C, (rows, inner, columns))
     else:
         products.multiply(scale, A, B, keep, C, (rows, inner, columns))
-
-
-@kernel
-def turn(w, at, rows, columns, to, step):
-    products.turn(w, at, rows, columns, w, to, step)
-
-
-def laid_out(*matrices, further=0):
-    """A vector with the matrices in it, *further* numbers between their rows, and gaps; the places.
-
-    What is between has the gaps' number.
-    """
-    gap = np.full(GAP, NOTHING, matrices[0].dtype)
-    spread = [np.pad(m, ((0, 0), (0, further)), constant_values=NOTHING) for m in matrices]
-    pieces = [piece for matrix in spread for piece in (gap, matrix.ravel())]
-    sizes = [0, *(GAP + matrix.size for matrix in spread[:-1])]
-    return np.concatenate([*pieces, gap]), (np.cumsum(sizes) + GAP).astype(np.uint64)
 
 
 def check_product(
@@ -124,49 +106,6 @@ def test_what_is_not_kept_may_be_no_number(turned):
     np.testing.assert_array_equal(vector[places[2] :][:4], 3.0)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("rows", [1, 2, 7, 8, 9, 15, 16, 17, 33])
-@pytest.mark.parametrize("columns", [1, 2, 7, 8, 9, 15, 16, 17, 33])
-def test_turning_a_matrix(rows, columns, dtype):
-    """Into one whose rows are further apart, and what is between them stays."""
-    matrix = np.arange(rows * columns, dtype=dtype).reshape(rows, columns)
-    turned = np.full((columns, rows + 2), NOTHING, dtype)
-    w, (at, to) = laid_out(matrix, turned)
-    turn(w, *map(np.uint64, (at, rows, columns, to, rows + 2)))
-    turned[:, :rows] = matrix.T
-    np.testing.assert_array_equal(w, laid_out(matrix, turned)[0])
-
-
-@kernel
-def gather(X, order, position, n, turned, w, to):
-    blocks.gather(X, order, 0, position, n, turned, w, to)
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("shuffled", [False, True])
-def test_gathering_rows(dtype, turned, shuffled):
-    rng = np.random.default_rng(0)
-    for columns in (1, 2, 7, 8, 9, 17, 40):
-        X = rng.normal(size=(50, columns)).astype(dtype)
-        order = np.array([rng.permutation(50)] if shuffled else np.empty((0, 50)), np.int64)
-        for n in (1, 7, 8, 9, 16, 33):
-            rows = X[(order[0] if shuffled else np.arange(50))[5 : 5 + n]]
-            w, [to] = laid_out(np.full_like(rows, np.nan))
-            gather(X, order, 5, np.uint64(n), turned, w, to)
-            expected, _ = laid_out((rows.T if turned else rows).reshape(rows.shape))
-            np.testing.assert_array_equal(w, expected)
-
-
-def test_batches_take_nothing_of_scipys_linear_algebra():
-    code = (
-        "import sys, fastnn;"
-        "fastnn.Network([2, 3, 1]).fit([[0.0, 1.0]] * 4, [0.0] * 4, epochs=1, batch_size=2);"
-        "print('scipy.linalg' in sys.modules)"
-    )
-    assert run("-c", code, NUMBA_DISABLE_JIT="1").strip() == "False"
-
-
 # Other machines
 
 
@@ -176,12 +115,14 @@ def test_batches_take_nothing_of_scipys_linear_algebra():
     "machine", [AVX2, BASELINE, {**AVX2, "NUMBA_DISABLE_JIT": "1"}], ids=["AVX2", "SSE2", "no JIT"]
 )
 def test_products_on_other_machines(machine):
+    """With the turning of matrices, and all that is not of other machines itself."""
+    files = [__file__, str(Path(__file__).with_name("test_turning.py"))]
     chosen = "not machines and not arm and not checked"
-    output = run("-m", "pytest", "-p", "no:cacheprovider", __file__, "-k", chosen, **machine)
+    output = run("-m", "pytest", "-p", "no:cacheprovider", *files, "-k", chosen, **machine)
     assert re.search(r"\b[1-9]\d\d passed", output)
 
 
-PRODUCT = Path(__file__).read_text().split("@kernel")[1].split("@kernel")[0]
+PRODUCT = Path(__file__).read_text().split("@kernel", 1)[1].split("\n\n\n", 1)[0]
 ON_ARM = f"""
 from fastnn.kernels import products, tiles
 from fastnn.kernels.jit import kernel
@@ -216,11 +157,6 @@ def checked_tile(a, b, c, by_rows):
         tiles.tile(4, 1, one, A, B, one, C, 0, 0, 3, 4)
 
 
-@numba.njit(boundscheck=True, **_OPTIONS)
-def checked_square(source, places, into):
-    tiles.turn_square(source, places, 1, into, 1, 3, 2, 2)
-
-
 @pytest.mark.parametrize("by_rows", [False, True])
 @pytest.mark.parametrize("short", [None, 0, 1, 2])
 def test_checked_tiles_outside_raise(by_rows, short):
@@ -231,15 +167,3 @@ def test_checked_tiles_outside_raise(by_rows, short):
     else:
         with pytest.raises(IndexError, match="outside the array"):
             checked_tile(*arrays, by_rows)
-
-
-@pytest.mark.parametrize(("source", "into"), [(12, 6), (11, 6), (12, 5)])
-def test_checked_squares_outside_raise(source, into):
-    """Rows of two numbers from places 5 and 10 on, to places 1 to 5."""
-    places, arrays = np.array([4, 9] + 30 * [2**40]), (np.arange(float(source)), np.zeros(into))
-    if (source, into) == (12, 6):
-        checked_square(arrays[0], places, arrays[1])
-        np.testing.assert_array_equal(arrays[1], [0, 5, 10, 0, 6, 11])
-    else:
-        with pytest.raises(IndexError, match="outside the array"):
-            checked_square(arrays[0], places, arrays[1])

@@ -1,0 +1,44 @@
+"""The turning of matrices in flat vectors, against NumPy."""
+
+import numba
+import numpy as np
+import pytest
+from matrices import NOTHING, laid_out
+
+from fastnn.kernels import turning
+from fastnn.kernels.jit import _OPTIONS, kernel
+
+
+@kernel
+def turn(w, at, rows, columns, to, step):
+    turning.turn(w, at, rows, columns, w, to, step)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("rows", [1, 2, 7, 8, 9, 15, 16, 17, 33])
+@pytest.mark.parametrize("columns", [1, 2, 7, 8, 9, 15, 16, 17, 33])
+def test_turning_a_matrix(rows, columns, dtype):
+    """Into one whose rows are further apart, and what is between them stays."""
+    matrix = np.arange(rows * columns, dtype=dtype).reshape(rows, columns)
+    turned = np.full((columns, rows + 2), NOTHING, dtype)
+    w, (at, to) = laid_out(matrix, turned)
+    turn(w, *map(np.uint64, (at, rows, columns, to, rows + 2)))
+    turned[:, :rows] = matrix.T
+    np.testing.assert_array_equal(w, laid_out(matrix, turned)[0])
+
+
+@numba.njit(boundscheck=True, **_OPTIONS)
+def checked_square(source, places, into):
+    turning.turn_square(source, places, 1, into, 1, 3, 2, 2)
+
+
+@pytest.mark.parametrize(("source", "into"), [(12, 6), (11, 6), (12, 5)])
+def test_checked_squares_outside_raise(source, into):
+    """Rows of two numbers from places 5 and 10 on, to places 1 to 5."""
+    places, arrays = np.array([4, 9] + 30 * [2**40]), (np.arange(float(source)), np.zeros(into))
+    if (source, into) == (12, 6):
+        checked_square(arrays[0], places, arrays[1])
+        np.testing.assert_array_equal(arrays[1], [0, 5, 10, 0, 6, 11])
+    else:
+        with pytest.raises(IndexError, match="outside the array"):
+            checked_square(arrays[0], places, arrays[1])
