@@ -6,7 +6,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-from matrices import GAP, laid_out
+from matrices import GAP, apart_by, laid_out
 from simd import AVX2, BASELINE, arm_code, check_arm_code, on_x86, only_compiled, run
 
 from fastnn.kernels import products, tiles
@@ -37,7 +37,8 @@ def check_product(
     )
     stored = [matrix.T if turns else matrix for matrix, turns in zip((A, B), turned, strict=True)]
     vector, places = laid_out(*stored, C, further=further)
-    steps = np.array([matrix.shape[1] + further for matrix in (*stored, C)], np.uint64)
+    widths = [matrix.shape[1] for matrix in (*stored, C)]
+    steps = np.add(widths, apart_by(further, 3)).astype(np.uint64)
     factors, sizes = np.array([scale, keep], dtype), map(np.uint64, (rows, inner, columns))
     multiply(*factors, vector, places, steps, np.array(turned), *sizes)
     wanted = scale * A.astype("f8") @ B + keep * C.astype("f8")
