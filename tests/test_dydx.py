@@ -120,19 +120,23 @@ def test_numba_learns_in_blocks_and_in_single_precision(sizes):
 
 @pytest.mark.slow
 def test_slopes_make_up_for_samples():
-    """Eight values of a curve with their slopes tell more of it than eight values alone."""
+    """Eight values of a curve with their slopes tell more of it than eight values alone.
+
+    The median of nine networks: where one ends hangs on the last bits of sums.
+    """
 
     def curve(x):
         return np.sin(3 * x) + np.sin(7 * x) / 2
 
     x, places = np.linspace(-1.5, 1.5, 8)[:, None], np.linspace(-1.5, 1.5, 101)[:, None]
     slopes = (3 * np.cos(3 * x) + 3.5 * np.cos(7 * x))[:, :, None]
-    errors = []
-    for more in ({}, {"dydx": slopes}):
-        net = fastnn.Network([1, 16, 1], activation="tanh", seed=0, engine="numpy")
-        net.fit(x, curve(x), epochs=200, optimizer="lbfgs", **more)
-        errors.append(abs(net.predict(places) - curve(places)).max())
-    assert errors[1] < errors[0] / 3
+    def error(seed, **derivatives):
+        net = fastnn.Network([1, 16, 1], activation="tanh", seed=seed, engine="numpy")
+        net.fit(x, curve(x), epochs=200, optimizer="lbfgs", **derivatives)
+        return abs(net.predict(places) - curve(places)).max()
+
+    alone, both = ([error(seed, **more) for seed in range(9)] for more in ({}, {"dydx": slopes}))
+    assert np.median(both) < np.median(alone) / 2
 
 
 @in_turn("name", [name for name, row in ACTIVATIONS.items() if not row.smooth])

@@ -93,7 +93,7 @@ DEMOS = {
         ),
         Demo(
             "slopes",
-            "a curve from values and slopes, with a third of the samples",
+            "a curve from values and slopes, with half the samples",
             "Czarnecki and others, Sobolev training for neural networks (NeurIPS 2017)",
         ),
     )

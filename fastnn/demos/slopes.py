@@ -1,4 +1,4 @@
-"""A curve from values and slopes: with a third of the samples of the values alone.
+"""A curve from values and slopes: with half the samples of the values alone.
 
     y = sin(3 x) + ½ sin(7 x), from -1.5 to 1.5
 
@@ -11,7 +11,9 @@ import numpy as np
 
 from fastnn import History, Network
 
-MANY, FEW, ITERATIONS = 24, 8, 1000
+MANY, FEW, ITERATIONS = 24, 12, 1000
+#: Where L-BFGS ends hangs on the start and on the last bits of every sum: one network shows little.
+SEEDS = range(9)
 
 
 def curve(x: np.ndarray) -> np.ndarray:
@@ -31,9 +33,9 @@ def places(n: int) -> np.ndarray:
     return np.linspace(-1.5, 1.5, n)[:, np.newaxis]
 
 
-def new_network(engine: str) -> Network:
+def new_network(engine: str, seed: int = 0) -> Network:
     """Not trained yet."""
-    return Network([1, 24, 1], activation="tanh", loss="squared_error", seed=1, engine=engine)
+    return Network([1, 24, 1], activation="tanh", loss="squared_error", seed=seed, engine=engine)
 
 
 def train(net: Network, n: int, with_slopes: bool, iterations: int = ITERATIONS) -> History:
