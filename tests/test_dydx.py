@@ -130,6 +130,7 @@ def test_slopes_make_up_for_samples():
 
     x, places = np.linspace(-1.5, 1.5, 8)[:, None], np.linspace(-1.5, 1.5, 101)[:, None]
     slopes = (3 * np.cos(3 * x) + 3.5 * np.cos(7 * x))[:, :, None]
+
     def error(seed, **derivatives):
         net = fastnn.Network([1, 16, 1], activation="tanh", seed=seed, engine="numpy")
         net.fit(x, curve(x), epochs=200, optimizer="lbfgs", **derivatives)
