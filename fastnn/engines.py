@@ -241,6 +241,12 @@ class Engine(Protocol):
     may_be_left: bool
     derivatives: Derivatives
 
+    def permute(self, rngs: Sequence[np.random.Generator], orders: np.ndarray) -> None:
+        """Fill orders (epochs, k, n), int64, with random ones of n rows, by k generators.
+
+        To the bit what `numpy.random.Generator.permuted` draws.
+        """
+
     def trainer(self, architecture: Architecture, plan: Plan) -> Trainer:
         """Get ready to train: compile, size the workspace."""
 

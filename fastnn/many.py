@@ -324,11 +324,11 @@ def _of_network(error: Exception, k: int) -> Exception:
 
 def _refuse_shared_generators(networks: list[Network], members: list[Member]) -> None:
     """Networks that draw from one generator would depend on who comes first."""
-    if _first_twice([network._rng for network in networks]) is None:
+    if _first_twice([network._rng.bit_generator for network in networks]) is None:
         return
     seen: dict[int, int] = {}
     for network, member in zip(networks, members, strict=True):
-        first = seen.setdefault(id(network._rng), member.number)
+        first = seen.setdefault(id(network._rng.bit_generator), member.number)
         if first != member.number and member.job.shuffle:
             raise ValueError(
                 f"networks {first} and {member.number} share a random generator, given to both as "

@@ -151,7 +151,8 @@ def test_many_train_as_each_alone(case, path):
                     **arguments)  # fmt: skip
     for one, other in zip(together, alone, strict=True):
         other.fit(X, targets(case), epochs=6, validation_data=(X, targets(case)), **arguments)
-        np.testing.assert_allclose(one.parameters, other.parameters, rtol=1e-11, atol=1e-13)
+        # Adam makes updates of any size of a gradient that is 0 but for rounding.
+        np.testing.assert_allclose(one.parameters, other.parameters, rtol=1e-11, atol=1e-11)
         np.testing.assert_allclose(one.history.val_loss, other.history.val_loss, rtol=1e-11)
 
 

@@ -72,6 +72,11 @@ class Watching:
 
     may_be_left = False
 
+    def permute(self, rngs, orders):
+        self.array(orders, np.int64, writeable=True)
+        assert len(rngs) == orders.shape[1]
+        vectors.permute(rngs, orders)
+
     def row_seconds(self, architecture, plan):
         return vectors.row_seconds(architecture, plan)
 

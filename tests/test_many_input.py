@@ -22,6 +22,13 @@ def with_shared_generator(nets):
     return nets
 
 
+def with_shared_bits(nets):
+    bits = np.random.PCG64(1)
+    seeds = [np.random.Generator(bits) for _ in range(2)]
+    nets[3:5] = [fastnn.Network([3, 4, 2], seed=rng, engine="numpy") for rng in seeds]
+    return nets
+
+
 def with_dropout(nets):
     nets[6] = fastnn.Network([3, 4, 2], dropout=0.3, seed=6)
     return nets
@@ -56,6 +63,8 @@ BAD = {
                          "network 6: optimizer='lbfgs' needs a loss without chance"),
     "a shared generator": (with_shared_generator, {}, ValueError,
                            "networks 3 and 4 share a random generator"),
+    "two generators on shared bits": (with_shared_bits, {}, ValueError,
+                                      "networks 3 and 4 share a random generator"),
     "X": (as_they_are, {"X": X[:, :2]}, ValueError, r"network 0: X must have shape \(n_samples, 3"),
     "y": (as_they_are, {"y": Y[:, 0]}, ValueError, r"network 0: y must have shape \(60, 2\)"),
     "each no dict": (as_they_are, {"each": [0.1]}, TypeError, "each must be a dict"),

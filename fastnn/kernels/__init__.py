@@ -40,9 +40,10 @@ for a block of samples in `blocks`, with the products of `products`, whose `tile
 and the `turning` of what lies the other way; through all layers they go in `samples` and `blocks`.
 `plain` has the epochs of plain SGD; `activations` and `losses` are of one number, by code;
 `derivatives` and `second_derivatives` have the steps for directions of the inputs; `elementary`,
-exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `layout`, the table of
-layers. `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`. `sparse` has the
-first layer's steps for sparse rows, which `batches` and `outputs` take in place of the dense ones.
+exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `orders`, shuffled rows;
+`layout`, the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's
+`estimates`. `sparse` has the first layer's steps for sparse rows, which `batches` and `outputs`
+take in place of the dense ones.
 `many_products` and `many_updates` are of many networks. `ready` has what `engine` gives its
 kernels; `forward_engine`, `many_engine`, `many_predictions` and `derivative_engine` give theirs
 what they need. `held` finds arguments that stay by their address. `jit` compiles (with private

@@ -25,7 +25,7 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.contract import Piece, Plan, Samples, State, quiet
 from fastnn.engines import Differentiator, Evaluator, Predictor, StopsToRecord, fill_one_by_one
-from fastnn.reference import loops_derivatives, plans
+from fastnn.reference import loops_derivatives, plans, random
 from fastnn.reference import loops_updates as updates
 from fastnn.reference.loops_functions import ACTIVATIONS, Matrix, Vector, loss_function, softmax
 from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
@@ -206,6 +206,7 @@ def _weights(samples: Samples) -> Vector:
 may_be_left = True
 #: Networks are trained one after another.
 blocks = None
+permute = random.permute
 derivatives = loops_derivatives
 
 

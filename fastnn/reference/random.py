@@ -1,10 +1,12 @@
-"""Random numbers that are a function of a key and a counter, the same on every engine.
+"""Random numbers, the same on every engine: orders of rows, and functions of a key and a counter.
 
-The generator is SplitMix64 (Steele, Lea and Flood: Fast splittable pseudorandom number generators,
-OOPSLA 2014), which numbers its values: the one with number *counter* is a hash of
-``key + (counter + 1) * GAMMA``. So a mask for dropout needs no state, and does not depend on
-the order in which it is asked for.
+The generator for the latter is SplitMix64 (Steele, Lea and Flood: Fast splittable pseudorandom
+number generators, OOPSLA 2014), which numbers its values: the one with number *counter* is a hash
+of ``key + (counter + 1) * GAMMA``. So a mask for dropout needs no state, and does not depend on the
+order in which it is asked for.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -29,3 +31,10 @@ def uniforms(key: int, counters: np.ndarray) -> np.ndarray:
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(SECOND_FACTOR)
     numbers: np.ndarray = ((bits ^ (bits >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
     return numbers
+
+
+def permute(rngs: Sequence[np.random.Generator], orders: np.ndarray) -> None:
+    """Fill orders (epochs, k, n), int64, with random ones of 0 to n - 1, by k generators."""
+    orders[:] = np.arange(orders.shape[-1])
+    for k, rng in enumerate(rngs):
+        rng.permuted(orders[:, k], axis=1, out=orders[:, k])

@@ -20,7 +20,7 @@ from fastnn.architecture import Architecture
 from fastnn.contract import Piece, Plan, Samples, State, quiet
 from fastnn.engines import Differentiator, Evaluator, Predictor, StopsToRecord, fill_one_by_one
 from fastnn.memory import MOST_BYTES
-from fastnn.reference import plans, vectors_derivatives
+from fastnn.reference import plans, random, vectors_derivatives
 from fastnn.reference import vectors_updates as updates
 from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
 from fastnn.reference.vectors_functions import ACTIVATIONS, loss_function, softmax
@@ -136,6 +136,7 @@ def _weighted_sum(losses: np.ndarray, weights: np.ndarray | None) -> float:
 may_be_left = False
 #: Networks are trained one after another.
 blocks = None
+permute = random.permute
 derivatives = vectors_derivatives
 
 

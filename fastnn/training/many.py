@@ -105,11 +105,6 @@ class _Lane:
         """Of the data."""
         return slice(None) if self.member.rows is None else self.member.rows
 
-    def permute(self, orders: np.ndarray) -> None:
-        """Draw orders of its rows, shape (epochs, n)."""
-        orders[:] = np.arange(orders.shape[1])
-        self.member.rng.permuted(orders, axis=1, out=orders)
-
 
 class _Block:
     """Networks whose epochs are run together.
@@ -171,8 +166,8 @@ class _Block:
                 break
             if self._pieces.part is None:
                 self._remember()
-            piece_started = time.perf_counter()
             piece = self._pieces.next_piece(self, self._most_epochs())
+            piece_started = time.perf_counter()
             self._trainer.run(self._samples, piece)
             now = time.perf_counter()
             self._pieces.took(piece, now - piece_started)
@@ -217,11 +212,16 @@ class _Block:
         lanes, n = self._trainer.lanes, self._n
         if not self._job.shuffle or self._batch_size >= n:
             return np.empty((0, lanes, n), np.int64)
-        orders = np.empty((epochs, lanes, n), np.int64)
-        for lane in self._lanes:
-            lane.permute(orders[:, lane.number])
-        if len(self._lanes) < lanes:
-            orders[:, [k for k in range(lanes) if k not in {l.number for l in self._lanes}]] = 0
+        return self._permuted(self._lanes, epochs)
+
+    def _permuted(self, lanes: list[_Lane], epochs: int) -> np.ndarray:
+        """Random orders of these lanes' rows, shape (epochs, lanes, n); 0 in the other lanes."""
+        drawn = np.empty((epochs, len(lanes), self._n), np.int64)
+        self._job.engine.permute([lane.member.rng for lane in lanes], drawn)
+        if len(lanes) == self._trainer.lanes:
+            return drawn
+        orders = np.zeros((epochs, self._trainer.lanes, self._n), np.int64)
+        orders[:, [lane.number for lane in lanes]] = drawn
         return orders
 
     def _take_in(self, piece: Piece) -> None:
@@ -331,7 +331,7 @@ class _Block:
                 lane.member.rng.bit_generator.state = self._randoms[lane.number]
             if epochs:
                 if piece.order.size:
-                    lane.permute(np.empty((epochs, self._n), np.int64))
+                    self._permuted([lane], epochs)
                 self._steps[lane.number] += self._steps_of(piece, epochs)
                 course = _course(piece.stretch(0, epochs), losses[:epochs], {})
                 lane.history.append(course, epochs, lane.number)

@@ -172,11 +172,17 @@ class Run:
         if not self.job.shuffle or self._batch_size >= self._n:
             return np.empty((0, self._n), np.int64)
         if epochs * self._n < MANY_ROWS or not self._interrupts.listening:
-            return _permuted(self.rng, epochs, self._n)
+            return self._permuted(self.rng, epochs)
         rng = copy.deepcopy(self.rng)  # this may be given up
-        order: np.ndarray = self._interrupts.wait_for(_permuted, rng, epochs, self._n)
+        order: np.ndarray = self._interrupts.wait_for(self._permuted, rng, epochs)
         self.rng.bit_generator.state = rng.bit_generator.state
         return order
+
+    def _permuted(self, rng: np.random.Generator, epochs: int) -> np.ndarray:
+        """Random orders of the rows, shape (epochs, n)."""
+        orders = np.empty((epochs, self._n), np.int64)
+        self.job.engine.permute([rng], orders[:, np.newaxis])
+        return orders
 
     def _run(self, piece: Piece) -> _Looks:
         """Run *piece*, and look at the epochs that it completes, some of them at a time."""
@@ -363,13 +369,6 @@ class Run:
             start, epochs = self._best
             self._go_back(epochs, start)
             self.rng.bit_generator.state = random
-
-
-def _permuted(rng: np.random.Generator, epochs: int, n: int) -> np.ndarray:
-    """Random orders of n rows, shape (epochs, n)."""
-    orders = np.empty((epochs, n), np.int64)
-    orders[:] = np.arange(n)
-    return rng.permuted(orders, axis=1, out=orders)
 
 
 def train(

@@ -39,7 +39,7 @@ QUICK_FIGURES = {
         "curve": 2,
         "cartpole": 3,
         "pendulum": 4,
-        "slopes": 3,
+        "slopes": 1,
     },
 }
 

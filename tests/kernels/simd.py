@@ -34,7 +34,7 @@ def numbers(dtype, n, seed=0):
 
 
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+fma,+popcnt"}
-BASELINE = {"NUMBA_CPU_NAME": "generic"}
+BASELINE = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 on_x86 = pytest.mark.skipif(
     not JIT or platform.machine() not in ("x86_64", "AMD64"), reason="for x86 processors"
 )
