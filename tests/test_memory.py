@@ -10,7 +10,7 @@ from crowds import networks
 
 import fastnn
 from fastnn.kernels import ready
-from fastnn.memory import LINE, MANY_NETWORKS, aligned, aligned_copy, older_objects_kept
+from fastnn.memory import LINE, MANY_NETWORKS, PAGE, aligned, aligned_copy, older_objects_kept
 
 
 def begins_on_a_line(array):
@@ -25,6 +25,20 @@ def test_an_aligned_array(size, dtype):
     assert array.shape == (size,)
     assert array.dtype == dtype
     assert array.flags.carray
+
+
+def test_its_memory_is_there():
+    """To the last page, and behind the end: else masked vectors wait there, again and again."""
+    resource = pytest.importorskip("resource")  # not on Windows
+    size = 1 << 20
+    faults = []
+    for _ in range(5):
+        array = aligned(size, np.dtype(np.float64))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        array[:] = 1
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    assert min(faults) < array.nbytes / PAGE / 100
+    assert len(array.base) * 8 - (array.ctypes.data - array.base.ctypes.data) >= 8 * size + 4 * LINE
 
 
 def test_too_large():

@@ -47,7 +47,8 @@ take in place of the dense ones.
 `many_products` and `many_updates` are of many networks. `ready` has what `engine` gives its
 kernels; `forward_engine`, `many_engine`, `many_predictions` and `derivative_engine` give theirs
 what they need. `held` finds arguments that stay by their address. `jit` compiles (with private
-parts of numba in `inlined`), `notice` says so, `cache` keeps.
+parts of numba in `inlined`), `notice` says so, `cache` keeps; what is `linked` is compiled once for
+all kernels.
 
 Names in kernels, capital where they are a matrix:
 

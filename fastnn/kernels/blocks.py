@@ -17,17 +17,19 @@ from collections import namedtuple
 from typing import Any
 
 import numpy as np
+from numba import types
 
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.elementary import exp, log
-from fastnn.kernels.jit import inner, shared
+from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import maximum, minimum, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
+from fastnn.kernels.linked import linked
 from fastnn.kernels.llvm import flat, stack
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.plain import row_of
-from fastnn.kernels.products import multiply, multiply_turned
+from fastnn.kernels.products import multiply
 from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import (
     load_row,
@@ -94,7 +96,16 @@ def _find_block(architecture: Architecture, training: bool, n_in: int) -> int:
     return min(fitting, SMALL_BLOCK if full else BLOCK)
 
 
-@shared
+def _kinds(
+    X: Any, order: Any, epoch: Any, position: Any, n: Any, turned: Any, w: Any, to: Any
+) -> Any:
+    """What `gather` is compiled for."""
+    rows, orders = types.Array(X.dtype, 2, "C"), types.Array(order.dtype, 2, "C")
+    place, w = types.uint64, types.Array(w.dtype, 1, "C")
+    return rows, orders, types.intp, types.intp, place, types.boolean, w, place
+
+
+@linked(_kinds)
 def gather(X, order, epoch, position, n, turned, w, to):
     """n rows of X from a position of the epoch on, feature-major if *turned*."""
     columns, lanes = np.uint64(X.shape[1]), width(w)
@@ -204,7 +215,7 @@ def make_gradient(bias: bool) -> Any:
             bias_gradient(into, b, n_out, w, d, n, scale, keep)
         G, sizes = Matrix(into, W, n_out, False), (n_in, n, n_out)
         if turned and quicker_along_samples(n_in, n_out, n, width(w)):
-            multiply_turned(scale, Matrix(w, a, n, False), Matrix(w, d, n, True), keep, G, sizes)
+            multiply(scale, Matrix(w, a, n, False), Matrix(w, d, n, True), keep, G, sizes)
         else:
             turn(w, d, n_out, n, w, scratch, n_out)
             A = Matrix(w, a, n if turned else n_in, not turned)

@@ -54,6 +54,10 @@ IMPORTED = (
 #: The names of the kernels that this process has compiled, and of those that it took from the disk.
 compiled: list[str] = []
 loaded: list[str] = []
+#: The names in machine code of `fastnn.kernels.linked` functions, by function and types; and what
+#: has such code known by its name, which it returns, for types, by the function's name.
+symbols: dict[Any, str] = {}
+makers: dict[str, Callable[[Any], str]] = {}
 _ADVICE = "Let NUMBA_CACHE_DIR name a directory that belongs to you and that you may write to."
 
 
@@ -115,7 +119,11 @@ class KernelCache:
             if payload is not None:
                 from numba.core.compiler import CompileResult  # if this numba still has it
 
-                kernel = CompileResult._rebuild(target_context, *pickle.loads(payload))
+                needed, parts = pickle.loads(payload)
+                for symbol, name, kinds in needed:
+                    if makers[name](kinds) != symbol:  # without it LLVM would end the program
+                        raise ValueError(f"it needs another {name}")
+                kernel = CompileResult._rebuild(target_context, *parts)
                 loaded.append(self._function.__name__)
                 return kernel
         return None
@@ -127,25 +135,21 @@ class KernelCache:
 
             if not result.library.has_dynamic_globals:  # addresses of this process
                 key = self._key(signature, result.codegen)
-                _save(self._name(key), _packed(key, dumps(result._reduce())))
+                parts = result._reduce()
+                code = dumps(parts)
+                needed = [
+                    (symbol, function.py_func.__name__, kinds)
+                    for (function, kinds), symbol in symbols.items()
+                    if symbol.encode() in code
+                ]
+                _save(self._name(key), _packed(key, dumps((needed, parts))))
 
     def _key(self, signature: Any, codegen: Any) -> bytes:
-        """All that tells this entry from others, in words."""
-        settings = [(name, getattr(numba.config, name, None)) for name in _SETTINGS]
-        parts = (
-            closure_key(self._function),
-            hashlib.sha256(self._function.__code__.co_code).hexdigest(),
-            signature,
-            codegen.magic_tuple(),
-            settings,
-            _stamp(),
-        )
-        return "\n".join(map(str, parts)).encode()
+        return key_of(self._function, signature, codegen)
 
     def _name(self, key: bytes) -> str:
-        digest = hashlib.sha256(key).hexdigest()
         name = self._function.__name__.strip("<>")  # <lambda> is no file name everywhere
-        return f"{name}-{_stamp()[:8]}-{digest[:32]}{SUFFIX}"
+        return f"{name}-{_stamp()[:8]}-{digest(key)}{SUFFIX}"
 
     @property
     def cache_path(self) -> str:
@@ -154,6 +158,25 @@ class KernelCache:
 
     def flush(self) -> None:
         """Forget nothing, though ``Dispatcher.recompile`` asks: no entry is out of date."""
+
+
+def key_of(function: Callable[..., Any], signature: Any, codegen: Any) -> bytes:
+    """All that tells a function's machine code from others, in words."""
+    settings = [(name, getattr(numba.config, name, None)) for name in _SETTINGS]
+    parts = (
+        closure_key(function),
+        hashlib.sha256(function.__code__.co_code).hexdigest(),
+        signature,
+        codegen.magic_tuple(),
+        settings,
+        _stamp(),
+    )
+    return "\n".join(map(str, parts)).encode()
+
+
+def digest(key: bytes) -> str:
+    """A key in 32 letters."""
+    return hashlib.sha256(key).hexdigest()[:32]
 
 
 def closure_key(function: Callable[..., Any]) -> tuple[Any, ...]:

@@ -84,9 +84,7 @@ class _InlinedCompiler(Compiler):
 WITHOUT_RUNTIME: dict[str, Any] = {"_nrt": False}
 #: For what Python calls.
 KERNEL: dict[str, Any] = {"pipeline_class": _KernelCompiler}
-#: For what only kernels call, which needs no entry points for Python and C.
-INLINED: dict[str, Any] = {
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-    "pipeline_class": _InlinedCompiler,
-}
+#: For what only kernels call, which needs no entry points for Python and C: inlined, or linked.
+_NO_ENTRY = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INLINED: dict[str, Any] = {**_NO_ENTRY, "pipeline_class": _InlinedCompiler}
+LINKED: dict[str, Any] = {**_NO_ENTRY, **KERNEL}

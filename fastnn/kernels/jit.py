@@ -36,9 +36,9 @@ import numpy as np
 from fastnn.kernels import cache
 
 try:
-    from fastnn.kernels.inlined import INLINED, KERNEL, WITHOUT_RUNTIME
+    from fastnn.kernels.inlined import INLINED, KERNEL, LINKED, WITHOUT_RUNTIME
 except ImportError:  # a numba with other insides: its plain compiler will do
-    INLINED, KERNEL, WITHOUT_RUNTIME = {}, {}, {}
+    INLINED, KERNEL, LINKED, WITHOUT_RUNTIME = {}, {}, {}, {}
 
 _ORDERED = {"nsz", "arcp", "contract", "afn"}
 _OPTIONS: dict[str, Any] = {
@@ -70,6 +70,11 @@ def quick(function: Callable[..., Any]) -> Any:
     No other thread of Python's can come between, so that it is done as a whole.
     """
     return _kept(numba.njit(**_OPTIONS, **KERNEL)(function), function)
+
+
+def linkable(function: Callable[..., Any]) -> Any:
+    """The same for what only kernels call, and find by its name: see `fastnn.kernels.linked`."""
+    return _kept(numba.njit(**_OPTIONS, **LINKED)(function), function)
 
 
 def open_kernel(function: Callable[..., Any]) -> Any:

@@ -22,8 +22,9 @@ from fastnn.reference.random import permute as permute_by_numpy
 
 #: PCG64's multiplier.
 FACTOR = 0x2360ED051FC65DA44385DF649FCCF645
-#: Row numbers from which on the kernel is the quicker way, its own call included.
-LEAST = 1 << 9
+#: Row numbers from which on the kernel is the quicker way, its own call included; and from which it
+#: is worth to be compiled or taken from the disk.
+LEAST, LEAST_AT_FIRST = 1 << 9, 1 << 15
 _LOW = (1 << 64) - 1
 _0, _1, _32, _58, _63, _64 = (
     np.uint64(0),
@@ -114,7 +115,8 @@ def permute(rngs: Sequence[np.random.Generator], orders: np.ndarray) -> None:
     """See `fastnn.engines.Engine`."""
     n = orders.shape[-1]
     known = all(type(rng.bit_generator) is np.random.PCG64 for rng in rngs)
-    if not known or orders.size < LEAST or n > 1 << 32:
+    least = LEAST if getattr(_permute, "signatures", True) else LEAST_AT_FIRST
+    if not known or orders.size < least or n > 1 << 32:
         permute_by_numpy(rngs, orders)
         return
     states = np.array([_numbers(rng.bit_generator.state) for rng in rngs], np.uint64)

@@ -6,10 +6,14 @@ business. Here W += -rate A D goes straight into the parameters, on one core, th
 that has the same registers.
 """
 
+from typing import Any
+
 import numpy as np
+from numba import types
 
 from fastnn.kernels.jit import inner, shared
 from fastnn.kernels.lanes import load, minimum, store, width
+from fastnn.kernels.linked import linked
 from fastnn.kernels.llvm import flat, stack
 from fastnn.kernels.tiles import Matrix, dots, tile, tile_side
 
@@ -19,12 +23,31 @@ _0, _1 = np.uint64(0), np.uint64(1)
 PACK_FROM, PACKED, REGISTERS = np.uint64(64), np.uint64(128), 4 * 128
 
 
-@shared
+def _kinds(scale: Any, A: Any, B: Any, keep: Any, C: Any, sizes: Any) -> Any:
+    """What products are compiled for: matrices of one dtype, all of the same types."""
+    dtype = C[0].dtype
+    if any(M[0].dtype != dtype or M[0].layout != "C" for M in (A, B)) or not C[0].mutable:
+        return None
+    vector = types.Array(dtype, 1, "C")
+    matrix = types.NamedTuple((vector, types.uint64, types.uint64, types.boolean), Matrix)
+    return dtype, matrix, matrix, dtype, matrix, types.UniTuple(types.uint64, 3)
+
+
+@linked(_kinds)
 def multiply(scale, A, B, keep, C, sizes):
-    """C = scale A B + keep C, with A (rows, depth), B (depth, columns), neither B nor C turned.
+    """C = scale A B + keep C, with A (rows, depth), B (depth, columns), not both turned; nor is C.
 
     *sizes* are rows, depth, columns, each at least 1.
     """
+    if B.turned:
+        _multiply_turned(scale, A, B, keep, C, sizes)
+    else:
+        _multiply(scale, A, Matrix(B.vector, B.at, B.step, False), keep, C, sizes)
+
+
+@inner
+def _multiply(scale, A, B, keep, C, sizes):
+    """The same for B as it lies."""
     rows, depth, columns = sizes
     n, panel = width(C.vector), width(C.vector, tile_side())
     fours, eights, wide = rows - rows % 4, rows - rows % 8, columns - columns % panel
@@ -67,11 +90,8 @@ def _multiply_wide(scale, A, B, keep, C, sizes):
 
 
 @shared
-def multiply_turned(scale, A, B, keep, C, sizes):
-    """The same for B turned and A not: in both, what a sum multiplies lies side by side.
-
-    *sizes* are rows, depth, columns.
-    """
+def _multiply_turned(scale, A, B, keep, C, sizes):
+    """The same for B turned: what a sum multiplies lies side by side in both."""
     rows, depth, columns = sizes
     high, broad = rows - rows % tile_side(), columns - columns % 4
     for j in range(_0, broad, 4):

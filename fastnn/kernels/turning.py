@@ -83,11 +83,16 @@ def _emit_turn_square(context, builder, signature, values):
     most, none = cgutils.intp_t(n), cgutils.intp_t(0)
     rows, columns = (at_most(builder, count, n) for count in counts) if counts else (most, most)
 
-    def address_of(array, k, place, lines, along):
-        """Where a line begins; and the mask of what is there of it, if not all."""
+    def address_of(array, k, place, first, lines, along):
+        """Where a line begins; and the mask of what is there of it, if not all.
+
+        Of a line beyond the last nothing is, and it begins where the first one does: for memory
+        that is not there a processor takes its time, whatever the mask says.
+        """
         there = along
         if counts:
-            there = builder.select(builder.icmp_signed("<", cgutils.intp_t(k), lines), along, none)
+            has = builder.icmp_signed("<", cgutils.intp_t(k), lines)
+            there, place = builder.select(has, along, none), builder.select(has, place, first)
         if context.enable_boundscheck:
             lengths = cgutils.unpack_tuple(builder, array.shape)
             check_places(context, builder, [place], [there], lengths)
@@ -95,13 +100,15 @@ def _emit_turn_square(context, builder, signature, values):
         return builder.gep(array.data, [place]), size, mask
 
     kind, lines = ir.VectorType(context.get_value_type(number), n), []
-    for k in range(n):
-        start = builder.load(builder.gep(starts.data, [cgutils.intp_t(k)]))
-        place = address_of(source, k, builder.add(start, away), rows, columns)
-        lines.append(load_vector(builder, kind, *place))
+    begins = [builder.load(builder.gep(starts.data, [cgutils.intp_t(k)])) for k in range(n)]
+    places = [builder.add(start, away) for start in begins]
+    for k, place in enumerate(places):
+        at = address_of(source, k, place, places[0], rows, columns)
+        lines.append(load_vector(builder, kind, *at))
     for k, value in enumerate(_transposed(builder, lines)):
         place = builder.add(to, builder.mul(cgutils.intp_t(k), step))
-        store_vector(builder, value, *address_of(into, k, place, columns, rows))
+        at = address_of(into, k, place, to, columns, rows)
+        store_vector(builder, value, *at)
     return context.get_dummy_value()
 
 

@@ -43,7 +43,7 @@ from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.plain import row_of
-from fastnn.kernels.products import multiply, multiply_turned
+from fastnn.kernels.products import multiply
 from fastnn.kernels.rows import load_row, make_activate, make_finish, make_times_slope, transpose
 from fastnn.kernels.tiles import Matrix
 from fastnn.memory import MOST_BYTES
@@ -130,7 +130,7 @@ def _make_enter_block(bias: bool) -> Any:
             rows = minimum(STRIP, n - s)
             X = Matrix(workspace, places.x + s * n_in, n_in, False)
             G = Matrix(workspace, places.gram + s * BLOCK, BLOCK, False)
-            multiply_turned(one, X, turned, zero, G, (rows, n_in, s + rows))
+            multiply(one, X, turned, zero, G, (rows, n_in, s + rows))
 
     return enter_block
 
