@@ -265,14 +265,14 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
     n: float = architecture.n_parameters
     if plan.sparse:
         n = sparse_batches.parameters_met(architecture, plan)
-    # Some five times what a Zen 5 takes.
+    # Some three times what a Zen 5 takes.
     sgd, rows = plan.optimizer.rule == "sgd", plan.batch_size
     if rows == 1 and sgd and architecture.sizes[0] >= wide_input.LEAST_INPUTS:
         rows = int(wide_input.BLOCK)
-    update = 4e-10 if sgd else 3e-9
+    update = 2e-10 if sgd else 2e-9
     if rows > 1 and not plan.sparse:  # by products, and a share of an update
         n_units = sum(architecture.sizes[1:])
-        seconds = 2e-7 + 2e-9 * n_units + (1e-10 + update / rows) * n
+        seconds = 1e-7 + 1e-9 * n_units + (6e-11 + update / rows) * n
     else:
-        seconds = 2e-7 + update * n
+        seconds = 1e-7 + update * n
     return seconds * (1 + 2 * architecture.sizes[0]) if plan.sloped else seconds

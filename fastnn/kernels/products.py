@@ -21,6 +21,9 @@ _0, _1 = np.uint64(0), np.uint64(1)
 #: Rows from which B is copied, the rows of B that are copied at once, and room for four registers
 #: of each: 32 KB if they are of 512 bits, which the nearest cache holds beside A.
 PACK_FROM, PACKED, REGISTERS = np.uint64(64), np.uint64(128), 4 * 128
+#: Bytes from one row of B to the next of which a multiple has all rows at the same places of the
+#: nearest cache, which holds a dozen then; and the rows from which B is copied there.
+SAME_PLACES, PACK_SAME_FROM = 4096, np.uint64(16)
 
 
 def _kinds(scale: Any, A: Any, B: Any, keep: Any, C: Any, sizes: Any) -> Any:
@@ -72,14 +75,16 @@ def _multiply_wide(scale, A, B, keep, C, sizes):
     rows, depth, columns = sizes
     n, across = np.uint64(width(C.vector, tile_side())), A.step if A.turned else _1
     room = stack(width(C.vector, REGISTERS), C.vector)
-    at_once = minimum(depth, PACKED) if rows >= PACK_FROM else depth
+    clash = B.step % np.uint64(SAME_PLACES // C.vector.itemsize) == _0
+    packs = rows >= PACK_FROM or (clash and rows >= PACK_SAME_FROM)
+    at_once = minimum(depth, PACKED) if packs else depth
     for k in range(_0, depth, at_once):
         some, kept = minimum(at_once, depth - k), keep if k == _0 else type(keep)(1)
         left = Matrix(A.vector, A.at + k * across, A.step, A.turned)
         for j in range(_0, columns, n):
             # Of the type that the copy has, whether B may be written to or not.
             right = Matrix(flat(B.vector), B.at + k * B.step + j, B.step, False)
-            if rows >= PACK_FROM:
+            if packs:
                 for r in range(some):
                     b = load(right.vector, right.at + r * right.step, width(room, tile_side()))
                     store(room, r * n, b)

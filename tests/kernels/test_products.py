@@ -70,6 +70,15 @@ def test_products_whose_columns_are_copied_first(dtype, turned, keep):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_rows_that_clash_in_the_cache_are_copied_for_fewer(dtype):
+    packed, rows = int(products.PACKED), int(products.PACK_SAME_FROM)
+    columns = products.SAME_PLACES // np.dtype(dtype).itemsize
+    for depth in (packed, packed + 9):
+        for more in (-1, 0, 3):
+            check_product(rows + more, depth, columns, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("turned", WAYS)
 def test_what_lies_between_rows_stays(dtype, turned):
     for sizes in ((7, 9, 5), (9, 20, 70), (18, 33, 17)):
