@@ -3,10 +3,10 @@
 NumPy shuffles by Fisher and Yates: from the last row down to the second, each changes places with
 one of those up to it. Which one is drawn by rejection: 32 random bits, of which as many count as
 the largest number has, until the number is not too large. About every third draw is, which a
-processor cannot foresee; here no branch depends on it: a number that is too large is written over
-by the next. The generator is PCG64, a multiplication modulo 2^128 for two draws (O'Neill, PCG: A
-family of simple fast space-efficient statistically good algorithms for random number generation,
-2014).
+processor cannot foresee; here no branch depends on it: for a number that is too large a row changes
+places with itself. The generator is PCG64, a multiplication modulo 2^128 for two draws (O'Neill,
+PCG: A family of simple fast space-efficient statistically good algorithms for random number
+generation, 2014).
 """
 
 from collections.abc import Sequence
@@ -71,15 +71,15 @@ def _mixed(high, low):
 
 
 @inner
-def _draw(state, drawn):
-    """Fill drawn[i], from its end down to 1, with numbers from 0 to i.
+def _shuffle(state, order):
+    """Shuffle an order of rows.
 
     A *state* is PCG64's: its halves, what is added to it, and of the last 64 bits whether the upper
     half is still to be used, and that.
     """
     high, low, waiting, kept = state[0], state[1], state[4], state[5]
     added_high, added_low = state[2], state[3]
-    i = np.uint64(len(drawn) - 1)
+    i = np.uint64(len(order) - 1)
     while i > _0:
         mask = i  # all the bits that i has
         for bits in (1, 2, 4, 8, 16):
@@ -91,24 +91,23 @@ def _draw(state, drawn):
                 high, low = step(high, low, added_high, added_low)
                 bits = _mixed(high, low)
                 number, kept, waiting = bits & mask, bits >> _32, _1
-            drawn[i] = number
-            i -= np.uint64(number <= i)
+            fits = number <= i
+            j = number if fits else i
+            order[i], order[j] = order[j], order[i]
+            i -= np.uint64(fits)
     state[0], state[1], state[4], state[5] = high, low, waiting, kept
 
 
 @kernel
-def _permute(states, orders, drawn):
-    """Orders (epochs, k, n) by k generators' states (k, 6), which go on; drawn: room for n."""
+def _permute(states, orders):
+    """Orders (epochs, k, n) by k generators' states (k, 6), which go on."""
     epochs, k, n = orders.shape
     for g in range(k):
         for e in range(epochs):
             order = orders[e, g]
-            _draw(states[g], drawn)
             for i in range(n):
                 order[i] = i
-            for i in range(n - 1, 0, -1):
-                j = drawn[i]
-                order[i], order[j] = order[j], order[i]
+            _shuffle(states[g], order)
 
 
 def permute(rngs: Sequence[np.random.Generator], orders: np.ndarray) -> None:
@@ -120,7 +119,7 @@ def permute(rngs: Sequence[np.random.Generator], orders: np.ndarray) -> None:
         permute_by_numpy(rngs, orders)
         return
     states = np.array([_numbers(rng.bit_generator.state) for rng in rngs], np.uint64)
-    _permute(states, orders, np.empty(n, np.uint64))
+    _permute(states, orders)
     for rng, numbers in zip(rngs, states.tolist(), strict=True):
         rng.bit_generator.state = _state(*numbers)
 
