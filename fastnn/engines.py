@@ -117,6 +117,11 @@ EachLoss = Callable[[np.ndarray, Samples], np.ndarray]
 EachOutput = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
+#: Fills orders (epochs, k, n), int64, with random ones of n rows, by k generators: to the bit what
+#: `numpy.random.Generator.permuted` draws.
+Permuter = Callable[[Sequence[np.random.Generator], np.ndarray], None]
+
+
 class BlockTrainer(Protocol):
     """Networks that are trained together, one in each lane, all by equal plans.
 
@@ -241,11 +246,8 @@ class Engine(Protocol):
     may_be_left: bool
     derivatives: Derivatives
 
-    def permute(self, rngs: Sequence[np.random.Generator], orders: np.ndarray) -> None:
-        """Fill orders (epochs, k, n), int64, with random ones of n rows, by k generators.
-
-        To the bit what `numpy.random.Generator.permuted` draws.
-        """
+    def permuter(self, numbers: int) -> Permuter:
+        """Get ready to draw orders of about so many numbers in all."""
 
     def trainer(self, architecture: Architecture, plan: Plan) -> Trainer:
         """Get ready to train: compile, size the workspace."""

@@ -10,6 +10,8 @@ import numpy as np
 LINE = 64
 #: Bytes of a page of memory, at least.
 PAGE = 4096
+#: Bytes from which to write to every page takes long, and most of the work is not at the ends.
+LARGE = 1 << 22
 #: Bytes that an engine takes for its work on a block of samples, beside what it is given and what
 #: it returns: for wide layers it takes fewer samples at a time.
 MOST_BYTES = 1 << 27
@@ -71,9 +73,9 @@ def aligned(size: int, dtype: np.dtype[np.floating]) -> np.ndarray:
     NumPy's own begin 16 bytes behind one, if they are large, or where it happens. Each of the
     widest vectors then lies across two lines, and takes two reads instead of one.
 
-    Its pages are there, to some lines behind its end. A vector of which a mask leaves out what is
-    in a page that nobody has written to takes a processor as long as some hundred others, each
-    time (measured on Zen 5: 300 ns).
+    Its pages are there, to some lines behind its end, unless it is large. A vector of which a mask
+    leaves out what is in a page that nobody has written to takes a processor as long as some
+    hundred others, each time (measured on Zen 5: 300 ns).
 
     Raises
     ------
@@ -83,7 +85,9 @@ def aligned(size: int, dtype: np.dtype[np.floating]) -> np.ndarray:
     if size == 0:
         return np.empty(0, dtype)
     room = np.empty(size + 5 * LINE // dtype.itemsize, dtype)
-    room[:: PAGE // dtype.itemsize] = room[-1] = 0
+    room[-1] = 0
+    if room.nbytes <= LARGE:
+        room[:: PAGE // dtype.itemsize] = 0
     start = -room.ctypes.data % LINE // dtype.itemsize
     return room[start : start + size]
 

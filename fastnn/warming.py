@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -201,6 +202,7 @@ def _make_fit(size: int, optimizer: str | Optimizer | LBFGS, network: Network) -
     if job.lbfgs is None:
         state = State.new(np.zeros(architecture.n_parameters, dtype), job.optimizer)
         Run(job, state, np.random.default_rng(0)).take(samples)
+        job.engine.permuter(sys.maxsize)
         return
     objective(job.engine, architecture, len(samples), weighted=False)
     job.engine.evaluator(architecture, weighted=False)

@@ -20,7 +20,7 @@ LOSSES = (np.linspace(1.0, 0.8, 997) + np.random.default_rng(5).uniform(-0.1, 0.
 
 may_be_left = False
 blocks = None
-row_seconds, learner, permute = vectors.row_seconds, vectors.learner, vectors.permute
+row_seconds, learner, permuter = vectors.row_seconds, vectors.learner, vectors.permuter
 
 
 class Trainer(StopsToRecord):

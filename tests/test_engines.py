@@ -72,10 +72,13 @@ class Watching:
 
     may_be_left = False
 
-    def permute(self, rngs, orders):
-        self.array(orders, np.int64, writeable=True)
-        assert len(rngs) == orders.shape[1]
-        vectors.permute(rngs, orders)
+    def permuter(self, numbers):
+        def permute(rngs, orders):
+            self.array(orders, np.int64, writeable=True)
+            assert len(rngs) == orders.shape[1]
+            vectors.permuter(numbers)(rngs, orders)
+
+        return permute
 
     def row_seconds(self, architecture, plan):
         return vectors.row_seconds(architecture, plan)

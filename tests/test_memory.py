@@ -30,14 +30,15 @@ def test_an_aligned_array(size, dtype):
 def test_its_memory_is_there():
     """To the last page, and behind the end: else masked vectors wait there, again and again."""
     resource = pytest.importorskip("resource")  # not on Windows
-    size = 1 << 20
-    faults = []
-    for _ in range(5):
-        array = aligned(size, np.dtype(np.float64))
+    size, faults = 1 << 18, []
+    arrays = [
+        aligned(size, np.dtype(np.float64)) for _ in range(20)
+    ]  # not of what others gave back
+    for array in arrays:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         array[:] = 1
         faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-    assert min(faults) < array.nbytes / PAGE / 100
+    assert max(faults) < array.nbytes / PAGE / 10
     assert len(array.base) * 8 - (array.ctypes.data - array.base.ctypes.data) >= 8 * size + 4 * LINE
 
 

@@ -100,6 +100,8 @@ def _kinds(
     X: Any, order: Any, epoch: Any, position: Any, n: Any, turned: Any, w: Any, to: Any
 ) -> Any:
     """What `gather` is compiled for."""
+    if any(array.layout != "C" for array in (X, order, w)) or not w.mutable:
+        return None
     rows, orders = types.Array(X.dtype, 2, "C"), types.Array(order.dtype, 2, "C")
     place, w = types.uint64, types.Array(w.dtype, 1, "C")
     return rows, orders, types.intp, types.intp, place, types.boolean, w, place

@@ -138,7 +138,7 @@ class KernelCache:
                 parts = result._reduce()
                 code = dumps(parts)
                 needed = [
-                    (symbol, function.py_func.__name__, kinds)
+                    (symbol, function.py_func.__qualname__, kinds)
                     for (function, kinds), symbol in symbols.items()
                     if symbol.encode() in code
                 ]
@@ -149,7 +149,7 @@ class KernelCache:
 
     def _name(self, key: bytes) -> str:
         name = self._function.__name__.strip("<>")  # <lambda> is no file name everywhere
-        return f"{name}-{_stamp()[:8]}-{digest(key)}{SUFFIX}"
+        return f"{name}-{_stamp()[:8]}-{_in_letters(key)}{SUFFIX}"
 
     @property
     def cache_path(self) -> str:
@@ -174,9 +174,19 @@ def key_of(function: Callable[..., Any], signature: Any, codegen: Any) -> bytes:
     return "\n".join(map(str, parts)).encode()
 
 
-def digest(key: bytes) -> str:
-    """A key in 32 letters."""
+def _in_letters(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()[:32]
+
+
+def symbol_of(function: Callable[..., Any], signature: Any, codegen: Any) -> str:
+    """The name of a function's machine code, the same in every process that has the same code.
+
+    Where nothing can be known of that, it is one of this process alone.
+    """
+    which = f"{os.getpid()}_{len(symbols)}"
+    with _never_in_the_way("name"):
+        which = _in_letters(key_of(function, signature, codegen))
+    return f"fastnn_{function.__name__}_{which}"
 
 
 def closure_key(function: Callable[..., Any]) -> tuple[Any, ...]:

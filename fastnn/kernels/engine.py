@@ -57,7 +57,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
 may_be_left = False
 blocks = many_engine
 derivatives = derivative_engine
-permute = orders.permute
+permuter = orders.permuter
 predictor, single_predictor = forward_engine.predictor, forward_engine.single_predictor
 fill_outputs, layer_outputs = forward_engine.fill_outputs, forward_engine.layer_outputs
 each_output, each_loss = forward_engine.each_output, forward_engine.each_loss

@@ -4,7 +4,7 @@ Kernels are made by functions that take codes (of an activation, a loss), and ho
 closure the codes and the jitted functions chosen by them. So a kernel contains only what its
 network uses, and needs no trick to choose at compile time.
 
-Six decorators:
+Seven decorators:
 
 ``kernel``
     What Python calls. Releases the GIL and is cached on disk.
@@ -18,10 +18,12 @@ Six decorators:
     The same, and operations stay in the order written.
 ``shared``
     The same as ``inner``, but one function in its kernel: for what is long and called twice.
+``linkable``
+    What kernels find by its name, see `fastnn.kernels.linked`: compiled once for all of them.
 
-In the first three sums may be reordered, so that loops vectorise. Where numbers are computed with
-in `lanes`, there is no need to, and the elementary functions must not: their range reduction needs
-the order, ``(x + big) - big`` must not be folded to ``x``.
+In all but ``ordered`` sums may be reordered, so that loops vectorise. Where numbers are computed
+with in `lanes`, there is no need to, and the elementary functions must not: their range reduction
+needs the order, ``(x + big) - big`` must not be folded to ``x``.
 
 None of them uses ``fastmath=True``: it would let LLVM assume that NaN and infinity
 never occur and delete the checks for them.

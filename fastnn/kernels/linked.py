@@ -2,7 +2,8 @@
 
 What kernels call, numba puts into each of them, optimised and translated once more: products would
 be half of what is to be compiled for a network. A linked function is compiled once for a dtype, and
-the entry of a kernel in the cache says which ones it needs, see `fastnn.kernels.cache`.
+the entry of a kernel in the cache says which ones it needs, see `fastnn.kernels.cache`. numba's own
+cache knows nothing of that: what users' functions call must not call a linked one.
 """
 
 import functools
@@ -29,7 +30,8 @@ def linked(kinds: Callable[..., Any]) -> Callable[[Callable[..., None]], Any]:
         compiled = linkable(function)
         if compiled is function:  # with the JIT off
             return function
-        cache.makers[function.__name__] = functools.partial(_symbol, compiled)
+        assert function.__qualname__ not in cache.makers
+        cache.makers[function.__qualname__] = functools.partial(_symbol, compiled)
 
         @functools.wraps(kinds)
         def typed(*given: Any) -> Any:
@@ -68,13 +70,12 @@ def _symbol(compiled: Any, kinds: tuple[Any, ...]) -> str:
 
     The same in every process in which the code is.
     """
-    name, known = compiled.py_func.__name__, cache.symbols.get((compiled, kinds))
+    known = cache.symbols.get((compiled, kinds))
     if known is not None:
         return known
     compiled.compile(kinds)
     code = compiled.overloads[kinds]
-    key = cache.key_of(compiled.py_func, kinds, code.library.codegen)
-    symbol = f"fastnn_{name}_{cache.digest(key)}"
+    symbol = cache.symbol_of(compiled.py_func, kinds, code.library.codegen)
     address = code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
     llvmlite.binding.add_symbol(symbol, address)
     cache.symbols[compiled, kinds] = symbol

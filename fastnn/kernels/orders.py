@@ -16,6 +16,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
+from fastnn.engines import Permuter
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.llvm import operation
 from fastnn.reference.random import permute as permute_by_numpy
@@ -23,8 +24,8 @@ from fastnn.reference.random import permute as permute_by_numpy
 #: PCG64's multiplier.
 FACTOR = 0x2360ED051FC65DA44385DF649FCCF645
 #: Row numbers from which on the kernel is the quicker way, its own call included; and from which it
-#: is worth to be compiled or taken from the disk.
-LEAST, LEAST_AT_FIRST = 1 << 9, 1 << 15
+#: is worth to be compiled or taken from the disk: NumPy takes 15 ms for so many.
+LEAST, WORTH_COMPILING = 1 << 9, 1 << 21
 _LOW = (1 << 64) - 1
 _0, _1, _32, _58, _63, _64 = (
     np.uint64(0),
@@ -99,29 +100,38 @@ def _shuffle(state, order):
 
 
 @kernel
-def _permute(states, orders):
-    """Orders (epochs, k, n) by k generators' states (k, 6), which go on."""
-    epochs, k, n = orders.shape
-    for g in range(k):
-        for e in range(epochs):
-            order = orders[e, g]
-            for i in range(n):
-                order[i] = i
-            _shuffle(states[g], order)
+def _permute(state, orders, k):
+    """Shuffle orders[:, k], of (epochs, generators, n), by a generator's state, which goes on."""
+    for e in range(len(orders)):
+        order = orders[e, k]
+        for i in range(len(order)):
+            order[i] = i
+        _shuffle(state, order)
+
+
+def permuter(numbers: int) -> Permuter:
+    """See `fastnn.engines.Engine`."""
+    if numbers >= WORTH_COMPILING and not _there():
+        _permute(np.zeros(6, np.uint64), np.empty((0, 1, 1), np.int64), 0)
+    return permute
+
+
+def _there() -> bool:
+    """Whether the kernel is compiled; with the JIT off it is Python."""
+    return bool(getattr(_permute, "signatures", True))
 
 
 def permute(rngs: Sequence[np.random.Generator], orders: np.ndarray) -> None:
-    """See `fastnn.engines.Engine`."""
-    n = orders.shape[-1]
+    """See `fastnn.engines.Permuter`."""
     known = all(type(rng.bit_generator) is np.random.PCG64 for rng in rngs)
-    least = LEAST if getattr(_permute, "signatures", True) else LEAST_AT_FIRST
-    if not known or orders.size < least or n > 1 << 32:
+    if not known or orders.size < LEAST or orders.shape[-1] > 1 << 32 or not _there():
         permute_by_numpy(rngs, orders)
         return
-    states = np.array([_numbers(rng.bit_generator.state) for rng in rngs], np.uint64)
-    _permute(states, orders)
-    for rng, numbers in zip(rngs, states.tolist(), strict=True):
-        rng.bit_generator.state = _state(*numbers)
+    for k, rng in enumerate(rngs):
+        with rng.bit_generator.lock:  # as NumPy does
+            state = np.array(_numbers(rng.bit_generator.state), np.uint64)
+            _permute(state, orders, k)
+            rng.bit_generator.state = _state(*state.tolist())
 
 
 def _numbers(state: Any) -> tuple[int, ...]:

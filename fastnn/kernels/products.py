@@ -94,7 +94,7 @@ def _multiply_wide(scale, A, B, keep, C, sizes):
                 tile(4, tile_side(), scale, left, right, kept, out, i, _0, some)
 
 
-@shared
+@shared  # a small part of the one above: not inlined there
 def _multiply_turned(scale, A, B, keep, C, sizes):
     """The same for B turned: what a sum multiplies lies side by side in both."""
     rows, depth, columns = sizes

@@ -206,7 +206,7 @@ def _weights(samples: Samples) -> Vector:
 may_be_left = True
 #: Networks are trained one after another.
 blocks = None
-permute = random.permute
+permuter = random.permuter
 derivatives = loops_derivatives
 
 

@@ -6,7 +6,7 @@ of ``key + (counter + 1) * GAMMA``. So a mask for dropout needs no state, and do
 order in which it is asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -31,6 +31,11 @@ def uniforms(key: int, counters: np.ndarray) -> np.ndarray:
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(SECOND_FACTOR)
     numbers: np.ndarray = ((bits ^ (bits >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
     return numbers
+
+
+def permuter(numbers: int) -> Callable[[Sequence[np.random.Generator], np.ndarray], None]:
+    """See `fastnn.engines.Engine`."""
+    return permute
 
 
 def permute(rngs: Sequence[np.random.Generator], orders: np.ndarray) -> None:

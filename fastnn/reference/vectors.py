@@ -136,7 +136,7 @@ def _weighted_sum(losses: np.ndarray, weights: np.ndarray | None) -> float:
 may_be_left = False
 #: Networks are trained one after another.
 blocks = None
-permute = random.permute
+permuter = random.permuter
 derivatives = vectors_derivatives
 
 

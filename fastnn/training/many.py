@@ -146,6 +146,8 @@ class _Block:
         if first.job.shuffle:
             pace.limit(MOST_ORDERED // work.lanes)
         self._pieces = cuts.Pieces(pace, n, self._batch_size)
+        numbers = sum(member.job.epochs or 1 for member in members) * n
+        self._permute = first.job.engine.permuter(numbers if first.job.shuffle else 0)
         self._epochs = self._epochs_gone = 0
         self._seconds = 0.0
         self._outcomes: list[Outcome] = []
@@ -212,16 +214,17 @@ class _Block:
         lanes, n = self._trainer.lanes, self._n
         if not self._job.shuffle or self._batch_size >= n:
             return np.empty((0, lanes, n), np.int64)
-        return self._permuted(self._lanes, epochs)
+        drawn = self._permuted(self._lanes, epochs)
+        if len(self._lanes) == lanes:
+            return drawn
+        orders = np.zeros((epochs, lanes, n), np.int64)
+        orders[:, [lane.number for lane in self._lanes]] = drawn
+        return orders
 
     def _permuted(self, lanes: list[_Lane], epochs: int) -> np.ndarray:
-        """Random orders of these lanes' rows, shape (epochs, lanes, n); 0 in the other lanes."""
-        drawn = np.empty((epochs, len(lanes), self._n), np.int64)
-        self._job.engine.permute([lane.member.rng for lane in lanes], drawn)
-        if len(lanes) == self._trainer.lanes:
-            return drawn
-        orders = np.zeros((epochs, self._trainer.lanes, self._n), np.int64)
-        orders[:, [lane.number for lane in lanes]] = drawn
+        """Random orders of these lanes' rows, shape (epochs, lanes, n)."""
+        orders = np.empty((epochs, len(lanes), self._n), np.int64)
+        self._permute([lane.member.rng for lane in lanes], orders)
         return orders
 
     def _take_in(self, piece: Piece) -> None:

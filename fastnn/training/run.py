@@ -97,6 +97,7 @@ class Run:
             self._pace = cuts.Pace(job.engine.row_seconds(job.architecture, plan))
         self._pace.limit(rows_between_releases(samples.X, job.shuffle))
         self._pieces = cuts.Pieces(self._pace, n, plan.batch_size, plan.window)
+        self._permute = job.engine.permuter((job.epochs or 1) * n if job.shuffle else 0)
         self._long_part = job.takes_long(plan, min(self._pieces.grain, n))
         if self._scorer is not None:
             scored = len(job.validation or samples)
@@ -181,7 +182,7 @@ class Run:
     def _permuted(self, rng: np.random.Generator, epochs: int) -> np.ndarray:
         """Random orders of the rows, shape (epochs, n)."""
         orders = np.empty((epochs, self._n), np.int64)
-        self.job.engine.permute([rng], orders[:, np.newaxis])
+        self._permute([rng], orders[:, np.newaxis])
         return orders
 
     def _run(self, piece: Piece) -> _Looks:

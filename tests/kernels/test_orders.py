@@ -1,5 +1,6 @@
 """Random orders of rows, against NumPy's."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,8 +20,7 @@ SIZES = [
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled():
-    """The kernel is there, so that few rows are its work too."""
-    drawn(orders.permute, np.random.PCG64, (1, 1, orders.LEAST_AT_FIRST), 0)
+    orders.permuter(orders.WORTH_COMPILING)
 
 
 def drawn(permute, kind, shape, before):
@@ -61,9 +61,20 @@ def test_other_generators_draw_what_they_draw(kind):
     assert (np.sort(ours) == np.arange(300)).all()
 
 
-@pytest.mark.parametrize(("signatures", "rows"), [([1], orders.LEAST - 1),
-                                                 ([], orders.LEAST_AT_FIRST - 1)])  # fmt: skip
+@pytest.mark.parametrize(("signatures", "rows"), [([1], orders.LEAST - 1), ([], 1 << 16)])
 def test_few_rows_need_no_kernel(signatures, rows, monkeypatch):
+    """Nor do many, where it is not compiled yet."""
     monkeypatch.setattr(orders, "_permute", SimpleNamespace(signatures=signatures))
-    found, _ = drawn(orders.permute, np.random.PCG64, (1, 1, rows), 0)
+    permute = orders.permuter(orders.WORTH_COMPILING - 1)
+    found, _ = drawn(permute, np.random.PCG64, (1, 1, rows), 0)
     assert (np.sort(found) == np.arange(rows)).all()
+
+
+def test_threads_draw_from_one_generator_one_after_another():
+    rng = np.random.default_rng(0)
+    found = [np.empty((1, 1, 50_000), np.int64) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda order: orders.permute([rng], order), found))
+    expected = np.empty((4, 1, 50_000), np.int64)
+    random.permute([np.random.default_rng(0)], expected)
+    assert {order.tobytes() for order in found} == {order.tobytes() for order in expected}
