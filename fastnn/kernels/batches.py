@@ -10,6 +10,7 @@ from fastnn.kernels.activations import Codes
 from fastnn.kernels.blocks import (
     WIDE_INPUT,
     gather,
+    lie_ready,
     make_backward,
     make_finish,
     make_forward,
@@ -17,6 +18,7 @@ from fastnn.kernels.blocks import (
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import N_IN, N_OUT, UNITS
+from fastnn.kernels.llvm import flat
 from fastnn.kernels.plain import row_of
 from fastnn.kernels.updates import add_penalty, make_step, scale_and_limit
 from fastnn.optimizers import RULES
@@ -54,13 +56,18 @@ def make_batch_gradient(
             x, y = places.x, places.y
             if kept:
                 x, y = x + before * n_in, y + before * np.uint64(data.Y.shape[1])
+            lies = lie_ready(data.order, turned)
             if not there:
-                if not sparse:
+                if not sparse and not lies:
                     gather(data.X, data.order, epoch, position, n, turned, w, x)
                 gather(data.Y, data.order, epoch, position, n, n > 0, w, y)
             if extras:
                 gather_weights(data, epoch, position, n, options.scale, w, places.weights)
-            rows = sparse_rows.Block(data.X, data.order, epoch, position) if sparse else x
+            rows: Any
+            if sparse:
+                rows = sparse_rows.Block(data.X, data.order, epoch, position)
+            else:
+                rows = (flat(data.X), before * n_in) if lies else (w, x)
             if drops:
                 at = counter + (before - np.uint64(first)) * n_hidden
                 forward(layers, p, w, places, rows, n, options, at)

@@ -125,6 +125,12 @@ def gather(X, order, epoch, position, n, turned, w, to):
 
 
 @inner
+def lie_ready(order, turned):
+    """Whether rows need not be gathered: they are taken as they come, and not *turned*."""
+    return not turned and len(order) == 0
+
+
+@inner
 def drop(w, a, slopes, n_units, n, options, layer, counter, step):
     """Dropout of a hidden layer's (n_units, n) values and slopes.
 
@@ -141,28 +147,33 @@ def drop(w, a, slopes, n_units, n, options, layer, counter, step):
 
 
 @inner
-def through_weights(p, W, n_in, n_out, w, a, turned, z, n, scratch):
+def through_weights(p, W, n_in, n_out, w, source, a, turned, z, n, scratch):
     """Z (n_out, n) = Wᵀ A. A is (n_in, n) if *turned*, otherwise (n, n_in).
 
-    Then it goes by way of Zᵀ, for which *scratch* has room.
+    Then it goes by way of Zᵀ, for which *scratch* has room. A is in the vector *source*, which may
+    be w, at the place a.
     """
     one = p.dtype.type(1)
     if turned:
-        weights, A, Z = Matrix(p, W, n_out, True), Matrix(w, a, n, False), Matrix(w, z, n, False)
+        weights, A, Z = (
+            Matrix(p, W, n_out, True),
+            Matrix(source, a, n, False),
+            Matrix(w, z, n, False),
+        )
         multiply(one, weights, A, one - one, Z, (n_out, n_in, n))
     else:
-        A, weights = Matrix(w, a, n_in, False), Matrix(p, W, n_out, False)
+        A, weights = Matrix(source, a, n_in, False), Matrix(p, W, n_out, False)
         multiply(one, A, weights, one - one, Matrix(w, scratch, n_out, False), (n, n_in, n_out))
         turn(w, scratch, n, n_out, w, z, n)
 
 
 @functools.cache
 def make_sums(bias: bool) -> Any:
-    """Make Z (n_out, n) = b + Wᵀ A; A, *turned* and *scratch* are as in `through_weights`."""
+    """Make Z (n_out, n) = b + Wᵀ A; what is of A and *scratch* are as in `through_weights`."""
 
     @inner
-    def sums(p, W, b, n_in, n_out, w, a, turned, z, n, scratch):
-        through_weights(p, W, n_in, n_out, w, a, turned, z, n, scratch)
+    def sums(p, W, b, n_in, n_out, w, source, a, turned, z, n, scratch):
+        through_weights(p, W, n_in, n_out, w, source, a, turned, z, n, scratch)
         if bias:
             for j in range(n_out):
                 for s in range(n):
@@ -208,19 +219,19 @@ def quicker_along_samples(n_in, n_out, n, lanes):
 def make_gradient(bias: bool) -> Any:
     """Make *into* = scale * gradient + keep * into, with ∂loss/∂W = A Dᵀ and ∂loss/∂b = Σ D.
 
-    A and *turned* are as in `through_weights`; *scratch* has room for D.
+    What is of A is as in `through_weights`; *scratch* has room for D.
     """
 
     @inner
-    def gradient(into, W, b, n_in, n_out, w, a, turned, d, n, scale, keep, scratch):
+    def gradient(into, W, b, n_in, n_out, w, source, a, turned, d, n, scale, keep, scratch):
         if bias:
             bias_gradient(into, b, n_out, w, d, n, scale, keep)
         G, sizes = Matrix(into, W, n_out, False), (n_in, n, n_out)
         if turned and quicker_along_samples(n_in, n_out, n, width(w)):
-            multiply(scale, Matrix(w, a, n, False), Matrix(w, d, n, True), keep, G, sizes)
+            multiply(scale, Matrix(source, a, n, False), Matrix(w, d, n, True), keep, G, sizes)
         else:
             turn(w, d, n_out, n, w, scratch, n_out)
-            A = Matrix(w, a, n if turned else n_in, not turned)
+            A = Matrix(source, a, n if turned else n_in, not turned)
             multiply(scale, A, Matrix(w, scratch, n_out, False), keep, G, sizes)
 
     return gradient
@@ -236,15 +247,16 @@ def make_forward(
     dropped, *counter* being the number of the first hidden unit's random number for the first
     sample. Without, *options* and *counter* are not looked at.
 
-    For sparse inputs x are the rows, see `fastnn.kernels.sparse`, whose `make_sums` made
-    *first_sums*.
+    x says where the inputs are: in which vector, and at what place. For sparse inputs x are the
+    rows, see `fastnn.kernels.sparse`, whose `make_sums` made *first_sums*.
     """
     sums, activate = make_sums(bias), make_activate(hidden, keeps)
     sparse = first_sums is not None
 
     @inner
     def forward(layers, p, w, places, x, n, options, counter):
-        a, turned, first = places.x if sparse else x, layers[0, N_IN] < WIDE_INPUT, layers[0, UNITS]
+        source, a = (w, places.x) if sparse else x
+        turned, first = layers[0, N_IN] < WIDE_INPUT, layers[0, UNITS]
         last = len(layers) - 1
         for l in range(last + 1):
             W, b, n_in, n_out = layer_of(layers, l)
@@ -253,14 +265,14 @@ def make_forward(
             if sparse and l == 0:
                 first_sums(p, W, b, n_out, w, x, z, n, places.scratch)
             else:
-                sums(p, W, b, n_in, n_out, w, a, turned, z, n, places.scratch)
+                sums(p, W, b, n_in, n_out, w, source, a, turned, z, n, places.scratch)
             if l < last:
                 slopes = places.slopes + before * places.block
                 activate(layers[l, ACTIVATION], w, z, n_out * n, slopes)
                 if drops:
                     step = layers[last, UNITS] - first
                     drop(w, z, slopes, n_out, n, options, l, counter + before, step)
-            a, turned = z, True
+            source, a, turned = w, z, True
 
     return forward
 
@@ -280,17 +292,20 @@ def make_backward(hidden: Codes, bias: bool, keeps: bool, first_gradient: Any = 
         d, below = places.d, places.d_below
         for l in range(len(layers) - 1, -1, -1):
             W, b, n_in, n_out = layer_of(layers, l)
-            a, turned = places.x if sparse else x, layers[0, N_IN] < WIDE_INPUT
+            source, a = (w, places.x) if sparse else x
+            turned = layers[0, N_IN] < WIDE_INPUT
             if l > 0:  # before W changes
                 before = (layers[l, INPUTS] - layers[0, UNITS]) * places.block
-                a, turned = places.units + before, True
+                source, a, turned = w, places.units + before, True
                 back_through_weights(p, W, n_in, n_out, w, d, below, n)
                 slopes = places.slopes + before
                 times_slope(layers[l - 1, ACTIVATION], w, a, below, n_in * n, slopes)
             if sparse and l == 0:
                 first_gradient(into, W, b, n_out, w, x, d, n, scale, keep, places.scratch)
             else:
-                gradient(into, W, b, n_in, n_out, w, a, turned, d, n, scale, keep, places.scratch)
+                gradient(
+                    into, W, b, n_in, n_out, w, source, a, turned, d, n, scale, keep, places.scratch
+                )
             d, below = below, d
 
     return backward

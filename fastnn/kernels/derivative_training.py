@@ -110,7 +110,7 @@ def _make_back(bias: bool) -> Any:
                 back_through_weights(p, W, n_in, n_out, w, d, below, m * n)
                 back_through_weights(p, W, n_in, n_out, w, e, e_below, n)
                 bend(layers, l - 1, w, places, n, below, e_below, m)
-            gradient(into, W, b, n_in, n_out, w, a, turned, e, n, scale, keep, places.scratch)
+            gradient(into, W, b, n_in, n_out, w, w, a, turned, e, n, scale, keep, places.scratch)
             if l > 0:
                 u, one = places.pushed + before * m * places.block, p.dtype.type(1)
                 gradient_of_tangents(

@@ -143,7 +143,7 @@ def _make_forward(codes: Codes, bias: bool, curved: bool) -> Any:
         for l in range(len(layers)):
             W, b, n_in, n_out = layer_of(layers, l)
             z = places.units + (layers[l, UNITS] - layers[0, UNITS]) * places.block
-            sums(p, W, b, n_in, n_out, w, a, turned, z, n, places.scratch)
+            sums(p, W, b, n_in, n_out, w, w, a, turned, z, n, places.scratch)
             activate_layer(layers, l, w, places, n)
             a, turned = z, True
 
@@ -226,7 +226,7 @@ def _ahead(layers, p, w, places, n, m, given, out, position):
         if l == 0 and not given:
             first_tangents(p, W, n_in, n_out, w, t, n)
         else:
-            through_weights(p, W, n_in, n_out, w, u, turned, t, m * n, places.scratch)
+            through_weights(p, W, n_in, n_out, w, w, u, turned, t, m * n, places.scratch)
         through(layers, l, w, places, n, t, m, t)
         t, u, turned = (places.d_below if t == places.d else places.d), t, True
     size = layers[len(layers) - 1, N_OUT] * m
@@ -280,7 +280,7 @@ def _make_back(bias: bool) -> Any:
             if l > 0:
                 a, turned = places.units + (layers[l, INPUTS] - first) * places.block, True
             if len(into) > 0:
-                gradient(into, W, b, n_in, n_out, w, a, turned, d, n, one, one, places.scratch)
+                gradient(into, W, b, n_in, n_out, w, w, a, turned, d, n, one, one, places.scratch)
             if l == 0:
                 write_back(p, W, n_in, n_out, w, d, m, n, places.x, out, position)
             else:

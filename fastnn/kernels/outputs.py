@@ -8,10 +8,18 @@ import numpy as np
 from fastnn.activations import ACTIVATIONS
 from fastnn.kernels import sparse as sparse_rows
 from fastnn.kernels.activations import VALUES, Codes
-from fastnn.kernels.blocks import WIDE_INPUT, gather, make_finish, make_forward, softmax
+from fastnn.kernels.blocks import (
+    WIDE_INPUT,
+    gather,
+    lie_ready,
+    make_finish,
+    make_forward,
+    softmax,
+)
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
+from fastnn.kernels.llvm import flat
 from fastnn.kernels.rows import all_finite, make_activate
 from fastnn.kernels.rows import softmax as softmax_row
 from fastnn.kernels.samples import make_forward as make_forward_row
@@ -53,7 +61,7 @@ def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
 
     @inner
     def forward_by_unit(layers, p, w, places, x, n, options, counter):
-        n_hidden = layers[0, N_OUT]
+        n_hidden, (source, at) = layers[0, N_OUT], x
         W, b, V, c = layers[0, WEIGHTS], layers[0, BIAS], layers[1, WEIGHTS], layers[1, BIAS]
         out, zero = places.units + n_hidden * places.block, p.dtype.type(0)
         start = p[c] if bias else zero
@@ -62,9 +70,19 @@ def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
         for j in range(n_hidden):
             start, w_j, v = p[b + j] if bias else zero, p[W + j], p[V + j]
             for s in range(n):
-                w[out + s] += v * value(start + w_j * w[x + s])
+                w[out + s] += v * value(start + w_j * source[at + s])
 
     return forward_by_unit
+
+
+@inner
+def find_inputs(X, order, position, n, turned, w, places):
+    """Where n inputs are: in X, or gathered from there; if it has no rows, by the call before."""
+    if lie_ready(order, turned) and len(X) > np.int64(places.block):
+        return flat(X), np.uint64(position) * np.uint64(X.shape[1])
+    if len(X) > 0:
+        gather(X, order, len(order), position, n, turned, w, places.x)
+    return w, places.x
 
 
 @functools.cache
@@ -92,11 +110,12 @@ def make_outputs(
         last, n_in, block = len(layers) - 1, layers[0, N_IN], np.int64(places.block)
         for position in range(0, len(values), block):
             n = np.uint64(minimum(block, len(values) - position))
-            if not sparse and len(X) > 0:
-                gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
-                if not all_finite(w[places.x : places.x + n_in * n]):
+            if sparse:
+                x = sparse_rows.Block(X, order, len(order), position)
+            else:
+                x = find_inputs(X, order, position, n, n_in < WIDE_INPUT, w, places)
+                if len(X) > 0 and not all_finite(x[0][x[1] : x[1] + n_in * n]):
                     return False
-            x = sparse_rows.Block(X, order, len(order), position) if sparse else places.x
             forward(layers, p, w, places, x, n, None, None)
             column = values.shape[1]
             for l in range(last, -1, -1):
@@ -173,14 +192,15 @@ def make_loss(
         total = 0.0
         for position in range(0, len(Y), block):
             n = np.uint64(minimum(block, len(Y) - position))
+            if sparse:
+                x = sparse_rows.Block(X, order, len(order), position)
+            else:
+                x = find_inputs(X, order, position, n, n_in < WIDE_INPUT, w, places)
             if sparse or len(X) > 0:
-                if not sparse:
-                    gather(X, order, len(order), position, n, n_in < WIDE_INPUT, w, places.x)
                 gather(Y, order, len(order), position, n, n > 0, w, places.y)
                 if weighted:
                     for s in range(n):
                         w[places.weights + s] = weights[position + np.int64(s)]
-            x = sparse_rows.Block(X, order, len(order), position) if sparse else places.x
             forward(layers, p, w, places, x, n, None, None)
             total += finish(w, z, places.y, places.d, n_out, n, places.scratch, places.weights)
         return total

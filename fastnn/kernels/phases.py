@@ -16,6 +16,7 @@ from fastnn.kernels.activations import Codes
 from fastnn.kernels.jit import kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_of
+from fastnn.kernels.llvm import flat
 from fastnn.kernels.plain import row_of
 from fastnn.kernels.ready import layer_table
 
@@ -99,15 +100,19 @@ def make_block_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
                     x, y = places.x, places.y
                     if kept:
                         x, y = x + before * width, y + before * np.uint64(data.Y.shape[1])
-                    a, turned = x, of_inputs
+                    lies = blocks.lie_ready(data.order, of_inputs)
+                    source, a, turned = w, x, of_inputs
                     if l > 0:
                         a = places.units + (layers[l, INPUTS] - first_unit) * places.block
                         turned = True
+                    elif lies:
+                        source, a = flat(data.X), before * width
                     if phase == FETCH:
-                        blocks.gather(data.X, data.order, 0, position, n, of_inputs, w, x)
+                        if not lies:
+                            blocks.gather(data.X, data.order, 0, position, n, of_inputs, w, x)
                         blocks.gather(data.Y, data.order, 0, position, n, n > 0, w, y)
                     elif phase == FORWARD:
-                        sums(p, W, b, n_in, n_out, w, a, turned, z, n, places.scratch)
+                        sums(p, W, b, n_in, n_out, w, source, a, turned, z, n, places.scratch)
                         if l < last:
                             activate(layers[l, ACTIVATION], w, z, n_out * n, slopes)
                     elif phase == LOSS:
@@ -120,7 +125,7 @@ def make_block_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
                         code = layers[l - 1, ACTIVATION]
                         times_slope(code, w, a, places.d_below, n_in * n, slopes)
                     else:
-                        gradient(p, W, b, n_in, n_out, w, a, turned, places.d, n, rate, one,
+                        gradient(p, W, b, n_in, n_out, w, source, a, turned, places.d, n, rate, one,
                                  places.scratch)  # fmt: skip
         return total
 

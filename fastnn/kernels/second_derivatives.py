@@ -87,11 +87,11 @@ def make_push(codes: Codes, bias: bool) -> Any:
             W, b, n_in, n_out = layer_of(layers, l)
             before = layers[l, UNITS] - layers[0, UNITS]
             z, t = places.units + before * places.block, places.t + before * m * places.block
-            sums(p, W, b, n_in, n_out, w, a, turned, z, n, places.scratch)
+            sums(p, W, b, n_in, n_out, w, w, a, turned, z, n, places.scratch)
             if l == 0 and not given:
                 first_tangents(p, W, n_in, n_out, w, t, n)
             else:
-                through_weights(p, W, n_in, n_out, w, u, turned, t, m * n, places.scratch)
+                through_weights(p, W, n_in, n_out, w, w, u, turned, t, m * n, places.scratch)
             u = places.pushed + before * m * places.block
             if whole or l < len(layers) - 1:
                 activate_layer(layers, l, w, places, n)
