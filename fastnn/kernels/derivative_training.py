@@ -114,7 +114,7 @@ def _make_back(bias: bool) -> Any:
             if l > 0:
                 u, one = places.pushed + before * m * places.block, p.dtype.type(1)
                 gradient_of_tangents(
-                    into, W, b, n_in, n_out, w, u, True, d, m * n, scale, one, places.scratch
+                    into, W, b, n_in, n_out, w, w, u, True, d, m * n, scale, one, places.scratch
                 )
             else:
                 _add_first_tangents(into, W, n_in, n_out, w, d, n, scale)
