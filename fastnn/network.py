@@ -69,6 +69,8 @@ if TYPE_CHECKING:
 
 #: The rule of networks that nobody has trained yet.
 _PLAIN = SGD()
+#: Parameters of a network up to which `predict` of a row keeps the GIL: for some microseconds.
+MOST_WITH_GIL = 20_000
 #: Where a schedule begins; read only.
 _BEGINNING = Clock()
 
@@ -801,6 +803,14 @@ class Network(Differentiable, Pictured):
         MemoryError
             If a copy of X, where one is needed, or the outputs do not fit into memory.
         """
+        if type(X) is ndarray and X.ndim == 2 and len(X) == 1:  # the short way of `predict_one`
+            predict, address, n_outputs, dtype, _held = self._quick_prediction
+            values = empty((1, n_outputs), dtype)
+            try:
+                if predict(X[0], values[0], address):
+                    return values
+            except NO_NUMBER:
+                pass  # of a type that it does not know
         if self._predictor is None:
             self._predictor = get_engine(self._engine_name).predictor(self._architecture)
         parameters, architecture = self._state.parameters, self._architecture
@@ -817,6 +827,9 @@ class Network(Differentiable, Pictured):
             outputs = predictor(parameters, self._inputs.features(X))
         if outputs is None:
             raise self._overflow("X")
+        small = architecture.n_parameters <= MOST_WITH_GIL
+        if small and ready and len(X) == 1 and self._quick_prediction is NO_PREDICTION:
+            self._make_quick_prediction()
         return outputs
 
     def predict_one(self, x: Any) -> np.ndarray:
@@ -853,11 +866,16 @@ class Network(Differentiable, Pictured):
         row = self._inputs.row(x)
         outputs: np.ndarray = self.predict(row[np.newaxis])[0]
         if self._quick_prediction is NO_PREDICTION:
-            one = get_engine(self._engine_name).single_predictor(self._architecture, self._state)
-            if one is not None:
-                outs = len(outputs)
-                self._quick_prediction = (one.predict, one.address, outs, self.dtype, one)
+            self._make_quick_prediction()
         return outputs
+
+    def _make_quick_prediction(self) -> None:
+        """Make the short way for single rows ready, if the engine has one."""
+        architecture = self._architecture
+        one = get_engine(self._engine_name).single_predictor(architecture, self._state)
+        if one is not None:
+            n_outputs, dtype = architecture.sizes[-1], architecture.dtype
+            self._quick_prediction = (one.predict, one.address, n_outputs, dtype, one)
 
     @quiet
     @guided

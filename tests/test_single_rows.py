@@ -12,6 +12,7 @@ import pytest
 from helpers import CORE, LOSSES, NUMBA_SLOW, Case, data_for, random_state, slow_but, unchanged
 
 import fastnn
+from fastnn.training import updates
 
 RULES = {
     "sgd": fastnn.SGD(0.05),
@@ -361,6 +362,38 @@ def test_bad_rows_to_predict_are_named(x, error, message):
             with pytest.raises(error, match=message):
                 net.predict_one(np.array(x, float))
         net.predict_one([1.0, 2.0])
+
+
+def forms_of(row, dtype):
+    """A row of two dimensions in ways that the short way takes, and does not know."""
+    yield np.array(row, dtype)
+    yield np.array(row, "f8")
+    yield np.array(np.repeat(row, 2, axis=1), dtype)[:, ::2]
+    yield np.array(row, dtype, order="F")
+    yield np.array(row, np.dtype(dtype).newbyteorder())
+    yield row.tolist()
+
+
+@pytest.mark.parametrize(("engine", "hidden"), [("numpy", 5), ("numba", 5), ("numba", 9000)])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_predict_of_one_row_the_short_way(engine, hidden, dtype):
+    """From the second time on; for large networks never: they would keep others from the GIL."""
+    net = fastnn.Network([3, hidden, 2], dtype=dtype, seed=0, engine=engine)
+    X = np.array([[0.5, -1.0, 0.25], [1, 2, 3]], dtype)
+    for _ in range(2):
+        expected = net.predict(X)[:1]
+        for row in forms_of(X[:1], dtype):
+            outputs = net.predict(row)
+            assert (outputs.shape, outputs.dtype) == ((1, 2), np.dtype(dtype))
+            np.testing.assert_allclose(
+                outputs, expected, rtol=1e-6 if dtype == "float32" else 1e-13
+            )
+        net.set_parameters(net.parameters * 2)
+    short = net._quick_prediction is not updates.NO_PREDICTION
+    assert short == (engine == "numba" and hidden == 5)
+    for wrong in (np.ones((1, 4), dtype), np.full((1, 3), np.nan, dtype), np.ones((1, 1), dtype)):
+        with pytest.raises(ValueError, match=r"^X must "):
+            net.predict(wrong)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "numba"])

@@ -8,6 +8,7 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.contract import State, quiet
 from fastnn.kernels import one_row
+from fastnn.kernels.called import address_of
 from fastnn.kernels.held import Held
 from fastnn.kernels.one_row import GIVEN, TRIED, OneOutput, Row
 from fastnn.kernels.samples import vector_size
@@ -83,14 +84,12 @@ class SinglePredictor:
     ):
         dtype, sizes = architecture.dtype, architecture.sizes
         x, values = (np.zeros((1, n), dtype) for n in (sizes[0], sizes[-1]))
-        one = OneOutput(
-            layers, state.parameters, x, values, aligned(vector_size(sum(sizes)), dtype)
-        )
-        self._held = Held(one, dtype)
+        workspace = aligned(vector_size(sum(sizes)), dtype)
+        arguments = layers, state.parameters, x, values, workspace
+        self._held = Held(OneOutput(address_of(outputs_by_row, arguments), *arguments), dtype)
         self.address = float(self._held.address)
         vector = numba.types.Array(numba.from_dtype(dtype), 1, "C")
-        predict = one_row.make_predict_one(outputs_by_row)
-        self.predict = compiled_for(predict, dtype, vector, numba.float64)
+        self.predict = compiled_for(one_row.predict_one, dtype, vector, numba.float64)
 
 
 def compiled_for(kernel: Any, dtype: np.dtype[Any], *rest: Any) -> Any:

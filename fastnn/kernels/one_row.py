@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.kernels.called import truth_at
 from fastnn.kernels.held import held
 from fastnn.kernels.jit import inner, quick
 from fastnn.kernels.lanes import load, prefer_wide_vectors, store, width
@@ -37,8 +38,9 @@ OF_CLASS, SIGN, TRIED = range(3)
 #: or of the classes that it is not and of the one that it is.
 LEAST, MOST, OFF, ON = range(4)
 
-#: What there is to a prediction of one row.
-OneOutput = namedtuple("OneOutput", "layers p x values workspace")
+#: What there is to a prediction of one row: *run*, the address of the kernel for outputs by row,
+#: and its arguments.
+OneOutput = namedtuple("OneOutput", "run layers p x values workspace")
 
 
 @inner
@@ -155,24 +157,16 @@ def make_learn_one(update: Any, plain: bool) -> Any:
     return learn_one
 
 
-@functools.cache
-def make_predict_one(outputs_by_row: Any) -> Any:
-    """Make the prediction with the kernel *outputs_by_row*.
-
-    It writes to *values*, and returns False where it cannot.
-    """
-
-    @quick
-    def predict_one(x, values, address):
-        one = held(int(address), "OneOutput", x)
-        if len(x) != one.x.shape[1]:
-            return False
-        for i in range(len(x)):
-            one.x[0, i] = x[i]
-        if not outputs_by_row(one.layers, one.p, one.x, one.values, one.workspace):
-            return False
-        for j in range(len(values)):
-            values[j] = one.values[0, j]
-        return True
-
-    return predict_one
+@quick
+def predict_one(x, values, address):
+    """Write the outputs for a row to *values*; False where that cannot be."""
+    one = held(int(address), "OneOutput", x)
+    if len(x) != one.x.shape[1]:
+        return False
+    for i in range(len(x)):
+        one.x[0, i] = x[i]
+    if not truth_at(one.run, (one.layers, one.p, one.x, one.values, one.workspace)):
+        return False
+    for j in range(len(values)):
+        values[j] = one.values[0, j]
+    return True

@@ -24,8 +24,8 @@ from fastnn.reference.random import permute as permute_by_numpy
 #: PCG64's multiplier.
 FACTOR = 0x2360ED051FC65DA44385DF649FCCF645
 #: Row numbers from which on the kernel is the quicker way, its own call included; and from which it
-#: is worth to be compiled or taken from the disk: NumPy takes 15 ms for so many.
-LEAST, WORTH_COMPILING = 1 << 9, 1 << 21
+#: is worth to be compiled or taken from the disk: NumPy takes 1 ms for so many.
+LEAST, WORTH_COMPILING = 1 << 9, 1 << 17
 _LOW = (1 << 64) - 1
 _0, _1, _32, _58, _63, _64 = (
     np.uint64(0),
