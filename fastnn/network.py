@@ -713,9 +713,10 @@ class Network(Differentiable, Pictured):
         >>> net.predict_one(np.array([1.0])).round(3)
         array([4.])
         """
-        learn, address, rate, rule, _held = self._quick_update
+        learn, address, rate, rule, dtype, _held = self._quick_update
         # numba would take a masked array for a plain one.
-        if learning_rate is rate and optimizer is rule and type(x) is ndarray:
+        well = learning_rate is rate and optimizer is rule and type(x) is ndarray
+        if well and x.dtype == dtype:
             try:
                 loss: float = learn(x, y, address)
                 if loss == loss:  # no NaN
@@ -803,14 +804,11 @@ class Network(Differentiable, Pictured):
         MemoryError
             If a copy of X, where one is needed, or the outputs do not fit into memory.
         """
-        if type(X) is ndarray and X.ndim == 2 and len(X) == 1:  # the short way of `predict_one`
-            predict, address, n_outputs, dtype, _held = self._quick_prediction
+        predict, address, n_outputs, dtype, _held = self._quick_prediction
+        if type(X) is ndarray and X.dtype == dtype and X.ndim == 2 and len(X) == 1:
             values = empty((1, n_outputs), dtype)
-            try:
-                if predict(X[0], values[0], address):
-                    return values
-            except NO_NUMBER:
-                pass  # of a type that it does not know
+            if X.flags.carray and predict(X[0], values[0], address):
+                return values
         if self._predictor is None:
             self._predictor = get_engine(self._engine_name).predictor(self._architecture)
         parameters, architecture = self._state.parameters, self._architecture
@@ -852,7 +850,7 @@ class Network(Differentiable, Pictured):
             As in `predict`.
         """
         predict, address, n_outputs, dtype, _held = self._quick_prediction
-        if type(x) is ndarray:
+        if type(x) is ndarray and x.dtype == dtype:
             outputs = empty(n_outputs, dtype)
             try:
                 if predict(x, outputs, address):

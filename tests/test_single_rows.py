@@ -396,6 +396,35 @@ def test_predict_of_one_row_the_short_way(engine, hidden, dtype):
             net.predict(wrong)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_rows_of_another_dtype_where_networks_of_both_are_made_ready(dtype, rule):
+    """A kernel takes what lies at an address to be of the dtype of the row."""
+    other = {"float64": "float32", "float32": "float64"}[dtype]
+
+    def ready(dtype):
+        net = fastnn.Network([3, 4, 1], dtype=dtype, seed=0)
+        x = np.full(3, 0.5, dtype)
+        for _ in range(2):
+            net.learn_one(x, 0.25, optimizer=rule)
+            net.partial_fit(x[np.newaxis], np.full(1, 0.25), optimizer=rule)
+            net.predict_one(x)
+            net.predict(x[np.newaxis])
+        return net
+
+    ready(other)
+    net, twin = ready(dtype), ready(dtype)
+    for x in np.random.default_rng(0).normal(size=(6, 3)).astype("f4"):
+        for own, row in ((twin, x.astype(dtype)), (net, x.astype(other))):
+            own.learn_one(row, 0.5, optimizer=rule)
+            own.partial_fit(row[np.newaxis], np.full(1, -0.5), optimizer=rule)
+        assert net.parameters.tobytes() == twin.parameters.tobytes()
+        expected = twin.predict_one(x.astype(dtype)).tobytes()
+        assert net.predict_one(x.astype(other)).tobytes() == expected
+        assert net.predict(x.astype(other)[np.newaxis]).tobytes() == expected
+
+
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
 def test_an_output_that_is_no_number_is_an_error(engine):
     net = CORE[2].network(engine)

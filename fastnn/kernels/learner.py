@@ -55,7 +55,7 @@ class Learner:
         self._held = Held(row, architecture.dtype)
         self.address = float(self._held.address)
         self.address_of_target = self.address + GIVEN
-        learn = one_row.make_learn_one(update, plain)
+        learn = one_row.make_learn_one(update, plain, architecture.dtype)
         self.learn = compiled_for(learn, architecture.dtype, numba.float64, numba.float64)
 
     @property
@@ -89,13 +89,14 @@ class SinglePredictor:
         self._held = Held(OneOutput(address_of(outputs_by_row, arguments), *arguments), dtype)
         self.address = float(self._held.address)
         vector = numba.types.Array(numba.from_dtype(dtype), 1, "C")
-        self.predict = compiled_for(one_row.predict_one, dtype, vector, numba.float64)
+        predict = one_row.make_predict_one(dtype)
+        self.predict = compiled_for(predict, dtype, vector, numba.float64)
 
 
 def compiled_for(kernel: Any, dtype: np.dtype[Any], *rest: Any) -> Any:
-    """A quick kernel, compiled for a row of *dtype* and the *rest*; other types are refused then.
+    """A quick kernel of that dtype, compiled for a row and the *rest*; it takes no other types.
 
-    What can be converted to these types safely is taken too: whole numbers for a float.
+    Of the rest, what can be converted safely is taken too: whole numbers for a float.
     """
     if not hasattr(kernel, "compile"):
         return quiet(kernel)  # with the JIT off it is Python

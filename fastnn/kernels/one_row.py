@@ -117,8 +117,11 @@ def _go_back(row):
 
 
 @functools.cache
-def make_learn_one(update: Any, plain: bool) -> Any:
+def make_learn_one(update: Any, plain: bool, dtype: np.dtype[Any]) -> Any:
     """Make the update; *update* is of `plain.make_train`, or of `samples.make_update_by_rule`.
+
+    For each *dtype* another one, which knows no rows of others: what lies at the address is of the
+    dtype that the row has.
 
     It returns the loss before the update. NaN says that the state is as before: something was not
     as it must be, or the update was tried and diverged.
@@ -157,16 +160,24 @@ def make_learn_one(update: Any, plain: bool) -> Any:
     return learn_one
 
 
-@quick
-def predict_one(x, values, address):
-    """Write the outputs for a row to *values*; False where that cannot be."""
-    one = held(int(address), "OneOutput", x)
-    if len(x) != one.x.shape[1]:
-        return False
-    for i in range(len(x)):
-        one.x[0, i] = x[i]
-    if not truth_at(one.run, (one.layers, one.p, one.x, one.values, one.workspace)):
-        return False
-    for j in range(len(values)):
-        values[j] = one.values[0, j]
-    return True
+@functools.cache
+def make_predict_one(dtype: np.dtype[Any]) -> Any:
+    """Make the prediction, for each *dtype* as in `make_learn_one`.
+
+    It writes to *values*, and returns False where it cannot.
+    """
+
+    @quick
+    def predict_one(x, values, address):
+        one = held(int(address), "OneOutput", x)
+        if len(x) != one.x.shape[1]:
+            return False
+        for i in range(len(x)):
+            one.x[0, i] = x[i]
+        if not truth_at(one.run, (one.layers, one.p, one.x, one.values, one.workspace)):
+            return False
+        for j in range(len(values)):
+            values[j] = one.values[0, j]
+        return True
+
+    return predict_one

@@ -32,13 +32,13 @@ _NUMBERS = frozenset((float, int, np.float64, np.float32, np.int64))
 NO_NUMBER = Exception
 
 #: What `Network.learn_one` calls: a learner's ``learn`` and ``address``, the rate and the optimiser
-#: that are asked for, and the learner, which must live for as long as it is called.
-QuickUpdate = tuple[Callable[[Any, Any, float], float], float, Any, Any, Any]
+#: that are asked for, the rows' dtype, and the learner, which must live as long as it is called.
+QuickUpdate = tuple[Callable[[Any, Any, float], float], float, Any, Any, Any, Any]
 #: The same of `Network.predict_one`: ``predict`` and ``address``, the outputs' number and dtype,
 #: and the predictor.
 QuickPrediction = tuple[Callable[[Any, Any, float], bool], float, int, Any, Any]
 #: Where nothing is ready: nobody can ask for this rate.
-NO_UPDATE: QuickUpdate = (lambda x, y, address: math.nan, 0.0, object(), None, None)
+NO_UPDATE: QuickUpdate = (lambda x, y, address: math.nan, 0.0, object(), None, None, None)
 NO_PREDICTION: QuickPrediction = (lambda x, values, address: False, 0.0, 0, None, None)
 
 
@@ -244,7 +244,7 @@ class RowUpdater:
     def learn(self, x: Any, y: Any) -> float:
         """The same with a row, and its target as a number or as a row (n_out,)."""
         learner = self.learner
-        if type(x) is not np.ndarray:
+        if type(x) is not np.ndarray or x.dtype != self._dtype:
             return np.nan
         try:
             if type(y) is not np.ndarray:
@@ -259,7 +259,7 @@ class RowUpdater:
     def quick_way(self, learning_rate: Any, optimizer: Any) -> QuickUpdate:
         """See `Updater`."""
         learner = self.learner
-        return (learner.learn, learner.address, learning_rate, optimizer, learner)
+        return (learner.learn, learner.address, learning_rate, optimizer, self._dtype, learner)
 
     def can_go_on(self, samples: Samples, optimizer: Optimizer, state: State) -> bool:
         """See `Updater`."""
