@@ -11,7 +11,7 @@ import numpy as np
 
 from fastnn import History, Network
 
-MANY, FEW, ITERATIONS = 24, 12, 1000
+MANY, FEW, ITERATIONS = 24, 12, 2000
 #: Where L-BFGS ends hangs on the start and on the last bits of every sum: one network shows little.
 SEEDS = range(9)
 
