@@ -31,9 +31,8 @@ def test_its_memory_is_there():
     """To the last page, and behind the end: else masked vectors wait there, again and again."""
     resource = pytest.importorskip("resource")  # not on Windows
     size, faults = 1 << 18, []
-    arrays = [
-        aligned(size, np.dtype(np.float64)) for _ in range(20)
-    ]  # not of what others gave back
+    # More than what others may have given back.
+    arrays = [aligned(size, np.dtype(np.float64)) for _ in range(20)]
     for array in arrays:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         array[:] = 1

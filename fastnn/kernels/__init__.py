@@ -43,12 +43,11 @@ and the `turning` of what lies the other way; through all layers they go in `sam
 exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `orders`, shuffled rows;
 `layout`, the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's
 `estimates`. `sparse` has the first layer's steps for sparse rows, which `batches` and `outputs`
-take in place of the dense ones.
-`many_products` and `many_updates` are of many networks. `ready` has what `engine` gives its
-kernels; `forward_engine`, `many_engine`, `many_predictions` and `derivative_engine` give theirs
-what they need. `held` finds arguments that stay by their address. `jit` compiles (with private
-parts of numba in `inlined`), `notice` says so, `cache` keeps; what is `linked` is compiled once for
-all kernels.
+take in place of the dense ones. `many_products` and `many_updates` are of many networks. `ready`
+has what `engine` gives its kernels; `forward_engine`, `many_engine`, `many_predictions` and
+`derivative_engine` give theirs what they need. `held` finds arguments that stay by their address.
+`jit` compiles (with private parts of numba in `inlined`), `notice` says so, `cache` keeps; what is
+`linked` is compiled once for all kernels.
 
 Names in kernels, capital where they are a matrix:
 

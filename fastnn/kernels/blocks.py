@@ -103,8 +103,8 @@ def _kinds(
     if any(array.layout != "C" for array in (X, order, w)) or not w.mutable:
         return None
     rows, orders = types.Array(X.dtype, 2, "C"), types.Array(order.dtype, 2, "C")
-    place, w = types.uint64, types.Array(w.dtype, 1, "C")
-    return rows, orders, types.intp, types.intp, place, types.boolean, w, place
+    number, place, vector = types.intp, types.uint64, types.Array(w.dtype, 1, "C")
+    return rows, orders, number, number, place, types.boolean, vector, place
 
 
 @linked(_kinds)
@@ -155,12 +155,8 @@ def through_weights(p, W, n_in, n_out, w, source, a, turned, z, n, scratch):
     """
     one = p.dtype.type(1)
     if turned:
-        weights, A, Z = (
-            Matrix(p, W, n_out, True),
-            Matrix(source, a, n, False),
-            Matrix(w, z, n, False),
-        )
-        multiply(one, weights, A, one - one, Z, (n_out, n_in, n))
+        weights, A = Matrix(p, W, n_out, True), Matrix(source, a, n, False)
+        multiply(one, weights, A, one - one, Matrix(w, z, n, False), (n_out, n_in, n))
     else:
         A, weights = Matrix(source, a, n_in, False), Matrix(p, W, n_out, False)
         multiply(one, A, weights, one - one, Matrix(w, scratch, n_out, False), (n, n_in, n_out))

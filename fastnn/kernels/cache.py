@@ -119,11 +119,11 @@ class KernelCache:
             if payload is not None:
                 from numba.core.compiler import CompileResult  # if this numba still has it
 
-                needed, parts = pickle.loads(payload)
+                needed, code = pickle.loads(payload)
                 for symbol, name, kinds in needed:
                     if makers[name](kinds) != symbol:  # without it LLVM would end the program
                         raise ValueError(f"it needs another {name}")
-                kernel = CompileResult._rebuild(target_context, *parts)
+                kernel = CompileResult._rebuild(target_context, *pickle.loads(code))
                 loaded.append(self._function.__name__)
                 return kernel
         return None
@@ -135,14 +135,13 @@ class KernelCache:
 
             if not result.library.has_dynamic_globals:  # addresses of this process
                 key = self._key(signature, result.codegen)
-                parts = result._reduce()
-                code = dumps(parts)
+                code = dumps(result._reduce())
                 needed = [
                     (symbol, function.py_func.__qualname__, kinds)
                     for (function, kinds), symbol in symbols.items()
                     if symbol.encode() in code
                 ]
-                _save(self._name(key), _packed(key, dumps((needed, parts))))
+                _save(self._name(key), _packed(key, dumps((needed, code))))
 
     def _key(self, signature: Any, codegen: Any) -> bytes:
         return key_of(self._function, signature, codegen)
