@@ -1,4 +1,4 @@
-"""Single rows: `Network.learn_one` and `predict_one` are `partial_fit` and `predict` of one."""
+"""Single rows: `Network.learn_one` is `partial_fit` of one row, and an update of `fit`."""
 
 from __future__ import annotations
 
