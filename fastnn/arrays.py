@@ -19,6 +19,8 @@ from fastnn.names import describe, short
 
 #: Elements looked at in one go by the finite check, so that it needs no large temporary.
 _BLOCK_ELEMENTS = 1 << 18
+#: Numbers for whose product OpenBLAS, as of 0.3.30, uses one thread.
+_BLAS_ALONE = 10_000
 
 #: Dates and durations, which libraries convert to numbers though they are none.
 DATES = (date, timedelta, np.datetime64, np.timedelta64)
@@ -177,12 +179,15 @@ def finite_and_frozen(
 
 
 def all_finite(array: np.ndarray) -> bool:
-    """Whether all numbers are finite: mostly known from one product, which may overflow.
+    """Whether all numbers are finite: mostly known from products, which may overflow.
 
-    With a NaN or an infinity among them it is never finite. Overflow in ``vdot`` is nothing that
-    NumPy warns of.
+    With a NaN or an infinity among them one is never finite. Overflow in ``vdot`` is nothing that
+    NumPy warns of. For more numbers at once some libraries wake threads of theirs, which takes
+    longer than the work, and the more so where all cores are busy.
     """
-    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
+    flat = array.reshape(-1)
+    parts = (flat[start : start + _BLAS_ALONE] for start in range(0, flat.size, _BLAS_ALONE))
+    return all(math.isfinite(np.vdot(part, part)) or np.isfinite(part).all() for part in parts)
 
 
 def check_finite(converted: np.ndarray, original: np.ndarray, name: str, given: Any = None) -> None:

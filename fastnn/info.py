@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 
 from fastnn import machine
-from fastnn.kernels import cache
+from fastnn.kernels import cache, team
 
 _PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "rich", "matplotlib", "scikit-learn")
 
@@ -25,6 +25,7 @@ def info() -> dict[str, str]:
         "vectors": ", ".join(machine.vectors()) or "none known",
         "JIT": "on" if machine.jit_is_on() else "off (NUMBA_DISABLE_JIT)",
         "kernel cache": _cache(),
+        "threads for large products": str(team.allowed()),
         "BLAS": _blas(),
     }
     return facts | {name: os.environ.get(name, "not set") for name in machine.THREAD_VARIABLES}

@@ -118,6 +118,9 @@ SAME_ARGUMENT = (
     "decay_steps t_max",
     "warmup_steps warmup",
 )
+_THREADS = (
+    "NUMBA_NUM_THREADS says how many threads large products may take; fastnn.fit_many has n_jobs"
+)
 #: Other libraries' arguments for what is not here, and what to know about it.
 NO_ARGUMENT = {
     "amsgrad": "that variant is not here",
@@ -131,8 +134,8 @@ NO_ARGUMENT = {
     "stepsperepoch": "an epoch goes through all samples; batch_size says in how many steps",
     "validationfreq": "validation data are looked at after every epoch",
     "validationsteps": "validation data are looked at as a whole",
-    "njobs": "one network trains in one thread; fastnn.fit_many has n_jobs",
-    "workers": "one network trains in one thread; fastnn.fit_many has n_jobs",
+    "njobs": _THREADS,
+    "workers": _THREADS,
 }
 
 

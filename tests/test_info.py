@@ -11,6 +11,11 @@ def test_it_names_versions_cpu_cache_and_threads():
         assert facts[name]
 
 
+def test_it_says_how_many_threads_large_products_may_take(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert info()["threads for large products"] == "1"
+
+
 def test_without_a_cache_it_says_so(monkeypatch):
     monkeypatch.setenv("FASTNN_CACHE", "0")
     assert "compiled anew" in info()["kernel cache"]

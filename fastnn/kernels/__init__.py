@@ -46,6 +46,7 @@ exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `orde
 take in place of the dense ones. `many_products` and `many_updates` are of many networks. `ready`
 has what `engine` gives its kernels; `forward_engine`, `many_engine`, `many_predictions` and
 `derivative_engine` give theirs what they need. `held` finds arguments that stay by their address.
+Large products are shared with idle threads: `sharing`, with `atomics`; `team` has the threads.
 `jit` compiles (with private parts of numba in `inlined`), `notice` says so, `cache` keeps; what is
 `linked` is compiled once for all kernels.
 

@@ -46,6 +46,7 @@ IMPORTED = (
     "fastnn.contract",
     "fastnn.engines",
     "fastnn.losses",
+    "fastnn.machine",
     "fastnn.memory",
     "fastnn.optimizers",
     "fastnn.reference.random",

@@ -75,3 +75,13 @@ def _make_call(result: Any) -> Any:
 run_at = _make_call(types.none)
 number_at = _make_call(types.float64)
 truth_at = _make_call(types.boolean)
+
+
+def own_address():
+    """In a linked function: its address, for `run_at`."""
+    return 0
+
+
+@operation(own_address, lambda: types.int64)
+def _emit_own_address(context, builder, signature, values):
+    return builder.ptrtoint(builder.function, cgutils.intp_t)

@@ -20,6 +20,7 @@ from fastnn.kernels import (
     ready,
     recorded,
     sparse_batches,
+    team,
     wide_input,
 )
 from fastnn.kernels import samples as sample_kernels
@@ -53,6 +54,13 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
     return one_hidden.make_train_one_hidden(*codes, wide), one_hidden.workspace_size(layers)
 
 
+@functools.lru_cache(maxsize=256)
+def _samples_at_once(architecture: Architecture) -> int:
+    """Of how many samples that kernel takes products; 0 if of none."""
+    wide = wide_input.pays(ready.layer_table(architecture), architecture.dtype.itemsize)
+    return int(wide_input.BLOCK) if wide else 0
+
+
 #: Its work changes arrays in place.
 may_be_left = False
 blocks = many_engine
@@ -72,10 +80,12 @@ class _PlainSampleTrainer:
         self.kernel, size = _sample_kernel(architecture)
         self.update = self.kernel  # of one sample too: see `learner`
         self._workspace = ready.new_scratch(size, architecture)
+        self._help = team.Help(architecture, _samples_at_once(architecture))
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        self.kernel(*self._arguments(state, samples, piece))
+        with self._help:
+            self.kernel(*self._arguments(state, samples, piece))
         state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
 
     def run_recorded(
@@ -83,7 +93,8 @@ class _PlainSampleTrainer:
     ) -> None:
         """See `fastnn.engines.Trainer`."""
         arguments = self._arguments(state, samples, piece)
-        recorded.run_plain(self.kernel, arguments, marks, records)
+        with self._help:
+            recorded.run_plain(self.kernel, arguments, marks, records)
         state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
@@ -116,6 +127,11 @@ class _RuleTrainer:
             any(architecture.dropout),
         )
         self._make_ready(*codes)
+        self._help = team.Help(architecture, self._samples_at_once())
+
+    def _samples_at_once(self) -> int:
+        """How many samples products are of."""
+        return 0
 
     def _make_ready(self, *codes: Any) -> None:
         sizes = self._architecture.sizes
@@ -130,7 +146,8 @@ class _RuleTrainer:
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        self.kernel(*self._arguments(state, samples, piece))
+        with self._help:
+            self.kernel(*self._arguments(state, samples, piece))
         state.updates[0] += len(piece.rates) * self._updates(piece)
 
     def run_recorded(
@@ -138,7 +155,8 @@ class _RuleTrainer:
     ) -> None:
         """See `fastnn.engines.Trainer`."""
         arguments, updates = self._arguments(state, samples, piece), self._updates(piece)
-        recorded.run_by_rule(self.kernel, arguments, updates, marks, records)
+        with self._help:
+            recorded.run_by_rule(self.kernel, arguments, updates, marks, records)
         state.updates[0] += len(piece.rates) * updates
 
     def _updates(self, piece: Piece) -> int:
@@ -192,6 +210,11 @@ class _BatchTrainer(_RuleTrainer):
         self._make_room(len(samples) if keep else 0)
         layers, *rest = super()._arguments(state, samples, piece)
         return (layers, self._places, *rest, keep)
+
+    def _samples_at_once(self) -> int:
+        block = int(ready.places(self._architecture, training=True).block)
+        size: int = self._options.batch_size
+        return min(block, size)
 
     def _make_room(self, kept: int) -> None:
         """Have a workspace with places for so many samples, beside a block."""

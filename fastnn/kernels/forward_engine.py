@@ -31,6 +31,7 @@ from fastnn.kernels import (
 from fastnn.kernels.learner import SinglePredictor
 from fastnn.kernels.samples import vector_size
 from fastnn.kernels.sparse import entries_of
+from fastnn.kernels.team import Help
 from fastnn.kernels.updates import has_extras, options_of
 from fastnn.memory import frozen
 from fastnn.sparse import AnyRows, SparseRows
@@ -72,12 +73,14 @@ def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
     kernel, layers = _outputs_kernel(architecture, n_units), ready.layer_table(architecture)
     places = ready.places(architecture, training=False)
     take, put_back = ready.workspaces(places.end, architecture)
+    helped = Help(architecture, int(places.block))
 
     def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
         workspace = take()
         X = frozen(X)  # as it is in training
         values = np.empty((len(X), n_units), architecture.dtype)
-        well = kernel(layers, places, parameters, X, ready.NO_ORDER, values, workspace)
+        with helped.for_rows(len(X)):
+            well = kernel(layers, places, parameters, X, ready.NO_ORDER, values, workspace)
         put_back(workspace)
         return values if well else None
 
@@ -175,11 +178,13 @@ def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) 
         ready.places(architecture, False, sparse=sparse),
     )
     take, put_back = ready.workspaces(places.end, architecture)
+    helped = Help(architecture, 0 if sparse else int(places.block))
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         workspace, weights = take(), ready.weights_of(samples, architecture)
         X, Y = ready.inputs_of(samples.X), samples.Y
-        total = run(layers, places, parameters, X, Y, weights, ready.NO_ORDER, workspace)
+        with helped.for_rows(len(samples)):
+            total = run(layers, places, parameters, X, Y, weights, ready.NO_ORDER, workspace)
         put_back(workspace)
         return float(total)
 
@@ -217,6 +222,7 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
         run = batches.make_gradient(*ready.codes(architecture), extras, keeps, plan.sparse)
     options = options_of(architecture, plan)
     take, put_back = ready.workspaces(places.end, architecture)
+    helped = Help(architecture, 0 if plan.sloped or plan.sparse else int(places.block))
 
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = ready.new_scratch(architecture.n_parameters, architecture)
@@ -224,7 +230,8 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
         data: Any = ready.data_for(samples, architecture, ready.NO_ORDER)
         if plan.sloped:
             data = derivative_engine.sloped_data(samples, data.weights, ready.NO_ORDER)
-        sums = run(layers, places, parameters, data, options, workspace, gradient)
+        with helped.for_rows(2 * len(samples)):  # back as well
+            sums = run(layers, places, parameters, data, options, workspace, gradient)
         put_back(workspace)
         return float(sums[0]), float(sums[1]), gradient
 

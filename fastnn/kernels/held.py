@@ -20,6 +20,8 @@ from fastnn.memory import aligned
 
 #: What is held where, for kernels that are plain Python with the JIT off.
 _held: "weakref.WeakValueDictionary[int, Held]" = weakref.WeakValueDictionary()
+#: The same for what was written there by kernels.
+_written: dict[int, Any] = {}
 #: numba's types of what is held, by the class of the tuple and the dtype of its network.
 _types: dict[tuple[str, np.dtype[Any]], Any] = {}
 
@@ -65,17 +67,29 @@ def _emit_held(context, builder, signature, values):
     return builder.load(builder.inttoptr(values[0], ir.PointerType(kind)))
 
 
-def _write(address, values):
-    """Write a tuple to memory, as `held` reads it."""
+def write(address, values):
+    """Write a tuple to memory, as `held` and `read` find it."""
+    _written[address] = values
 
 
-@operation(_write, lambda address, values: types.none)
+@operation(write, lambda address, values: types.none)
 def _emit_write(context, builder, signature, values):
     kind = context.get_value_type(signature.args[1])
     builder.store(values[1], builder.inttoptr(values[0], ir.PointerType(kind)))
     return context.get_dummy_value()
 
 
+def read(address, like):
+    """A tuple that was written to an address, of the types of another one."""
+    return _written[address]
+
+
+@operation(read, lambda address, like: like)
+def _emit_read(context, builder, signature, values):
+    kind = context.get_value_type(signature.return_type)
+    return builder.load(builder.inttoptr(values[0], ir.PointerType(kind)))
+
+
 @quick
 def _put(address, values):
-    _write(address, values)
+    write(address, values)

@@ -180,7 +180,7 @@ def _emit_stack(context, builder, signature, values):
     with builder.goto_entry_block():  # `cgutils.alloca_once` would fill it with zeros each time
         room = builder.alloca(ir.ArrayType(context.get_data_type(kind.dtype), n))
     room.align = 64
-    return _array(context, builder, kind, room, cgutils.intp_t(n))
+    return borrowed(context, builder, kind, room, cgutils.intp_t(n))
 
 
 def array_at(pointer: Any, n: int) -> Any:
@@ -194,7 +194,7 @@ def _type_array_at(pointer: Any, n: Any) -> Any:
 @operation(array_at, _type_array_at)
 def _emit_array_at(context, builder, signature, values):
     n = context.cast(builder, values[1], types.unliteral(signature.args[1]), types.intp)
-    return _array(context, builder, signature.return_type, values[0], n)
+    return borrowed(context, builder, signature.return_type, values[0], n)
 
 
 def flat(array: Any) -> Any:
@@ -209,10 +209,10 @@ def _type_flat(array: Any) -> Any:
 @operation(flat, _type_flat)
 def _emit_flat(context, builder, signature, values):
     array = context.make_array(signature.args[0])(context, builder, values[0])
-    return _array(context, builder, signature.return_type, array.data, array.nitems)
+    return borrowed(context, builder, signature.return_type, array.data, array.nitems)
 
 
-def _array(context: Any, builder: Any, kind: Any, data: Any, n: Any) -> Any:
+def borrowed(context: Any, builder: Any, kind: Any, data: Any, n: Any) -> Any:
     """An array that does not own its numbers."""
     from numba.np import arrayobj  # a compiler has it already; to load kernels nobody needs it
 

@@ -1,0 +1,116 @@
+"""Work on many rows, or columns, of which idle threads take parts.
+
+There is one board. A kernel that has much to do puts that up, by `share`, and begins; who helps
+takes a part, by `take` and `do`, when it comes to it. Nobody waits for a thread that has not begun:
+if none comes, the kernel does all itself. So where other programs have the cores, little is lost;
+and since a part is the same work whoever does it, so are the results.
+
+If the board is taken, as it is for the parts themselves, there is no help. Who helps, and when, is
+in `fastnn.kernels.team`.
+"""
+
+import numpy as np
+
+from fastnn.kernels.atomics import give_way, make_common, observed, pause, publish, replace
+from fastnn.kernels.called import run_at
+from fastnn.kernels.held import read, write
+from fastnn.kernels.jit import inner
+from fastnn.kernels.lanes import maximum, minimum
+from fastnn.memory import aligned
+
+#: Places on the board, those that change often on cache lines of their own: whether it is taken;
+#: how many parts nobody has taken, and how many others have done; how many threads help, and how
+#: many shall; how often they had to be waited for of late, and how much is to be done alone next;
+#: the address of what is to be called, how many rows there are, how many a part has, and bytes of a
+#: number; where the other arguments are written; and the address of what shares, once somebody is
+#: there to help, for each dtype.
+(TAKEN, LEFT, DONE, HELPERS, WANTED, DELAYS, ALONE, CODE, ROWS, PART, SIZE, SHARE_SINGLES,
+ SHARE_DOUBLES, ARGUMENTS) = range(0, 112, 8)  # fmt: skip
+#: Looks in vain, some 25 ns each, after which a thread gives way.
+LOOKS = 4_000
+#: Who had to give way in every fifth piece of work, or eight times in a row, was waiting for others
+#: that have no core of their own: so many pieces are done alone then.
+DELAY, MOST_DELAYS, REST = 5, 32, 1_000
+
+board_words = aligned(1024, np.dtype(np.float64)).view(np.int64)
+board_words[:] = 0
+board = make_common("fastnn_board", board_words)
+
+
+@inner
+def threads_there():
+    """How many threads there are: those that help, and this one."""
+    words = board()
+    alone = observed(words, ALONE)
+    if alone > 0:
+        publish(words, ALONE, alone - 1)
+        return 1
+    return observed(words, HELPERS) + 1
+
+
+@inner
+def share(code, arguments, itemsize, n, parts, grain):
+    """Have what is at an address done for n rows, in at most so many parts; whether it was.
+
+    It is called with the *arguments*, for numbers of *itemsize* bytes, and with the first row of a
+    part and the one after it. But for the last, parts have a multiple of *grain* rows.
+    """
+    words = board()
+    if not replace(words, TAKEN, 0, 1):
+        return False
+    rows = (n + parts * grain - 1) // (parts * grain) * grain
+    parts = (n + rows - 1) // rows
+    write(_arguments_of(words), arguments)
+    words[CODE], words[ROWS], words[PART], words[SIZE] = code, n, rows, itemsize
+    publish(words, DONE, 0)
+    publish(words, LEFT, parts)
+    part = take(words)
+    while part > 0:
+        do(words, part, arguments)
+        parts -= 1
+        part = take(words)
+    looks = 0
+    while observed(words, DONE) < parts:
+        looks = wait(looks)
+    words[DELAYS] = maximum(words[DELAYS] - 1, 0) + (DELAY if looks == LOOKS else 0)
+    if words[DELAYS] > MOST_DELAYS:
+        words[DELAYS] = 0
+        publish(words, ALONE, REST)
+    publish(words, TAKEN, 0)
+    return True
+
+
+@inner
+def take(words):
+    """Take a part, if one is left: its number, from 1, or 0.
+
+    What it is a part of stays on the board until it is done, and is looked at after this only.
+    """
+    left = observed(words, LEFT)
+    while left > 0 and not replace(words, LEFT, left, left - 1):
+        left = observed(words, LEFT)
+    return left
+
+
+@inner
+def do(words, part, like):
+    """Do a part that was taken; the arguments are of the types *like*."""
+    first = (part - 1) * words[PART]
+    after = minimum(first + words[PART], words[ROWS])
+    arguments = read(_arguments_of(words), like)
+    run_at(words[CODE], (*arguments, np.uint64(first), np.uint64(after)))
+
+
+@inner
+def wait(looks):
+    """Wait for a moment, after so many times that it was in vain; how many they are now."""
+    pause()
+    if looks < LOOKS:
+        return looks + 1
+    give_way()
+    return looks
+
+
+@inner
+def _arguments_of(words):
+    return words.ctypes.data + 8 * ARGUMENTS
