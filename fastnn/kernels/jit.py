@@ -37,10 +37,11 @@ import numpy as np
 
 from fastnn.kernels import cache
 
+refuse_quickly: Any
 try:
-    from fastnn.kernels.inlined import INLINED, KERNEL, LINKED, WITHOUT_RUNTIME
+    from fastnn.kernels.inlined import INLINED, KERNEL, LINKED, WITHOUT_RUNTIME, refuse_quickly
 except ImportError:  # a numba with other insides: its plain compiler will do
-    INLINED, KERNEL, LINKED, WITHOUT_RUNTIME = {}, {}, {}, {}
+    INLINED, KERNEL, LINKED, WITHOUT_RUNTIME, refuse_quickly = {}, {}, {}, {}, None
 
 _ORDERED = {"nsz", "arcp", "contract", "afn"}
 _OPTIONS: dict[str, Any] = {
@@ -94,4 +95,21 @@ def open_kernel(function: Callable[..., Any]) -> Any:
 def _kept(compiled: Any, function: Callable[..., Any]) -> Any:
     if hasattr(compiled, "py_func") and cache.is_on():  # no dispatcher with NUMBA_DISABLE_JIT=1
         compiled._cache = cache.KernelCache(function)
+    return compiled
+
+
+def closed(compiled: Any, signature: tuple[Any, ...], *converted: tuple[Any, ...]) -> Any:
+    """A quick kernel that is compiled for a signature, and no others from now on.
+
+    *converted* are examples of arguments that are none of it, but taken too: whole numbers for
+    floats. What is not is refused in half a microsecond.
+    """
+    if signature not in compiled.overloads:
+        compiled.disable_compile(False)
+        try:
+            compiled.compile(signature)
+        finally:
+            compiled.disable_compile()
+        if refuse_quickly is not None:
+            refuse_quickly(compiled, *converted)
     return compiled

@@ -1,5 +1,6 @@
 """Single rows, as the engine "numba" takes them: `fastnn.engines.Learner`, `SinglePredictor`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numba
@@ -10,12 +11,15 @@ from fastnn.contract import State, quiet
 from fastnn.kernels import one_row
 from fastnn.kernels.called import address_of
 from fastnn.kernels.held import Held
+from fastnn.kernels.jit import closed
 from fastnn.kernels.one_row import GIVEN, TRIED, OneOutput, Row
 from fastnn.kernels.samples import vector_size
 from fastnn.memory import aligned
 
 #: Rates that are made ready at once.
 RATES = 512
+#: What is taken for a target that is one number.
+_NUMBERS = 0.0, 0, True, *(kind(0) for kind in (np.float32, np.int32, np.int64, np.bool_))
 #: The least and the most that targets may be.
 _LIMITS = {"real": (-np.inf, np.inf), "counts": (0.0, np.inf), "signs": (-1.0, 1.0)}
 
@@ -56,7 +60,7 @@ class Learner:
         self.address = float(self._held.address)
         self.address_of_target = self.address + GIVEN
         learn = one_row.make_learn_one(update, plain, architecture.dtype)
-        self.learn = compiled_for(learn, architecture.dtype, numba.float64, numba.float64)
+        self.learn = compiled_for(learn, _NUMBERS, row.x, 0.0, 0.0)
 
     @property
     def tried(self) -> bool:
@@ -88,26 +92,18 @@ class SinglePredictor:
         arguments = layers, state.parameters, x, values, workspace
         self._held = Held(OneOutput(address_of(outputs_by_row, arguments), *arguments), dtype)
         self.address = float(self._held.address)
-        vector = numba.types.Array(numba.from_dtype(dtype), 1, "C")
-        predict = one_row.make_predict_one(dtype)
-        self.predict = compiled_for(predict, dtype, vector, numba.float64)
+        self.predict = compiled_for(one_row.make_predict_one(dtype), (), x[0], values[0], 0.0)
 
 
-def compiled_for(kernel: Any, dtype: np.dtype[Any], *rest: Any) -> Any:
-    """A quick kernel of that dtype, compiled for a row and the *rest*; it takes no other types.
+def compiled_for(kernel: Any, numbers: Sequence[Any], row: np.ndarray, *rest: Any) -> Any:
+    """A quick kernel, compiled for arguments like these; it takes no other types.
 
-    Of the rest, what can be converted safely is taken too: whole numbers for a float.
+    For the first after the row it takes *numbers* like those too.
     """
     if not hasattr(kernel, "compile"):
         return quiet(kernel)  # with the JIT off it is Python
-    signature = (numba.types.Array(numba.from_dtype(dtype), 1, "C"), *rest)
-    if signature not in kernel.overloads:
-        kernel.disable_compile(False)
-        try:
-            kernel.compile(signature)
-        finally:
-            kernel.disable_compile()
-    return kernel
+    signature = tuple(map(numba.typeof, (row, *rest)))
+    return closed(kernel, signature, *((row, number, *rest[1:]) for number in numbers))
 
 
 def _writable(rows: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from fastnn.kernels import products, sharing
 from fastnn.kernels.atomics import add, observed
 from fastnn.kernels.called import address_of
 from fastnn.kernels.jit import kernel
+from fastnn.kernels.tiles import Matrix
 from fastnn.machine import cores
 
 #: Of a pass forward that takes several times as long as it takes to wake a thread.
@@ -53,8 +54,9 @@ def _make_ready(dtype: Any) -> None:
     place = sharing.SHARE_SINGLES if dtype.itemsize == 4 else sharing.SHARE_DOUBLES
     if sharing.board_words[place] == 0:
         help_out(len(cores()), *_EMPTY)  # not wanted: it leaves at once
-        zero, M = dtype.type(0), products.Matrix(np.empty(0, dtype), *np.zeros(2, np.uint64), False)
-        arguments = (0, zero, M, M, zero, M, tuple(np.zeros(3, np.uint64)))
+        nowhere, none = np.uint64(0), dtype.type(0)
+        M = Matrix(np.empty(0, dtype), nowhere, nowhere, False)
+        arguments = (0, none, M, M, none, M, (nowhere, nowhere, nowhere))
         sharing.board_words[place] = address_of(products.share_product, arguments)
 
 

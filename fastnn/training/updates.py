@@ -246,6 +246,8 @@ class RowUpdater:
         learner = self.learner
         if type(x) is not np.ndarray or x.dtype != self._dtype:
             return np.nan
+        if not x.flags.carray:  # read-only, or with gaps
+            x = x.copy()
         try:
             if type(y) is not np.ndarray:
                 return learner.learn(x, y, learner.address) if type(y) in _NUMBERS else np.nan

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from simd import only_compiled
 
 import fastnn
 
@@ -53,6 +54,29 @@ def test_what_cannot_be_learned_changes_nothing(loss, sizes, rule, target):
     assert learner.tried
     assert (net.parameters.tobytes(), net._state.moments.tobytes()) == before
     assert net._state.updates.tolist() == [1]
+
+
+@only_compiled
+def test_what_the_kernels_take_as_it_is():
+    """And what not, of which they say so at once: numba would look what could be converted."""
+    net = network(*PROBLEMS[1][:2])
+    x, outputs = np.ones(3), np.empty(1)
+    net.learn_one(x, 0.5, optimizer=ADAM)
+    net.predict_one(x)
+    learner, predictor = net._updater.learner, net._quick_prediction[-1]
+    for y in (1.0, 1, True, np.float64(1), np.float32(1), np.int32(1), np.int64(1), np.bool_(1)):
+        assert np.isfinite(learner.learn(x, y, learner.address))
+    assert predictor.predict(x, outputs, predictor.address)
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    for row in (np.ones(6)[::2], read_only, np.ones(3, np.float32), np.ones((1, 3)), [1, 1, 1]):
+        with pytest.raises(TypeError, match="compiled for other types"):
+            learner.learn(row, 1.0, learner.address)
+        with pytest.raises(TypeError, match="compiled for other types"):
+            predictor.predict(row, outputs, predictor.address)
+    for y in (np.ones(1), [1.0], 1j, "one", None):
+        with pytest.raises(TypeError, match="compiled for other types"):
+            learner.learn(x, y, learner.address)
 
 
 @pytest.mark.parametrize(
