@@ -1,7 +1,8 @@
-"""Whole numbers that several threads read and change: LLVM's atomic operations on a vector of them.
+"""What threads need to work together: whole numbers that several change, ways to wait, and modes.
 
-What a thread wrote before it published a number, another one sees that has observed it. The
-functions are for kernels; with the JIT off, where one thread runs at a time, they do the same.
+The numbers are in a vector, and are changed by LLVM's atomic operations. What a thread wrote before
+it published one, another thread sees that has observed it. The functions are for kernels; with the
+JIT off, where one thread runs at a time, they do the same.
 """
 
 import os
@@ -13,6 +14,9 @@ from numba import types
 from numba.core import cgutils
 
 from fastnn.kernels.llvm import borrowed, call, operation, target_machine
+
+#: Whether there are the C library's functions to give way.
+ON_POSIX = hasattr(os, "sched_yield")
 
 
 def observed(vector, k):
@@ -45,6 +49,22 @@ def pause():
 
 def give_way():
     """Let the system run another thread on this core, if one waits."""
+
+
+def nap():
+    """Leave this core for some 50 microseconds, where the system has a function for that."""
+
+
+def rounding():
+    """How this thread computes: the processor's register that says how numbers are rounded.
+
+    It also says whether the smallest numbers are taken for zero, which other libraries change.
+    """
+    return 0
+
+
+def set_rounding(register):
+    """Compute like another thread, by what `rounding` said there."""
 
 
 def _result(vector: Any, result: Any) -> Any:
@@ -87,21 +107,59 @@ def _emit_replace(context, builder, signature, values):
 
 @operation(pause, lambda: types.none)
 def _emit_pause(context, builder, signature, values):
-    machine = target_machine()[0]
-    if machine.startswith("x86_64"):
+    if _is_x86():
         call(builder, "llvm.x86.sse2.pause", ir.VoidType())
-    elif machine.startswith(("aarch64", "arm64")):
-        call(
-            builder, "llvm.aarch64.isb", ir.VoidType(), cgutils.int32_t(15)
-        )  # ``yield`` is nothing
+    elif _is_arm():  # whose ``yield`` takes no time
+        call(builder, "llvm.aarch64.isb", ir.VoidType(), cgutils.int32_t(15))
     return context.get_dummy_value()
 
 
 @operation(give_way, lambda: types.none)
 def _emit_give_way(context, builder, signature, values):
-    if hasattr(os, "sched_yield"):  # not on Windows
+    if ON_POSIX:
         call(builder, "sched_yield", cgutils.int32_t)
     return context.get_dummy_value()
+
+
+@operation(nap, lambda: types.none)
+def _emit_nap(context, builder, signature, values):
+    if ON_POSIX:
+        call(builder, "usleep", cgutils.int32_t, cgutils.int32_t(50))
+    return context.get_dummy_value()
+
+
+@operation(rounding, lambda: types.int64)
+def _emit_rounding(context, builder, signature, values):
+    if _is_x86():
+        place = cgutils.alloca_once(builder, cgutils.int32_t)
+        call(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), _bytes_at(builder, place))
+        return builder.zext(builder.load(place), ir.IntType(64))
+    if _is_arm():
+        return call(builder, "llvm.aarch64.get.fpcr", ir.IntType(64))
+    return ir.IntType(64)(0)
+
+
+@operation(set_rounding, lambda register: types.none)
+def _emit_set_rounding(context, builder, signature, values):
+    (register,) = values
+    if _is_x86():
+        place = cgutils.alloca_once_value(builder, builder.trunc(register, cgutils.int32_t))
+        call(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), _bytes_at(builder, place))
+    elif _is_arm():
+        call(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), register)
+    return context.get_dummy_value()
+
+
+def _is_x86() -> bool:
+    return str(target_machine()[0]).startswith(("x86_64", "i686"))
+
+
+def _is_arm() -> bool:
+    return str(target_machine()[0]).startswith(("aarch64", "arm64"))
+
+
+def _bytes_at(builder: Any, place: Any) -> Any:
+    return builder.bitcast(place, ir.PointerType(ir.IntType(8)))
 
 
 def make_common(name: str, vector: Any) -> Any:

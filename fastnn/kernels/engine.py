@@ -72,6 +72,11 @@ each_output, each_loss = forward_engine.each_output, forward_engine.each_loss
 evaluator, differentiator = forward_engine.evaluator, forward_engine.differentiator
 
 
+def _passes(piece: Piece) -> int:
+    """How often samples go through the network: forward, back, and to the gradient."""
+    return 3 * len(piece.rates) * (piece.stop - piece.start)
+
+
 class _PlainSampleTrainer:
     """Per-sample plain SGD, where each layer's update goes straight into its weights."""
 
@@ -84,7 +89,7 @@ class _PlainSampleTrainer:
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        with self._help:
+        with self._help.for_rows(_passes(piece)):
             self.kernel(*self._arguments(state, samples, piece))
         state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
 
@@ -93,7 +98,7 @@ class _PlainSampleTrainer:
     ) -> None:
         """See `fastnn.engines.Trainer`."""
         arguments = self._arguments(state, samples, piece)
-        with self._help:
+        with self._help.for_rows(_passes(piece)):
             recorded.run_plain(self.kernel, arguments, marks, records)
         state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
 
@@ -146,7 +151,7 @@ class _RuleTrainer:
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
-        with self._help:
+        with self._help.for_rows(_passes(piece)):
             self.kernel(*self._arguments(state, samples, piece))
         state.updates[0] += len(piece.rates) * self._updates(piece)
 
@@ -155,7 +160,7 @@ class _RuleTrainer:
     ) -> None:
         """See `fastnn.engines.Trainer`."""
         arguments, updates = self._arguments(state, samples, piece), self._updates(piece)
-        with self._help:
+        with self._help.for_rows(_passes(piece)):
             recorded.run_by_rule(self.kernel, arguments, updates, marks, records)
         state.updates[0] += len(piece.rates) * updates
 

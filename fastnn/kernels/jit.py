@@ -34,6 +34,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
 
 from fastnn.kernels import cache
 
@@ -104,12 +105,13 @@ def closed(compiled: Any, signature: tuple[Any, ...], *converted: tuple[Any, ...
     *converted* are examples of arguments that are none of it, but taken too: whole numbers for
     floats. What is not is refused in half a microsecond.
     """
-    if signature not in compiled.overloads:
-        compiled.disable_compile(False)
-        try:
-            compiled.compile(signature)
-        finally:
-            compiled.disable_compile()
-        if refuse_quickly is not None:
-            refuse_quickly(compiled, *converted)
+    with global_compiler_lock:  # another thread would find it closed
+        if signature not in compiled.overloads:
+            compiled.disable_compile(False)
+            try:
+                compiled.compile(signature)
+            finally:
+                compiled.disable_compile()
+            if refuse_quickly is not None:
+                refuse_quickly(compiled, *converted)
     return compiled

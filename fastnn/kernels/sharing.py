@@ -11,25 +11,35 @@ in `fastnn.kernels.team`.
 
 import numpy as np
 
-from fastnn.kernels.atomics import give_way, make_common, observed, pause, publish, replace
+from fastnn.kernels.atomics import (
+    give_way,
+    make_common,
+    observed,
+    pause,
+    publish,
+    replace,
+    rounding,
+)
 from fastnn.kernels.called import run_at
 from fastnn.kernels.held import read, write
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import maximum, minimum
 from fastnn.memory import aligned
 
-#: Places on the board, those that change often on cache lines of their own: whether it is taken;
-#: how many parts nobody has taken, and how many others have done; how many threads help, and how
-#: many shall; how often they had to be waited for of late, and how much is to be done alone next;
-#: the address of what is to be called, how many rows there are, how many a part has, and bytes of a
-#: number; where the other arguments are written; and the address of what shares, once somebody is
-#: there to help, for each dtype.
-(TAKEN, LEFT, DONE, HELPERS, WANTED, DELAYS, ALONE, CODE, ROWS, PART, SIZE, SHARE_SINGLES,
- SHARE_DOUBLES, ARGUMENTS) = range(0, 112, 8)  # fmt: skip
-#: Looks in vain, some 25 ns each, after which a thread gives way.
-LOOKS = 4_000
-#: Who had to give way in every fifth piece of work, or eight times in a row, was waiting for others
-#: that have no core of their own: so many pieces are done alone then.
+#: Places on the board. On cache lines of their own: whether it is taken; how many parts nobody has
+#: taken, and how many others have done; how many threads help, and how many shall; how often they
+#: had to be waited for of late, and how much is to be done alone next.
+TAKEN, LEFT, DONE, HELPERS, WANTED, DELAYS, ALONE = range(0, 56, 8)
+#: What the work is: the address of what is to be called, how many rows there are, how many a part
+#: has, bytes of a number, and how numbers are rounded; and where the other arguments are written.
+CODE, ROWS, PART, SIZE, ROUNDING, ARGUMENTS = *range(56, 61), 72
+#: The address of what shares products of each dtype, from when there are threads to help.
+SHARE_SINGLES, SHARE_DOUBLES = 64, 65
+#: Looks in vain, some 25 ns each, after which a thread gives way; and those, with what giving way
+#: takes, after which one that helps takes naps.
+LOOKS, MANY_LOOKS = 4_000, 6_000
+#: Who had to give way in more than every fifth piece of work was waiting for others that have no
+#: core of their own: after eight in a row, or more with others between, so many are done alone.
 DELAY, MOST_DELAYS, REST = 5, 32, 1_000
 
 board_words = aligned(1024, np.dtype(np.float64)).view(np.int64)
@@ -49,17 +59,23 @@ def threads_there():
 
 
 @inner
+def part_of(n, parts, grain):
+    """How many of n rows each of so many parts has; the last may have fewer."""
+    return (n + parts * grain - 1) // (parts * grain) * grain
+
+
+@inner
 def share(code, arguments, itemsize, n, parts, grain):
     """Have what is at an address done for n rows, in at most so many parts; whether it was.
 
     It is called with the *arguments*, for numbers of *itemsize* bytes, and with the first row of a
     part and the one after it. But for the last, parts have a multiple of *grain* rows.
     """
-    words = board()
-    if not replace(words, TAKEN, 0, 1):
-        return False
-    rows = (n + parts * grain - 1) // (parts * grain) * grain
+    words, rows = board(), part_of(n, parts, grain)
     parts = (n + rows - 1) // rows
+    if parts < 2 or not replace(words, TAKEN, 0, 1):
+        return False
+    words[ROUNDING] = rounding()
     write(_arguments_of(words), arguments)
     words[CODE], words[ROWS], words[PART], words[SIZE] = code, n, rows, itemsize
     publish(words, DONE, 0)
@@ -71,8 +87,9 @@ def share(code, arguments, itemsize, n, parts, grain):
         part = take(words)
     looks = 0
     while observed(words, DONE) < parts:
-        looks = wait(looks)
-    words[DELAYS] = maximum(words[DELAYS] - 1, 0) + (DELAY if looks == LOOKS else 0)
+        looks += 1
+        wait(looks)
+    words[DELAYS] = maximum(words[DELAYS] - 1, 0) + (DELAY if looks >= LOOKS else 0)
     if words[DELAYS] > MOST_DELAYS:
         words[DELAYS] = 0
         publish(words, ALONE, REST)
@@ -103,12 +120,11 @@ def do(words, part, like):
 
 @inner
 def wait(looks):
-    """Wait for a moment, after so many times that it was in vain; how many they are now."""
-    pause()
+    """Wait for a moment, after so many looks in vain."""
     if looks < LOOKS:
-        return looks + 1
-    give_way()
-    return looks
+        pause()
+    else:
+        give_way()
 
 
 @inner

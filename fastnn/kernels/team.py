@@ -17,14 +17,16 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.kernels import products, sharing
-from fastnn.kernels.atomics import add, observed
+from fastnn.kernels.atomics import ON_POSIX, add, nap, observed, set_rounding
 from fastnn.kernels.called import address_of
 from fastnn.kernels.jit import kernel
 from fastnn.kernels.tiles import Matrix
 from fastnn.machine import cores
 
-#: Of a pass forward that takes several times as long as it takes to wake a thread.
+#: Of a call that takes several times as long as it takes to wake a thread.
 LEAST_MULTIPLICATIONS = 1 << 25
+#: The number of a helper that is never wanted.
+NOBODY = 1 << 62
 
 
 @kernel
@@ -38,8 +40,13 @@ def help_out(number, singles, doubles):
     while observed(words, sharing.WANTED) > number:
         part = sharing.take(words)
         if part == 0:
-            looks = sharing.wait(looks)
+            looks += 1
+            if looks > sharing.MANY_LOOKS:
+                nap()
+            else:
+                sharing.wait(looks)
             continue
+        set_rounding(words[sharing.ROUNDING])
         if words[sharing.SIZE] == singles.itemsize:
             sharing.do(words, part, products.nothing(singles))
         else:
@@ -53,7 +60,7 @@ def _make_ready(dtype: Any) -> None:
     """Have all compiled, and known, by which products of a dtype are shared."""
     place = sharing.SHARE_SINGLES if dtype.itemsize == 4 else sharing.SHARE_DOUBLES
     if sharing.board_words[place] == 0:
-        help_out(len(cores()), *_EMPTY)  # not wanted: it leaves at once
+        help_out(NOBODY, *_EMPTY)  # leaves at once
         nowhere, none = np.uint64(0), dtype.type(0)
         M = Matrix(np.empty(0, dtype), nowhere, nowhere, False)
         arguments = (0, none, M, M, none, M, (nowhere, nowhere, nowhere))
@@ -61,41 +68,47 @@ def _make_ready(dtype: Any) -> None:
 
 
 class _Team:
-    """The threads that help; and how many each of those that are helped now has use for."""
+    """The threads that help; and how many each thread that is helped now has use for."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
-        self._useful: list[int] = []
-        sharing.board_words[:] = 0
+        self._useful: dict[int, int] = {}
 
     def join(self, helpers: int) -> None:
         """Help this thread from now on, with so many others if there are cores for them."""
-        with self._changed:
-            self._useful.append(helpers)
-            self._call()
+        try:
+            with self._changed:
+                self._useful[threading.get_ident()] = helpers
+                self._call()
+        except BaseException:  # such as Ctrl-C: nobody would send the helpers away
+            self.part()
+            raise
 
-    def part(self, helpers: int) -> None:
+    def part(self) -> None:
         """Help it no more."""
         with self._changed:
-            self._useful.remove(helpers)
-            self._call()
+            try:
+                self._useful.pop(threading.get_ident(), None)
+            finally:
+                self._call()
 
     def _call(self) -> None:
         """Have as many as are wanted leave their waiting, or their kernel."""
         free = allowed() - len(self._useful)
-        wanted = max(0, min(free, max(self._useful, default=0)))
+        wanted = max(0, min(free, max(self._useful.values(), default=0)))
         sharing.board_words[sharing.WANTED] = wanted
         while len(self._threads) < wanted:
             number = len(self._threads)
             thread = threading.Thread(
                 target=self._help, args=(number,), name=f"fastnn helper {number}", daemon=True
             )
+            self._threads.append(thread)
             try:
                 thread.start()
             except RuntimeError:  # the system, or a Python that ends, has no more of them
+                self._threads.pop()
                 break
-            self._threads.append(thread)
         self._changed.notify_all()
 
     def _help(self, number: int) -> None:
@@ -113,6 +126,7 @@ def _begin_anew() -> None:
     """Threads do not come along to a process that is forked."""
     global _team
     _team = _Team()
+    sharing.board_words[:] = 0
 
 
 if hasattr(os, "register_at_fork"):
@@ -122,6 +136,8 @@ if hasattr(os, "register_at_fork"):
 def allowed() -> int:
     """How many threads may work at once."""
     if numba.config.DISABLE_JIT or numba.config.BOUNDSCHECK:  # an error would leave others waiting
+        return 1
+    if not ON_POSIX:  # who waits could not give way
         return 1
     by_user = os.environ.get("OMP_NUM_THREADS", "")
     by_numba: int = numba.config.NUMBA_NUM_THREADS
@@ -143,7 +159,7 @@ class Help:
         self._least_rows = LEAST_MULTIPLICATIONS // architecture.n_parameters
 
     def for_rows(self, n: int) -> AbstractContextManager[Any]:
-        """The same for a pass of n samples, and not if that is over before a thread comes."""
+        """The same where n samples go through, and not if that is over before a thread comes."""
         return self if n > self._least_rows else _NO_HELP
 
     def __enter__(self) -> None:
@@ -153,7 +169,7 @@ class Help:
 
     def __exit__(self, *error: Any) -> None:
         if self._helpers > 0:
-            _team.part(self._helpers)
+            _team.part()
 
 
 _NO_HELP = nullcontext()
