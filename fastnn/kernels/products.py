@@ -34,8 +34,9 @@ PACK_FROM, PACKED, REGISTERS = np.uint64(64), np.uint64(128), 4 * 128
 #: Bytes from one row of B to the next of which a multiple has all rows at the same places of the
 #: nearest cache, which holds a dozen then; and the rows from which B is copied there.
 SAME_PLACES, PACK_SAME_FROM = 4096, np.uint64(16)
-#: Multiplications from which a product is shared, of a part at least, and its rows: whole tiles.
-SHARED_FROM, LEAST_PART, GRAIN = np.uint64(1 << 19), np.uint64(1 << 18), 8
+#: Multiplications from which a product is shared, of a part at least, how often another thread is
+#: looked for in the time that these take, and a part's rows: whole tiles.
+SHARED_FROM, LEAST_PART, LOOKS_OF_PART, GRAIN = np.uint64(1 << 19), np.uint64(1 << 18), 100, 8
 
 
 def _kinds(
@@ -99,7 +100,8 @@ def share_product(code, scale, A, B, keep, C, sizes):
     in_columns = even and np.int64(columns) >= parts * panel
     n, grain = (columns, panel) if in_columns else (rows, GRAIN)
     arguments = (scale, A, B, keep, C, sizes, in_columns)
-    return share(code, arguments, C.vector.itemsize, np.int64(n), parts, grain)
+    saved = LOOKS_OF_PART * (most - most // parts)
+    return share(code, arguments, C.vector.itemsize, np.int64(n), parts, grain, saved)
 
 
 @inner

@@ -27,9 +27,9 @@ from fastnn.kernels.lanes import maximum, minimum
 from fastnn.memory import aligned
 
 #: Places on the board. On cache lines of their own: whether it is taken; how many parts nobody has
-#: taken, and how many others have done; how many threads help, and how many shall; how often they
+#: taken, and how many others have done; how many threads help, and how many shall; how long those
 #: had to be waited for of late, and how much is to be done alone next.
-TAKEN, LEFT, DONE, HELPERS, WANTED, DELAYS, ALONE = range(0, 56, 8)
+TAKEN, LEFT, DONE, HELPERS, WANTED, DELAY, ALONE = range(0, 56, 8)
 #: What the work is: the address of what is to be called, how many rows there are, how many a part
 #: has, bytes of a number, and how numbers are rounded; and where the other arguments are written.
 CODE, ROWS, PART, SIZE, ROUNDING, ARGUMENTS = *range(56, 61), 72
@@ -38,9 +38,10 @@ SHARE_SINGLES, SHARE_DOUBLES = 64, 65
 #: Looks in vain, some 25 ns each, after which a thread gives way; and those, with what giving way
 #: takes, after which one that helps takes naps.
 LOOKS, MANY_LOOKS = 4_000, 6_000
-#: Who had to give way in more than every fifth piece of work was waiting for others that have no
-#: core of their own: after eight in a row, or more with others between, so many are done alone.
-DELAY, MOST_DELAYS, REST = 5, 32, 1_000
+#: Waiting for others is counted in looks, and what sharing saves is taken off: beyond so many, they
+#: lose their cores in the middle of parts, and so many pieces are done alone. Who had to give way
+#: waited for about 250 microseconds: until those got the core, and gave it back.
+MOST_DELAY, GAVE_WAY, REST = 40_000, 10_000, 1_000
 
 board_words = aligned(1024, np.dtype(np.float64)).view(np.int64)
 board_words[:] = 0
@@ -65,11 +66,12 @@ def part_of(n, parts, grain):
 
 
 @inner
-def share(code, arguments, itemsize, n, parts, grain):
+def share(code, arguments, itemsize, n, parts, grain, saved):
     """Have what is at an address done for n rows, in at most so many parts; whether it was.
 
     It is called with the *arguments*, for numbers of *itemsize* bytes, and with the first row of a
-    part and the one after it. But for the last, parts have a multiple of *grain* rows.
+    part and the one after it. But for the last, parts have a multiple of *grain* rows. *saved* is
+    about what it saves, in looks.
     """
     words, rows = board(), part_of(n, parts, grain)
     parts = (n + rows - 1) // rows
@@ -89,9 +91,10 @@ def share(code, arguments, itemsize, n, parts, grain):
     while observed(words, DONE) < parts:
         looks += 1
         wait(looks)
-    words[DELAYS] = maximum(words[DELAYS] - 1, 0) + (DELAY if looks >= LOOKS else 0)
-    if words[DELAYS] > MOST_DELAYS:
-        words[DELAYS] = 0
+    waited = looks if looks < LOOKS else GAVE_WAY
+    words[DELAY] = maximum(words[DELAY] + waited - saved, 0)
+    if words[DELAY] > MOST_DELAY:
+        words[DELAY] = 0
         publish(words, ALONE, REST)
     publish(words, TAKEN, 0)
     return True
