@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from processes import run_in_new_process
 from simd import only_compiled
 
 import fastnn
@@ -54,6 +55,31 @@ def test_what_cannot_be_learned_changes_nothing(loss, sizes, rule, target):
     assert learner.tried
     assert (net.parameters.tobytes(), net._state.moments.tobytes()) == before
     assert net._state.updates.tolist() == [1]
+
+
+FIRST_IN_THREADS = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+import fastnn
+
+together = threading.Barrier(4)
+
+def outputs(seed):
+    net, x = fastnn.Network([3, 5, 1], seed=seed), np.ones(3)
+    together.wait()
+    return net.predict_one(x)[0] == net.predict([x])[0, 0]
+
+with ThreadPoolExecutor(4) as threads:
+    print(all(threads.map(outputs, range(4))))
+"""
+
+
+@only_compiled
+@pytest.mark.slow
+def test_several_threads_may_be_the_first(tmp_path):
+    """The kernel takes nothing else from when it is compiled: for whom waited it must be there."""
+    assert run_in_new_process(tmp_path, FIRST_IN_THREADS) == "True"
 
 
 @only_compiled
