@@ -5,6 +5,7 @@ there are before NumPy, which `fastnn` itself imports, starts its own.
 """
 
 import contextlib
+import functools
 import importlib.metadata
 import os
 import platform
@@ -29,6 +30,7 @@ _LEVELS = {
     "x86-64-v4": "avx512bw avx512cd avx512dq avx512f avx512vl",
 }
 _PROCESSOR_FACTS, _MEMORY_FACTS = Path("/proc/cpuinfo"), Path("/proc/meminfo")  # on Linux
+_GROUP = Path("/sys/fs/cgroup")
 
 
 def processor() -> str:
@@ -77,6 +79,23 @@ def cores() -> list[int]:
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+@functools.cache
+def quota() -> float | None:
+    """How many cores' time this process may take, where a control group sets a limit.
+
+    A container that may take two cores' time still sees all cores of its machine. See "CPU" in
+    Linux' documentation of control groups, versions 2 and 1.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        time, period = (_GROUP / "cpu.max").read_text(encoding="ascii").split()
+        return None if time == "max" else int(time) / int(period)
+    with contextlib.suppress(OSError, ValueError):
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        numbers = [int((_GROUP / "cpu" / name).read_text(encoding="ascii")) for name in names]
+        return None if numbers[0] < 0 else numbers[0] / numbers[1]
+    return None
 
 
 def available_memory() -> int | None:

@@ -102,3 +102,22 @@ def test_levels_are_those_whose_features_the_processor_has(monkeypatch):
     of_arm = {"neon": True}
     monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: of_arm)
     assert machine.levels() == {"generic": ""}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "250000 100000\n"}, 2.5),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4.0),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu.max": "what\n"}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_control_group_allows(files, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "_GROUP", tmp_path)
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert machine.quota.__wrapped__() == expected

@@ -1,9 +1,9 @@
 """Threads that help with large products, while a kernel runs that has some.
 
 There are as many as the process has cores, less one, or as ``NUMBA_NUM_THREADS`` or
-``OMP_NUM_THREADS`` allow, less one; and in all no more than that with the threads that are helped.
-They wait in Python until there is a kernel to help, and then look for parts of its products in one
-of their own, see `fastnn.kernels.sharing`, until it is through.
+``OMP_NUM_THREADS`` allow, or a container, less one; and in all no more than that with the threads
+that are helped. They wait in Python until there is a kernel to help, and then look for parts of its
+products in one of their own, see `fastnn.kernels.sharing`, until it is through.
 """
 
 import os
@@ -21,10 +21,12 @@ from fastnn.kernels.atomics import ON_POSIX, add, nap, observed, set_rounding
 from fastnn.kernels.called import address_of
 from fastnn.kernels.jit import kernel
 from fastnn.kernels.tiles import Matrix
-from fastnn.machine import cores
+from fastnn.machine import cores, quota
 
 #: Of a call that takes several times as long as it takes to wake a thread.
 LEAST_MULTIPLICATIONS = 1 << 25
+#: More have not been measured: they would come to the board one after another.
+MOST_THREADS = 16
 #: The number of a helper that is never wanted.
 NOBODY = 1 << 62
 
@@ -142,7 +144,9 @@ def allowed() -> int:
     by_user = os.environ.get("OMP_NUM_THREADS", "")
     by_numba: int = numba.config.NUMBA_NUM_THREADS
     most = int(by_user) if by_user.isdecimal() and int(by_user) else by_numba
-    return min(len(cores()), by_numba, most)
+    limit = quota()
+    most = most if limit is None else min(most, max(1, int(limit)))
+    return min(len(cores()), by_numba, most, MOST_THREADS)
 
 
 class Help:

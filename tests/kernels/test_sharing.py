@@ -62,6 +62,7 @@ def two_threads(monkeypatch):
     if team.numba.config.BOUNDSCHECK:
         pytest.skip("with bounds checks nobody helps")
     monkeypatch.setattr(team, "cores", lambda: [0, 1])
+    monkeypatch.setattr(team, "quota", lambda: None)
     monkeypatch.setattr(team.numba.config, "NUMBA_NUM_THREADS", 2)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     wait_for(lambda: words[sharing.HELPERS] == 0)
@@ -305,12 +306,21 @@ def test_how_many_are_allowed(monkeypatch):
     monkeypatch.setattr(team.numba.config, "DISABLE_JIT", 0)
     monkeypatch.setattr(team.numba.config, "BOUNDSCHECK", None)
     monkeypatch.setattr(team, "cores", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(team, "quota", lambda: None)
     monkeypatch.setattr(team.numba.config, "NUMBA_NUM_THREADS", 3)
     for setting, allowed in {"": 3, "2": 2, "8": 3, "0": 3, "2,1": 3, "many": 3}.items():
         monkeypatch.setenv("OMP_NUM_THREADS", setting)
         assert team.allowed() == allowed
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert team.allowed() == 3
+    for limit, allowed in {None: 3, 2.5: 2, 0.5: 1, 8.0: 3}.items():
+        monkeypatch.setattr(team, "quota", lambda limit=limit: limit)
+        assert team.allowed() == allowed
+    monkeypatch.setattr(team, "cores", lambda: list(range(64)))
+    monkeypatch.setattr(team.numba.config, "NUMBA_NUM_THREADS", 64)
+    assert team.allowed() == 8
+    monkeypatch.setattr(team, "quota", lambda: None)
+    assert team.allowed() == team.MOST_THREADS
     monkeypatch.setattr(team, "cores", lambda: [5])
     assert team.allowed() == 1
     monkeypatch.setattr(team, "cores", lambda: [0, 1])
