@@ -218,15 +218,15 @@ def results(n_threads, monkeypatch):
 @only_compiled
 def test_networks_are_the_same_with_help(two_threads, monkeypatch):
     wanted = []
-    monkeypatch.setattr(team._team, "_call", noted(team._team._call, wanted))
+    monkeypatch.setattr(team._Team, "_call", noted(team._Team._call, wanted))
     for one, two in zip(results(1, monkeypatch), results(2, monkeypatch), strict=True):
         np.testing.assert_array_equal(one, two)
     assert max(wanted) == 1
 
 
 def noted(call, wanted):
-    def noting():
-        call()
+    def noting(one_team):
+        call(one_team)
         wanted.append(int(words[sharing.WANTED]))
 
     return noting
