@@ -55,7 +55,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
 
 
 @functools.lru_cache(maxsize=256)
-def _samples_at_once(architecture: Architecture) -> int:
+def _block_of_wide_input(architecture: Architecture) -> int:
     """Of how many samples that kernel takes products; 0 if of none."""
     wide = wide_input.pays(ready.layer_table(architecture), architecture.dtype.itemsize)
     return int(wide_input.BLOCK) if wide else 0
@@ -85,7 +85,7 @@ class _PlainSampleTrainer:
         self.kernel, size = _sample_kernel(architecture)
         self.update = self.kernel  # of one sample too: see `learner`
         self._workspace = ready.new_scratch(size, architecture)
-        self._help = team.Help(architecture, _samples_at_once(architecture))
+        self._help = team.Help(architecture, _block_of_wide_input(architecture))
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""

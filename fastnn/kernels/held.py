@@ -18,9 +18,7 @@ from fastnn.kernels.jit import quick
 from fastnn.kernels.llvm import operation
 from fastnn.memory import aligned
 
-#: What is held where, for kernels that are plain Python with the JIT off.
-_held: "weakref.WeakValueDictionary[int, Held]" = weakref.WeakValueDictionary()
-#: The same for what was written there by kernels.
+#: What was written where, for kernels that are plain Python with the JIT off.
 _written: dict[int, Any] = {}
 #: numba's types of what is held, by the class of the tuple and the dtype of its network.
 _types: dict[tuple[str, np.dtype[Any]], Any] = {}
@@ -47,13 +45,13 @@ class Held:
         self.values = values
         self._memory = aligned(-(-size // 8), np.dtype(np.float64))  # bytes, whatever they say
         self.address: int = self._memory.ctypes.data
-        _held[self.address] = self
         _put(self.address, values)
+        weakref.finalize(self, _written.pop, self.address, None).atexit = False
 
 
 def held(address, name, x):
     """In a kernel: the tuple of the class *name* at an address; x is an array of its dtype."""
-    return _held[address].values
+    return _written[address]
 
 
 def _type_held(address, name, x):

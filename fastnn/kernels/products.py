@@ -4,7 +4,7 @@
 there; and which BLAS it calls, with what vectors and on how many threads, is another machine's
 business. Here W += -rate A D goes straight into the parameters, the same everywhere that has the
 same registers. Large products are shared with threads that help: a part of them is some rows of C,
-and each number in it the same sum, whoever adds it up.
+or some columns, and each number in it the same sum, whoever adds it up.
 """
 
 from typing import Any
@@ -21,9 +21,9 @@ from fastnn.kernels.sharing import (
     SHARE_DOUBLES,
     SHARE_SINGLES,
     board,
+    count_threads,
     part_of,
     share,
-    threads_there,
 )
 from fastnn.kernels.tiles import Matrix, dots, tile, tile_side
 
@@ -93,7 +93,7 @@ def share_product(code, scale, A, B, keep, C, sizes):
     """
     rows, depth, columns = sizes
     most, panel = np.int64(rows * depth * columns // LEAST_PART), width(C.vector, tile_side())
-    parts = minimum(threads_there(), most)
+    parts = minimum(count_threads(), most)
     if parts < 2:
         return False
     even = parts * part_of(np.int64(columns), parts, panel) * 4 <= np.int64(columns) * 5

@@ -49,8 +49,11 @@ board = make_common("fastnn_board", board_words)
 
 
 @inner
-def threads_there():
-    """How many threads there are: those that help, and this one."""
+def count_threads():
+    """How many threads are there for a piece of work: those that help, and this one.
+
+    This one alone while `REST` lasts, of which that is one piece less.
+    """
     words = board()
     alone = observed(words, ALONE)
     if alone > 0:

@@ -21,6 +21,7 @@ def all_of_them(vector):
     done = atomics.replace(vector, 0, 8, 2)
     atomics.pause()
     atomics.give_way()
+    atomics.nap()
     return before, refused, done, atomics.observed(vector, 0)
 
 
