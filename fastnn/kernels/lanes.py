@@ -63,6 +63,7 @@ import operator
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
@@ -147,6 +148,14 @@ def _row(array, at, n):
     return row[first : first + n]
 
 
+def gather(array, rows, column, n):
+    """n numbers from a column of a C-contiguous matrix: those in *rows*, an array of uint64.
+
+    By way of memory lanes would have to wait until the last of them is written.
+    """
+    return np.array([_row(array, (int(rows[l]), column), 1)[0] for l in range(n)], array.dtype)
+
+
 def _is_place(array: Any, at: Any) -> bool:
     """Whether these are a contiguous array and a place in it."""
     places = [types.unliteral(place) for place in getattr(at, "types", (at,))]
@@ -177,6 +186,30 @@ def _emit_store(context, builder, signature, values):
     place = _place(context, builder, signature.args[2], signature.args, values)
     store_vector(builder, values[2], *place)
     return context.get_dummy_value()
+
+
+def _type_gather(array, rows, column, n):
+    matrix = getattr(array, "layout", "") == "C" and array.ndim == 2
+    known = isinstance(n, types.IntegerLiteral) and rows.dtype == types.uint64
+    return Lanes(array.dtype, n.literal_value) if matrix and known else None
+
+
+@operation(gather, _type_gather)
+def _emit_gather(context, builder, signature, values):
+    lanes, (matrix, of_rows, of_column, _) = signature.return_type, signature.args
+    array = context.make_array(matrix)(context, builder, values[0])
+    rows = context.make_array(of_rows)(context, builder, values[1])
+    column = context.cast(builder, values[2], types.unliteral(of_column), types.intp)
+    lengths = cgutils.unpack_tuple(builder, array.shape)
+    value = ir.VectorType(context.get_value_type(lanes.dtype), lanes.n)(ir.Undefined)
+    for l in range(lanes.n):
+        row = builder.load(builder.gep(rows.data, [cgutils.intp_t(l)]))
+        if context.enable_boundscheck:
+            check_places(context, builder, [row, column], [cgutils.intp_t(1)] * 2, lengths)
+        place = builder.add(builder.mul(row, lengths[1]), column)
+        number = builder.load(builder.gep(array.data, [place]))
+        value = builder.insert_element(value, number, cgutils.int32_t(l))
+    return value
 
 
 def _place(context, builder, lanes, kinds, values):

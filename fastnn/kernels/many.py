@@ -27,7 +27,7 @@ import numpy as np
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner, ordered
-from fastnn.kernels.lanes import constant, convert, load, maximum, select, splat, store
+from fastnn.kernels.lanes import constant, convert, gather, load, maximum, select, splat, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.many_products import (
@@ -86,8 +86,7 @@ def make_take(lanes: int) -> Any:
     @inner
     def gather_row(source, rows, into, at, step):
         for k in range(source.shape[1]):
-            for l in range(lanes):
-                into[(at + k * step) * lanes + l] = source[rows[l], k]
+            store(into, (at + k * step) * lanes, gather(source, rows, k, lanes))
 
     @inner
     def take(data, epoch, first, n, at, height, scratch, weighted):

@@ -26,7 +26,7 @@ from simd import (
 )
 
 from fastnn.kernels.jit import _OPTIONS, inner
-from fastnn.kernels.lanes import load, splat, store, total, width
+from fastnn.kernels.lanes import gather, load, splat, store, total, width
 
 
 @functools.cache
@@ -76,6 +76,34 @@ def test_rows_of_a_matrix():
     X.flags.writeable = False
     turned(X, Y)
     np.testing.assert_array_equal(Y[::-1, 1:], X[:, :2])
+
+
+@every_dtype
+@every_width
+def test_numbers_from_rows_of_a_matrix(dtype, n):
+    @compiled
+    def column(X, rows, k, y):
+        store(y, 0, gather(X, rows, k, n))
+
+    X, y = np.arange(21, dtype=dtype).reshape(7, 3), np.zeros(n, dtype)
+    X.flags.writeable = False
+    rows = np.arange(0, 5 * n, 5, np.uint64) % np.uint64(7)
+    for k in range(3):
+        column(X, rows, k, y)
+        np.testing.assert_array_equal(y, X[rows, k])
+
+
+@pytest.mark.parametrize(("row", "column"), [(2, 0), (2**62, 0), (0, -1), (1, 3)])
+def test_checked_numbers_outside_raise(row, column):
+    @numba.njit(boundscheck=True, **_OPTIONS)
+    def first(X, rows, column):
+        return total(gather(X, rows, column, 2))
+
+    X, rows = np.ones((4, 3))[1:3], np.array([1, 0], np.uint64)
+    assert first(X, rows, 2) == 2
+    rows[1] = row
+    with pytest.raises(IndexError):
+        first(X, rows, column)
 
 
 @inner
