@@ -12,6 +12,8 @@ import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.lanes import load, splat, store, width
+from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
 from fastnn.kernels.plain import make_train
 from fastnn.kernels.rows import make_finish, make_finish_one
@@ -20,8 +22,7 @@ from fastnn.kernels.rows import make_finish, make_finish_one
 #: built in then: 3-4-1 takes 47 ns, 62 with units counted at run time, 75 by `one_hidden`; 2-8-1
 #: would take 65 and 71, 8-8-1 93 and 94 (float64).
 MOST_INPUTS, MOST_UNITS = 8, 4
-#: How many there are of one.
-ONE = np.uint64(1)
+_0, ONE = np.uint64(0), np.uint64(1)
 
 
 def workspace_size(layers: np.ndarray) -> int:
@@ -155,56 +156,63 @@ def make_train_one_output(
 
 
 @functools.cache
+def _make_some_units(hidden: Codes, bias: bool) -> tuple[Any, Any]:
+    """Make the ways there and back of *count* of n neighbouring hidden units from unit j on."""
+    value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
+
+    @ordered
+    def values_of_some(layers, p, X, row, w, total, j, n, count):
+        n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
+        W, b, V = layers[0, WEIGHTS] + j, layers[0, BIAS] + j, layers[1, WEIGHTS] + j
+        z = load(p, b, n, count) if bias else splat(p.dtype.type(0), n)
+        for i in range(n_in):
+            z = z + load(p, W + i * n_hidden, n, count) * X[row, i]
+        h = value(z)
+        store(w, j, h, count)
+        return total + h * load(p, V, n, count)
+
+    @ordered
+    def gradients_of_some(layers, p, X, row, w, g, d_out, j, n, count):
+        n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
+        W, b, V = layers[0, WEIGHTS] + j, layers[0, BIAS] + j, layers[1, WEIGHTS] + j
+        h = load(w, j, n, count)
+        d = load(p, V, n, count) * d_out * slope(h, h)
+        store(g, V, h * d_out, count)
+        if bias:
+            store(g, b, d, count)
+        for i in range(n_in):
+            store(g, W + i * n_hidden, d * X[row, i], count)
+
+    return values_of_some, gradients_of_some
+
+
+@functools.cache
 def make_one_output_gradient(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the way there and back of one sample that writes its gradient to g, for one output.
 
-    The arguments are those of `samples.make_sample_gradient`, for which it stands in: few
-    loops over the hidden units, each with few vectors that LLVM has to prove apart.
+    The arguments are those of `samples.make_sample_gradient`, for which it stands in.
     """
-    value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
+    values_of_some, gradients_of_some = _make_some_units(hidden, bias)
     finish = make_finish(output, loss)
 
     @inner
-    def one_output_gradient(layers, p, X, Y, row, workspace, g, scale, options, counter):
-        n_in, n_hidden, c = layers[0, N_IN], layers[0, N_OUT], layers[1, BIAS]
-        W, b, V = layers[0, WEIGHTS], layers[0, BIAS], layers[1, WEIGHTS]
-        h, d = workspace[:n_hidden], workspace[n_hidden : n_hidden + n_hidden]
-        z = n_hidden + n_hidden
+    def one_output_gradient(layers, p, X, Y, row, w, g, scale, options, counter):
+        n_hidden, c, n = layers[0, N_OUT], layers[1, BIAS], width(p, 2)
+        whole = n_hidden - n_hidden % n
+        total = splat(p.dtype.type(0), n)
+        for j in range(_0, whole, n):
+            total = values_of_some(layers, p, X, row, w, total, j, n, n)
+        if whole < n_hidden:
+            total = values_of_some(layers, p, X, row, w, total, whole, n, n_hidden - whole)
+        z = n_hidden
         gradient = z + ONE
-        x, total = X[row, 0], p.dtype.type(0)
-        if n_in == ONE:
-            for j in range(n_hidden):
-                h_j = value((p[b + j] if bias else 0) + x * p[W + j])
-                h[j] = h_j
-                total += h_j * p[V + j]
-        else:
-            for j in range(n_hidden):
-                h[j] = (p[b + j] if bias else 0) + x * p[W + j]
-            for i in range(ONE, n_in):
-                x, w = X[row, i], W + i * n_hidden
-                for j in range(n_hidden):
-                    h[j] += x * p[w + j]
-            for j in range(n_hidden):
-                h_j = value(h[j])
-                h[j] = h_j
-                total += h_j * p[V + j]
-        workspace[z] = total + p[c] if bias else total
-        loss_of_one = scale * finish(workspace, z, gradient, ONE, Y, row)
-        d_out = scale * workspace[gradient]
-        for j in range(n_hidden):
-            h_j = h[j]
-            d[j] = d_out * p[V + j] * slope(h_j, h_j)
-            g[V + j] = d_out * h_j
-        x = X[row, 0]
-        for j in range(n_hidden):
-            d_j = d[j]
-            if bias:
-                g[b + j] = d_j
-            g[W + j] = x * d_j
-        for i in range(ONE, n_in):
-            x, w = X[row, i], W + i * n_hidden
-            for j in range(n_hidden):
-                g[w + j] = x * d[j]
+        w[z] = sum_of(total) + p[c] if bias else sum_of(total)
+        loss_of_one = scale * finish(w, z, gradient, ONE, Y, row)
+        d_out = scale * w[gradient]
+        for j in range(_0, whole, n):
+            gradients_of_some(layers, p, X, row, w, g, d_out, j, n, n)
+        if whole < n_hidden:
+            gradients_of_some(layers, p, X, row, w, g, d_out, whole, n, n_hidden - whole)
         if bias:
             g[c] = d_out
         return loss_of_one
