@@ -179,15 +179,17 @@ def finite_and_frozen(
 
 
 def all_finite(array: np.ndarray) -> bool:
-    """Whether all numbers are finite: mostly known from products, which may overflow.
+    """Whether all numbers are finite.
 
-    With a NaN or an infinity among them one is never finite. Overflow in ``vdot`` is nothing that
-    NumPy warns of. For more numbers at once some libraries wake threads of theirs, which takes
-    longer than the work, and the more so where all cores are busy.
+    Of few it is mostly known from their sum of squares, which may overflow: nothing that NumPy
+    warns of in ``vdot``. For more numbers some libraries wake threads of theirs, which takes longer
+    than the work, and the more so where all cores are busy.
     """
     flat = array.reshape(-1)
-    parts = (flat[start : start + _BLAS_ALONE] for start in range(0, flat.size, _BLAS_ALONE))
-    return all(math.isfinite(np.vdot(part, part)) or np.isfinite(part).all() for part in parts)
+    if flat.size <= _BLAS_ALONE and math.isfinite(np.vdot(flat, flat)):
+        return True
+    starts = range(0, flat.size, _BLOCK_ELEMENTS)
+    return all(np.isfinite(flat[start : start + _BLOCK_ELEMENTS]).all() for start in starts)
 
 
 def check_finite(converted: np.ndarray, original: np.ndarray, name: str, given: Any = None) -> None:
