@@ -74,7 +74,7 @@ def test_workspaces_are_limited_in_bytes(place, wide, dtype):
     for needed in (
         ready.places(architecture, training=False).end,
         ready.places(architecture, True, kept // sum(sizes)).end,
-        numba_engine._sample_kernel(architecture)[1],
+        numba_engine._sample_kernel(architecture)[-1] - 2 * architecture.n_parameters,
     ):
         assert needed * architecture.dtype.itemsize <= memory.MOST_BYTES + row_bytes
 

@@ -7,7 +7,7 @@ training sample by sample, plain SGD
     the first layer is wide (`wide_input.pays`)        `wide_input.make_train_wide_input`
     one hidden layer, one output, few inputs (`pays`)  `one_output.make_train_one_output`
     one hidden layer otherwise                         `one_hidden.make_train_one_hidden`
-    no hidden layer, or several                        `samples.make_train_samples`
+    no hidden layer, or several                        `plain_samples.make_train_samples`
 training sample by sample with another rule, a         `samples.make_train_samples_by_rule`
 penalty, a limit, weights, dropout, silu or gelu
 training in batches                                    `batches.make_train_batches`
@@ -38,15 +38,16 @@ the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
 What they are made of: the steps of a layer, forward, backward and gradient, for a sample in `rows`,
 for a block of samples in `blocks`, with the products of `products`, whose `tiles` are in registers,
 and the `turning` of what lies the other way; through all layers they go in `samples` and `blocks`.
-`plain` has the epochs of plain SGD; `activations` and `losses` are of one number, by code;
-`derivatives` and `second_derivatives` have the steps for directions of the inputs; `elementary`,
-exp and its like; `updates`, the optimisers' rules; `random`, for dropout; `orders`, shuffled rows;
-`layout`, the table of layers. `lanes` are SIMD values, made in `llvm`, with the processor's
-`estimates`. `sparse` has the first layer's steps for sparse rows, which `batches` and `outputs`
-take in place of the dense ones. `many_products` and `many_updates` are of many networks. `ready`
-has what `engine` gives its kernels; `forward_engine`, `many_engine`, `many_predictions` and
-`derivative_engine` give theirs what they need. `held` finds arguments that stay by their address.
-Large products are shared with idle threads: `sharing`, with `atomics`; `team` has the threads.
+`plain` has the epochs of plain SGD, `padded` its parameters meanwhile; `activations` and `losses`
+are of one number, by code; `derivatives` and `second_derivatives` have the steps for directions of
+the inputs; `elementary`, exp and its like; `updates`, the optimisers' rules; `random`, for dropout;
+`orders`, shuffled rows; `layout`, the table of layers. `lanes` are SIMD values, made in `llvm`,
+with the processor's `estimates`. `sparse` has the first layer's steps for sparse rows, which
+`batches` and `outputs` take in place of the dense ones. `many_products` and `many_updates` are of
+many networks. `ready` has what `engine` gives its kernels; `forward_engine`, `many_engine`,
+`many_predictions` and `derivative_engine` give theirs what they need. `held` finds arguments that
+stay by their address. Large products are shared with idle threads: `sharing`, with `atomics`;
+`team` has the threads.
 `jit` compiles (with private parts of numba in `inlined`), `notice` says so, `cache` keeps; what is
 `linked` is compiled once for all kernels.
 

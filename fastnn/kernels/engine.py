@@ -17,6 +17,7 @@ from fastnn.kernels import (
     one_hidden,
     one_output,
     orders,
+    plain_samples,
     ready,
     recorded,
     sparse_batches,
@@ -24,7 +25,6 @@ from fastnn.kernels import (
     wide_input,
 )
 from fastnn.kernels import samples as sample_kernels
-from fastnn.kernels.layout import N_OUT
 from fastnn.kernels.learner import Learner
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.recorded import Data, Span
@@ -36,22 +36,24 @@ MOST_KEPT = 1 << 16
 
 
 @functools.lru_cache(maxsize=256)
-def _sample_kernel(architecture: Architecture) -> tuple[Any, int]:
-    """The kernel for per-sample plain SGD, and how large a workspace it needs."""
-    layers = ready.layer_table(architecture)
+def _sample_kernel(architecture: Architecture) -> tuple[Any, np.ndarray, int]:
+    """The kernel for per-sample plain SGD, its table of layers, and how large a workspace."""
+    layers, size = ready.layer_table(architecture), architecture.dtype.itemsize
     codes = ready.codes(architecture)
-    if wide_input.pays(layers, architecture.dtype.itemsize):
-        return wide_input.make_train_wide_input(*codes), wide_input.workspace_size(layers)
-    if len(layers) != 2:
-        return sample_kernels.make_train_samples(*codes), sample_kernels.workspace_size(layers)
-    wide = int(layers[0, N_OUT]) >= one_hidden.WIDE_FROM
-    if one_output.pays(layers) and architecture.loss.code in TERMS:
-        n_in, units, _ = architecture.sizes
-        train = one_output.make_train_one_output(
-            *codes, n_in=n_in, units=units if n_in > 1 else 0, wide=wide
-        )
-        return train, one_output.workspace_size(layers)
-    return one_hidden.make_train_one_hidden(*codes, wide), one_hidden.workspace_size(layers)
+    if wide_input.pays(layers, size):
+        train = wide_input.make_train_wide_input(*codes)
+        return train, layers, wide_input.workspace_size(layers)
+    if len(layers) == 2:
+        n_in, n_hidden, n_out = architecture.sizes
+        if one_output.pays(layers) and architecture.loss.code in TERMS:
+            units, wide = n_hidden if n_in > 1 else 0, n_hidden >= one_output.WIDE_FROM
+            train = one_output.make_train_one_output(*codes, n_in=n_in, units=units, wide=wide)
+            return train, layers, one_output.workspace_size(layers)
+        if one_hidden.pays(n_in, n_hidden, n_out, size):
+            lanes = one_hidden.lanes_for(n_hidden, size)
+            train = one_hidden.make_train_one_hidden(*codes, lanes)
+            return train, *one_hidden.table(architecture, lanes)
+    return plain_samples.make_train_samples(*codes), *plain_samples.table(architecture)
 
 
 @functools.lru_cache(maxsize=256)
@@ -81,8 +83,7 @@ class _PlainSampleTrainer:
     """Per-sample plain SGD, where each layer's update goes straight into its weights."""
 
     def __init__(self, architecture: Architecture):
-        self._layers = ready.layer_table(architecture)
-        self.kernel, size = _sample_kernel(architecture)
+        self.kernel, self._layers, size = _sample_kernel(architecture)
         self.update = self.kernel  # of one sample too: see `learner`
         self._workspace = ready.new_scratch(size, architecture)
         self._help = team.Help(architecture, _block_of_wide_input(architecture))
@@ -295,8 +296,8 @@ def row_seconds(architecture: Architecture, plan: Plan) -> float:
         n = sparse_batches.parameters_met(architecture, plan)
     # Some three times what a Zen 5 takes.
     sgd, rows = plan.optimizer.rule == "sgd", plan.batch_size
-    if rows == 1 and sgd and architecture.sizes[0] >= wide_input.LEAST_INPUTS:
-        rows = int(wide_input.BLOCK)
+    if rows == 1 and sgd:
+        rows = max(1, _block_of_wide_input(architecture))
     update = 2e-10 if sgd else 2e-9
     if rows > 1 and not plan.sparse:  # by products, and a share of an update
         n_units = sum(architecture.sizes[1:])

@@ -22,6 +22,8 @@ from fastnn.kernels.rows import make_finish, make_finish_one
 #: built in then: 3-4-1 takes 47 ns, 62 with units counted at run time, 75 by `one_hidden`; 2-8-1
 #: would take 65 and 71, 8-8-1 93 and 94 (float64).
 MOST_INPUTS, MOST_UNITS = 8, 4
+#: Hidden units from which the widest vectors pay.
+WIDE_FROM = 32
 _0, ONE = np.uint64(0), np.uint64(1)
 
 

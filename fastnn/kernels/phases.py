@@ -1,7 +1,7 @@
 """The phases of a training kernel, each alone over whole epochs, so that they can be timed.
 
-They are made of the layer functions of `fastnn.kernels.batches` and `fastnn.kernels.samples`, on
-the same places of the same workspace. The other kernels for single samples go through all layers in
+They are made of the layer functions of `fastnn.kernels.batches` and `plain_samples`, on the same
+places of the same workspace. The other kernels for single samples go through all layers in
 one sweep: they have no phases.
 """
 
@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.kernels import blocks, rows, samples, wide_input
+from fastnn.kernels import blocks, plain_samples, rows, wide_input
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.jit import kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_of
 from fastnn.kernels.llvm import flat
+from fastnn.kernels.padded import ALL_UNITS, make_copies
 from fastnn.kernels.plain import row_of
 from fastnn.kernels.ready import layer_table
 
 #: What there is to do: get the samples; a of a layer; loss and d of the outputs; d of a layer's
-#: inputs; the gradient, added to the weights.
+#: inputs; the gradient, added to the weights. Of single samples the last two are one.
 FETCH, FORWARD, LOSS, BACKWARD, UPDATE = range(5)
 
 
@@ -33,37 +34,39 @@ def in_one_sweep(architecture: Architecture) -> bool:
 
 @functools.cache
 def make_sample_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
-    """Make the kernel for single samples: the arguments of `make_block_phase`, some not used."""
-    weighted_sums, add_outer = rows.make_weighted_sums(bias, True), rows.make_add_outer(bias)
-    activate = rows.make_activate(hidden, False)
-    times_slope = rows.make_times_slope(hidden, False)
-    finish = rows.make_finish(output, loss)
+    """Make the kernel for single samples: the arguments of `make_block_phase`, some not used.
+
+    The layers are those of `padded.padded_table`. Parameters are taken by FETCH, and given back by
+    each UPDATE.
+    """
+    take, give = make_copies(bias)
+    activate, finish = plain_samples.make_activate(hidden), rows.make_finish(output, loss)
+    update_layer = plain_samples.make_update_layer(bias)
+    times_slope = plain_samples.make_times_slope(hidden)
 
     @kernel
     def sample_phase(layers, places, p, data, w, batch_size, kept, l, phase, rate, epochs):
-        z, a, d, units, n_out = samples.unit_places(layers)
-        W, b, n_in, n = layer_of(layers, l)
-        inputs, own = layers[l, INPUTS], layers[l, UNITS]
-        last = len(layers) - 1
-        total = 0.0
+        last, total = len(layers) - 1, 0.0
+        z, n_out = layers[last, UNITS], layers[last, N_OUT]
+        if phase == FETCH:
+            take(layers, p, w)
         for _ in range(epochs):
             for position in range(len(data.Y)):
                 row = row_of(data.order, np.int64(0), position)
                 if phase == FETCH:
-                    rows.load_row(data.X, row, w, a)
+                    rows.load_row(data.X, row, w, np.uint64(0))
                 elif phase == FORWARD:
-                    into = (a if l < last else z) + own
-                    weighted_sums(p, W, b, n_in, n, w, a + inputs, into)
+                    plain_samples.weighted_sums(layers, l, w)
                     if l < last:
-                        activate(layers[l, ACTIVATION], w, into, n, z + own)
+                        activate(layers[l, ACTIVATION], layers, l, w)
                 elif phase == LOSS:
-                    total += finish(w, z + units, d + units, n_out, data.Y, row)
-                elif phase == BACKWARD:
-                    rows.back_through_weights(p, W, n_in, n, w, d + own, d + inputs)
-                    code = layers[l - 1, ACTIVATION]
-                    times_slope(code, w, a + inputs, d + inputs, n_in, z + inputs)
+                    total += finish(w, z, layers[last, ALL_UNITS] + z, n_out, data.Y, row)
                 else:
-                    add_outer(p, W, b, n_in, n, w, a + inputs, d + own, rate)
+                    update_layer(layers, l, w, rate)
+                    if l > 0:
+                        times_slope(layers[l - 1, ACTIVATION], layers, l, w)
+        if phase == UPDATE:
+            give(layers, w, p)
         return total
 
     return sample_phase

@@ -47,21 +47,14 @@ def load_row(X, row, w, at):
 
 
 @functools.cache
-def make_weighted_sums(bias: bool, fresh: bool) -> Any:
-    """Make z_j = b_j + Σ_i x_i W_ij. Behind z there must be room for a register.
-
-    *fresh* says that W is that of a moment ago, written number by number where a layer is narrow.
-    Lanes of what was just stored otherwise would have to wait for it.
-    """
+def make_weighted_sums(bias: bool) -> Any:
+    """Make z_j = b_j + Σ_i x_i W_ij. Behind z there must be room for a register."""
 
     @ordered
     def weighted_sums(p, W, b, n_in, n_out, w, x, z):
         lanes, wide = width(p), width(p, 4)
         if n_out == 1:  # one output: the lanes run over the inputs
             w[z] = _weighted_sum(p, W, p[b] if bias else p.dtype.type(0), n_in, w, x)
-            return
-        if fresh and n_out < lanes:
-            _few_sums(p, W, b, n_in, n_out, w, x, z, bias)
             return
         zero, far, near = p.dtype.type(0), n_out - n_out % wide, n_out - n_out % lanes
         for j in range(_0, far, wide):  # in rows as long as this memory is read ahead
@@ -85,15 +78,6 @@ def _weighted_sum(p, W, total, n_in, w, x):
     for i in range(n_in):
         total += w[x + i] * p[W + i]
     return total
-
-
-@ordered
-def _few_sums(p, W, b, n_in, n_out, w, x, z, bias):
-    for j in range(n_out):
-        total = p[b + j] if bias else p.dtype.type(0)
-        for i in range(n_in):
-            total += w[x + i] * p[W + i * n_out + j]
-        w[z + j] = total
 
 
 @ordered
@@ -140,10 +124,10 @@ def _dot(a, at, b, to, n):
 
 @functools.cache
 def make_outer(bias: bool) -> Any:
-    """Make W_ij = x_i d_j, b_j = d_j in *into*, a sample's gradient; *scale* does nothing."""
+    """Make W_ij = x_i d_j, b_j = d_j in *into*: a sample's gradient."""
 
     @ordered
-    def outer(into, W, b, n_in, n_out, w, x, d, scale):
+    def outer(into, W, b, n_in, n_out, w, x, d):
         lanes = width(into)
         if bias:
             for j in range(n_out):
@@ -163,38 +147,6 @@ def make_outer(bias: bool) -> Any:
                 store(into, row + whole, load(w, d + whole, lanes, left) * x_i, left)
 
     return outer
-
-
-@functools.cache
-def make_add_outer(bias: bool) -> Any:
-    """Make W_ij += scale x_i d_j, b_j += scale d_j in *into*: with -rate, an update."""
-
-    @ordered
-    def add_outer(into, W, b, n_in, n_out, w, x, d, scale):
-        lanes = width(into)
-        if bias:
-            for j in range(n_out):
-                into[b + j] += scale * w[d + j]
-        if n_out == 1:
-            step = scale * w[d]
-            for i in range(n_in):
-                into[W + i] += step * w[x + i]
-            return
-        whole = n_out - n_out % lanes
-        left = n_out - whole
-        for i in range(n_in):
-            step, row = scale * w[x + i], W + i * n_out
-            for j in range(_0, whole, lanes):
-                at = row + j
-                store(into, at, load(into, at, lanes) + load(w, d + j, lanes) * step)
-            if whole > _0 and left > 0:
-                at, last = row + whole, load(w, d + whole, lanes, left)
-                store(into, at, load(into, at, lanes, left) + last * step, left)
-            elif left > 0:
-                for j in range(n_out):
-                    into[row + j] += step * w[d + j]
-
-    return add_outer
 
 
 @inner

@@ -1,7 +1,7 @@
-"""Per-sample training for any depth: one sample at a time through all layers and back.
+"""Per-sample training for any depth and rule: one sample at a time through all layers and back.
 
-Plain SGD adds each layer's update to the weights as soon as it is known. Every other rule, and
-penalties, limits, weights or dropout, take the long way: the gradient, then `updates.make_step`.
+First the gradient, then `updates.make_step`. Plain SGD without penalties, limits, weights and
+dropout has a shorter way, see `fastnn.kernels.plain_samples`.
 
 The workspace is three vectors over the inputs and all units, so that a unit has the same place in
 each: its sum z, or its slope; its value a; its gradient d.
@@ -18,12 +18,11 @@ from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_OUT, UNITS, layer_of
 from fastnn.kernels.one_output import make_one_output_gradient
-from fastnn.kernels.plain import make_train, row_of
+from fastnn.kernels.plain import row_of
 from fastnn.kernels.rows import (
     back_through_weights,
     load_row,
     make_activate,
-    make_add_outer,
     make_finish,
     make_outer,
     make_times_slope,
@@ -57,15 +56,14 @@ def unit_places(layers):
 
 
 @functools.cache
-def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool, fresh: bool = False) -> Any:
+def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool) -> Any:
     """Make the forward pass of the inputs at *a*: hidden units' values, the outputs' sums at *z*.
 
     a and z are where the vectors over all units begin. With *keeps* the slopes of hidden units go
     into z. With *drops* (which needs it) units are dropped: *options* are those of the kernel,
-    *counter* is the number of the first hidden unit's random number. *fresh* as in
-    `rows.make_weighted_sums`.
+    *counter* is the number of the first hidden unit's random number.
     """
-    weighted_sums = make_weighted_sums(bias, fresh)
+    weighted_sums = make_weighted_sums(bias)
     activate = make_activate(hidden, keeps)
 
     @inner
@@ -86,24 +84,21 @@ def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool, fresh: boo
 
 
 @functools.cache
-def make_backward(hidden: Codes, bias: bool, keeps: bool, fresh: bool) -> Any:
-    """Make the backward pass, from d of the outputs: *into* += scale * gradient; *into* may be p.
-
-    With *fresh* the gradient is written instead, without the scale.
-    """
-    add_outer = make_outer(bias) if fresh else make_add_outer(bias)
+def make_backward(hidden: Codes, bias: bool, keeps: bool) -> Any:
+    """Make the backward pass, from d of the outputs, which writes the gradient to g."""
+    outer = make_outer(bias)
     times_slope = make_times_slope(hidden, keeps)
 
     @inner
-    def backward(layers, p, w, z, a, d, into, scale):
+    def backward(layers, p, w, z, a, d, g):
         for l in range(len(layers) - 1, -1, -1):
             W, b, n_in, n_out = layer_of(layers, l)
             inputs, own = layers[l, INPUTS], d + layers[l, UNITS]
-            if l > 0:  # before W changes
+            if l > 0:
                 below = d + inputs
                 back_through_weights(p, W, n_in, n_out, w, own, below)
                 times_slope(layers[l - 1, ACTIVATION], w, a + inputs, below, n_in, z + inputs)
-            add_outer(into, W, b, n_in, n_out, w, a + inputs, own, scale)
+            outer(g, W, b, n_in, n_out, w, a + inputs, own)
 
     return backward
 
@@ -118,7 +113,7 @@ def make_sample_gradient(
     `make_forward`.
     """
     forward, finish = make_forward(hidden, bias, keeps, drops), make_finish(output, loss)
-    backward = make_backward(hidden, bias, keeps, fresh=True)
+    backward = make_backward(hidden, bias, keeps)
 
     @inner
     def sample_gradient(layers, p, X, Y, row, w, g, scale, options, counter):
@@ -128,34 +123,10 @@ def make_sample_gradient(
         total = scale * finish(w, z + units, d + units, n_out, Y, row)
         for j in range(n_out):
             w[d + units + j] *= scale
-        backward(layers, p, w, z, a, d, g, scale)
+        backward(layers, p, w, z, a, d, g)
         return total
 
     return sample_gradient
-
-
-@inner
-def _nothing_to_do(*arguments):
-    """Plain SGD that updates at once begins and ends with nothing in hand."""
-
-
-@functools.cache
-def make_train_samples(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
-    """Make the kernel of plain SGD, see `plain.make_train`."""
-    forward = make_forward(hidden, bias, False, False, fresh=True)
-    finish = make_finish(output, loss)
-    backward = make_backward(hidden, bias, keeps=False, fresh=False)
-
-    @inner
-    def learn(layers, p, X, Y, last, row, rate, w, carried):
-        z, a, d, units, n_out = unit_places(layers)
-        load_row(X, row, w, a)
-        forward(layers, p, w, z, a, None, None)
-        loss = finish(w, z + units, d + units, n_out, Y, row)
-        backward(layers, p, w, z, a, d, p, -rate)
-        return loss, carried
-
-    return make_train(_nothing_to_do, learn, _nothing_to_do, wide=False)
 
 
 @functools.cache

@@ -48,18 +48,18 @@ from fastnn.kernels.rows import load_row, make_activate, make_finish, make_times
 from fastnn.kernels.tiles import Matrix
 from fastnn.memory import MOST_BYTES
 
-# When it pays, measured against the kernels that go sample by sample (time ratio; one core of a
-# Zen 5, relu; float32 / float64, and with AVX2 only). Inputs x first layer's units; ten outputs:
-#   16x64  1.00 / 0.96, 1.33 / 1.30   32x64   0.76 / 0.77, 1.09 / 1.07
-#   48x16  0.82 / 0.76, 0.79 / 1.04
-#   64x8   0.70 / 0.70, 0.66 / 0.89   64x512  0.65 / 0.67, 0.84 / 0.90
-#   784x8  0.28 / 0.42, 0.35 / 0.65   784x128 0.28 / 0.33, 0.65 / 0.69
-# one output:
-#   32x16  0.83 / 0.79, 0.86 / 1.18   64x4    0.52 / 0.60, 0.54 / 0.75
-#   256x2  0.34 / 0.48, 0.38 / 0.63
-#: Inputs and weights of the first layer from which blocks pay.
-LEAST_INPUTS = 48
-LEAST_WEIGHTS = 256
+# When blocks pay: the time sample by sample / in blocks, on a Zen 5, sigmoid, float32 / float64,
+# and with AVX2 only. With one hidden layer:
+#   64-100-10   0.71 / 0.95, 0.99 / 0.93    784-16-10   0.68 / 0.53
+#   100-100-10  0.87 / 1.12, 1.17 / 1.02    784-32-10   0.74 / 0.87, 0.97 / 0.86
+#   200-128-10  1.26 / 1.26, 1.23 / 1.08    784-48-10   1.49 / 1.59
+#   150-64-10   0.82 / 1.03                 784-128-10  1.54 / 1.76, 1.38 / 1.20
+# with more:
+#   64-64-64-4  0.85 / 1.04, 0.95 / 1.10    128-64-32-4 1.28 / 1.82, 1.23 / 1.37
+#   64-100-10-3 1.06 / 1.37                 100-64-16-3 1.28 / 1.37
+#: Inputs, and units and bytes of weights of the first layer, from which blocks pay: where these are
+#: more than the nearest cache keeps, or half of it where there are other layers to go through.
+LEAST_INPUTS, LEAST_UNITS, LEAST_BYTES, LEAST_BYTES_IF_DEEP = 48, 33, 1 << 16, 1 << 15
 
 #: Samples in a block; `fastnn.training` cuts epochs at multiples of it.
 BLOCK = np.uint64(64)
@@ -101,8 +101,9 @@ def pays(layers: np.ndarray, itemsize: int) -> bool:
     """
     n_in, n_units = int(layers[0, N_IN]), int(layers[0, N_OUT])
     fits = int(BLOCK) * (n_in + 2 * n_units) * itemsize <= MOST_BYTES
-    # For a single unit it never is: its sum and its update are fast as they are.
-    return fits and n_in >= LEAST_INPUTS and n_units > 1 and n_in * n_units >= LEAST_WEIGHTS
+    least = LEAST_BYTES if len(layers) == 2 else LEAST_BYTES_IF_DEEP
+    enough = n_in >= LEAST_INPUTS and n_units >= LEAST_UNITS
+    return fits and enough and n_in * n_units * itemsize >= least
 
 
 def workspace_size(layers: np.ndarray) -> int:

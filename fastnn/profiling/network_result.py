@@ -195,6 +195,11 @@ class NetworkProfile(Result):
                 cells = [step.phase, duration(step.seconds), "", "", f"{step.share:.0%}"]
                 lines.append(cells)
         yield new_table(["layer", *PHASES, "together"], lines, left=(0,))
+        if len(self.layers) > 2 and all(phase != PHASES[1] for _, phase in found):
+            yield Text(
+                "Sample by sample the way back is part of the update, which goes over a layer's "
+                "weights once."
+            )
         total, epoch = sum(step.share for step in self.steps), self.epoch_seconds["numba"]
         yield Text(
             f"Each phase timed alone, beside the whole epoch of {duration(epoch)}: together they "

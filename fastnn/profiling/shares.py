@@ -68,19 +68,22 @@ def _phases(
     epochs: int,
 ) -> Iterator[tuple[int, str, Contestant]]:
     """Each phase's layer, counted from 1 (0: of none), its name and what to time."""
-    from fastnn.kernels import engine, phases, ready, samples
+    from fastnn.kernels import engine, phases, plain_samples, ready
 
     single = batch_size == 1
     kept = not single and len(order) == 0 and data.dense.size + data.Y.size <= engine.MOST_KEPT
     places = ready.places(architecture, True, len(data) if kept else 0)
-    size = max(int(places.end), samples.workspace_size(ready.layer_table(architecture)))
+    if single:
+        (table, size), make = plain_samples.table(architecture), phases.make_sample_phase
+    else:
+        table, size = ready.layer_table(architecture), int(places.end)
+        make = phases.make_block_phase
     random = np.random.default_rng(0)
     w = aligned_copy(random.uniform(0.1, 0.9, size).astype(architecture.dtype))
     p = aligned_copy(start)
     codes = ready.codes(architecture)
-    make = phases.make_sample_phase if single else phases.make_block_phase
     rate = architecture.dtype.type(1e-9)
-    given = (ready.layer_table(architecture), places, p, ready.data_for(data, architecture, order))
+    given = (table, places, p, ready.data_for(data, architecture, order))
 
     def contestant(layer: int, phase: int) -> Contestant:
         run = partial(make(*codes), *given, w, batch_size, kept, layer, phase, rate, epochs)
@@ -95,6 +98,6 @@ def _phases(
         yield l + 1, PHASES[0], contestant(l, phases.FORWARD)
     yield 0, LOSS, contestant(0, phases.LOSS)
     for l in reversed(layers):
-        if l > 0:
+        if l > 0 and not single:
             yield l + 1, PHASES[1], contestant(l, phases.BACKWARD)
         yield l + 1, PHASES[2], contestant(l, phases.UPDATE)

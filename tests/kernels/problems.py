@@ -90,7 +90,8 @@ def check_training(problem, batch_size, shuffled, epochs=3):
     """The numba engine trains as the NumPy engine does."""
     n = len(problem.samples)
     # Other rules take longer steps, and what differs by rounding must not grow.
-    highest = 0.2 if problem.optimizer.rule == "sgd" else 0.004
+    n_in = problem.architecture.sizes[0]
+    highest = min(0.2, 3 / n_in) if problem.optimizer.rule == "sgd" else 0.004
     rates = np.linspace(highest / 2, highest, epochs)
     order = orders(n, epochs, shuffled)
     got, got_sums = problem.train(engine, batch_size, order, rates)

@@ -20,7 +20,7 @@ from recipes import summed
 
 import fastnn
 from fastnn import contract
-from fastnn.kernels import blocks, engine, ready, samples, wide_input
+from fastnn.kernels import blocks, engine, plain_samples, ready, wide_input
 from fastnn.reference import vectors
 
 #: One network for each way through the kernels.
@@ -28,13 +28,14 @@ PATHS = {
     "fused, one input": ([1, 9, 1], "half_squared_error", "sigmoid"),
     "fused, several inputs": ([3, 4, 1], "binary_cross_entropy", "tanh"),
     "transposed": ([3, 9, 4], "cross_entropy", "relu"),
-    "transposed, many inputs": ([60, 3, 3], "cross_entropy", "relu"),
+    "transposed, many inputs": ([60, 9, 3], "cross_entropy", "relu"),
+    "few hidden units": ([60, 3, 3], "cross_entropy", "relu"),
     "no hidden layer": ([3, 2], "binary_cross_entropy", "tanh"),
     "deep": ([3, 5, 4, 6, 2], "squared_error", "tanh"),
     "mixed activations": ([3, 5, 4, 6, 2], "squared_error", ["tanh", "relu", "sigmoid"]),
-    "wide input": ([100, 6, 3], "cross_entropy", "relu"),
-    "wide first layer": ([64, 33, 3], "cross_entropy", "relu"),
-    "deep with a wide first layer": ([64, 33, 6, 3], "squared_error", ["tanh", "sigmoid"]),
+    "wide input": ([499, 33, 3], "cross_entropy", "relu"),
+    "wide first layer": ([150, 110, 3], "cross_entropy", "relu"),
+    "deep with a wide first layer": ([125, 66, 6, 3], "squared_error", ["tanh", "sigmoid"]),
 }
 
 
@@ -44,6 +45,7 @@ TAKEN = {
     "fused, several inputs": "train_one_output",
     "transposed": "train_one_hidden",
     "transposed, many inputs": "train_one_hidden",
+    "few hidden units": "train_samples",
     "no hidden layer": "train_samples",
     "deep": "train_samples",
     "mixed activations": "train_samples",
@@ -56,7 +58,7 @@ TAKEN = {
 @pytest.mark.parametrize("path", PATHS)
 def test_each_path_takes_its_kernel(path):
     problem = make_problem(*PATHS[path])
-    kernel, _ = engine._sample_kernel(problem.architecture)
+    kernel, *_ = engine._sample_kernel(problem.architecture)
     parts = inspect.getclosurevars(getattr(kernel, "py_func", kernel)).nonlocals
     made_by = parts.get("learn", kernel).__qualname__  # the shell has its name from what is in it
     assert made_by.split(".")[0] == f"make_{TAKEN[path]}"
@@ -202,8 +204,8 @@ def test_a_trainer_takes_more_samples_than_before(monkeypatch):
 
 def plain_loop(architecture):
     """For `engine._sample_kernel`: per-sample SGD as one would write it."""
-    layers = ready.layer_table(architecture)
-    return samples.make_train_samples(*ready.codes(architecture)), samples.workspace_size(layers)
+    make = plain_samples.make_train_samples
+    return make(*ready.codes(architecture)), *plain_samples.table(architecture)
 
 
 def check_against_plain_loop(problem, monkeypatch, shuffled):
