@@ -46,7 +46,7 @@ def numeric(
     """Any array-like of real numbers as a base-class array, not copied if it is one already."""
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
         return value
-    _refuse_sparse_and_masked(value, name)
+    refuse_sparse_and_masked(value, name)
     value = opened(value, name)
     try:
         with memory_for("{} does not fit into memory as an array", name):
@@ -66,7 +66,7 @@ def numeric(
     return array
 
 
-def _refuse_sparse_and_masked(value: Any, name: str) -> None:
+def refuse_sparse_and_masked(value: Any, name: str) -> None:
     """Refuse what NumPy cannot read, or reads as if nothing were masked."""
     sparse = sys.modules.get("scipy.sparse")  # without it nothing is sparse
     if sparse is not None and sparse.issparse(value):
@@ -87,7 +87,7 @@ def _look_inside(value: Any, name: str, depth: int) -> None:
         for k, entry in enumerate(entries):
             if type(entry) is list and _PLAIN.issuperset(map(type, entry)):
                 continue  # as below, only at once
-            _refuse_sparse_and_masked(entry, f"{name}[{k}]")
+            refuse_sparse_and_masked(entry, f"{name}[{k}]")
             _look_inside(entry, f"{name}[{k}]", depth - 1)
     elif (columns := columns_of(value)) is not None:
         of_each_type = {of_type: k for k, of_type in enumerate(columns.types)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,20 +41,27 @@ class Arguments:
             if name not in ARGUMENTS:
                 raise TypeError(unknown_argument("fastnn.fit_many", str(name), ARGUMENTS))
         self.n = n
-        self._common = common
+        self._common = {name: _for_all(name, value) for name, value in common.items()}
         self._values: dict[str, list[Any]] = {}
         for name, given in (each or {}).items():
             if name in common:
                 raise ValueError(
                     f"{name} was given for all networks and in each; give one of the two"
                 )
-            self._values[name] = list(one_for_each(given, f"each[{name!r}]", n))
+            values = one_for_each(given, f"each[{name!r}]", n)
+            self._values[name] = [_for_all(name, value) for value in values]
         columns = [map(identity, values) for values in self._values.values()]
         self.keys: list[Any] = list(zip(*columns, strict=True)) or [()] * n
 
     def of(self, k: int) -> dict[str, Any]:
         """Those of network number k."""
         return self._common | {name: values[k] for name, values in self._values.items()}
+
+
+def _for_all(name: str, value: Any) -> Any:
+    """What several networks can take: what can be gone through only once, as a list."""
+    once = isinstance(value, Iterator | np.ndarray)
+    return list(value) if once and name in ("metrics", "callbacks") else value
 
 
 def identity(value: Any) -> Any:
@@ -66,7 +73,8 @@ def identity(value: Any) -> Any:
 def one_for_each(given: Any, name: str, n: int) -> Any:
     """What was *given*, if it has a value for each of n networks."""
     is_array = isinstance(given, np.ndarray) and given.ndim > 0
-    if not (is_array or isinstance(given, list | tuple)):
+    is_sequence = isinstance(given, Sequence) and not isinstance(given, str | bytes)
+    if not (is_array or is_sequence):
         raise TypeError(
             f"{name} must be a list with a value for each network, got {describe(given)}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -28,18 +29,31 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def _log(p: np.ndarray) -> np.ndarray:
-    """The logarithm; of 0 that of the smallest normal number."""
-    logarithm: np.ndarray = np.log(np.maximum(p, np.finfo(p.dtype).tiny))
-    return logarithm
+def _log_of_mean(logarithms: np.ndarray) -> np.ndarray:
+    """log (Σ_k e^x_k / K) over the first axis, of K."""
+    mean: np.ndarray = np.logaddexp.reduce(logarithms, axis=0) - math.log(len(logarithms))
+    return mean
 
 
-#: The weighted sums that an output activation has made such outputs of.
-_INVERSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "identity": lambda outputs: outputs,
-    "sigmoid": lambda p: _log(p) - _log(1 - p),
-    "softmax": _log,
-    "exp": _log,
+def _logit_of_mean(z: np.ndarray) -> np.ndarray:
+    """What the mean of sigmoids is the sigmoid of."""
+    one, other = (_log_of_mean(-np.logaddexp(0, sign * z)) for sign in (-1, 1))
+    return one - other
+
+
+def _logits_of_mean(z: np.ndarray) -> np.ndarray:
+    """What the mean of softmaxes is the softmax of: of the logarithms of its own values."""
+    return _log_of_mean(z - np.logaddexp.reduce(z, axis=-1, keepdims=True))
+
+
+#: By output activation: from the networks' weighted sums (K, n, n_out), float64, those that have
+#: the mean of their outputs as outputs. By way of logarithms: a probability is 1 to rounding long
+#: before the loss of its opposite is infinite.
+_SUMS_OF_MEAN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "identity": lambda sums: sums.mean(axis=0),
+    "sigmoid": _logit_of_mean,
+    "softmax": _logits_of_mean,
+    "exp": _log_of_mean,
 }
 
 
@@ -150,7 +164,8 @@ class Ensemble:
                 "for others there is fastnn.fit_many(ensemble.networks, X, y, subsets=...)"
             )
         if self._bootstrap:
-            if "validation_split" in {*as_in_fit, *(each or ())}:
+            splits = [as_in_fit.get("validation_split"), *(each or {}).get("validation_split", ())]
+            if any(split is not None for split in splits):
                 raise ValueError(
                     "validation_split was given to an ensemble with bootstrap=True: a row that is "
                     "drawn twice would be on both sides; give validation_data"
@@ -260,24 +275,43 @@ class Ensemble:
         ValueError, TypeError
             As `Network.evaluate` does.
         """
-        outputs = self.predict(X)
-        if not np.isfinite(outputs).all():
+        activation, members = self._before_output()
+        sums = _SUMS_OF_MEAN[activation](predict_many(members, X).astype(np.float64))
+        if not np.isfinite(sums).all():
             raise validation.too_large("X")
-        twin, sums_of = self._output_layer()
-        return twin.evaluate(sums_of(outputs), y, sample_weight=sample_weight, metrics=metrics)
+        twin = self._output_layer(activation)
+        return twin.evaluate(sums, y, sample_weight=sample_weight, metrics=metrics)
 
-    def _output_layer(self) -> tuple[Network, Callable[[np.ndarray], np.ndarray]]:
-        """A network that does nothing but to activate its inputs, and what undoes that."""
+    def _before_output(self) -> tuple[str, Sequence[Network]]:
+        """The output activation that belongs to the loss, and networks without it."""
+        first = self._networks[0]._architecture
+        if not first.loss.from_logits:
+            return "identity", self._networks
+        arguments = first.arguments() | {
+            "output_activation": "identity",
+            "loss": "squared_error",
+            "missing": "raise",
+            "label_smoothing": 0.0,
+            "quantiles": None,
+        }
+        members = []
+        for network in self._networks:
+            bare = Network(**arguments, initializer="zeros", engine=network.engine)
+            bare.set_parameters(network.parameters)
+            members.append(bare)
+        return first.activations[-1].name, members
+
+    def _output_layer(self, activation: str) -> Network:
+        """A network that does nothing but to activate its inputs."""
         member = self._networks[0]
         arguments = member._architecture.arguments()
         n_out = member.layer_sizes[-1]
         arguments |= {"layer_sizes": [n_out, n_out], "activation": [], "bias": False}
         arguments |= {"l1": 0.0, "l2": 0.0, "max_norm": None, "dropout": 0.0}
-        if not member._architecture.loss.from_logits:
-            arguments["output_activation"] = "identity"
+        arguments["output_activation"] = activation
         twin = Network(**arguments, initializer="zeros", engine=member.engine)
         twin.set_parameters(np.eye(n_out).ravel())
-        return twin, _INVERSE[arguments["output_activation"]]
+        return twin
 
     @quiet
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn import validation
+from fastnn.arrays import refuse_sparse_and_masked
 from fastnn.by_network import Arguments, identity, one_for_each
 from fastnn.calls import guided
 from fastnn.contract import Samples, quiet
@@ -84,7 +85,9 @@ def fit_many(
     -------
     list of History
         One for each network, in order. Their seconds are those of the block that a network was in.
-        Ctrl-C ends training: all keep what they have learned.
+        Ctrl-C ends training: all keep what they have learned. Blocks that an executor has begun it
+        ends, unless its workers hear the Ctrl-C too; if it is pressed again, nobody waits for them,
+        and their networks are as they were.
 
     Raises
     ------
@@ -94,8 +97,9 @@ def fit_many(
         When all others are done, if the training of some diverged: ``error.networks`` has their
         numbers. Each keeps its last finite parameters.
     RuntimeError
-        If some networks could not be trained, because a worker died or raised an exception:
-        it names them. They are unchanged, all others are trained. Also as in `Network.fit`.
+        If some networks could not be trained, because a worker died or raised an exception: it
+        names them. They are unchanged, all others are trained. Where a callback raised it, its
+        network keeps what it has learned. Also as in `Network.fit`.
 
     Examples
     --------
@@ -280,7 +284,7 @@ class _Door:
         return _Asked(data, job, rows, weights)
 
     def _job(self, network: Network, held_out: Samples | None, rest: dict[str, Any]) -> Job:
-        if rest.get("callbacks"):
+        if rest.get("callbacks") not in (None, [], ()):
             return Job.asked(network, held_out, **rest)  # of this network alone
         loss, engine = network._architecture.loss, network._engine_name
         key = (loss, engine, id(held_out), *map(identity, rest.values()))
@@ -298,6 +302,7 @@ def _taken(data: Samples, weights: np.ndarray | None, rows: np.ndarray) -> Sampl
 def _rows(subset: Any, n: int, k: int) -> np.ndarray:
     """The row numbers of network k's subset, or those where its mask is true."""
     name = f"subsets[{k}]"
+    refuse_sparse_and_masked(subset, name)
     try:
         rows = np.asarray(subset)
     except ValueError:
@@ -324,12 +329,17 @@ def _of_network(error: Exception, k: int) -> Exception:
 
 def _refuse_shared_generators(networks: list[Network], members: list[Member]) -> None:
     """Networks that draw from one generator would depend on who comes first."""
+
+    def draws(member: Member) -> bool:
+        job, n = member.job, len(member.data) if member.rows is None else len(member.rows)
+        return job.shuffle and job.lbfgs is None and (job.batch_size or n) < n
+
     if _first_twice([network._rng.bit_generator for network in networks]) is None:
         return
     seen: dict[int, int] = {}
     for network, member in zip(networks, members, strict=True):
         first = seen.setdefault(id(network._rng.bit_generator), member.number)
-        if first != member.number and member.job.shuffle:
+        if first != member.number and draws(member):
             raise ValueError(
                 f"networks {first} and {member.number} share a random generator, given to both as "
                 "seed; give each a seed of its own, or shuffle=False"
@@ -358,6 +368,7 @@ class _Books:
         self._networks, self._members = networks, members
         self._divergences: dict[int, TrainingDivergedError] = {}
         self._failures: dict[int, BaseException] = {}
+        self._broken_off: dict[int, BaseException] = {}
 
     def take(self, outcome: Outcome) -> None:
         """Give a network what has become of it."""
@@ -378,22 +389,36 @@ class _Books:
             network._train(member.own_job(), member.samples())
         except TrainingDivergedError as error:
             self._divergences[member.number] = error
+        except Exception as error:
+            self._broken_off[member.number] = error
         finally:
             network._in_training = True
 
     def close(self) -> list[History]:
         """The histories, or an error that names the networks that have none or diverged."""
-        if self._failures:
-            numbers = sorted(self._failures)
-            error = self._failures[numbers[0]]
-            others = "; the others are trained" if len(numbers) < len(self._networks) else ""
-            raise RuntimeError(
-                f"{len(numbers)} of {len(self._networks)} networks are not trained, and unchanged: "
-                f"numbers {_listed(numbers)}{others}. {type(error).__name__}: {error}"
-            ) from error
+        errors = self._failures | self._broken_off
+        if errors:
+            first = errors[min(errors)]
+            text = f"{self._what_became_of_them()}. {type(first).__name__}: {first}"
+            raise RuntimeError(text) from first
         if self._divergences:
             raise TrainingDivergedError.of_many(self._divergences, len(self._networks))
         return [network.history for network in self._networks if network.history is not None]
+
+    def _what_became_of_them(self) -> str:
+        kinds = (
+            (self._failures, "are not trained, and unchanged"),
+            (self._broken_off, "are as they were when a callback raised an exception"),
+            (self._divergences, "diverged, and keep their last finite parameters"),
+        )
+        n = len(self._networks)
+        said = [
+            f"{len(some)} of {n} networks {what}: numbers {_listed(sorted(some))}"
+            for some, what in kinds
+            if some
+        ]
+        others = n - sum(len(some) for some, _ in kinds)
+        return "; ".join([*said, "the others are trained"] if others else said)
 
 
 def _listed(numbers: list[int]) -> str:

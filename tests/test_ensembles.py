@@ -147,12 +147,26 @@ def test_evaluate_of_sigmoid_outputs_with_another_loss():
     assert own.evaluate(X, Y)["loss"] == pytest.approx(loss, rel=1e-13)
 
 
-def test_a_class_that_is_ruled_out_has_a_large_loss_and_not_an_infinite_one():
-    own = ensemble(loss="cross_entropy")
+#: A loss, parameters of a network [1, n] with W = 0, a target, and the loss, of which the outputs
+#: say no longer what it is.
+STEEP = [
+    ("binary_cross_entropy", [0, 30.0], 0, 30.0),
+    ("cross_entropy", [0, 0, 0, 1000.0], 0, 1000.0),
+    ("poisson", [0, -1000.0], 3, 2997.0 + 3 * np.log(3)),
+    ("poisson", [0, 1000.0], 3, np.inf),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("loss", "parameters", "y", "expected"), STEEP)
+def test_networks_that_are_the_same_have_the_ensembles_loss(loss, parameters, y, expected, dtype):
+    own = fastnn.Ensemble(
+        [1, len(parameters) // 2], 3, loss=loss, dtype=dtype, engine="numpy", seed=0
+    )
     for net in own.networks:
-        net.biases[-1][:] = [1000.0, -1000.0]
-    assert own.predict(X)[0].tolist() == [1.0, 0.0]
-    assert 700 < own.evaluate(X, np.ones(30, int))["loss"] < 800
+        net.set_parameters(parameters)
+    losses = [one.evaluate([[0.0]], [y])["loss"] for one in (own, own.networks[0])]
+    assert losses == pytest.approx([expected] * 2, rel=1e-6)
 
 
 def test_the_band_is_mean_and_deviations_in_order_of_x():

@@ -199,6 +199,62 @@ def test_ctrl_c_in_a_worker_is_ctrl_c():
     assert states(nets) == [(after if trained[k] else before)[k] for k in range(len(nets))]
 
 
+class Begins:
+    """An executor that begins all works and ends none, as far away as a cluster's workers."""
+
+    def submit(self, function, *arguments):
+        future = Future()
+        future.set_running_or_notify_cancel()
+        return future
+
+
+@pytest.mark.usefixtures("default_ctrl_c")
+def test_a_second_ctrl_c_waits_for_no_executor():
+    nets = networks(engine="numpy")
+    before = states(nets)
+    presses = [threading.Timer(s, os.kill, (os.getpid(), signal.SIGINT)) for s in (0.2, 0.5)]
+    for press in presses:
+        press.start()
+    histories = fastnn.fit_many(nets, X, Y, epochs=1, executor=Begins())
+    assert not presses[1].is_alive()  # one Ctrl-C is not enough: something may come back
+    assert {history.stop_reason for history in histories} == {"interrupted"}
+    assert [(*one[:-1],) for one in states(nets)] == [(*one[:-1],) for one in before]
+
+
+class Broken:
+    """A callback that raises after the first epoch."""
+
+    def on_epoch_end(self, network, epoch, logs):
+        raise KeyError("mine")
+
+
+def test_an_exception_in_a_callback_is_of_its_network_alone():
+    nets = networks(4, engine="numpy")
+    alone = copy.deepcopy(nets)
+    with pytest.raises(RuntimeError) as error:
+        fastnn.fit_many(nets, X, Y, epochs=2, each={"callbacks": [[], [Broken()], [], []]})
+    assert str(error.value) == (
+        "1 of 4 networks are as they were when a callback raised an exception: numbers 1; the "
+        "others are trained. KeyError: 'mine'"
+    )
+    assert isinstance(error.value.__cause__, KeyError)
+    assert [net.history.epochs for net in nets] == [2, 1, 2, 2]
+    for net, twin in zip(nets, alone, strict=True):
+        twin.fit(X, Y, epochs=net.history.epochs)
+        assert np.array_equal(net.parameters, twin.parameters)
+
+
+def test_an_error_names_those_that_diverged_too():
+    def broken(targets, outputs):
+        raise ArithmeticError("no")
+
+    nets = networks(4, sizes=(3, 2), loss="half_squared_error", engine="numpy")
+    different = {"metrics": [[], [broken], [], []], "learning_rate": [0.01, 0.01, 50.0, 0.01]}
+    with pytest.raises(RuntimeError, match=r"numbers 1; 1 of 4 networks diverged, and keep their "
+                       r"last finite parameters: numbers 2; the others are trained"):  # fmt: skip
+        fastnn.fit_many(nets, X, Y, epochs=400, each=different)
+
+
 def test_a_class_is_no_executor():
     with pytest.raises(TypeError, match=r"executor must be a concurrent.futures.Executor"):
         fastnn.fit_many(networks(2), X, Y, executor=ThreadPoolExecutor)

@@ -99,6 +99,8 @@ BAD = {
     "a short mask": (as_they_are, {"subsets": [*SUBSETS[:-1], [True] * 9]}, TypeError,
                      r"subsets\[19\] must be numbers of rows of X, or a mask of 60"),
     "no rows": (as_they_are, {"subsets": [*SUBSETS[:-1], 3]}, TypeError, r"subsets\[19\]"),
+    "masked": (as_they_are, {"subsets": [*SUBSETS[:-1], np.ma.array([0, 1], mask=[0, 1])]},
+               ValueError, r"subsets\[19\] has masked values"),
     "ragged": (as_they_are, {"subsets": [*SUBSETS[:-1], [[0], [1, 2]]]}, TypeError,
                r"subsets\[19\] must be numbers of rows"),
     "weights": (as_they_are, {"each": {"sample_weight": [None] * 19 + [WEIGHTS[:9]]}}, ValueError,
@@ -141,3 +143,36 @@ def test_a_network_in_training_is_refused():
     fastnn.fit_many(nets, X, Y, epochs=2, each={"callbacks": callbacks})
     assert refused == [1, 2]
     assert not any(net._in_training for net in nets)
+
+
+def test_what_can_be_gone_through_once_is_for_all_networks():
+    nets = [*networks(2, engine="numpy"), fastnn.Network([3, 2], loss="huber", engine="numpy")]
+    calls = []
+    callbacks = (fastnn.Call(lambda network, *_: calls.append(network)) for _ in range(2))
+    histories = fastnn.fit_many(
+        nets, X, Y, epochs=1, metrics=(name for name in ["r2"]), callbacks=callbacks
+    )
+    assert [list(history.metrics) for history in histories] == [["r2"]] * 3
+    assert calls == [nets[0]] * 2 + [nets[1]] * 2 + [nets[2]] * 2
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array], ids=["tuple", "array"])
+@pytest.mark.parametrize("n", [0, 2])
+def test_callbacks_in_any_sequence(kind, n):
+    calls = []
+    callbacks = kind([fastnn.Call(lambda network, *_: calls.append(network))] * n)
+    fastnn.fit_many(networks(2, engine="numpy"), X, Y, epochs=1, callbacks=callbacks)
+    assert len(calls) == 2 * n
+
+
+def test_values_by_network_in_any_sequence():
+    histories = fastnn.fit_many(
+        networks(3, engine="numpy"), X, Y, each={"epochs": range(1, 4)}, subsets=(range(5),) * 3
+    )
+    assert [history.epochs for history in histories] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": None}, {"optimizer": "lbfgs"}], ids=str)
+def test_networks_that_draw_nothing_may_share_a_generator(settings):
+    nets = with_shared_generator(networks(engine="numpy"))
+    assert len(fastnn.fit_many(nets, X, Y, epochs=1, **settings)) == K

@@ -61,6 +61,10 @@ class Interrupts:
         """Whether Ctrl-C was pressed."""
         return self._presses > 0 or (self._outer is not None and self._outer())
 
+    def again(self) -> bool:
+        """Whether it was pressed more than once."""
+        return self._presses > 1 or (self._outer is not None and self._outer.again())
+
     def breakable(self) -> _Breakable:
         """A context manager: its block may be ended by Ctrl-C."""
         return self._breakable

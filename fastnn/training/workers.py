@@ -15,7 +15,7 @@ from fastnn.history import History
 from fastnn.machine import cores
 from fastnn.names import describe
 from fastnn.progress import NetworksBar
-from fastnn.training.interrupts import remember_interrupt
+from fastnn.training.interrupts import Interrupts, remember_interrupt
 from fastnn.training.many import Report, do, unchanged
 from fastnn.training.members import Outcome, Work
 
@@ -93,6 +93,10 @@ class Workers:
                 k = futures.pop(future)
                 _settle(works[k], books, partial(_result, future, works[k]))
                 look.finished(k, works[k])
+            if not told and look.insists():
+                break
+        for k in futures.values():  # they are done for nobody
+            _settle(works[k], books, partial(_interrupted, works[k]))
 
 
 def _number_of_threads(n_jobs: Any) -> int:
@@ -109,7 +113,11 @@ def _result(future: Future[list[Outcome]], work: Work) -> list[Outcome]:
     try:
         return future.result()
     except (concurrent.futures.CancelledError, KeyboardInterrupt):  # Ctrl-C comes to workers too
-        pass
+        return _interrupted(work)
+
+
+def _interrupted(work: Work) -> list[Outcome]:
+    """What becomes of networks that were not trained because of Ctrl-C."""
     return [unchanged(member, History(stop_reason="interrupted")) for member in work.members]
 
 
@@ -151,9 +159,7 @@ class _Count:
 class _Look:
     """Whether to go on, while the bar is brought up to date."""
 
-    def __init__(
-        self, count: _Count, interrupted: Callable[[], bool], show: Callable[[float], None]
-    ):
+    def __init__(self, count: _Count, interrupted: Interrupts, show: Callable[[float], None]):
         self._count, self._interrupted, self._show = count, interrupted, show
         self._total = 0.0
 
@@ -161,6 +167,10 @@ class _Look:
         """Show how far all are. True if Ctrl-C was pressed."""
         self._show(self._total)
         return self._interrupted()
+
+    def insists(self) -> bool:
+        """Whether it was pressed again."""
+        return self._interrupted.again()
 
     def of(self, k: int) -> Report:
         """What work number k reports to."""
