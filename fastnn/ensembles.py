@@ -38,7 +38,8 @@ def _log_of_mean(logarithms: np.ndarray) -> np.ndarray:
 def _logit_of_mean(z: np.ndarray) -> np.ndarray:
     """What the mean of sigmoids is the sigmoid of."""
     one, other = (_log_of_mean(-np.logaddexp(0, sign * z)) for sign in (-1, 1))
-    return one - other
+    logit: np.ndarray = one - other
+    return logit
 
 
 def _logits_of_mean(z: np.ndarray) -> np.ndarray:

@@ -29,6 +29,8 @@ import llvmlite
 import numba
 import numpy as np
 
+from fastnn.kernels.uninterrupted import uninterrupted
+
 #: How an entry's file name ends.
 SUFFIX = ".kernel"
 _MAGIC = b"fastnn kernel 1\n"
@@ -114,7 +116,7 @@ class KernelCache:
         numba's cache would first load all that numba can compile, half a second in each new
         process. Machine code needs none of it, and what is not cached loads it when it is compiled.
         """
-        with _never_in_the_way("load"):
+        with uninterrupted(), _never_in_the_way("load"):
             key = self._key(signature, target_context.codegen())
             payload = _load(self._name(key), key)
             if payload is not None:
@@ -131,7 +133,7 @@ class KernelCache:
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep what was compiled, if it can be kept."""
-        with _never_in_the_way("keep"):
+        with uninterrupted(), _never_in_the_way("keep"):
             from numba.core.serialize import dumps  # if this numba still has it
 
             if not result.library.has_dynamic_globals:  # addresses of this process

@@ -14,6 +14,7 @@ from numba.core.cpu import CPUTargetOptions
 from numba.core.dispatcher import Dispatcher
 
 from fastnn.kernels.notice import compiling
+from fastnn.kernels.uninterrupted import uninterrupted
 from fastnn.memory import no_collections
 
 _NEEDED = (
@@ -39,7 +40,7 @@ class _KernelCompiler(Compiler):
     """Takes 0.95 of the time that it takes with the garbage collector running."""
 
     def _compile_core(self) -> Any:
-        with no_collections(), compiling(self.state.func_id.func_name):
+        with uninterrupted(), no_collections(), compiling(self.state.func_id.func_name):
             return super()._compile_core()
 
 
