@@ -6,6 +6,7 @@ Names are looked up in ``names.py``; here is where they belong.
 import difflib
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from numbers import Integral
 from typing import Any, ParamSpec, TypeVar
@@ -30,6 +31,8 @@ _PLACES = {
     "fastnn.StepDecay": "net.fit(X, y, learning_rate=fastnn.StepDecay({}))",
     "fastnn.CosineDecay": "net.fit(X, y, learning_rate=fastnn.CosineDecay({}))",
 }
+#: Packages whose frames are between a user's line and ours: decorators too.
+_INSIDE = ("fastnn", "numpy")
 #: The arguments at each of these places.
 _arguments: dict[str, tuple[str, ...]] = {}
 
@@ -86,8 +89,16 @@ def _refusal(
     names = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     return TypeError(
         f"{door} takes {' and '.join(by_position) or 'nothing'} by position, got {len(args)} "
-        f"arguments; give the others by name: {', '.join(names)}"
+        f"arguments; give the others by name{': ' if names else ''}{', '.join(names)}"
     )
+
+
+def frames_to_user() -> int:
+    """For ``warnings.warn``: how many frames it is from the caller's to that of who called us."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def unknown_argument(door: str, name: str, known: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ class TrainingDivergedError(ArithmeticError):
     epoch : int
         The epoch, counted from 1, in which it happened.
     learning_rate : float
-        The highest learning rate used in that epoch.
+        The highest learning rate used in that epoch; with L-BFGS, which has none, 1.
     schedule : object
         The learning-rate schedule that it came from, or None.
     networks : tuple of int
@@ -34,6 +34,17 @@ class TrainingDivergedError(ArithmeticError):
             f"(it was {learning_rate:g}{origin}), or scale X, and a y of large numbers, to mean 0 "
             "and standard deviation 1."
         )
+
+    @classmethod
+    def of_lbfgs(cls, epoch: int) -> "TrainingDivergedError":
+        """Of a training that has no learning rate, in *epoch*."""
+        error = cls(epoch, 1.0)
+        error.args = (
+            f"training diverged in epoch {epoch}: the loss or a parameter is no longer finite. The "
+            "network keeps its last finite parameters. Scale X, and a y of large numbers, to mean "
+            "0 and standard deviation 1, or begin with optimizer='adam'.",
+        )
+        return error
 
     @classmethod
     def of_many(cls, errors: "dict[int, TrainingDivergedError]", n: int) -> "TrainingDivergedError":

@@ -10,6 +10,7 @@ import numpy as np
 from fastnn import arrays, validation
 from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
+from fastnn.calls import frames_to_user
 from fastnn.contract import Samples, quiet
 from fastnn.names import short
 from fastnn.sparse import AnyRows, is_sparse
@@ -159,7 +160,7 @@ class Inputs:
             warnings.warn(
                 f"validation_split={short(validation_split)} takes the last samples, and y is "
                 "sorted by class: shuffle the samples before, or give validation_data",
-                stacklevel=5,  # beyond fit and its decorators
+                stacklevel=frames_to_user(),
             )
         first = samples.at(slice(None, n))
         name = "sample_weight, without the part for validation_split,"

@@ -169,6 +169,11 @@ def test_networks_that_are_the_same_have_the_ensembles_loss(loss, parameters, y,
     assert losses == pytest.approx([expected] * 2, rel=1e-6)
 
 
+def test_a_bootstrap_takes_no_split_as_the_argument_that_it_is_by_default():
+    histories = ensemble(bootstrap=True).fit(X, Y, epochs=1, validation_split=None)
+    assert len(histories) == 5
+
+
 def test_the_band_is_mean_and_deviations_in_order_of_x():
     own = fastnn.Ensemble([1, 4, 1], 4, seed=1, engine="numpy")
     x = np.array([[2.0], [-1.0], [0.5]])

@@ -117,9 +117,17 @@ def test_bad_weights_of_validation_data_are_named(weights):
 @pytest.mark.parametrize("backwards", [False, True])
 def test_a_split_of_samples_sorted_by_class_is_warned_of(backwards):
     labels = np.sort(CLASSES)[::-1] if backwards else np.sort(CLASSES)
-    with pytest.warns(UserWarning, match="y is sorted by class: shuffle") as caught:
-        classifier().fit(X, labels, epochs=1, validation_split=0.25)
-    assert caught[0].filename == __file__
+    fits = (
+        lambda: classifier().fit(X, labels, epochs=1, validation_split=0.25),
+        lambda: fastnn.fit_many([classifier()], X, labels, epochs=1, validation_split=0.25),
+        lambda: fastnn.Ensemble([2, 3], 2, loss="cross_entropy", engine="numpy").fit(
+            X, labels, epochs=1, validation_split=0.25
+        ),
+    )
+    for fit in fits:  # at the user's line: Python shows a warning once for each
+        with pytest.warns(UserWarning, match="y is sorted by class: shuffle") as caught:
+            fit()
+        assert caught[0].filename == __file__
 
 
 def test_no_other_split_is_warned_of():

@@ -104,9 +104,7 @@ class _Run:
         return loss, gradient.astype(np.float64)
 
     def _divergence(self) -> TrainingDivergedError:
-        error = TrainingDivergedError(self._session.history.epochs + 1, 1.0)
-        error.add_note("L-BFGS has no learning rate: scale X, or begin with optimizer='adam'.")
-        return error
+        return TrainingDivergedError.of_lbfgs(self._session.history.epochs + 1)
 
     def _take_in(self, intermediate_result: Any) -> None:
         """Take in an iteration that SciPy has ended; SciPy knows the argument by its name."""
