@@ -28,7 +28,7 @@ from fastnn.optimizers import RULES, Optimizer
 MOST_FOR_FOUR, MOST_FOR_TWO, MOST_FOR_TWO_IN_BATCHES = 1 << 14, 1 << 16, 1 << 14
 
 #: Bytes of a network's parameters up to which it is better in a lane than alone: see `pays`.
-MOST_IN_BATCHES, MOST_BY_SAMPLE, MOST_BY_SAMPLE_DEEP = 20_000, 28_000, 56_000
+MOST_IN_BATCHES, MOST_BY_SAMPLE, MOST_BY_SAMPLE_DEEP = 20_000, 5_000, 16_000
 
 
 def lanes_for(architecture: Architecture, batch_size: int, n_networks: int) -> int:
@@ -258,10 +258,11 @@ def pays(architecture: Architecture, batch_size: int) -> bool:
     """See `fastnn.engines.Blocks`.
 
     A block of large networks does not fit into the caches, and a large one alone uses the vectors
-    as well. One alone / one in a lane on Zen 4, relu, float32 and float64: sample by sample 10-64-3
-    1.9, 1.4; 32-64-10 1.4, 1.15; 64-64-10 1.16, 0.85; 64-128-10 0.93, 0.77; with two hidden layers,
-    which alone have more to wait for, 16-64-64-4 4.3, 2.0; in batches of 32 1.5, 1.2; 1.2, 0.98;
-    0.98, 0.85; 0.93, 0.88; 0.98, 0.83. What a `fit` costs beside its kernel comes on top.
+    as well. One alone / one in a lane, relu, float32 and float64, sample by sample on Zen 5, 64 of
+    them: 1-128-1 1.4, 1.15; 10-32-3 1.7, 1.2; 10-64-3 1.2, 0.83; 32-64-10 0.73, 0.57; with more
+    hidden layers, which alone have more to wait for, 3-16-16-16-1 3.2, 2.2; 8-32-32-4 1.8, 1.05;
+    16-64-64-4 0.94, 0.83. In batches of 32 on Zen 4 10-64-3 1.5, 1.2; 32-64-10 1.2, 0.98; 64-64-10
+    0.98, 0.85. What a `fit` costs beside its kernel comes on top.
     """
     size = architecture.n_parameters * architecture.dtype.itemsize
     if batch_size > 1:
