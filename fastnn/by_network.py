@@ -60,7 +60,7 @@ class Arguments:
 
 def _for_all(name: str, value: Any) -> Any:
     """What several networks can take: what can be gone through only once, as a list."""
-    once = isinstance(value, Iterator | np.ndarray)
+    once = isinstance(value, Iterator) or (isinstance(value, np.ndarray) and value.ndim > 0)
     return list(value) if once and name in ("metrics", "callbacks") else value
 
 

@@ -165,8 +165,9 @@ class Ensemble:
                 "for others there is fastnn.fit_many(ensemble.networks, X, y, subsets=...)"
             )
         if self._bootstrap:
-            splits = [as_in_fit.get("validation_split"), *(each or {}).get("validation_split", ())]
-            if any(split is not None for split in splits):
+            own = each.get("validation_split") if isinstance(each, Mapping) else None
+            own = own if isinstance(own, Sequence | np.ndarray) else [own]
+            if any(split is not None for split in (as_in_fit.get("validation_split"), *own)):
                 raise ValueError(
                     "validation_split was given to an ensemble with bootstrap=True: a row that is "
                     "drawn twice would be on both sides; give validation_data"

@@ -98,8 +98,8 @@ def fit_many(
         numbers. Each keeps its last finite parameters.
     RuntimeError
         If some networks could not be trained, because a worker died or raised an exception: it
-        names them. They are unchanged, all others are trained. Where a callback raised it, its
-        network keeps what it has learned. Also as in `Network.fit`.
+        names them. They are unchanged, all others are trained. A network with callbacks keeps
+        what it had learned until then. Also as in `Network.fit`.
 
     Examples
     --------
@@ -336,13 +336,14 @@ def _refuse_shared_generators(networks: list[Network], members: list[Member]) ->
 
     if _first_twice([network._rng.bit_generator for network in networks]) is None:
         return
-    seen: dict[int, int] = {}
+    sharing: dict[int, list[Member]] = {}
     for network, member in zip(networks, members, strict=True):
-        first = seen.setdefault(id(network._rng.bit_generator), member.number)
-        if first != member.number and draws(member):
+        sharing.setdefault(id(network._rng.bit_generator), []).append(member)
+    for first, *others in sharing.values():
+        if others and any(map(draws, (first, *others))):
             raise ValueError(
-                f"networks {first} and {member.number} share a random generator, given to both as "
-                "seed; give each a seed of its own, or shuffle=False"
+                f"networks {first.number} and {others[0].number} share a random generator, given "
+                "to both as seed; give each a seed of its own, or shuffle=False"
             )
 
 
@@ -408,7 +409,7 @@ class _Books:
     def _what_became_of_them(self) -> str:
         kinds = (
             (self._failures, "are not trained, and unchanged"),
-            (self._broken_off, "are as they were when a callback raised an exception"),
+            (self._broken_off, "are as they were when an exception ended their training"),
             (self._divergences, "diverged, and keep their last finite parameters"),
         )
         n = len(self._networks)

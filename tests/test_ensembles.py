@@ -298,6 +298,9 @@ BAD = {
         lambda: ensemble(bootstrap=True).fit(X, Y, each={"validation_split": [0.2] * 5}),
         ValueError, "validation_split was given to an ensemble with bootstrap=True",
     ),
+    "each no dict": (
+        lambda: ensemble(bootstrap=True).fit(X, Y, each=[1]), TypeError, "each must be a dict",
+    ),
     "each": (
         lambda: ensemble().fit(X, Y, each={"epochs": [1, 2]}), ValueError, "each of the 5 networks",
     ),

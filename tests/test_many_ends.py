@@ -234,7 +234,7 @@ def test_an_exception_in_a_callback_is_of_its_network_alone():
     with pytest.raises(RuntimeError) as error:
         fastnn.fit_many(nets, X, Y, epochs=2, each={"callbacks": [[], [Broken()], [], []]})
     assert str(error.value) == (
-        "1 of 4 networks are as they were when a callback raised an exception: numbers 1; the "
+        "1 of 4 networks are as they were when an exception ended their training: numbers 1; the "
         "others are trained. KeyError: 'mine'"
     )
     assert isinstance(error.value.__cause__, KeyError)

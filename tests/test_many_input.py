@@ -165,6 +165,13 @@ def test_callbacks_in_any_sequence(kind, n):
     assert len(calls) == 2 * n
 
 
+def test_one_that_draws_is_enough_to_refuse_a_shared_generator():
+    for sizes in ([5, N], [N, 5]):
+        nets = with_shared_generator(networks(engine="numpy"))[3:5]
+        with pytest.raises(ValueError, match="networks 0 and 1 share a random generator"):
+            fastnn.fit_many(nets, X, Y, epochs=1, each={"batch_size": sizes})
+
+
 def test_values_by_network_in_any_sequence():
     histories = fastnn.fit_many(
         networks(3, engine="numpy"), X, Y, each={"epochs": range(1, 4)}, subsets=(range(5),) * 3

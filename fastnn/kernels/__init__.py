@@ -6,8 +6,8 @@ Which kernel when, as `engine` chooses:
 training sample by sample, plain SGD
     the first layer is wide (`wide_input.pays`)        `wide_input.make_train_wide_input`
     one hidden layer, one output, few inputs (`pays`)  `one_output.make_train_one_output`
-    one hidden layer otherwise                         `one_hidden.make_train_one_hidden`
-    no hidden layer, or several                        `plain_samples.make_train_samples`
+    one hidden layer otherwise (`one_hidden.pays`)     `one_hidden.make_train_one_hidden`
+    other layers                                       `plain_samples.make_train_samples`
 training sample by sample with another rule, a         `samples.make_train_samples_by_rule`
 penalty, a limit, weights, dropout, silu or gelu
 training in batches                                    `batches.make_train_batches`

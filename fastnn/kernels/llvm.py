@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils, errors
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.extending import lower_builtin, models, register_model, type_callable
+
+from fastnn.kernels.uninterrupted import uninterrupted
 
 #: Of functions that are made.
 _numbers = itertools.count()
@@ -236,7 +238,7 @@ def bound(function: int, last: int) -> int:
     kind = ir.FunctionType(nothing, [pointer, pointer, word]).as_pointer()
     builder.call(builder.inttoptr(word(function), kind), [*caller.args, word(last)])
     builder.ret_void()
-    with global_compiler_lock:
+    with uninterrupted(), global_compiler_lock:
         library.add_ir_module(module)
         library.finalize()
     address: int = library.get_pointer_to_function(name)
@@ -255,7 +257,9 @@ def vector_registers() -> int:
 
 
 def register_bits() -> int:
-    """How wide the registers are that are compiled for."""
+    """How wide the registers are that are compiled for; with the JIT off as `lanes.width` says."""
+    if config.DISABLE_JIT:
+        return 512
     features = set(target_machine()[2].split(","))
     if {"+avx512f", "+avx512dq", "+avx512vl"} <= features:
         return 512

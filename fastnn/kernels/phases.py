@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.kernels import blocks, plain_samples, rows, wide_input
+from fastnn.kernels import blocks, one_hidden, one_output, plain_samples, rows, wide_input
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.jit import kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
@@ -28,8 +28,14 @@ FETCH, FORWARD, LOSS, BACKWARD, UPDATE = range(5)
 
 def in_one_sweep(architecture: Architecture) -> bool:
     """Whether plain SGD sample by sample has no phases: see `engine` for which kernel it takes."""
-    layers = layer_table(architecture)
-    return len(layers) == 2 or bool(wide_input.pays(layers, architecture.dtype.itemsize))
+    layers, sizes, itemsize = (
+        layer_table(architecture),
+        architecture.sizes,
+        architecture.dtype.itemsize,
+    )
+    if wide_input.pays(layers, itemsize):
+        return True
+    return len(sizes) == 3 and (one_output.pays(layers) or one_hidden.pays(*sizes, itemsize))
 
 
 @functools.cache

@@ -17,7 +17,7 @@ class _Held:
     """Takes SIGINT in place of a *handler*."""
 
     def __init__(self, handler: Callable[[int, FrameType | None], Any]):
-        self._handler = handler
+        self.handler = handler
         self._waiting: list[tuple[int, FrameType | None]] = []
 
     def hear(self, number: int, frame: FrameType | None) -> None:
@@ -27,7 +27,7 @@ class _Held:
     def let_go(self) -> None:
         """Give the handler what has come; it may raise an exception."""
         while self._waiting:
-            self._handler(*self._waiting.pop(0))
+            self.handler(*self._waiting.pop(0))
 
 
 @contextlib.contextmanager
@@ -42,15 +42,18 @@ def uninterrupted() -> Iterator[None]:
     handler = signal.getsignal(signal.SIGINT)
     outer = getattr(handler, "__self__", None)
     if isinstance(outer, _Held):
-        yield
-        outer.let_go()
+        try:
+            yield
+        finally:
+            outer.let_go()
     elif callable(handler):
         held = _Held(handler)
         signal.signal(signal.SIGINT, held.hear)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, handler)
-        held.let_go()
+            if signal.getsignal(signal.SIGINT) == held.hear:  # nobody has set another one
+                signal.signal(signal.SIGINT, handler)
+            held.let_go()
     else:  # it is ignored, or ends the process
         yield

@@ -147,6 +147,8 @@ def remember_interrupt() -> Iterator[Interrupts]:
         and handler is signal.default_int_handler
     )
     outer = getattr(handler, "__self__", None)
+    if (held := getattr(outer, "handler", None)) is not None:  # while something is compiled
+        outer = getattr(held, "__self__", None)
     interrupts = Interrupts(ours_to_take, outer if isinstance(outer, Interrupts) else None)
     if not ours_to_take:
         yield interrupts

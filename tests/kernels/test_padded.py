@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from simd import compiled
+from simd import BASELINE, compiled, on_x86, run
 
 import fastnn
 from fastnn.kernels.layout import INPUTS, UNITS, layer_table
@@ -72,3 +72,22 @@ def test_what_is_taken_is_given_back_and_the_rest_is_zero(bias):
             assert not gradients.any()
             assert present.sum() == sum(sizes[1:])
             np.testing.assert_array_equal(np.sort(own[own != 0]), p)
+
+
+@pytest.mark.slow
+@on_x86
+def test_with_the_jit_off_rows_are_as_wide_as_lanes_are_then():
+    """Whatever machine numba would compile for."""
+    code = """
+import fastnn, numpy as np
+rng = np.random.default_rng(0)
+for dtype in ("float64", "float32"):
+    for sizes in ([3, 2], [2, 3, 2], [20, 8, 30, 3], [3, 70, 2]):
+        X, Y = rng.normal(size=(9, sizes[0])), rng.normal(size=(9, sizes[-1]))
+        nets = [fastnn.Network(sizes, seed=0, dtype=dtype, engine=e) for e in ("numba", "numpy")]
+        for net in nets:
+            net.fit(X, Y, epochs=2, batch_size=1, learning_rate=0.01)
+        np.testing.assert_allclose(*(net.parameters for net in nets), rtol=1e-4, atol=1e-5)
+print("alike")
+"""
+    assert "alike" in run("-c", code, **BASELINE, NUMBA_DISABLE_JIT="1")

@@ -67,6 +67,14 @@ def test_errors_pass_and_other_threads_are_left_alone():
     assert handlers == [signal.default_int_handler]
     with pytest.raises(ValueError, match="mine"), uninterrupted():
         raise ValueError("mine")
+
+    def raises():
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            raise ValueError("mine")
+
+    with pytest.raises(KeyboardInterrupt):
+        raises()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
