@@ -35,7 +35,8 @@ of the outputs, ``jit.py`` is for networks in other people's compiled code. ``ex
 ONNX, PyTorch, Keras and C, with a map of its own. ``estimators/`` is scikit-learn's MLP,
 ``river.py`` river's, of the networks over features with names in ``features.py``. The rest is
 ``profiling/``, ``demos/``, ``machine.py``, ``warming.py``, ``summary.py``, ``pictures.py``,
-``plotting.py``, ``printing.py``, ``errors.py``, ``info.py``, ``options.py`` and ``cli.py``.
+``plotting.py``, ``printing.py``, ``errors.py``, ``signals.py``, ``info.py``, ``options.py`` and
+``cli.py``.
 ``tests/`` mirrors this; ``bench/`` measures.
 
 **To add something**, go through its files in this order; tests that fail say which is next.

@@ -277,31 +277,28 @@ class Ensemble:
         ValueError, TypeError
             As `Network.evaluate` does.
         """
-        activation, members = self._before_output()
-        sums = _SUMS_OF_MEAN[activation](predict_many(members, X).astype(np.float64))
+        activation, sums_of_each = self._before_output(X)
+        sums = _SUMS_OF_MEAN[activation](sums_of_each.astype(np.float64))
         if not np.isfinite(sums).all():
             raise validation.too_large("X")
         twin = self._output_layer(activation)
         return twin.evaluate(sums, y, sample_weight=sample_weight, metrics=metrics)
 
-    def _before_output(self) -> tuple[str, Sequence[Network]]:
-        """The output activation that belongs to the loss, and networks without it."""
-        first = self._networks[0]._architecture
-        if not first.loss.from_logits:
-            return "identity", self._networks
-        arguments = first.arguments() | {
+    def _before_output(self, X: Any) -> tuple[str, np.ndarray]:
+        """The output activation that belongs to the loss, and what each network gives it."""
+        first = self._networks[0]
+        if not first._architecture.loss.from_logits:
+            return "identity", self.predict_all(X)
+        arguments = first._architecture.arguments() | {
             "output_activation": "identity",
             "loss": "squared_error",
             "missing": "raise",
             "label_smoothing": 0.0,
             "quantiles": None,
         }
-        members = []
-        for network in self._networks:
-            bare = Network(**arguments, initializer="zeros", engine=network.engine)
-            bare.set_parameters(network.parameters)
-            members.append(bare)
-        return first.activations[-1].name, members
+        bare = Network(**arguments, initializer="zeros", engine=first.engine)
+        vectors = np.array([network.parameters for network in self._networks])
+        return first._architecture.activations[-1].name, bare.predict_with(vectors, X)
 
     def _output_layer(self, activation: str) -> Network:
         """A network that does nothing but to activate its inputs."""

@@ -12,8 +12,8 @@ class TrainingDivergedError(ArithmeticError):
     ----------
     epoch : int
         The epoch, counted from 1, in which it happened.
-    learning_rate : float
-        The highest learning rate used in that epoch; with L-BFGS, which has none, 1.
+    learning_rate : float or None
+        The highest learning rate used in that epoch; None with L-BFGS, which has none.
     schedule : object
         The learning-rate schedule that it came from, or None.
     networks : tuple of int
@@ -23,28 +23,19 @@ class TrainingDivergedError(ArithmeticError):
 
     networks: tuple[int, ...] = ()
 
-    def __init__(self, epoch: int, learning_rate: float, schedule: object = None):
+    def __init__(self, epoch: int, learning_rate: float | None, schedule: object = None):
         self.epoch = epoch
         self.learning_rate = learning_rate
         self.schedule = schedule
-        origin = "" if schedule is None else f" by {schedule!r}"
+        advice = "Begin with optimizer='adam'"
+        if learning_rate is not None:
+            origin = "" if schedule is None else f" by {schedule!r}"
+            advice = f"Try a smaller learning_rate (it was {learning_rate:g}{origin})"
         super().__init__(
             f"training diverged in epoch {epoch}: the loss or a parameter is no longer finite. "
-            "The network keeps its last finite parameters. Try a smaller learning_rate "
-            f"(it was {learning_rate:g}{origin}), or scale X, and a y of large numbers, to mean 0 "
-            "and standard deviation 1."
+            f"The network keeps its last finite parameters. {advice}, or scale X, and a y of large "
+            "numbers, to mean 0 and standard deviation 1."
         )
-
-    @classmethod
-    def of_lbfgs(cls, epoch: int) -> "TrainingDivergedError":
-        """Of a training that has no learning rate, in *epoch*."""
-        error = cls(epoch, 1.0)
-        error.args = (
-            f"training diverged in epoch {epoch}: the loss or a parameter is no longer finite. The "
-            "network keeps its last finite parameters. Scale X, and a y of large numbers, to mean "
-            "0 and standard deviation 1, or begin with optimizer='adam'.",
-        )
-        return error
 
     @classmethod
     def of_many(cls, errors: "dict[int, TrainingDivergedError]", n: int) -> "TrainingDivergedError":

@@ -24,6 +24,7 @@ except ImportError:
     ) from None
 
 from fastnn import validation
+from fastnn.calls import frames_to_user
 from fastnn.features import FeatureNetwork
 from fastnn.names import describe, short
 from fastnn.network import Network
@@ -95,7 +96,7 @@ class _Perceptron:
                 f"{type(self).__name__} diverged in row {self._rows}, and begins again with its "
                 "start weights: scale the features, or take a smaller learning_rate",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=frames_to_user(),
             )
             rows, targets = rows[(at + 1) * len(names) :], targets[at + 1 :]
 

@@ -48,8 +48,8 @@ many networks. `ready` has what `engine` gives its kernels; `forward_engine`, `m
 `many_predictions` and `derivative_engine` give theirs what they need. `held` finds arguments that
 stay by their address. Large products are shared with idle threads: `sharing`, with `atomics`;
 `team` has the threads.
-`jit` compiles (with private parts of numba in `inlined`), `notice` says so, `cache` keeps, and
-`uninterrupted` has Ctrl-C wait meanwhile; what is `linked` is compiled once for all kernels.
+`jit` compiles (with private parts of numba in `inlined`), `notice` says so, `cache` keeps; what is
+`linked` is compiled once for all kernels.
 
 Names in kernels, capital where they are a matrix:
 

@@ -29,7 +29,7 @@ import llvmlite
 import numba
 import numpy as np
 
-from fastnn.kernels.uninterrupted import uninterrupted
+from fastnn.signals import uninterrupted
 
 #: How an entry's file name ends.
 SUFFIX = ".kernel"
@@ -52,6 +52,7 @@ IMPORTED = (
     "fastnn.memory",
     "fastnn.optimizers",
     "fastnn.reference.random",
+    "fastnn.signals",
     "fastnn.sparse",
 )
 #: The names of the kernels that this process has compiled, and of those that it took from the disk.

@@ -38,9 +38,9 @@ MOST_KEPT = 1 << 16
 @functools.lru_cache(maxsize=256)
 def _sample_kernel(architecture: Architecture) -> tuple[Any, np.ndarray, int]:
     """The kernel for per-sample plain SGD, its table of layers, and how large a workspace."""
-    layers, size = ready.layer_table(architecture), architecture.dtype.itemsize
+    layers, itemsize = ready.layer_table(architecture), architecture.dtype.itemsize
     codes = ready.codes(architecture)
-    if wide_input.pays(layers, size):
+    if wide_input.pays(layers, itemsize):
         train = wide_input.make_train_wide_input(*codes)
         return train, layers, wide_input.workspace_size(layers)
     if len(layers) == 2:
@@ -49,11 +49,17 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, np.ndarray, int]:
             units, wide = n_hidden if n_in > 1 else 0, n_hidden >= one_output.WIDE_FROM
             train = one_output.make_train_one_output(*codes, n_in=n_in, units=units, wide=wide)
             return train, layers, one_output.workspace_size(layers)
-        if one_hidden.pays(n_in, n_hidden, n_out, size):
-            lanes = one_hidden.lanes_for(n_hidden, size)
+        if one_hidden.pays(n_in, n_hidden, n_out, itemsize):
+            lanes = one_hidden.lanes_for(n_hidden, itemsize)
             train = one_hidden.make_train_one_hidden(*codes, lanes)
             return train, *one_hidden.table(architecture, lanes)
     return plain_samples.make_train_samples(*codes), *plain_samples.table(architecture)
+
+
+def in_one_sweep(architecture: Architecture) -> bool:
+    """Whether plain SGD sample by sample has no `phases`: all kernels but one go in one sweep."""
+    with_phases = plain_samples.make_train_samples(*ready.codes(architecture))
+    return _sample_kernel(architecture)[0] is not with_phases
 
 
 @functools.lru_cache(maxsize=256)

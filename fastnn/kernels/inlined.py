@@ -14,8 +14,8 @@ from numba.core.cpu import CPUTargetOptions
 from numba.core.dispatcher import Dispatcher
 
 from fastnn.kernels.notice import compiling
-from fastnn.kernels.uninterrupted import uninterrupted
 from fastnn.memory import no_collections
+from fastnn.signals import uninterrupted
 
 _NEEDED = (
     (JITCodeLibrary, "_optimize_final_module"),

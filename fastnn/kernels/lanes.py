@@ -51,8 +51,8 @@ are computed, and `select` chooses. It, `minimum` and all functions of one argum
 numbers too, so that one source can serve both.
 
 Order. Nothing is added up across lanes but by `total`, always in the same order (as by `dots` in
-`fastnn.kernels.tiles`). The compiler's
-freedoms are those of the function that an operation is written in (`fastnn.kernels.jit`).
+`fastnn.kernels.tiles`). The compiler's freedoms are those of the function that an operation is
+written in (`fastnn.kernels.jit`).
 
 With the JIT off the functions are what their Python says, on NumPy arrays of n numbers. There is no
 ``+=``, which would change an array under all names that it has.

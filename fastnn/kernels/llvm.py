@@ -16,7 +16,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.extending import lower_builtin, models, register_model, type_callable
 
-from fastnn.kernels.uninterrupted import uninterrupted
+from fastnn.signals import uninterrupted
 
 #: Of functions that are made.
 _numbers = itertools.count()

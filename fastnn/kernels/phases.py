@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.architecture import Architecture
-from fastnn.kernels import blocks, one_hidden, one_output, plain_samples, rows, wide_input
+from fastnn.kernels import blocks, plain_samples, rows
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.jit import kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
@@ -19,23 +18,10 @@ from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_
 from fastnn.kernels.llvm import flat
 from fastnn.kernels.padded import ALL_UNITS, make_copies
 from fastnn.kernels.plain import row_of
-from fastnn.kernels.ready import layer_table
 
 #: What there is to do: get the samples; a of a layer; loss and d of the outputs; d of a layer's
 #: inputs; the gradient, added to the weights. Of single samples the last two are one.
 FETCH, FORWARD, LOSS, BACKWARD, UPDATE = range(5)
-
-
-def in_one_sweep(architecture: Architecture) -> bool:
-    """Whether plain SGD sample by sample has no phases: see `engine` for which kernel it takes."""
-    layers, sizes, itemsize = (
-        layer_table(architecture),
-        architecture.sizes,
-        architecture.dtype.itemsize,
-    )
-    if wide_input.pays(layers, itemsize):
-        return True
-    return len(sizes) == 3 and (one_output.pays(layers) or one_hidden.pays(*sizes, itemsize))
 
 
 @functools.cache

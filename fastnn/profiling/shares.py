@@ -42,9 +42,9 @@ def shares_of(
     seconds : float
         For all measurements together.
     """
-    from fastnn.kernels import phases
+    from fastnn.kernels import engine
 
-    if batch_size == 1 and phases.in_one_sweep(architecture):
+    if batch_size == 1 and engine.in_one_sweep(architecture):
         return [(0, ONE_SWEEP, 1.0)]
     work = list(_phases(architecture, start, data, order, batch_size, epochs))
     whole, *parts = measure([epoch, *(one for _, _, one in work)], seconds)

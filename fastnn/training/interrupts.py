@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from fastnn.contract import quiet
+from fastnn.signals import owner_of
 
 #: What `signal` is a wrapping of, which turns handlers into constants of an enumeration and back
 #: for ten times as long: a tenth of what a short fit takes.
@@ -146,9 +147,7 @@ def remember_interrupt() -> Iterator[Interrupts]:
         threading.current_thread() is threading.main_thread()
         and handler is signal.default_int_handler
     )
-    outer = getattr(handler, "__self__", None)
-    if (held := getattr(outer, "handler", None)) is not None:  # while something is compiled
-        outer = getattr(held, "__self__", None)
+    outer = owner_of(handler)
     interrupts = Interrupts(ours_to_take, outer if isinstance(outer, Interrupts) else None)
     if not ours_to_take:
         yield interrupts

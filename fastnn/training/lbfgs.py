@@ -104,7 +104,7 @@ class _Run:
         return loss, gradient.astype(np.float64)
 
     def _divergence(self) -> TrainingDivergedError:
-        return TrainingDivergedError.of_lbfgs(self._session.history.epochs + 1)
+        return TrainingDivergedError(self._session.history.epochs + 1, None)
 
     def _take_in(self, intermediate_result: Any) -> None:
         """Take in an iteration that SciPy has ended; SciPy knows the argument by its name."""

@@ -6,7 +6,7 @@ from problems import few_to_compile
 
 import fastnn
 from fastnn.contract import Samples
-from fastnn.kernels import phases, plain_samples, ready
+from fastnn.kernels import engine, phases, plain_samples, ready
 from fastnn.optimizers import SGD
 
 RATE = 0.5
@@ -64,7 +64,7 @@ def _one_layer_after_another(phase, layers, places, w):
 
 def test_only_some_kernels_go_through_a_sample_in_one_sweep():
     def in_one_sweep(*sizes):
-        return phases.in_one_sweep(fastnn.Network(sizes, engine="numpy")._architecture)
+        return engine.in_one_sweep(fastnn.Network(sizes, engine="numpy")._architecture)
 
     assert in_one_sweep(1, 128, 1)
     assert in_one_sweep(784, 128, 10)

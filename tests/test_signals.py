@@ -3,13 +3,14 @@
 import signal
 import threading
 
+import numba
 import numpy as np
 import pytest
-from simd import only_compiled
 
 from fastnn.kernels import cache, inlined
 from fastnn.kernels.jit import inner, kernel
-from fastnn.kernels.uninterrupted import uninterrupted
+from fastnn.signals import uninterrupted
+from fastnn.training.interrupts import remember_interrupt
 
 pytestmark = pytest.mark.usefixtures("default_ctrl_c")
 
@@ -78,7 +79,29 @@ def test_errors_pass_and_other_threads_are_left_alone():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@only_compiled
+def test_another_thread_that_begins_meanwhile_knows_of_it():
+    """Of a Ctrl-C that somebody outside listens for."""
+    heard = []
+
+    def train():
+        with remember_interrupt() as interrupts:
+            ready.set()
+            go_on.wait(10)
+            heard.append(interrupts())
+
+    ready, go_on = threading.Event(), threading.Event()
+    thread = threading.Thread(target=train)
+    with remember_interrupt():
+        with uninterrupted():
+            thread.start()
+            ready.wait(10)
+        signal.raise_signal(signal.SIGINT)
+        go_on.set()
+        thread.join()
+    assert heard == [True]
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled with the JIT off")
 def test_a_compilation_ends_with_it_and_can_be_had_again(monkeypatch):
     """After the function that was being compiled, be it an inner one."""
     compiled = []

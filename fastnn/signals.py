@@ -17,7 +17,7 @@ class _Held:
     """Takes SIGINT in place of a *handler*."""
 
     def __init__(self, handler: Callable[[int, FrameType | None], Any]):
-        self.handler = handler
+        self.handler = handler  # who hears it later
         self._waiting: list[tuple[int, FrameType | None]] = []
 
     def hear(self, number: int, frame: FrameType | None) -> None:
@@ -28,6 +28,12 @@ class _Held:
         """Give the handler what has come; it may raise an exception."""
         while self._waiting:
             self.handler(*self._waiting.pop(0))
+
+
+def owner_of(handler: Any) -> Any:
+    """Whose method a handler of SIGINT is, while it is held too; None if it is nobody's."""
+    owner = getattr(handler, "__self__", None)
+    return owner_of(owner.handler) if isinstance(owner, _Held) else owner
 
 
 @contextlib.contextmanager
