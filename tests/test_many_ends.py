@@ -202,20 +202,30 @@ def test_ctrl_c_in_a_worker_is_ctrl_c():
 class Begins:
     """An executor that begins all works and ends none, as far away as a cluster's workers."""
 
+    def __init__(self):
+        self.futures = []
+
     def submit(self, function, *arguments):
-        future = Future()
-        future.set_running_or_notify_cancel()
-        return future
+        self.futures.append(Future())
+        self.futures[-1].set_running_or_notify_cancel()
+        return self.futures[-1]
+
+    def fail(self):
+        for future in self.futures:
+            future.set_exception(OSError("nobody waited so long"))
 
 
 @pytest.mark.usefixtures("default_ctrl_c")
 def test_a_second_ctrl_c_waits_for_no_executor():
     nets = networks(engine="numpy")
     before = states(nets)
+    executor = Begins()
     presses = [threading.Timer(s, os.kill, (os.getpid(), signal.SIGINT)) for s in (0.2, 0.5)]
-    for press in presses:
-        press.start()
-    histories = fastnn.fit_many(nets, X, Y, epochs=1, executor=Begins())
+    end = threading.Timer(20, executor.fail)
+    for timer in (*presses, end):
+        timer.start()
+    histories = fastnn.fit_many(nets, X, Y, epochs=1, executor=executor)
+    end.cancel()
     assert not presses[1].is_alive()  # one Ctrl-C is not enough: something may come back
     assert {history.stop_reason for history in histories} == {"interrupted"}
     assert [own[:-1] for own in states(nets)] == [own[:-1] for own in before]  # but the optimiser
