@@ -19,7 +19,7 @@ from fastnn.activations import ACTIVATIONS, ALIASES, SELU_ALPHA, SELU_SCALE
 from fastnn.engines import Engine, get_engine
 from fastnn.kernels import activations as jitted_activations
 from fastnn.kernels import losses as jitted_losses
-from fastnn.kernels import updates as jitted_updates
+from fastnn.kernels import rules as jitted_rules
 from fastnn.losses import LOSSES
 from fastnn.optimizers import MOMENTS, OPTIMIZERS, RULES
 from fastnn.reference import (
@@ -85,7 +85,7 @@ def test_the_kernels_implement_every_loss():
 
 
 def test_every_rule_is_implemented_and_used():
-    assert set(jitted_updates.UPDATES) == set(RULES.values())
+    assert set(jitted_rules.UPDATES) == set(RULES.values())
     assert set(loops_updates.RULES) == set(vectors_updates.RULES) == set(MOMENTS) == set(RULES)
     assert {optimizer.rule for optimizer in recipes.OPTIMIZERS.values()} == set(RULES)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.elementary import quotient
 from fastnn.kernels.jit import inner, ordered
 from fastnn.kernels.lanes import (
     constant,
@@ -24,7 +23,7 @@ from fastnn.kernels.lanes import (
     store,
 )
 from fastnn.kernels.layout import N_IN, N_OUT, WEIGHTS
-from fastnn.optimizers import RULES
+from fastnn.kernels.rules import make_change, make_numbers
 
 #: Vectors over the lanes, of float64, but for numbers that all networks share: *batch_size*,
 #: *mean* (the reduction), *penalised*, *limited*, *norms_limited*: whether any network has
@@ -53,7 +52,7 @@ def make_step_of_many(rule: int, extras: bool, lanes: int) -> Any:
     add_penalty = _make_add_penalty(lanes)
     limit = _make_limit(lanes)
     limit_norms = _make_limit_norms(lanes)
-    update = _UPDATES[rule](lanes)
+    update = _make_update(rule, lanes)
 
     @ordered
     def step(layers, p, g, moments, t, n, rate, options):
@@ -145,96 +144,33 @@ def _make_limit_norms(lanes: int) -> Any:
     return limit_norms
 
 
-# One rule of `fastnn.optimizers` each: an update of p from g times *scale*.
-
-
-def _make_sgd(lanes: int) -> Any:
-    @ordered
-    def sgd(p, g, moments, scale, rate, t, options):
-        step = number(rate * scale, p)
-        for k in range(0, len(p), lanes):
-            store(p, k, load(p, k, lanes) - step * load(g, k, lanes))
-
-    return sgd
-
-
-def _make_momentum(lanes: int) -> Any:
-    @ordered
-    def momentum(p, g, moments, scale, rate, t, options):
-        kept = number(load(options.settings, 0, lanes), p)
-        nesterov = load(options.settings, lanes, lanes) > rate - rate
-        decay = number(load(options.settings, 2 * lanes, lanes), p)
-        inside = load(options.settings, 3 * lanes, lanes) > rate - rate
-        factor, one = number(scale, p), constant(1, kept)
-        before, after = select(inside, number(rate, p), one), select(inside, one, number(rate, p))
-        for k in range(0, len(p), lanes):
-            p_k = load(p, k, lanes)
-            g_k = (load(g, k, lanes) * factor + decay * p_k) * before
-            v = kept * load(moments, k, lanes) + g_k
-            store(moments, k, v)
-            store(p, k, p_k - after * select(nesterov, g_k + kept * v, v))
-
-    return momentum
-
-
-def _make_rmsprop(lanes: int) -> Any:
-    @ordered
-    def rmsprop(p, g, moments, scale, rate, t, options):
-        rho, rest = load(options.settings, 0, lanes), load(options.rests, 0, lanes)
-        rho, rest = number(rho, p), number(rest, p)
-        epsilon = number(load(options.settings, lanes, lanes), p)
-        step, factor = number(rate, p), number(scale, p)
-        for k in range(0, len(p), lanes):
-            g_k = load(g, k, lanes) * factor
-            v = rho * load(moments, k, lanes) + rest * (g_k * g_k)
-            store(moments, k, v)
-            store(p, k, load(p, k, lanes) - quotient(step * g_k, sqrt(v) + epsilon))
-
-    return rmsprop
-
-
-def _make_adagrad(lanes: int) -> Any:
-    @ordered
-    def adagrad(p, g, moments, scale, rate, t, options):
-        epsilon = number(load(options.settings, 0, lanes), p)
-        step, factor = number(rate, p), number(scale, p)
-        for k in range(0, len(p), lanes):
-            g_k = load(g, k, lanes) * factor
-            v = load(moments, k, lanes) + g_k * g_k
-            store(moments, k, v)
-            store(p, k, load(p, k, lanes) - quotient(step * g_k, sqrt(v) + epsilon))
-
-    return adagrad
-
-
-def _make_adam(lanes: int) -> Any:
-    powers = _make_powers(lanes)
+@functools.cache
+def _make_update(rule: int, lanes: int) -> Any:
+    """Make the update of p from g times *scale*."""
+    numbers_of, change = make_numbers(rule, *_of_many(lanes)), make_change(rule)
 
     @ordered
-    def adam(p, g, moments, scale, rate, t, options):
-        one = constant(1.0, rate)
-        beta_1, beta_2 = load(options.settings, 0, lanes), load(options.settings, lanes, lanes)
-        epsilon = load(options.settings, 2 * lanes, lanes)
-        decay = load(options.settings, 3 * lanes, lanes)
-        plain = load(options.settings, 4 * lanes, lanes) > one - one
-        left_1, left_2 = powers(beta_1, beta_2, load(t, 0, lanes))
-        whole_root = sqrt(one - left_2)
-        step = number(rate * whole_root / (one - left_1), p)
-        epsilon = number(select(plain, epsilon, epsilon * whole_root), p)
-        factor, kept = number(scale, p), number(one - rate * decay, p)
-        rest_1, rest_2 = load(options.rests, 0, lanes), load(options.rests, lanes, lanes)
-        rest_1, rest_2, beta_2 = number(rest_1, p), number(rest_2, p), number(beta_2, p)
+    def update(p, g, moments, scale, rate, t, options):
+        numbers = numbers_of(p, options, scale, rate, load(t, 0, lanes))
         for k in range(0, len(p), lanes):
-            g_k = load(g, k, lanes) * factor
-            m = load(moments, k, lanes)
-            m = m + (g_k - m) * rest_1
-            v = beta_2 * load(moments, len(p) + k, lanes) + rest_2 * (g_k * g_k)
-            store(moments, k, m)
-            store(moments, len(p) + k, v)
-            change = quotient(step * m, sqrt(v) + epsilon)
-            store(p, k, kept * load(p, k, lanes) - change)
+            p_k, g_k = load(p, k, lanes), load(g, k, lanes)
+            change(p, k, p_k, g_k, moments, k, len(p), lanes, lanes, numbers)
 
-    return adam
+    return update
+
+
+def _of_many(lanes: int) -> tuple[Any, Any, Any, Any]:
+    """What `rules.make_numbers` takes, for lanes of networks."""
+
+    @inner
+    def setting(options, k):
+        return load(options.settings, k * lanes, lanes)
+
+    @inner
+    def rest(options, k):
+        return load(options.rests, k * lanes, lanes)
+
+    return setting, rest, number, _make_powers(lanes)
 
 
 def _make_powers(lanes: int) -> Any:
@@ -250,12 +186,3 @@ def _make_powers(lanes: int) -> Any:
         return x, y
 
     return powers
-
-
-_UPDATES = {
-    RULES["sgd"]: _make_sgd,
-    RULES["momentum"]: _make_momentum,
-    RULES["rmsprop"]: _make_rmsprop,
-    RULES["adagrad"]: _make_adagrad,
-    RULES["adam"]: _make_adam,
-}

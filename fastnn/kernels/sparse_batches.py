@@ -39,10 +39,10 @@ from fastnn.kernels.layout import N_IN, N_OUT, UNITS
 from fastnn.kernels.plain import row_of
 from fastnn.kernels.sparse import span_of
 from fastnn.kernels.updates import (
-    UPDATES,
     add_penalty,
     factor_for_norm,
     make_step,
+    make_update,
     scale_and_limit,
 )
 from fastnn.optimizers import RULES
@@ -310,7 +310,7 @@ def _make_step_of_some(rule: int, extras: bool, way: int) -> Any:
 
     Returns the penalty; *squares* is Σ w² of the first layer before. The rest is as in `make_step`.
     """
-    update, map_of, add_squares = UPDATES[rule], _make_map(rule), _make_add_squares(rule)
+    update, map_of, add_squares = make_update(rule), _make_map(rule), _make_add_squares(rule)
     drifts = way == DRIFTING
 
     @inner

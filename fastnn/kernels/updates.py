@@ -13,12 +13,10 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.contract import Plan
-from fastnn.kernels.elementary import quotient
-from fastnn.kernels.estimates import newton_steps, root
-from fastnn.kernels.jit import inner, ordered
-from fastnn.kernels.lanes import load, select, sqrt, store, width
+from fastnn.kernels.jit import inner
+from fastnn.kernels.lanes import load, width
 from fastnn.kernels.layout import N_IN, N_OUT, WEIGHTS
-from fastnn.optimizers import RULES
+from fastnn.kernels.rules import OF_ONE, make_change, make_numbers
 
 #: A `Plan` and the regularisation of an `Architecture`, as kernels get them. *settings* are the
 #: rule's, and *rests* are 1 - settings: in a kernel LLVM would make g² + a (v - g²) of
@@ -83,13 +81,31 @@ def add_penalty(layers, p, g, n, weight, options):
 
 
 @functools.cache
+def make_update(rule: int) -> Any:
+    """Make the update of flat parameters p from g times *scale* by a rule."""
+    numbers_of, change = make_numbers(rule, *OF_ONE), make_change(rule)
+
+    @inner
+    def update(p, g, moments, scale, rate, t, options):
+        numbers, n = numbers_of(p, options, scale, rate, t), width(p)
+        whole = len(p) - len(p) % n
+        for k in range(0, whole, n):
+            change(p, k, load(p, k, n), load(g, k, n), moments, k, len(p), n, n, numbers)
+        left = len(p) - whole
+        p_k, g_k = load(p, whole, n, left), load(g, whole, n, left)
+        change(p, whole, p_k, g_k, moments, whole, len(p), n, left, numbers)
+
+    return update
+
+
+@functools.cache
 def make_step(rule: int, extras: bool) -> Any:
     """Make the way from a batch's summed gradient to new parameters; returns the penalty.
 
     Without *extras* there are no penalties, limits and weights. *t* is the number of this update
     from 1; n and *weight* are as in `add_penalty`.
     """
-    update = UPDATES[rule]
+    update = make_update(rule)
 
     @inner
     def step(layers, p, g, moments, t, n, weight, rate, options):
@@ -169,125 +185,3 @@ def _limit_norms(layers, p, max_norm):
                 factor = p.dtype.type(max_norm / norm)
                 for i in range(n_in):
                     p[W + i * n_out + j] *= factor
-
-
-# One rule of `fastnn.optimizers` each: an update of p from g times *scale*.
-
-
-@inner
-def _sgd(p, g, moments, scale, rate, t, options):
-    step = p.dtype.type(rate * scale)
-    for k in range(len(p)):
-        p[k] -= step * g[k]
-
-
-@inner
-def _momentum(p, g, moments, scale, rate, t, options):
-    number, settings = p.dtype.type, options.settings
-    momentum, decay, factor = number(settings[0]), number(settings[2]), number(scale)
-    inside, outside = number(1), number(rate)
-    if settings[3] > 0.0:
-        inside, outside = outside, inside
-    if settings[1] > 0.0:
-        for k in range(len(p)):
-            g_k = (g[k] * factor + decay * p[k]) * inside
-            v = momentum * moments[k] + g_k
-            moments[k] = v
-            p[k] -= outside * (g_k + momentum * v)
-    else:
-        for k in range(len(p)):
-            v = momentum * moments[k] + (g[k] * factor + decay * p[k]) * inside
-            moments[k] = v
-            p[k] -= outside * v
-
-
-@inner
-def _rmsprop(p, g, moments, scale, rate, t, options):
-    number, settings = p.dtype.type, options.settings
-    rho, epsilon = number(settings[0]), number(settings[1])
-    step, factor, rest = number(rate), number(scale), number(options.rests[0])
-    for k in range(len(p)):
-        g_k = g[k] * factor
-        v = rho * moments[k] + rest * (g_k * g_k)
-        moments[k] = v
-        p[k] -= quotient(step * g_k, math.sqrt(v) + epsilon)
-
-
-@inner
-def _adagrad(p, g, moments, scale, rate, t, options):
-    number, settings = p.dtype.type, options.settings
-    epsilon, step, factor = number(settings[0]), number(rate), number(scale)
-    for k in range(len(p)):
-        g_k = g[k] * factor
-        v = moments[k] + g_k * g_k
-        moments[k] = v
-        p[k] -= quotient(step * g_k, math.sqrt(v) + epsilon)
-
-
-@inner
-def _adam(p, g, moments, scale, rate, t, options):
-    number, settings = p.dtype.type, options.settings
-    left_1, left_2 = _powers(settings[0], settings[1], t)
-    whole_root = math.sqrt(1.0 - left_2)
-    step = number(rate * whole_root / (1.0 - left_1))
-    epsilon = number(settings[2] if settings[4] > 0.0 else settings[2] * whole_root)
-    numbers = (
-        number(scale),
-        number(options.rests[0]),
-        number(settings[1]),
-        number(options.rests[1]),
-        number(1.0 - rate * settings[3]),
-        step,
-        epsilon,
-    )
-    n = width(p)
-    whole = len(p) - len(p) % n
-    for k in range(0, whole, n):
-        _adam_some(p, g, moments, k, n, np.int64(n), numbers)
-    _adam_some(p, g, moments, whole, n, len(p) - whole, numbers)
-
-
-@ordered
-def _adam_some(p, g, moments, k, n, count, numbers):
-    """Adam for *count* of n parameters from the place k on."""
-    scale, rest_1, beta_2, rest_2, kept, step, epsilon = numbers
-    squares = len(p) + k
-    g_k = load(g, k, n, count) * scale
-    m = load(moments, k, n, count)
-    m = m + (g_k - m) * rest_1
-    v = beta_2 * load(moments, squares, n, count) + rest_2 * (g_k * g_k)
-    store(moments, k, m, count)
-    store(moments, squares, v, count)
-    change = _over_root(step * m, v, epsilon)
-    store(p, k, kept * load(p, k, n, count) - change, count)
-
-
-@ordered
-def _over_root(a, square, epsilon):
-    """a/(√square + epsilon), of which the divider does one part and multiplications the other."""
-    if newton_steps(square) > 1:  # a root takes the divider longer than a quotient
-        return a / (root(square) + epsilon)
-    return quotient(a, sqrt(square) + epsilon)
-
-
-@inner
-def _powers(a, b, t):
-    """a and b to the power of the whole number t, by squaring: a function of t alone."""
-    x, y = 1.0, 1.0
-    while t > 0:
-        odd = t & 1 == 1
-        x *= select(odd, a, 1.0)  # no branch, which a processor could not foresee
-        y *= select(odd, b, 1.0)
-        a *= a
-        b *= b
-        t >>= 1
-    return x, y
-
-
-UPDATES = {
-    RULES["sgd"]: _sgd,
-    RULES["momentum"]: _momentum,
-    RULES["rmsprop"]: _rmsprop,
-    RULES["adagrad"]: _adagrad,
-    RULES["adam"]: _adam,
-}
