@@ -130,8 +130,7 @@ class Plan:
         optimizer = self.optimizer
         if architecture.l1 or architecture.l2 or architecture.max_norm or optimizer.clip_norm:
             return False
-        settings = optimizer.settings_in(architecture.dtype)
-        return optimizer.rule == "sgd" or (optimizer.rule == "adagrad" and settings[-1] > 0.0)
+        return optimizer.rule in ("sgd", "adagrad")
 
 
 @dataclass

@@ -21,8 +21,8 @@ from fastnn.contract import Plan, quiet
 from fastnn.kernels import feature_rows as kernels
 from fastnn.kernels.held import Held
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS, layer_table
-from fastnn.kernels.outputs import make_outputs_by_row
-from fastnn.kernels.samples import make_train_samples_by_rule, vector_size
+from fastnn.kernels.row_outputs import make_outputs_by_row, vector_size
+from fastnn.kernels.samples import make_train_samples_by_rule, table
 from fastnn.kernels.updates import options_of
 from fastnn.memory import aligned
 from fastnn.network import Network
@@ -242,30 +242,31 @@ class _Made:
         optimizer = network._optimizer
         sizes = (network._widest, *network._architecture.sizes[1:])
         architecture = replace(network._architecture, sizes=sizes)
-        layers = _layers(architecture, network._rest.size)
         of_class = architecture.loss.targets == "classes"
         hidden = tuple(sorted({a.code for a in architecture.activations[:-1]})) or (0,)
         output, loss = architecture.activations[-1].code, architecture.loss.code
         rule = RULES[optimizer.rule]
         extras = bool(architecture.l2 or optimizer.clip_value or optimizer.clip_norm)
         keeps = any(a.slope_needs_z for a in architecture.activations[:-1])
-        train = make_train_samples_by_rule(
-            hidden, output, loss, True, rule, extras, keeps, False, False
-        )
+        train = make_train_samples_by_rule(hidden, output, loss, True, rule, extras, keeps, False)
         self._rates, self._first = np.zeros(RATES), np.array([-1])
         self.set_rates(optimizer.learning_rate, network.updates)
         self._done = np.zeros(1, np.int64)
-        self._held = Held(self._store(network, architecture, layers), architecture.dtype)
+        self._held = Held(self._store(network, architecture), architecture.dtype)
         self.address = self._held.address
         self.learn = _as_function(kernels.make_learn_rows(train, of_class, optimizer.n_moments))
         self.predict = _as_function(
             kernels.make_predict_rows(make_outputs_by_row(hidden, output, True), of_class)
         )
 
-    def _store(
-        self, network: FeatureNetwork, architecture: Architecture, layers: np.ndarray
-    ) -> kernels.Store:
+    def _store(self, network: FeatureNetwork, architecture: Architecture) -> kernels.Store:
         n, n_moments = architecture.n_parameters, network._optimizer.n_moments
+        # The lanes run over units in the first layer, so that the work is that of a row's features.
+        turned = [False] * (len(architecture.sizes) - 1)
+        training, size = table(architecture, n_moments, turned)
+        layers, n_rest = layer_table(architecture), network._rest.size
+        for columns in layers, training:
+            _put_first_weights_last(columns, n_rest)
         n_out, n_units = architecture.sizes[-1], sum(architecture.sizes)
         dtype = architecture.dtype
         counts, means, squares = network._statistics
@@ -275,6 +276,7 @@ class _Made:
             rest=network._rest,
             rest_moments=network._rest_moments.reshape(-1),
             layers=layers,
+            training=training,
             units=layers[:, UNITS] - np.uint64(architecture.sizes[0]),
             p=aligned(n, dtype),
             m=aligned(n_moments * n, dtype),
@@ -284,8 +286,8 @@ class _Made:
             weight=np.zeros(0),
             order=np.empty((0, 1), np.int64),
             options=options_of(architecture, Plan(1, network._optimizer)),
-            workspace=aligned(3 * vector_size(n_units), dtype),
-            g=aligned(n, dtype),
+            workspace=aligned(vector_size(n_units), dtype),
+            own_workspace=aligned(size, dtype),
             counts=counts,
             means=means,
             squares=squares,
@@ -327,11 +329,9 @@ def _as_function(kernel: Any) -> Any:
     return call
 
 
-def _layers(architecture: Architecture, n_rest: int) -> np.ndarray:
-    """The layer table with the first layer's weights behind all others."""
-    layers = layer_table(architecture)
+def _put_first_weights_last(layers: np.ndarray, n_rest: int) -> None:
+    """Let a table's weights of the first layer be behind the *n_rest* other parameters."""
     before = layers[0, N_IN] * layers[0, N_OUT]
     layers[:, BIAS] -= before
     layers[1:, WEIGHTS] -= before
     layers[0, WEIGHTS] = n_rest
-    return layers

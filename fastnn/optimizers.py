@@ -12,8 +12,11 @@ torch.optim, PyTorch 2.13):
               p -= r / (1 - beta_1ᵗ) m / (√v / √(1 - beta_2ᵗ) + epsilon). With *plain epsilon*
               instead: p -= r √(1 - beta_2ᵗ) / (1 - beta_1ᵗ) m / (√v + epsilon)
 
+An epsilon of 0 is taken for 1e-290, or the smallest normal float32: a parameter whose gradients
+have all been 0 stays where it is, where 0/0 would be no number.
+
 To add one, add a class here and a rule in ``reference/loops_updates.py``,
-``reference/vectors_updates.py`` and ``kernels/updates.py``.
+``reference/vectors_updates.py`` and ``kernels/rules.py``.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ from fastnn.settings import AtLeast1, Flag, Fraction, NonNegative, Positive, Set
 #: The rules' codes for kernels, and how many moments (v, or m and v) each keeps per parameter.
 RULES = {"sgd": 0, "momentum": 1, "rmsprop": 2, "adagrad": 3, "adam": 4}
 MOMENTS = {"sgd": 0, "momentum": 1, "rmsprop": 1, "adagrad": 1, "adam": 2}
+#: Taken for an epsilon below it. It is above the smallest number, since Adam makes it smaller.
+LEAST_EPSILON = 1e-290
 #: The most steps that L-BFGS may remember: SciPy keeps the square of so many numbers, and more.
 MOST_MEMORY = 1000
 
@@ -163,7 +168,7 @@ class RMSprop(Optimizer):
     @property
     def settings(self) -> tuple[float, ...]:
         """Rho, epsilon."""
-        return (self.rho, self.epsilon)
+        return (self.rho, max(self.epsilon, LEAST_EPSILON))
 
 
 @guided_class
@@ -189,7 +194,7 @@ class Adagrad(Optimizer):
     @property
     def settings(self) -> tuple[float, ...]:
         """Epsilon."""
-        return (self.epsilon,)
+        return (max(self.epsilon, LEAST_EPSILON),)
 
 
 @guided_class
@@ -225,7 +230,7 @@ class Adam(Optimizer):
     @property
     def settings(self) -> tuple[float, ...]:
         """Beta 1, beta 2, epsilon, decay, plain epsilon (0 or 1)."""
-        return (self.beta_1, self.beta_2, self.epsilon, 0.0, 0.0)
+        return (self.beta_1, self.beta_2, max(self.epsilon, LEAST_EPSILON), 0.0, 0.0)
 
 
 @guided_class
@@ -255,7 +260,7 @@ class AdamW(Adam):
     @property
     def settings(self) -> tuple[float, ...]:
         """Beta 1, beta 2, epsilon, decay, plain epsilon (0 or 1)."""
-        return (self.beta_1, self.beta_2, self.epsilon, self.weight_decay, 0.0)
+        return (*super().settings[:3], self.weight_decay, 0.0)
 
 
 @guided_class

@@ -32,6 +32,9 @@ VANISHING = {
     "epsilon of RMSprop": ({}, fastnn.RMSprop(0.1, epsilon=TINY)),
     "epsilon of Adagrad": ({}, fastnn.Adagrad(0.1, epsilon=TINY)),
     "epsilon of Adam": ({}, fastnn.Adam(0.1, epsilon=TINY)),
+    "no epsilon of RMSprop": ({}, fastnn.RMSprop(0.1, epsilon=0.0)),
+    "no epsilon of Adagrad": ({}, fastnn.Adagrad(0.1, epsilon=0.0)),
+    "no epsilon of Adam": ({}, fastnn.Adam(0.1, epsilon=0.0)),
     "betas": ({}, fastnn.Adam(0.1, beta_1=TINY, beta_2=TINY)),
     "weight_decay of AdamW": ({}, fastnn.AdamW(0.1, weight_decay=TINY)),
 }

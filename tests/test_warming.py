@@ -12,7 +12,7 @@ from numba.core.dispatcher import Dispatcher
 
 import fastnn
 from fastnn import machine
-from fastnn.kernels import batches, one_hidden, one_output, outputs, samples
+from fastnn.kernels import batches, one_hidden, one_output, outputs, row_outputs, samples
 from fastnn.warming import Warmup, steps
 
 MAKERS = (
@@ -22,7 +22,7 @@ MAKERS = (
     one_output.make_train_one_output,
     outputs.make_loss,
     outputs.make_outputs,
-    outputs.make_outputs_by_row,
+    row_outputs.make_outputs_by_row,
     samples.make_train_samples_by_rule,
 )
 X, Y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0.0, 1.0, 1.0]

@@ -12,7 +12,7 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 
 from fastnn.architecture import Architecture
 from fastnn.contract import State
-from fastnn.optimizers import Optimizer
+from fastnn.optimizers import LEAST_EPSILON, Optimizer
 
 #: The rates come with each `fastnn.contract.Piece`, so an optimiser's own is not used.
 _UNUSED_RATE = 1.0
@@ -51,7 +51,7 @@ class PlainEpsilonAdam(Optimizer):
     @property
     def settings(self) -> tuple[float, ...]:
         """Beta 1, beta 2, epsilon, decay, plain epsilon (0 or 1)."""
-        return (self.beta_1, self.beta_2, self.epsilon, 0.0, 1.0)
+        return (self.beta_1, self.beta_2, max(self.epsilon, LEAST_EPSILON), 0.0, 1.0)
 
 
 def new_optimizer(estimator: Any) -> Any:

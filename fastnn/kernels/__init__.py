@@ -7,7 +7,7 @@ training sample by sample, plain SGD
     the first layer is wide (`wide_input.pays`)        `wide_input.make_train_wide_input`
     one hidden layer, one output, few inputs (`pays`)  `one_output.make_train_one_output`
     one hidden layer otherwise (`one_hidden.pays`)     `one_hidden.make_train_one_hidden`
-    other layers                                       `plain_samples.make_train_samples`
+    other layers                                       `samples.make_train_samples`
 training sample by sample with another rule, a         `samples.make_train_samples_by_rule`
 penalty, a limit, weights, dropout, silu or gelu
 training in batches                                    `batches.make_train_batches`
@@ -17,7 +17,7 @@ many epochs, and their records or scores, around one   `recorded`, with `called`
 of the above or below
 one row at a time, around one of the above or below    `one_row`, which `learner` prepares
 rows of features with names, by their places           `feature_rows`
-the outputs, of up to 7 samples                        `outputs.make_outputs_by_row`
+the outputs, of up to 7 samples                        `row_outputs.make_outputs_by_row`
 the outputs, of more; those of every layer             `outputs.make_outputs`
 the loss                                               `outputs.make_loss`
 derivatives by the inputs, first and second            `derivatives.make_first`;
@@ -35,21 +35,22 @@ in users' own compiled code (`fastnn.jit`), one row    `compiled`, of steps in `
 the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
 =====================================================  ==========================================
 
-What they are made of: the steps of a layer, forward, backward and gradient, for a sample in `rows`,
-for a block of samples in `blocks`, with the products of `products`, whose `tiles` are in registers,
-and the `turning` of what lies the other way; through all layers they go in `samples` and `blocks`.
-`plain` has the epochs of plain SGD, `padded` its parameters meanwhile; `activations` and `losses`
-are of one number, by code; `derivatives` and `second_derivatives` have the steps for directions of
-the inputs; `elementary`, exp and its like; `updates`, the optimisers' rules; `random`, for dropout;
-`orders`, shuffled rows; `layout`, the table of layers. `lanes` are SIMD values, made in `llvm`,
-with the processor's `estimates`. `sparse` has the first layer's steps for sparse rows, which
-`batches` and `outputs` take in place of the dense ones. `many_products` and `many_updates` are of
-many networks. `ready` has what `engine` gives its kernels; `forward_engine`, `many_engine`,
-`many_predictions` and `derivative_engine` give theirs what they need. `held` finds arguments that
-stay by their address. Large products are shared with idle threads: `sharing`, with `atomics`;
-`team` has the threads.
-`jit` compiles (with private parts of numba in `inlined`), `notice` says so, `cache` keeps; what is
-`linked` is compiled once for all kernels.
+What they are made of: the steps of a layer, forward, backward and gradient, for a sample in
+`sample_steps`, on parameters that are `padded` meanwhile; for a block of samples in `blocks`, with
+the products of `products`, whose `tiles` are in registers, and the `turning` of what lies the other
+way; through all layers they go in `samples` and `blocks`. `rows` has what one sample needs in
+several kernels; `plain`, the epochs of plain SGD. `activations` and `losses` are of one number, by
+code; `derivatives` and `second_derivatives` have the steps for directions of the inputs;
+`elementary`, exp and its like; `rules`, those of the optimisers; `updates`, what else is done to a
+batch's gradient; `random`, for dropout; `orders`, shuffled rows; `layout`, the table of layers.
+`lanes` are SIMD values, made in `llvm`, with the processor's `estimates`. `sparse` has the first
+layer's steps for sparse rows, which `batches` and `outputs` take in place of the dense ones.
+`many_products` and `many_updates` are of many networks. `ready` has what `engine` gives its
+kernels; `forward_engine`, `many_engine`, `many_predictions` and `derivative_engine` give theirs
+what they need. `held` finds arguments that stay by their address. Large products are shared with
+idle threads: `sharing`, with `atomics`; `team` has the threads. `jit` compiles (with private parts
+of numba in `inlined`), `notice` says so, `cache` keeps; what is `linked` is compiled once for all
+kernels.
 
 Names in kernels, capital where they are a matrix:
 

@@ -17,7 +17,6 @@ from fastnn.kernels import (
     one_hidden,
     one_output,
     orders,
-    plain_samples,
     ready,
     recorded,
     sparse_batches,
@@ -53,12 +52,12 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, np.ndarray, int]:
             lanes = one_hidden.lanes_for(n_hidden, itemsize)
             train = one_hidden.make_train_one_hidden(*codes, lanes)
             return train, *one_hidden.table(architecture, lanes)
-    return plain_samples.make_train_samples(*codes), *plain_samples.table(architecture)
+    return sample_kernels.make_train_samples(*codes), *sample_kernels.table(architecture)
 
 
 def in_one_sweep(architecture: Architecture) -> bool:
     """Whether plain SGD sample by sample has no `phases`: all kernels but one go in one sweep."""
-    with_phases = plain_samples.make_train_samples(*ready.codes(architecture))
+    with_phases = sample_kernels.make_train_samples(*ready.codes(architecture))
     return _sample_kernel(architecture)[0] is not with_phases
 
 
@@ -90,7 +89,7 @@ class _PlainSampleTrainer:
 
     def __init__(self, architecture: Architecture):
         self.kernel, self._layers, size = _sample_kernel(architecture)
-        self.update = self.kernel  # of one sample too: see `learner`
+        self.learn = self.kernel  # of one sample alone: see `learner`
         self._workspace = ready.new_scratch(size, architecture)
         self._help = team.Help(architecture, _block_of_wide_input(architecture))
 
@@ -129,8 +128,8 @@ class _RuleTrainer:
 
     def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
+        self._n_moments = plan.optimizer.n_moments
         self._options = options_of(architecture, plan)
-        self._gradient = ready.new_scratch(architecture.n_parameters, architecture)
         codes = (
             *ready.codes(architecture),
             RULES[plan.optimizer.rule],
@@ -146,15 +145,10 @@ class _RuleTrainer:
         return 0
 
     def _make_ready(self, *codes: Any) -> None:
-        sizes = self._architecture.sizes
-        self._layers = ready.layer_table(self._architecture)
-        self._workspace = ready.new_scratch(
-            sample_kernels.workspace_size(self._layers), self._architecture
-        )
-        with_one_output = len(sizes) == 3 and sizes[-1] == 1
-        with_one_output = with_one_output and not ready.keeps_slopes(self._architecture)
-        self.kernel = sample_kernels.make_train_samples_by_rule(*codes, with_one_output)
-        self.update = sample_kernels.make_update_by_rule(*codes, with_one_output)
+        self._layers, size = sample_kernels.table(self._architecture, self._n_moments)
+        self._workspace = ready.new_scratch(size, self._architecture)
+        self.kernel = sample_kernels.make_train_samples_by_rule(*codes)
+        self.learn = sample_kernels.make_learn_by_rule(*codes)
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
@@ -186,8 +180,11 @@ class _RuleTrainer:
             Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums, 0),
             self._options,
             self._workspace,
-            self._gradient,
         )
+
+
+def _new_gradient(architecture: Architecture) -> np.ndarray:
+    return ready.new_scratch(architecture.n_parameters, architecture)
 
 
 class _SparseTrainer(StopsToRecord, _RuleTrainer):
@@ -201,12 +198,13 @@ class _SparseTrainer(StopsToRecord, _RuleTrainer):
         self._layers = ready.layer_table(self._architecture)
         self._places = ready.places(self._architecture, True, sparse=True)
         self._workspace = ready.new_scratch(self._places.end, self._architecture)
+        self._gradient = _new_gradient(self._architecture)
         self._inputs = sparse_batches.new_inputs(self._architecture, self._plan, self._way)
         self.kernel = sparse_batches.make_train_sparse(*codes, self._way)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         layers, *rest = super()._arguments(state, samples, piece)
-        return (layers, self._places, *rest, self._inputs)
+        return (layers, self._places, *rest, self._gradient, self._inputs)
 
 
 class _BatchTrainer(_RuleTrainer):
@@ -215,13 +213,14 @@ class _BatchTrainer(_RuleTrainer):
     def _make_ready(self, *codes: Any) -> None:
         self._layers = ready.layer_table(self._architecture)
         self._kept = -1  # samples that the workspace has places for; there is none yet
+        self._gradient = _new_gradient(self._architecture)
         self.kernel = batches.make_train_batches(*codes)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         keep = len(piece.order) == 0 and samples.dense.size + samples.Y.size <= MOST_KEPT
         self._make_room(len(samples) if keep else 0)
         layers, *rest = super()._arguments(state, samples, piece)
-        return (layers, self._places, *rest, keep)
+        return (layers, self._places, *rest, self._gradient, keep)
 
     def _samples_at_once(self) -> int:
         block = int(ready.places(self._architecture, training=True).block)
@@ -280,7 +279,7 @@ def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | N
     X.flags.writeable = Y.flags.writeable = False
     weights = ready.no_weights(architecture.dtype)
     return Learner(
-        made.update,
+        made.learn,
         plain,
         architecture,
         state,
@@ -289,7 +288,6 @@ def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | N
         span=Span(np.zeros((1, 1)), 0, 1, np.zeros(1), np.zeros(1), 0),
         options=options_of(architecture, plan),
         workspace=made._workspace,
-        g=ready.new_scratch(0 if plain else architecture.n_parameters, architecture),
     )
 
 

@@ -23,16 +23,16 @@ from fastnn.kernels.layout import INPUTS, N_IN, UNITS
 from fastnn.kernels.rows import all_finite
 
 #: What there is to rows of features. *weights* and *moments* are the store, by feature; *rest* and
-#: *rest_moments* are those of the other parameters. *layers*, p, m, x, Y, *workspace* and g are the
-#: small network's, made for as many features as a row may have; *units* are the places of the
-#: layers' units without features. *counts*, *means* and *squares* are the running statistics by
-#: feature, with those of the target last; *scales* says whether they are used. *rates* are those
-#: of the updates from *first* on, or with a *first* below 0 a single one; *done* is the row at
-#: which the last call stopped.
+#: *rest_moments* are those of the other parameters. *layers*, *training*, p, m, x, Y and the two
+#: workspaces are the small network's, made for as many features as a row may have; *training* is
+#: the trainer's table of layers. *units* are the places of the layers' units without features.
+#: *counts*, *means* and *squares* are the running statistics by feature, with those of the target
+#: last; *scales* says whether they are used. *rates* are those of the updates from *first* on, or
+#: with a *first* below 0 a single one; *done* is the row at which the last call stopped.
 Store = namedtuple(
     "Store",
-    "weights moments rest rest_moments layers units p m x values Y weight order options workspace"
-    " g counts means squares scales updates rates first span done",
+    "weights moments rest rest_moments layers training units p m x values Y weight order options"
+    " workspace own_workspace counts means squares scales updates rates first span done",
 )
 #: The small network's data, as the trainer's kernel gets it.
 Data = namedtuple("Data", "X Y weights order")
@@ -128,7 +128,7 @@ def _move_moments(store, places, order, row, first, n, back, n_moments):
 def _lay_out(store, k):
     """Let the small network have k inputs."""
     layers = store.layers
-    layers[0, N_IN] = k
+    layers[0, N_IN] = store.training[0, N_IN] = k
     for l in range(len(layers)):
         layers[l, UNITS] = store.units[l] + k
         layers[l, INPUTS] = store.units[l - 1] + k if l > 0 else 0
@@ -198,8 +198,8 @@ def make_learn_rows(train: Any, of_class: bool, n_moments: int) -> Any:
             span.loss_sums[0] = span.penalty_sums[0] = 0.0
             data = Data(store.x[:k].reshape((1, k)), store.Y, store.weight, store.order)
             p, m = store.p[:n], store.m[: n_moments * n]
-            train(store.layers, p, m, store.updates[0], data, span, store.options,
-                  store.workspace, store.g[:n])  # fmt: skip
+            train(store.training, p, m, store.updates[0], data, span, store.options,
+                  store.own_workspace)  # fmt: skip
             if not (np.isfinite(span.loss_sums[0] + span.penalty_sums[0]) and all_finite(p)):
                 return DIVERGED
             _move_moments(store, places, order, rows, first, n, True, n_moments)

@@ -27,9 +27,10 @@ from fastnn.kernels import (
     outputs,
     ready,
     recorded,
+    row_outputs,
 )
 from fastnn.kernels.learner import SinglePredictor
-from fastnn.kernels.samples import vector_size
+from fastnn.kernels.row_outputs import vector_size
 from fastnn.kernels.sparse import entries_of
 from fastnn.kernels.team import Help
 from fastnn.kernels.updates import has_extras, options_of
@@ -46,7 +47,7 @@ def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
         return _predictor_of_sparse(architecture, architecture.sizes[-1])
     hidden, output, _, bias = ready.codes(architecture)
     kernel, layers = (
-        outputs.make_outputs_by_row(hidden, output, bias),
+        row_outputs.make_outputs_by_row(hidden, output, bias),
         ready.layer_table(architecture),
     )
     n_out, dtype, empty = architecture.sizes[-1], architecture.dtype, np.empty
@@ -113,7 +114,7 @@ def _outputs_kernel(architecture: Architecture, n_units: int) -> Any:
 def each_output(architecture: Architecture) -> EachOutput:
     """See `fastnn.engines.Engine`."""
     hidden, output, _, bias = ready.codes(architecture)
-    by_row = outputs.make_outputs_by_row(hidden, output, bias)
+    by_row = row_outputs.make_outputs_by_row(hidden, output, bias)
     layers, places = ready.layer_table(architecture), ready.places(architecture, training=False)
     by_block = _outputs_kernel(architecture, architecture.sizes[-1])
     few = ready.new_scratch(vector_size(sum(architecture.sizes)), architecture)
@@ -156,7 +157,7 @@ def fill_outputs(
 def single_predictor(architecture: Architecture, state: State) -> SinglePredictor:
     """See `fastnn.engines.Engine`. The kernels are compiled here."""
     hidden, output, _, bias = ready.codes(architecture)
-    kernel = outputs.make_outputs_by_row(hidden, output, bias)
+    kernel = row_outputs.make_outputs_by_row(hidden, output, bias)
     return SinglePredictor(kernel, ready.layer_table(architecture), architecture, state)
 
 

@@ -13,7 +13,7 @@ from fastnn.kernels.called import address_of
 from fastnn.kernels.held import Held
 from fastnn.kernels.jit import closed
 from fastnn.kernels.one_row import GIVEN, TRIED, OneOutput, Row
-from fastnn.kernels.samples import vector_size
+from fastnn.kernels.row_outputs import vector_size
 from fastnn.memory import aligned
 
 #: Rates that are made ready at once.
@@ -27,12 +27,12 @@ _LIMITS = {"real": (-np.inf, np.inf), "counts": (0.0, np.inf), "signs": (-1.0, 1
 class Learner:
     """See `fastnn.engines.Learner`.
 
-    *update* and *plain* are those of `one_row.make_learn_one`. The *arguments* are what else it
-    takes: layers, workspace, options and g, its data and its span.
+    *train* and *plain* are those of `one_row.make_learn_one`. The *arguments* are what else it
+    takes: layers, workspace and options, its data and its span.
     """
 
     def __init__(
-        self, update: Any, plain: bool, architecture: Architecture, state: State, **arguments: Any
+        self, train: Any, plain: bool, architecture: Architecture, state: State, **arguments: Any
     ):
         data = arguments["data"]
         targets = architecture.loss.targets
@@ -41,7 +41,6 @@ class Learner:
         self._rates = np.zeros(RATES)
         self._first = np.array([-1], np.int64)
         self._y = _writable(data.Y)[0]
-        n_before = state.parameters.size + state.moments.size
         row = Row(
             p=state.parameters,
             moments=state.moments.reshape(-1),
@@ -49,7 +48,7 @@ class Learner:
             clock=state.clock.steps,
             x=_writable(data.X)[0],
             y=self._y,
-            before=aligned(n_before, architecture.dtype),
+            before=aligned(state.parameters.size if plain else 0, architecture.dtype),
             rates=self._rates,
             first=self._first,
             notes=self._notes,
@@ -59,7 +58,7 @@ class Learner:
         self._held = Held(row, architecture.dtype)
         self.address = float(self._held.address)
         self.address_of_target = self.address + GIVEN
-        learn = one_row.make_learn_one(update, plain, architecture.dtype)
+        learn = one_row.make_learn_one(train, plain, architecture.dtype)
         self.learn = compiled_for(learn, _NUMBERS, row.x, 0.0, 0.0)
 
     @property
@@ -80,7 +79,7 @@ class Learner:
 class SinglePredictor:
     """See `fastnn.engines.SinglePredictor`.
 
-    *outputs_by_row* is a kernel of `fastnn.kernels.outputs.make_outputs_by_row`.
+    *outputs_by_row* is a kernel of `fastnn.kernels.row_outputs.make_outputs_by_row`.
     """
 
     def __init__(

@@ -155,6 +155,6 @@ def make_train_one_hidden(hidden: Codes, output: int, loss: int, bias: bool, lan
     @inner
     def end(layers, p, X, last, w, carried):
         sweep(layers, X, last, last, w)
-        give(layers, w, p)
+        give(layers, p, p, w)
 
     return make_train(take, learn, end, wide=False)

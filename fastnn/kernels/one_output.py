@@ -12,11 +12,9 @@ import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.jit import inner, ordered
-from fastnn.kernels.lanes import load, splat, store, width
-from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
 from fastnn.kernels.plain import make_train
-from fastnn.kernels.rows import make_finish, make_finish_one
+from fastnn.kernels.rows import make_finish_one
 
 #: Inputs, and hidden units with more than one input, up to which the sweep pays. Both numbers are
 #: built in then: 3-4-1 takes 47 ns, 62 with units counted at run time, 75 by `one_hidden`; 2-8-1
@@ -130,7 +128,7 @@ def _make_update(hidden: Codes, bias: bool, n_in: int, units: int) -> Any:
 
 
 @inner
-def _begin(layers, p, w):
+def _begin(layers, p, m, w):
     """No values."""
     for j in range(layers[0, N_OUT]):
         w[j] = 0
@@ -155,68 +153,3 @@ def make_train_one_output(
         update(layers, p, X, last, g, w)
 
     return make_train(_begin, learn, end, wide)
-
-
-@functools.cache
-def _make_some_units(hidden: Codes, bias: bool) -> tuple[Any, Any]:
-    """Make the ways there and back of *count* of n neighbouring hidden units from unit j on."""
-    value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
-
-    @ordered
-    def values_of_some(layers, p, X, row, w, total, j, n, count):
-        n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
-        W, b, V = layers[0, WEIGHTS] + j, layers[0, BIAS] + j, layers[1, WEIGHTS] + j
-        z = load(p, b, n, count) if bias else splat(p.dtype.type(0), n)
-        for i in range(n_in):
-            z = z + load(p, W + i * n_hidden, n, count) * X[row, i]
-        h = value(z)
-        store(w, j, h, count)
-        return total + h * load(p, V, n, count)
-
-    @ordered
-    def gradients_of_some(layers, p, X, row, w, g, d_out, j, n, count):
-        n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
-        W, b, V = layers[0, WEIGHTS] + j, layers[0, BIAS] + j, layers[1, WEIGHTS] + j
-        h = load(w, j, n, count)
-        d = load(p, V, n, count) * d_out * slope(h, h)
-        store(g, V, h * d_out, count)
-        if bias:
-            store(g, b, d, count)
-        for i in range(n_in):
-            store(g, W + i * n_hidden, d * X[row, i], count)
-
-    return values_of_some, gradients_of_some
-
-
-@functools.cache
-def make_one_output_gradient(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
-    """Make the way there and back of one sample that writes its gradient to g, for one output.
-
-    The arguments are those of `samples.make_sample_gradient`, for which it stands in.
-    """
-    values_of_some, gradients_of_some = _make_some_units(hidden, bias)
-    finish = make_finish(output, loss)
-
-    @inner
-    def one_output_gradient(layers, p, X, Y, row, w, g, scale, options, counter):
-        n_hidden, c, n = layers[0, N_OUT], layers[1, BIAS], width(p, 2)
-        whole = n_hidden - n_hidden % n
-        total = splat(p.dtype.type(0), n)
-        for j in range(_0, whole, n):
-            total = values_of_some(layers, p, X, row, w, total, j, n, n)
-        if whole < n_hidden:
-            total = values_of_some(layers, p, X, row, w, total, whole, n, n_hidden - whole)
-        z = n_hidden
-        gradient = z + ONE
-        w[z] = sum_of(total) + p[c] if bias else sum_of(total)
-        loss_of_one = scale * finish(w, z, gradient, ONE, Y, row)
-        d_out = scale * w[gradient]
-        for j in range(_0, whole, n):
-            gradients_of_some(layers, p, X, row, w, g, d_out, j, n, n)
-        if whole < n_hidden:
-            gradients_of_some(layers, p, X, row, w, g, d_out, whole, n, n_hidden - whole)
-        if bias:
-            g[c] = d_out
-        return loss_of_one
-
-    return one_output_gradient

@@ -2,9 +2,8 @@
 
 A call from Python should not take longer than the work: so the kernels here get the row, its
 target, and one address for all else (`fastnn.kernels.held`); and they do inside what otherwise is
-done around a kernel: look whether the row and its target are what they must be, remember the state,
-and go back to it if something is no longer finite. The update itself is the function that
-the trainer's kernel is made of.
+done around a kernel: look whether the row and its target are what they must be, and leave the state
+as it was if something is no longer finite. The update is that of the trainer's kernel.
 """
 
 import functools
@@ -21,11 +20,11 @@ from fastnn.kernels.rows import all_finite
 
 #: What there is to an update of one row. *updates* and *clock* are the state's, *data* and *span*
 #: those of the trainer's kernel, for one row and one rate; x and y are where the row and its target
-#: go. *before* has room for parameters and moments; *rates* are those of the clock's steps from
+#: go. *before* has room for p; *rates* are those of the clock's steps from
 #: *first* on; with a *first* below 0 the only one, for ever. *notes* and *limits* are below.
 Row = namedtuple(
     "Row",
-    "layers p moments updates clock x y data span options workspace g before rates first notes"
+    "layers p moments updates clock x y data span options workspace before rates first notes"
     " limits",
 )
 #: Added to an address, of which there are only even ones: the target is in y already. (Addresses
@@ -93,32 +92,33 @@ def _set_rate(row):
 
 
 @inner
-def _copy(source, first, target, at, n):
-    """Copy n numbers from one place to another, by explicit lanes: LLVM took four times as long."""
-    lanes = width(source)
-    whole = n - n % lanes
-    for k in range(0, whole, lanes):
-        store(target, at + k, load(source, first + k, lanes, lanes), lanes)
-    store(target, at + whole, load(source, first + whole, lanes, n - whole), n - whole)
+def _copy(source, target):
+    """Copy a vector by explicit lanes: LLVM took four times as long."""
+    n = width(source)
+    whole = len(source) - len(source) % n
+    for k in range(0, whole, n):
+        store(target, k, load(source, k, n))
+    left = len(source) - whole
+    store(target, whole, load(source, whole, n, left), left)
 
 
 @inner
-def _remember(row):
-    n = len(row.p)
-    _copy(row.p, 0, row.before, 0, n)
-    _copy(row.moments, 0, row.before, n, len(row.moments))
-
-
-@inner
-def _go_back(row):
-    n = len(row.p)
-    _copy(row.before, 0, row.p, 0, n)
-    _copy(row.before, n, row.moments, 0, len(row.moments))
+def _learn_plainly(train, row):
+    """Make the update with a kernel of plain SGD; NaN if it diverged, and p is as before."""
+    p, data, span = row.p, row.data, row.span
+    _copy(p, row.before)
+    span.loss_sums[0] = 0.0
+    train(row.layers, p, data.X, data.Y, data.order, span.rates, 0, 1, span.loss_sums,
+          row.workspace)  # fmt: skip
+    if np.isfinite(span.loss_sums[0]) and all_finite(p):
+        return span.loss_sums[0]
+    _copy(row.before, p)
+    return np.nan
 
 
 @functools.cache
-def make_learn_one(update: Any, plain: bool, dtype: np.dtype[Any]) -> Any:
-    """Make the update; *update* is of `plain.make_train`, or of `samples.make_update_by_rule`.
+def make_learn_one(train: Any, plain: bool, dtype: np.dtype[Any]) -> Any:
+    """Make the update; *train* is a kernel of *plain* SGD, or of `samples.make_learn_by_rule`.
 
     For each *dtype* another one, which knows no rows of others: what lies at the address is of the
     dtype that the row has.
@@ -133,28 +133,20 @@ def make_learn_one(update: Any, plain: bool, dtype: np.dtype[Any]) -> Any:
         place = int(address)
         given = place % 2 == GIVEN
         row = held(place - GIVEN if given else place, "Row", x)
-        data, span, notes = row.data, row.span, row.notes
+        notes = row.notes
         notes[TRIED] = 0
         taken = _take_row(x, row.x) and (all_finite(row.y) if given else _take_target(y, row))
         if not (taken and _set_rate(row)):
             return np.nan
         notes[TRIED] = 1
-        _remember(row)
         if plain:
-            span.loss_sums[0] = 0.0
-            update(row.layers, row.p, data.X, data.Y, data.order, span.rates, 0, 1,
-                   span.loss_sums, row.workspace)  # fmt: skip
-            loss = span.loss_sums[0]
+            loss = _learn_plainly(train, row)
         else:
-            loss_of_one, penalty = update(
-                row.layers, row.p, row.moments, row.updates[0], data.X, data.Y, 0, 1.0,
-                span.rates[0, 0], row.options, row.workspace, row.g)  # fmt: skip
-            loss = np.float64(loss_of_one) + penalty
-        if not (np.isfinite(loss) and all_finite(row.p)):
-            _go_back(row)
-            return np.nan
-        row.updates[0] += 1
-        row.clock[0] += 1
+            loss = train(row.layers, row.p, row.moments, row.updates[0], row.data.X, row.data.Y,
+                         row.span.rates[0, 0], row.options, row.workspace)  # fmt: skip
+        if not np.isnan(loss):
+            row.updates[0] += 1
+            row.clock[0] += 1
         return loss
 
     return learn_one

@@ -18,11 +18,9 @@ from fastnn.kernels.blocks import (
 )
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
-from fastnn.kernels.layout import BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
+from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.llvm import flat
 from fastnn.kernels.rows import all_finite, make_activate
-from fastnn.kernels.rows import softmax as softmax_row
-from fastnn.kernels.samples import make_forward as make_forward_row
 
 SOFTMAX = ACTIVATIONS["softmax"].code
 
@@ -44,7 +42,8 @@ def _make_activate_outputs(output: int) -> Any:
 
 
 @inner
-def _all_numbers(values):
+def all_numbers(values):
+    """Whether there is no NaN among them."""
     numbers = True
     for k in range(len(values)):
         numbers &= not np.isnan(values[k])
@@ -126,7 +125,7 @@ def make_outputs(
                 at = places.units + (layers[l, UNITS] - n_in) * places.block
                 if l == last:
                     activate_outputs(w, at, n_out, n, places.scratch)
-                if not _all_numbers(w[at : at + n_out * n]):
+                if not all_numbers(w[at : at + n_out * n]):
                     return False
                 for j in range(n_out):
                     unit, start = column + np.int64(j), at + j * n
@@ -135,39 +134,6 @@ def make_outputs(
         return True
 
     return outputs
-
-
-@functools.cache
-def make_outputs_by_row(hidden: Codes, output: int, bias: bool) -> Any:
-    """Make the same kernel for few samples and the output layer only: the lanes run over units.
-
-    The workspace is a vector over the inputs and all units, see `samples.vector_size`.
-    """
-    forward = make_forward_row(hidden, bias, False, False)
-    code = np.uint64(0 if output == SOFTMAX else output)
-    activate = make_activate((int(code),), False)
-
-    @kernel
-    def outputs_by_row(layers, p, X, values, w):
-        last, first = len(layers) - 1, layers[0, INPUTS]
-        at, n_out = layers[last, UNITS], layers[last, N_OUT]
-        for row in range(len(X)):
-            for i in range(layers[0, N_IN]):
-                if not np.isfinite(X[row, i]):
-                    return False
-                w[i] = X[row, i]
-            forward(layers, p, w, first, first, None, None)
-            if output == SOFTMAX:
-                softmax_row(w, at, at, n_out)
-            else:
-                activate(code, w, at, n_out, first)
-            for j in range(n_out):
-                values[row, j] = w[at + j]
-            if not _all_numbers(w[at : at + n_out]):
-                return False
-        return True
-
-    return outputs_by_row
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Parameters in rows that fill registers: how plain SGD has them between its first and last sample.
+"""Parameters in rows that fill registers: how training sample by sample has them meanwhile.
 
 Each layer's row of weights is filled up with zeros, which stay zeros. So all vectors are whole and
 have cache lines of their own, where a row that ends within one would have its last lanes masked.
@@ -10,9 +10,10 @@ lanes run over the inputs, so that less is added up across them. For less than t
 units that is faster: 784-10 1.08 µs for 2.34, 60-10-10-3 164 ns for 244, 16-64-32-10 366 for 407
 (float64, Zen 5).
 
-The workspace is four vectors over the inputs and all units: values; gradients; 1 for a unit and 0
-behind a layer's last; biases. Behind them are the weights. A layer, and a row of weights, begins at
-a multiple of the lanes.
+The workspace is five vectors over the inputs and all units: values; gradients; 1 for a unit and 0
+behind a layer's last; slopes, where they are kept; biases. Behind them are the weights. A layer,
+and a row of weights, begins at a multiple of the lanes. The optimiser's moments lie like biases and
+weights, once or twice so far behind them as these are long.
 """
 
 import functools
@@ -25,21 +26,26 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import load, store, width
-from fastnn.kernels.layout import BIAS, INPUTS, N_OUT, UNITS, layer_of, layer_table
+from fastnn.kernels.layout import INPUTS, N_OUT, UNITS, layer_of, layer_table
 
 #: Columns of the table behind those of `layout`: how long a row is, whether the layer is turned,
-#: where in the workspace its weights and biases are, and how long a vector over all units is.
-ROW, TURNED, OWN_WEIGHTS, OWN_BIAS, ALL_UNITS = range(7, 12)
-_0, _1, _2, _4 = (np.uint64(k) for k in (0, 1, 2, 4))
+#: where in the workspace its weights and biases are, how long a vector over all units is, and how
+#: far moments are behind their parameters.
+ROW, TURNED, OWN_WEIGHTS, OWN_BIAS, ALL_UNITS, APART = range(7, 13)
+_0, _1, _2, _5 = (np.uint64(k) for k in (0, 1, 2, 5))
 
 
 def padded_table(
-    architecture: Architecture, lanes: int, turned: Sequence[bool] | None = None
+    architecture: Architecture,
+    lanes: int,
+    turned: Sequence[bool] | None = None,
+    moments: int = 0,
 ) -> tuple[np.ndarray, int]:
-    """The table of layers, shape (layers, 12), and how long the workspace is.
+    """The table of layers, shape (layers, 13), and how long the workspace is.
 
     INPUTS and UNITS are places in the padded vectors. *turned* says of each layer what would
-    otherwise be chosen.
+    otherwise be chosen. There are so many *moments* of each parameter; with any, *lanes* are those
+    of one register.
     """
 
     def filled(n: int) -> int:
@@ -48,70 +54,84 @@ def padded_table(
     sizes = architecture.sizes
     if turned is None:
         turned = [n_out < min(3 * lanes, n_in) for n_in, n_out in pairwise(sizes)]
-    table = np.pad(layer_table(architecture), ((0, 0), (0, 5)))
+    table = np.pad(layer_table(architecture), ((0, 0), (0, 6)))
     begins = np.cumsum([0, *map(filled, sizes)])
     table[:, INPUTS], table[:, UNITS], table[:, ALL_UNITS] = begins[:-2], begins[1:-1], begins[-1]
-    table[:, OWN_BIAS] = table[:, UNITS] + 3 * table[:, ALL_UNITS]
-    end = 4 * int(begins[-1])
+    table[:, OWN_BIAS] = table[:, UNITS] + 4 * table[:, ALL_UNITS]
+    end = 5 * int(begins[-1])
     for l, (n_in, n_out) in enumerate(pairwise(sizes)):
         row, rows = (n_in, n_out) if turned[l] else (n_out, n_in)
         table[l, ROW:OWN_BIAS] = filled(row), turned[l], end
         end += filled(row) * rows
-    return table, end
-
-
-@inner
-def _take_weights(layers, l, p, w):
-    """Write a layer's weights to their rows, and zeros behind them."""
-    W, _, n_in, n_out = layer_of(layers, l)
-    own, row, n = layers[l, OWN_WEIGHTS], layers[l, ROW], width(w)
-    if layers[l, TURNED] == _1:
-        for j in range(n_out):
-            for i in range(row):
-                w[own + j * row + i] = p[W + i * n_out + j] if i < n_in else 0
-    else:
-        for i in range(n_in):
-            for j in range(_0, row, n):
-                store(w, own + i * row + j, load(p, W + i * n_out + j, n, n_out - j))
-
-
-@inner
-def _give_weights(layers, l, w, p):
-    """Write a layer's weights to p."""
-    W, _, n_in, n_out = layer_of(layers, l)
-    own, row, n = layers[l, OWN_WEIGHTS], layers[l, ROW], width(w)
-    if layers[l, TURNED] == _1:
-        for j in range(n_out):
-            for i in range(n_in):
-                p[W + i * n_out + j] = w[own + j * row + i]
-    else:
-        for i in range(n_in):
-            for j in range(_0, row, n):
-                store(p, W + i * n_out + j, load(w, own + i * row + j, n), n_out - j)
+    apart = end - 4 * int(begins[-1])
+    table[:, APART] = apart
+    return table, end + moments * apart
 
 
 @functools.cache
-def make_copies(bias: bool) -> tuple[Any, Any]:
-    """Make the filling of the workspace from p, and the writing of its parameters to p."""
+def make_copies(bias: bool, moments: int = 0) -> tuple[Any, Any]:
+    """Make the filling of the workspace from p and *m*, and the way back to these.
+
+    In m are so many *moments* of each parameter, one vector like p after another.
+    """
+    fill, give = _make_copy(bias, moments, False), _make_copy(bias, moments, True)
 
     @inner
-    def take(layers, p, w):
-        for k in range(layers[0, ALL_UNITS] * _4):
+    def take(layers, p, m, w):
+        for k in range(layers[0, ALL_UNITS] * _5):
             w[k] = 0
         for l in range(len(layers)):
-            _take_weights(layers, l, p, w)
-            there, b = layers[l, ALL_UNITS] * _2 + layers[l, UNITS], layers[l, BIAS]
+            there = layers[l, ALL_UNITS] * _2 + layers[l, UNITS]
             for j in range(layers[l, N_OUT]):
                 w[there + j] = 1
-                if bias:
-                    w[layers[l, OWN_BIAS] + j] = p[b + j]
-
-    @inner
-    def give(layers, w, p):
-        for l in range(len(layers)):
-            _give_weights(layers, l, w, p)
-            b = layers[l, BIAS]
-            for j in range(layers[l, N_OUT] if bias else _0):
-                p[b + j] = w[layers[l, OWN_BIAS] + j]
+        fill(layers, p, m, w)
 
     return take, give
+
+
+def _make_copy(bias: bool, moments: int, back: bool) -> Any:
+    """Make the copy of all to the workspace, where a row ends with zeros, or *back*."""
+
+    @inner
+    def copy_one(v, at, w, own, count, row):
+        n = width(w)
+        for j in range(_0, count if back else row, n):
+            if back:
+                store(v, at + j, load(w, own + j, n), count - j)
+            else:
+                store(w, own + j, load(v, at + j, n, count - j))
+
+    @inner
+    def copy_turned(v, at, w, own, n_in, n_out, row):
+        for j in range(n_out):
+            for i in range(n_in if back else row):
+                if back:
+                    v[at + i * n_out + j] = w[own + j * row + i]
+                else:
+                    w[own + j * row + i] = v[at + i * n_out + j] if i < n_in else 0
+
+    @inner
+    def copy_row(layers, p, m, at, w, own, count, row):
+        copy_one(p, at, w, own, count, row)
+        for k in range(moments):
+            behind = own + np.uint64(k + 1) * layers[0, APART]
+            copy_one(m, np.uint64(k * len(p)) + at, w, behind, count, row)
+
+    @inner
+    def copy_all(layers, p, m, w):
+        for l in range(len(layers)):
+            W, b, n_in, n_out = layer_of(layers, l)
+            own, row = layers[l, OWN_WEIGHTS], layers[l, ROW]
+            if layers[l, TURNED] == _1 and n_out > _1:
+                copy_turned(p, W, w, own, n_in, n_out, row)
+                for k in range(moments):
+                    behind = own + np.uint64(k + 1) * layers[0, APART]
+                    copy_turned(m, np.uint64(k * len(p)) + W, w, behind, n_in, n_out, row)
+            else:
+                rows, count = (_1, n_in) if layers[l, TURNED] == _1 else (n_in, n_out)
+                for r in range(rows):
+                    copy_row(layers, p, m, W + r * count, w, own + r * row, count, row)
+            if bias:
+                copy_row(layers, p, m, b, w, layers[l, OWN_BIAS], n_out, n_out)
+
+    return copy_all

@@ -1,6 +1,6 @@
 """The phases of a training kernel, each alone over whole epochs, so that they can be timed.
 
-They are made of the layer functions of `fastnn.kernels.batches` and `plain_samples`, on the same
+They are made of the layer functions of `fastnn.kernels.batches` and `samples`, on the same
 places of the same workspace. The other kernels for single samples go through all layers in
 one sweep: they have no phases.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels import blocks, plain_samples, rows
+from fastnn.kernels import blocks, rows, sample_steps
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.jit import kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
@@ -32,33 +32,33 @@ def make_sample_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     each UPDATE.
     """
     take, give = make_copies(bias)
-    activate, finish = plain_samples.make_activate(hidden), rows.make_finish(output, loss)
-    update_layer = plain_samples.make_update_layer(bias)
-    times_slope = plain_samples.make_times_slope(hidden)
+    activate, finish = sample_steps.make_activate(hidden, False), rows.make_finish(output, loss)
+    update_layer = sample_steps.make_update_layer(bias, sample_steps.subtract, 4)
+    times_slope = sample_steps.make_times_slope(hidden, False)
 
     @kernel
     def sample_phase(layers, places, p, data, w, batch_size, kept, l, phase, rate, epochs):
         last, total = len(layers) - 1, 0.0
         z, n_out = layers[last, UNITS], layers[last, N_OUT]
         if phase == FETCH:
-            take(layers, p, w)
+            take(layers, p, p, w)
         for _ in range(epochs):
             for position in range(len(data.Y)):
                 row = row_of(data.order, np.int64(0), position)
                 if phase == FETCH:
                     rows.load_row(data.X, row, w, np.uint64(0))
                 elif phase == FORWARD:
-                    plain_samples.weighted_sums(layers, l, w)
+                    sample_steps.weighted_sums(layers, l, w)
                     if l < last:
                         activate(layers[l, ACTIVATION], layers, l, w)
                 elif phase == LOSS:
                     total += finish(w, z, layers[last, ALL_UNITS] + z, n_out, data.Y, row)
                 else:
-                    update_layer(layers, l, w, rate)
+                    update_layer(layers, l, w, rate, 0, 0)
                     if l > 0:
                         times_slope(layers[l - 1, ACTIVATION], layers, l, w)
         if phase == UPDATE:
-            give(layers, w, p)
+            give(layers, p, p, w)
         return total
 
     return sample_phase

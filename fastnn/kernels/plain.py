@@ -2,8 +2,8 @@
 
 Three functions make such a kernel. Each gets the layers, the parameters and the workspace w.
 
-``begin(layers, p, w)``
-    before the first sample
+``begin(layers, p, m, w)``
+    before the first sample; what m is does not matter
 ``learn(layers, p, X, Y, last, row, rate, w, carried)``
     takes a sample, *row*; *last* is the one before it, and *carried* the number that it left.
     Returns the loss, and the number for the next one.
@@ -40,7 +40,7 @@ def make_train(begin: Any, learn: Any, end: Any, wide: bool) -> Any:
     def train(layers, p, X, Y, order, rates, start, stop, loss_sums, w):
         if wide:
             prefer_wide_vectors()
-        begin(layers, p, w)
+        begin(layers, p, p, w)
         per_update = 1 if rates.shape[1] > 1 else 0
         if start < stop:
             last, carried = row_of(order, np.int64(0), start), p.dtype.type(0)

@@ -13,9 +13,8 @@ import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.elementary import exp, log
-from fastnn.kernels.jit import inner, ordered
-from fastnn.kernels.lanes import load, maximum, splat, store, width
-from fastnn.kernels.lanes import total as sum_of
+from fastnn.kernels.jit import inner
+from fastnn.kernels.lanes import maximum
 from fastnn.kernels.losses import (
     FROM_LOGITS,
     GAUSSIAN,
@@ -44,109 +43,6 @@ def load_row(X, row, w, at):
     """Copy a sample's inputs, or its targets, to a place."""
     for i in range(np.uint64(X.shape[1])):
         w[at + i] = X[row, i]
-
-
-@functools.cache
-def make_weighted_sums(bias: bool) -> Any:
-    """Make z_j = b_j + Σ_i x_i W_ij. Behind z there must be room for a register."""
-
-    @ordered
-    def weighted_sums(p, W, b, n_in, n_out, w, x, z):
-        lanes, wide = width(p), width(p, 4)
-        if n_out == 1:  # one output: the lanes run over the inputs
-            w[z] = _weighted_sum(p, W, p[b] if bias else p.dtype.type(0), n_in, w, x)
-            return
-        zero, far, near = p.dtype.type(0), n_out - n_out % wide, n_out - n_out % lanes
-        for j in range(_0, far, wide):  # in rows as long as this memory is read ahead
-            total = load(p, b + j, wide) if bias else splat(zero, wide)
-            for i in range(n_in):
-                total = total + load(p, W + i * n_out + j, wide) * w[x + i]
-            store(w, z + j, total)
-        for j in range(far, near, lanes):
-            total = load(p, b + j, lanes) if bias else splat(zero, lanes)
-            store(w, z + j, _times_column(p, W + j, n_in, n_out, w, x, total, lanes))
-        if near < n_out:
-            left = n_out - near
-            total = load(p, b + near, lanes, left) if bias else splat(zero, lanes)
-            store(w, z + near, _times_column(p, W + near, n_in, n_out, w, x, total, left))
-
-    return weighted_sums
-
-
-@inner
-def _weighted_sum(p, W, total, n_in, w, x):
-    for i in range(n_in):
-        total += w[x + i] * p[W + i]
-    return total
-
-
-@ordered
-def _times_column(p, at, n_in, n_out, w, x, total, count):
-    """*total* + Σ_i x_i W_ij for *count* neighbouring units: in two sums, of which none waits."""
-    lanes = width(p)
-    other = splat(p.dtype.type(0), lanes)
-    for i in range(_0, n_in - n_in % _2, _2):
-        total = total + load(p, at + i * n_out, lanes, count) * w[x + i]
-        other = other + load(p, at + (i + _1) * n_out, lanes, count) * w[x + i + _1]
-    if n_in % _2 == _1:
-        i = n_in - _1
-        total = total + load(p, at + i * n_out, lanes, count) * w[x + i]
-    return total + other
-
-
-@ordered
-def back_through_weights(p, W, n_in, n_out, w, d, below):
-    """below_i = Σ_j W_ij d_j: the gradient with respect to the layer's inputs."""
-    if n_out < width(p):
-        for i in range(n_in):
-            row = W + i * n_out
-            total = p[row] * w[d]
-            for j in range(_1, n_out):
-                total += p[row + j] * w[d + j]
-            w[below + i] = total
-    else:
-        for i in range(n_in):
-            w[below + i] = _dot(p, W + i * n_out, w, d, n_out)
-
-
-@ordered
-def _dot(a, at, b, to, n):
-    """Σ of n products."""
-    lanes = width(a)
-    whole = n - n % lanes
-    total = splat(a.dtype.type(0), lanes)
-    for k in range(_0, whole, lanes):
-        total = total + load(a, at + k, lanes) * load(b, to + k, lanes)
-    left = n - whole
-    total = total + load(a, at + whole, lanes, left) * load(b, to + whole, lanes, left)
-    return sum_of(total)
-
-
-@functools.cache
-def make_outer(bias: bool) -> Any:
-    """Make W_ij = x_i d_j, b_j = d_j in *into*: a sample's gradient."""
-
-    @ordered
-    def outer(into, W, b, n_in, n_out, w, x, d):
-        lanes = width(into)
-        if bias:
-            for j in range(n_out):
-                into[b + j] = w[d + j]
-        if n_out == 1:
-            d_0 = w[d]
-            for i in range(n_in):
-                into[W + i] = d_0 * w[x + i]
-            return
-        whole = n_out - n_out % lanes
-        left = n_out - whole
-        for i in range(n_in):
-            x_i, row = w[x + i], W + i * n_out
-            for j in range(_0, whole, lanes):
-                store(into, row + j, load(w, d + j, lanes) * x_i)
-            if left > 0:
-                store(into, row + whole, load(w, d + whole, lanes, left) * x_i, left)
-
-    return outer
 
 
 @inner

@@ -82,14 +82,13 @@ def _make_momentum_numbers(setting: Any, rest: Any, number: Any, powers: Any) ->
         one, none = constant(1.0, rate), constant(0.0, rate)
         momentum, decay = setting(options, 0), setting(options, 2)
         nesterov, inside = setting(options, 1) > none, setting(options, 3) > none
+        before, after = select(inside, rate, one), select(inside, one, rate)
         return (
             number(momentum, p),
-            number(decay, p),
-            number(scale, p),
-            number(select(inside, rate, one), p),
-            number(select(inside, one, rate), p),
-            number(select(nesterov, one, none), p),
-            number(select(nesterov, momentum, one), p),
+            number(before * scale, p),
+            number(before * decay, p),
+            number(after * select(nesterov, one, none), p),
+            number(after * select(nesterov, momentum, one), p),
         )
 
     return numbers
@@ -97,10 +96,10 @@ def _make_momentum_numbers(setting: Any, rest: Any, number: Any, powers: Any) ->
 
 @ordered
 def _momentum(p, g, m, v, numbers):
-    momentum, decay, scale, inside, outside, of_gradient, of_moment = numbers
-    g = (g * scale + decay * p) * inside
+    momentum, of_loss, of_decay, of_gradient, of_moment = numbers
+    g = of_loss * g + of_decay * p
     m = momentum * m + g
-    return p - outside * (of_gradient * g + of_moment * m), m, v
+    return p - of_gradient * g - of_moment * m, m, v
 
 
 def _make_rmsprop_numbers(setting: Any, rest: Any, number: Any, powers: Any) -> Any:
@@ -195,7 +194,8 @@ UPDATES = {
     RULES["adagrad"]: _adagrad,
     RULES["adam"]: _adam,
 }
-_KEPT = {RULES[name]: kept for name, kept in MOMENTS.items()}
+#: How many moments of a parameter each keeps.
+KEPT = {RULES[name]: kept for name, kept in MOMENTS.items()}
 
 
 @functools.cache
@@ -205,7 +205,7 @@ def make_change(rule: int) -> Any:
     They are the lanes *p_k*, and their gradients *g_k*. Their moments are in a vector from the
     place *at* on, and the second ones *apart* behind them.
     """
-    update, kept = UPDATES[rule], _KEPT[rule]
+    update, kept = UPDATES[rule], KEPT[rule]
 
     @ordered
     def change(p, k, p_k, g_k, moments, at, apart, n, count, numbers):

@@ -70,8 +70,7 @@ def way_of(architecture: Architecture, plan: Plan) -> int:
         return DRIFTING
     if rule == "sgd":
         return DRIFTING if architecture.l2 else STILL
-    settings = optimizer.settings_in(architecture.dtype)
-    if rule == "adam" or architecture.l2 or settings[-1] == 0:  # an epsilon of 0: 0/0
+    if rule == "adam" or architecture.l2:
         return DENSE
     return STILL if rule == "adagrad" else DRIFTING
 

@@ -68,13 +68,13 @@ def _phases(
     epochs: int,
 ) -> Iterator[tuple[int, str, Contestant]]:
     """Each phase's layer, counted from 1 (0: of none), its name and what to time."""
-    from fastnn.kernels import engine, phases, plain_samples, ready
+    from fastnn.kernels import engine, phases, ready, samples
 
     single = batch_size == 1
     kept = not single and len(order) == 0 and data.dense.size + data.Y.size <= engine.MOST_KEPT
     places = ready.places(architecture, True, len(data) if kept else 0)
     if single:
-        (table, size), make = plain_samples.table(architecture), phases.make_sample_phase
+        (table, size), make = samples.table(architecture), phases.make_sample_phase
     else:
         table, size = ready.layer_table(architecture), int(places.end)
         make = phases.make_block_phase

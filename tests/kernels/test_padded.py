@@ -1,6 +1,6 @@
 """Parameters in rows that fill registers."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -8,8 +8,10 @@ from simd import BASELINE, compiled, on_x86, run
 
 import fastnn
 from fastnn.kernels.layout import INPUTS, UNITS, layer_table
+from fastnn.kernels.llvm import register_bits
 from fastnn.kernels.padded import (
     ALL_UNITS,
+    APART,
     OWN_BIAS,
     OWN_WEIGHTS,
     ROW,
@@ -49,29 +51,70 @@ def test_layers_of_few_units_are_turned():
     assert turned == [[1, 1], [0, 0], [0, 0]]
 
 
-@pytest.mark.parametrize("bias", [True, False])
-def test_what_is_taken_is_given_back_and_the_rest_is_zero(bias):
-    take, give = make_copies(bias)
+def copying(bias, moments):
+    take, give = make_copies(bias, moments)
 
     @compiled
-    def there_and_back(layers, p, w, q):
-        take(layers, p, w)
-        give(layers, w, q)
+    def there_and_back(layers, p, m, w, q, r):
+        take(layers, p, m, w)
+        give(layers, q, r, w)
 
-    for sizes in SIZES:
+    return there_and_back
+
+
+def vectors_of(w, table):
+    """Of a workspace: values, gradients, what is present, slopes, and all that is behind them."""
+    units = int(table[0, ALL_UNITS])
+    return np.split(w, [units, 2 * units, 3 * units, 4 * units])
+
+
+def biases_of(p, sizes):
+    layers = architecture_of(sizes).layers
+    return np.concatenate([p[layer.bias] for layer in layers])
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_what_is_taken_is_given_back_and_the_rest_is_zero(bias):
+    there_and_back = copying(bias, 0)
+    one = register_bits() // 64
+    for sizes, lanes in product(SIZES, (one, 4 * one)):
         for turned in (None, [False] * (len(sizes) - 1), [True] * (len(sizes) - 1)):
             architecture = architecture_of(sizes, bias)
-            table, end = padded_table(architecture, 8, turned)
+            table, end = padded_table(architecture, lanes, turned)
             p = np.arange(1.0, architecture.n_parameters + 1)
             w, q = np.full(end, np.nan), np.zeros_like(p)
-            there_and_back(table, p, w, q)
+            there_and_back(table, p, p, w, q, q)
             np.testing.assert_array_equal(q, p)
-            units = int(table[0, ALL_UNITS])
-            values, gradients, present, own = np.split(w, [units, 2 * units, 3 * units])
+            values, gradients, present, slopes, own = vectors_of(w, table)
             assert not values.any()
             assert not gradients.any()
+            assert not slopes.any()
             assert present.sum() == sum(sizes[1:])
             np.testing.assert_array_equal(np.sort(own[own != 0]), p)
+
+
+@pytest.mark.parametrize("moments", [1, 2])
+def test_moments_lie_like_the_parameters(moments):
+    there_and_back = copying(True, moments)
+    for sizes in SIZES:
+        architecture = architecture_of(sizes)
+        table, end = padded_table(architecture, register_bits() // 64, moments=moments)
+        n, apart = architecture.n_parameters, int(table[0, APART])
+        p = np.arange(1.0, n + 1)
+        m = np.concatenate([10.0**k * p for k in range(1, moments + 1)])
+        w, q, r = np.full(end, np.nan), np.zeros_like(p), np.zeros_like(m)
+        there_and_back(table, p, m, w, q, r)
+        np.testing.assert_array_equal(q, p)
+        np.testing.assert_array_equal(r, m)
+        own = vectors_of(w, table)[-1]
+        assert len(own) == (moments + 1) * apart
+        biases = own[: int(table[0, ALL_UNITS])]
+        np.testing.assert_array_equal(np.sort(biases[biases != 0]), np.sort(biases_of(p, sizes)))
+        for k in range(1, moments + 1):
+            here = own[k * apart : (k + 1) * apart]
+            used = own[:apart] != 0
+            np.testing.assert_array_equal(here[used], 10.0**k * own[:apart][used])
+            assert not here[len(biases) :][~used[len(biases) :]].any()
 
 
 @pytest.mark.slow

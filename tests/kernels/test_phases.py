@@ -6,7 +6,7 @@ from problems import few_to_compile
 
 import fastnn
 from fastnn.contract import Samples
-from fastnn.kernels import engine, phases, plain_samples, ready
+from fastnn.kernels import engine, phases, ready, samples
 from fastnn.optimizers import SGD
 
 RATE = 0.5
@@ -32,7 +32,7 @@ def test_phases_one_after_another_are_an_update(sizes, n, bias):
     layers, size = ready.layer_table(architecture), int(places.end)
     make = phases.make_sample_phase if n == 1 else phases.make_block_phase
     if n == 1:
-        layers, size = plain_samples.table(architecture)
+        layers, size = samples.table(architecture)
     run = make(*ready.codes(architecture))
     given = ready.data_for(data, architecture, np.empty((0, n), np.int64))
     w = np.full(size, np.nan)

@@ -20,7 +20,7 @@ from recipes import summed
 
 import fastnn
 from fastnn import contract
-from fastnn.kernels import blocks, engine, plain_samples, ready, wide_input
+from fastnn.kernels import blocks, engine, ready, samples, wide_input
 from fastnn.reference import vectors
 
 #: One network for each way through the kernels.
@@ -204,8 +204,8 @@ def test_a_trainer_takes_more_samples_than_before(monkeypatch):
 
 def plain_loop(architecture):
     """For `engine._sample_kernel`: per-sample SGD as one would write it."""
-    make = plain_samples.make_train_samples
-    return make(*ready.codes(architecture)), *plain_samples.table(architecture)
+    make = samples.make_train_samples
+    return make(*ready.codes(architecture)), *samples.table(architecture)
 
 
 def check_against_plain_loop(problem, monkeypatch, shuffled):
