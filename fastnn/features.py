@@ -22,7 +22,12 @@ from fastnn.kernels import feature_rows as kernels
 from fastnn.kernels.held import Held
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS, layer_table
 from fastnn.kernels.row_outputs import make_outputs_by_row, vector_size
-from fastnn.kernels.samples import make_train_samples_by_rule, table
+from fastnn.kernels.samples_by_rule import (
+    lanes_at_once,
+    limits_of,
+    make_train_samples_by_rule,
+    table,
+)
 from fastnn.kernels.updates import options_of
 from fastnn.memory import aligned
 from fastnn.network import Network
@@ -246,9 +251,11 @@ class _Made:
         hidden = tuple(sorted({a.code for a in architecture.activations[:-1]})) or (0,)
         output, loss = architecture.activations[-1].code, architecture.loss.code
         rule = RULES[optimizer.rule]
-        extras = bool(architecture.l2 or optimizer.clip_value or optimizer.clip_norm)
+        limits = limits_of(architecture, optimizer)
         keeps = any(a.slope_needs_z for a in architecture.activations[:-1])
-        train = make_train_samples_by_rule(hidden, output, loss, True, rule, extras, keeps, False)
+        train = make_train_samples_by_rule(
+            hidden, output, loss, True, rule, limits, keeps, False, lanes_at_once(architecture)
+        )
         self._rates, self._first = np.zeros(RATES), np.array([-1])
         self.set_rates(optimizer.learning_rate, network.updates)
         self._done = np.zeros(1, np.int64)

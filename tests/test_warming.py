@@ -12,7 +12,7 @@ from numba.core.dispatcher import Dispatcher
 
 import fastnn
 from fastnn import machine
-from fastnn.kernels import batches, one_hidden, one_output, outputs, row_outputs, samples
+from fastnn.kernels import batches, one_hidden, one_output, outputs, row_outputs, samples_by_rule
 from fastnn.warming import Warmup, steps
 
 MAKERS = (
@@ -23,7 +23,7 @@ MAKERS = (
     outputs.make_loss,
     outputs.make_outputs,
     row_outputs.make_outputs_by_row,
-    samples.make_train_samples_by_rule,
+    samples_by_rule.make_train_samples_by_rule,
 )
 X, Y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0.0, 1.0, 1.0]
 

@@ -8,7 +8,7 @@ training sample by sample, plain SGD
     one hidden layer, one output, few inputs (`pays`)  `one_output.make_train_one_output`
     one hidden layer otherwise (`one_hidden.pays`)     `one_hidden.make_train_one_hidden`
     other layers                                       `samples.make_train_samples`
-training sample by sample with another rule, a         `samples.make_train_samples_by_rule`
+training sample by sample with another rule, a         `samples_by_rule`, with `one_hidden_steps`
 penalty, a limit, weights, dropout, silu or gelu
 training in batches                                    `batches.make_train_batches`
 the gradient alone                                     `batches.make_gradient`

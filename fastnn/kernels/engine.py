@@ -19,6 +19,7 @@ from fastnn.kernels import (
     orders,
     ready,
     recorded,
+    samples_by_rule,
     sparse_batches,
     team,
     wide_input,
@@ -28,7 +29,7 @@ from fastnn.kernels.learner import Learner
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.recorded import Data, Span
 from fastnn.kernels.updates import has_extras, options_of
-from fastnn.optimizers import RULES
+from fastnn.optimizers import MOMENTS, RULES
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
 MOST_KEPT = 1 << 16
@@ -53,6 +54,19 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, np.ndarray, int]:
             train = one_hidden.make_train_one_hidden(*codes, lanes)
             return train, *one_hidden.table(architecture, lanes)
     return sample_kernels.make_train_samples(*codes), *sample_kernels.table(architecture)
+
+
+@functools.lru_cache(maxsize=256)
+def _sample_kernels_by_rule(
+    architecture: Architecture, rule: str, limits: int
+) -> tuple[Any, Any, np.ndarray, int]:
+    """The same by a rule, with what makes one update alone behind the kernel."""
+    keeps, drops = ready.keeps_slopes(architecture), any(architecture.dropout)
+    lanes = samples_by_rule.lanes_at_once(architecture)
+    kind = (*ready.codes(architecture), RULES[rule], limits, keeps, drops, lanes)
+    train = samples_by_rule.make_train_samples_by_rule(*kind)
+    learn = samples_by_rule.make_learn_by_rule(*kind)
+    return train, learn, *samples_by_rule.table(architecture, MOMENTS[rule])
 
 
 def in_one_sweep(architecture: Architecture) -> bool:
@@ -128,7 +142,7 @@ class _RuleTrainer:
 
     def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
-        self._n_moments = plan.optimizer.n_moments
+        self._plan = plan
         self._options = options_of(architecture, plan)
         codes = (
             *ready.codes(architecture),
@@ -145,10 +159,11 @@ class _RuleTrainer:
         return 0
 
     def _make_ready(self, *codes: Any) -> None:
-        self._layers, size = sample_kernels.table(self._architecture, self._n_moments)
+        optimizer = self._plan.optimizer
+        limits = samples_by_rule.limits_of(self._architecture, optimizer)
+        made = _sample_kernels_by_rule(self._architecture, optimizer.rule, limits)
+        self.kernel, self.learn, self._layers, size = made
         self._workspace = ready.new_scratch(size, self._architecture)
-        self.kernel = sample_kernels.make_train_samples_by_rule(*codes)
-        self.learn = sample_kernels.make_learn_by_rule(*codes)
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
@@ -191,7 +206,7 @@ class _SparseTrainer(StopsToRecord, _RuleTrainer):
     """The same from sparse rows, in batches of any size."""
 
     def __init__(self, architecture: Architecture, plan: Plan):
-        self._plan, self._way = plan, sparse_batches.way_of(architecture, plan)
+        self._way = sparse_batches.way_of(architecture, plan)
         super().__init__(architecture, plan)
 
     def _make_ready(self, *codes: Any) -> None:

@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba import types
 
 from fastnn.kernels.jit import ordered
-from fastnn.kernels.lanes import constant, select, sqrt
+from fastnn.kernels.lanes import constant, maximum, select, sqrt
 from fastnn.kernels.llvm import (
     Lanes,
     call,
@@ -30,6 +30,9 @@ from fastnn.kernels.llvm import (
     square_root,
     target_machine,
 )
+
+#: The smallest normal numbers. Only float64 needs more than one step.
+TINY_FLOAT64, TINY_FLOAT32 = (float(np.finfo(kind).tiny) for kind in (np.float64, np.float32))
 
 
 def newton_steps(x):
@@ -71,13 +74,14 @@ def root(x):
     """√x, from an estimate of 1/√x: of normal numbers up to max/4, of 0 and infinity."""
     if newton_steps(x) == 0:
         return sqrt(x)
-    estimate = estimated_inverse_root(x)
+    least = TINY_FLOAT64 if newton_steps(x) > 1 else TINY_FLOAT32
+    estimate = estimated_inverse_root(maximum(x, constant(least, x)))  # of 0 it is not infinity
     y, half = x * estimate, constant(0.5, x) * estimate  # towards √x and 1/(2√x)
     for _ in range(newton_steps(x) - 1):
         missing = constant(0.5, x) - y * half
         y, half = y + y * missing, half + half * missing
     y = y + (x - y * y) * half
-    return select((x > constant(0, x)) & (x < constant(np.inf, x)), y, x)
+    return select(x < constant(np.inf, x), y, x)  # one comparison: two would be taken apart
 
 
 def _estimate(x: Any, which: str = "rcp") -> tuple[str, int, int] | None:

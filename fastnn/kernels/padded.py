@@ -27,12 +27,13 @@ from fastnn.architecture import Architecture
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import load, store, width
 from fastnn.kernels.layout import INPUTS, N_OUT, UNITS, layer_of, layer_table
+from fastnn.kernels.rows import all_finite
 
 #: Columns of the table behind those of `layout`: how long a row is, whether the layer is turned,
 #: where in the workspace its weights and biases are, how long a vector over all units is, and how
 #: far moments are behind their parameters.
 ROW, TURNED, OWN_WEIGHTS, OWN_BIAS, ALL_UNITS, APART = range(7, 13)
-_0, _1, _2, _5 = (np.uint64(k) for k in (0, 1, 2, 5))
+_0, _1, _2, _4, _5 = (np.uint64(k) for k in (0, 1, 2, 4, 5))
 
 
 def padded_table(
@@ -44,8 +45,7 @@ def padded_table(
     """The table of layers, shape (layers, 13), and how long the workspace is.
 
     INPUTS and UNITS are places in the padded vectors. *turned* says of each layer what would
-    otherwise be chosen. There are so many *moments* of each parameter; with any, *lanes* are those
-    of one register.
+    otherwise be chosen. There are so many *moments* of each parameter.
     """
 
     def filled(n: int) -> int:
@@ -66,6 +66,13 @@ def padded_table(
     apart = end - 4 * int(begins[-1])
     table[:, APART] = apart
     return table, end + moments * apart
+
+
+@inner
+def own_finite(layers, w):
+    """Whether the parameters in the workspace are finite."""
+    first = layers[0, ALL_UNITS] * _4
+    return all_finite(w[first : first + layers[0, APART]])
 
 
 @functools.cache
@@ -132,6 +139,15 @@ def _make_copy(bias: bool, moments: int, back: bool) -> Any:
                 for r in range(rows):
                     copy_row(layers, p, m, W + r * count, w, own + r * row, count, row)
             if bias:
-                copy_row(layers, p, m, b, w, layers[l, OWN_BIAS], n_out, n_out)
+                copy_row(
+                    layers,
+                    p,
+                    m,
+                    b,
+                    w,
+                    layers[l, OWN_BIAS],
+                    n_out,
+                    n_out if layers[l, TURNED] == _1 else row,
+                )
 
     return copy_all

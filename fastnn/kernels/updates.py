@@ -17,6 +17,7 @@ from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import load, width
 from fastnn.kernels.layout import N_IN, N_OUT, WEIGHTS
 from fastnn.kernels.rules import OF_ONE, make_change, make_numbers
+from fastnn.optimizers import Optimizer
 
 #: A `Plan` and the regularisation of an `Architecture`, as kernels get them. *settings* are the
 #: rule's, and *rests* are 1 - settings: in a kernel LLVM would make g² + a (v - g²) of
@@ -29,18 +30,15 @@ Options = namedtuple(
 )
 
 
+def has_limits(architecture: Architecture, optimizer: Optimizer) -> bool:
+    """Whether there are penalties, or limits on gradients or norms."""
+    regularised = architecture.l1 or architecture.l2 or architecture.max_norm
+    return bool(regularised or optimizer.clip_value or optimizer.clip_norm)
+
+
 def has_extras(architecture: Architecture, plan: Plan) -> bool:
     """Whether there is anything to do beside the optimiser's rule and dropout."""
-    optimizer = plan.optimizer
-    return bool(
-        architecture.l1
-        or architecture.l2
-        or architecture.max_norm
-        or optimizer.clip_value
-        or optimizer.clip_norm
-        or plan.scale != 1.0
-        or plan.weighted
-    )
+    return has_limits(architecture, plan.optimizer) or plan.scale != 1.0 or plan.weighted
 
 
 def options_of(architecture: Architecture, plan: Plan) -> Options:

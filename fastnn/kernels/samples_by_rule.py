@@ -1,0 +1,294 @@
+"""Training sample by sample with any rule, penalties, limits, weights of samples and dropout.
+
+As in `fastnn.kernels.samples` the parameters are in the workspace meanwhile, with the optimiser's
+moments, and are changed on the way back. Only where the norm of the whole gradient is limited, a
+first way back measures it.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastnn.architecture import Architecture
+from fastnn.kernels import one_hidden, one_hidden_steps
+from fastnn.kernels.activations import Codes
+from fastnn.kernels.jit import inner, kernel, ordered
+from fastnn.kernels.lanes import (
+    constant,
+    convert,
+    load,
+    maximum,
+    minimum,
+    prefer_wide_vectors,
+    select,
+    splat,
+    sqrt,
+    store,
+    width,
+)
+from fastnn.kernels.lanes import total as sum_of
+from fastnn.kernels.layout import N_IN, N_OUT, UNITS
+from fastnn.kernels.llvm import register_bits
+from fastnn.kernels.padded import (
+    ALL_UNITS,
+    APART,
+    OWN_WEIGHTS,
+    ROW,
+    TURNED,
+    make_copies,
+    own_finite,
+    padded_table,
+)
+from fastnn.kernels.plain import row_of
+from fastnn.kernels.rows import make_finish
+from fastnn.kernels.rules import KEPT, OF_ONE, make_change, make_numbers
+from fastnn.kernels.sample_steps import take_row
+from fastnn.kernels.samples import make_back, make_forward
+from fastnn.kernels.updates import factor_for_norm, has_limits
+from fastnn.optimizers import Optimizer
+
+_0, _1 = np.uint64(0), np.uint64(1)
+#: Whether there are neither penalties nor limits, limits alone, or penalties too.
+NONE, LIMITED, PENALISED = range(3)
+
+
+def limits_of(architecture: Architecture, optimizer: Optimizer) -> int:
+    """Which of these it is."""
+    if architecture.l1 or architecture.l2:
+        return PENALISED
+    return LIMITED if has_limits(architecture, optimizer) else NONE
+
+
+def lanes_at_once(architecture: Architecture) -> int:
+    """How many units of one hidden layer `one_hidden_steps` take; 0 where they do not pay."""
+    sizes, itemsize = architecture.sizes, architecture.dtype.itemsize
+    if len(sizes) != 3 or any(architecture.dropout) or not one_hidden.pays(*sizes, itemsize):
+        return 0
+    return one_hidden.lanes_for(sizes[1], itemsize)
+
+
+def table(
+    architecture: Architecture, moments: int, turned: Sequence[bool] | None = None
+) -> tuple[np.ndarray, int]:
+    """See `padded.padded_table`; *turned* is for several hidden layers only."""
+    if lanes := lanes_at_once(architecture):
+        return padded_table(architecture, lanes, (False, True), moments)
+    lanes = register_bits() // 8 // architecture.dtype.itemsize
+    return padded_table(architecture, lanes, turned, moments)
+
+
+@inner
+def _hidden_units(layers):
+    n = _0
+    for l in range(len(layers) - 1):
+        n += layers[l, N_OUT]
+    return n
+
+
+@inner
+def _scale(w, d, n, factor):
+    """Multiply n gradients; most samples have no weight, and need not wait."""
+    if factor != 1.0:
+        for j in range(n):
+            w[d + j] *= w.dtype.type(factor)
+
+
+@inner
+def _limits_of(w, options, share):
+    """What the gradients are limited by, for weights and for biases."""
+    number, none = w.dtype.type, w.dtype.type(0)
+    most = number(options.clip_value) if options.clip_value > 0.0 else number(np.inf)
+    l1, l2, share = options.l1, options.l2, number(share)
+    return (number(l1), number(l2), l1, 0.5 * l2, share, most), (none, none, 0.0, 0.0, share, most)
+
+
+@functools.cache
+def _make_limited(limits: int) -> Any:
+    """Make the gradients with those of the penalty, times the *share*, and limited; penalties."""
+
+    @ordered
+    def limited(p, g, n, numbers):
+        l1, l2, of_absolute, of_square, share, most = numbers
+        penalty = splat(0.0, n)
+        if limits == PENALISED:
+            zero, wide = constant(0, p), convert(p, np.float64)
+            g = g + select(p > zero, l1, select(p < zero, -l1, zero)) + p * l2
+            penalty = abs(wide) * of_absolute + wide * wide * of_square
+        return minimum(maximum(g * share, -most), most), penalty
+
+    return limited
+
+
+@functools.cache
+def _make_measure(limits: int) -> Any:
+    """Make the squares of the gradients."""
+    limited = _make_limited(limits)
+
+    @ordered
+    def measure(w, at, p, g, n, numbers):
+        g, _ = limited(p, g, n, numbers[0])
+        wide = convert(g, np.float64)
+        return wide * wide
+
+    return measure
+
+
+@functools.cache
+def _make_act(rule: int, limits: int) -> Any:
+    """Make the change of parameters, see `sample_steps.make_updates`; it returns penalties."""
+    change, limited = make_change(rule), _make_limited(limits)
+
+    @ordered
+    def act(w, at, p, g, n, numbers):
+        of_limits, of_rule, apart = numbers
+        penalty = splat(0.0, n)
+        if limits > 0:
+            g, penalty = limited(p, g, n, of_limits)
+        change(w, at, p, g, w, at + apart, apart, n, n, of_rule)
+        return penalty
+
+    return act
+
+
+@ordered
+def _limit_norms(layers, w, max_norm):
+    """Scale the weights into a unit down to *max_norm* where they measure more."""
+    for l in range(len(layers)):
+        W, row, n = layers[l, OWN_WEIGHTS], layers[l, ROW], width(w)
+        if layers[l, TURNED] == _1:
+            for j in range(layers[l, N_OUT]):
+                squares = splat(0.0, n)
+                for i in range(_0, row, n):
+                    wide = convert(load(w, W + j * row + i, n), np.float64)
+                    squares = squares + wide * wide
+                norm = np.sqrt(sum_of(squares))
+                if norm > max_norm:
+                    factor = w.dtype.type(max_norm / norm)
+                    for i in range(_0, row, n):
+                        at = W + j * row + i
+                        store(w, at, load(w, at, n) * factor)
+        else:
+            for j in range(_0, row, n):
+                squares = splat(0.0, n)
+                for i in range(layers[l, N_IN]):
+                    wide = convert(load(w, W + i * row + j, n), np.float64)
+                    squares = squares + wide * wide
+                norms = sqrt(squares)
+                factors = select(norms > max_norm, max_norm / norms, splat(1.0, n))
+                for i in range(layers[l, N_IN]):
+                    at = W + i * row + j
+                    store(w, at, load(w, at, n) * convert(factors, w.dtype.type))
+
+
+@functools.cache
+def _make_update(
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
+    drops: bool, lanes: int,
+) -> Any:  # fmt: skip
+    """Make the update from the sample *row*; it returns the loss and the penalty.
+
+    The codes are as in `make_train_samples_by_rule`; t is the number of updates so far, *weight*
+    the sample's.
+    """
+    finish, numbers_of = make_finish(output, loss), make_numbers(rule, *OF_ONE)
+    act = _make_act(rule, limits)
+    if lanes > 0:
+        forward = one_hidden_steps.make_forward(hidden, keeps, lanes)
+        back = one_hidden_steps.make_back(hidden, bias, keeps, act, lanes)
+        measure = one_hidden_steps.make_back(hidden, bias, keeps, _make_measure(limits), lanes)
+    else:
+        forward = make_forward(hidden, keeps, drops)
+        back = make_back(hidden, bias, keeps, act, 1)
+        measure = make_back(hidden, bias, keeps, _make_measure(limits), 1)
+
+    @inner
+    def update(layers, t, X, Y, row, weight, rate, options, w):
+        take_row(layers, X, row, w)
+        top, one, apart = len(layers) - 1, w.dtype.type(1), layers[0, APART]
+        counter = np.uint64(t) * _hidden_units(layers) if drops else _0
+        forward(layers, w, options, counter)
+        z, n_out = layers[top, UNITS], layers[top, N_OUT]
+        d = layers[top, ALL_UNITS] + z
+        loss_of_one, factor = finish(w, z, d, n_out, Y, row), 1.0
+        scale, share = options.scale * weight, 1.0
+        if options.divide_by_weights and weight != 0.0:
+            share = 1.0 / weight
+        _scale(w, d, n_out, scale if limits > 0 else scale * share)
+        of_weights, of_biases = _limits_of(w, options, share)
+        if limits > 0 and options.clip_norm > 0.0:
+            square = measure(layers, w, one, (of_weights, 0, apart), (of_biases, 0, apart))
+            factor = factor_for_norm(square, options.clip_norm)
+        numbers = numbers_of(w, options, factor, rate, t + 1)
+        penalty = back(layers, w, one, (of_weights, numbers, apart), (of_biases, numbers, apart))
+        if limits > 0 and options.max_norm > 0.0:
+            _limit_norms(layers, w, options.max_norm)
+        return loss_of_one * w.dtype.type(scale * share), penalty * share
+
+    return update
+
+
+@functools.cache
+def make_train_samples_by_rule(
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
+    drops: bool, lanes: int,
+) -> Any:  # fmt: skip
+    """Make the kernel for any plan; the layers are those of `table`.
+
+    *limits* is what `limits_of` says. *keeps* and *drops* are as in
+    `samples.make_forward`; the lanes are those of `lanes_at_once`. *data* are `contract.Samples`
+    and the order, *span* the rest of `Piece`.
+    """
+    take, give = make_copies(bias, KEPT[rule])
+    update = _make_update(hidden, output, loss, bias, rule, limits, keeps, drops, lanes)
+
+    @kernel
+    def train_samples_by_rule(layers, p, moments, t, data, span, options, w):
+        prefer_wide_vectors()
+        take(layers, p, moments, w)
+        per_update = 1 if span.rates.shape[1] > 1 else 0
+        weight = 1.0
+        for epoch in range(len(span.rates)):
+            total, penalties = span.loss_sums[epoch], span.penalty_sums[epoch]
+            for position in range(span.start, span.stop):
+                rate = span.rates[epoch, (position - span.start) * per_update]
+                row = row_of(data.order, epoch, position)
+                if len(data.weights) > 0:
+                    weight = float(data.weights[row])
+                loss_of_one, penalty = update(layers, t, data.X, data.Y, row, weight, rate,
+                                              options, w)  # fmt: skip
+                t += 1
+                total += loss_of_one
+                penalties += penalty
+            span.loss_sums[epoch], span.penalty_sums[epoch] = total, penalties
+        give(layers, p, moments, w)
+
+    return train_samples_by_rule
+
+
+@functools.cache
+def make_learn_by_rule(
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
+    drops: bool, lanes: int,
+) -> Any:  # fmt: skip
+    """Make one update alone, from the first sample; it returns the loss with the penalty.
+
+    If that or a parameter is no longer finite, it is NaN, and nothing has changed. The codes are as
+    in `make_train_samples_by_rule`. It is inlined: to pass the hundred numbers that there are in
+    the arguments would take as long as the update of a small network.
+    """
+    take, give = make_copies(bias, KEPT[rule])
+    update = _make_update(hidden, output, loss, bias, rule, limits, keeps, drops, lanes)
+
+    @inner
+    def learn_by_rule(layers, p, moments, t, X, Y, rate, options, w):
+        take(layers, p, moments, w)
+        loss, penalty = update(layers, t, X, Y, 0, 1.0, rate, options, w)
+        loss_of_all = np.float64(loss) + penalty
+        if not (np.isfinite(loss_of_all) and own_finite(layers, w)):
+            return np.nan
+        give(layers, p, moments, w)
+        return loss_of_all
+
+    return learn_by_rule
