@@ -81,7 +81,8 @@ def make_copies(bias: bool, moments: int = 0) -> tuple[Any, Any]:
 
     In m are so many *moments* of each parameter, one vector like p after another.
     """
-    fill, give = _make_copy(bias, moments, False), _make_copy(bias, moments, True)
+    take_layer, give_layer = _make_copies_of_layer(bias)
+    with_moments = moments > 0  # without, numba does not compile what is for them
 
     @inner
     def take(layers, p, m, w):
@@ -91,63 +92,68 @@ def make_copies(bias: bool, moments: int = 0) -> tuple[Any, Any]:
             there = layers[l, ALL_UNITS] * _2 + layers[l, UNITS]
             for j in range(layers[l, N_OUT]):
                 w[there + j] = 1
-        fill(layers, p, m, w)
+            take_layer(layers, l, p, _0, w, _0)
+            if with_moments:
+                for k in range(moments):
+                    behind = np.uint64(k + 1) * layers[0, APART]
+                    take_layer(layers, l, m, np.uint64(k * len(p)), w, behind)
+
+    @inner
+    def give(layers, p, m, w):
+        for l in range(len(layers)):
+            give_layer(layers, l, p, _0, w, _0)
+            if with_moments:
+                for k in range(moments):
+                    behind = np.uint64(k + 1) * layers[0, APART]
+                    give_layer(layers, l, m, np.uint64(k * len(p)), w, behind)
 
     return take, give
 
 
-def _make_copy(bias: bool, moments: int, back: bool) -> Any:
-    """Make the copy of all to the workspace, where a row ends with zeros, or *back*."""
+@functools.cache
+def _make_copies_of_layer(bias: bool) -> tuple[Any, Any]:
+    """Make the copy of a layer's parameters to w, where a row ends with zeros, and the way back.
+
+    They are in a vector like p that begins at *first* in v; in w they are so far *behind* those
+    of p.
+    """
 
     @inner
-    def copy_one(v, at, w, own, count, row):
-        n = width(w)
-        for j in range(_0, count if back else row, n):
-            if back:
-                store(v, at + j, load(w, own + j, n), count - j)
-            else:
-                store(w, own + j, load(v, at + j, n, count - j))
-
-    @inner
-    def copy_turned(v, at, w, own, n_in, n_out, row):
-        for j in range(n_out):
-            for i in range(n_in if back else row):
-                if back:
-                    v[at + i * n_out + j] = w[own + j * row + i]
-                else:
+    def take_layer(layers, l, v, first, w, behind):
+        W, b, n_in, n_out = layer_of(layers, l)
+        at, own, row, n = first + W, behind + layers[l, OWN_WEIGHTS], layers[l, ROW], width(w)
+        turned = layers[l, TURNED] == _1
+        if turned and n_out > _1:
+            for j in range(n_out):
+                for i in range(row):
                     w[own + j * row + i] = v[at + i * n_out + j] if i < n_in else 0
+        else:
+            rows, count = (_1, n_in) if turned else (n_in, n_out)
+            for r in range(rows):
+                for j in range(_0, row, n):
+                    store(w, own + r * row + j, load(v, at + r * count + j, n, count - j))
+        if bias:
+            own = behind + layers[l, OWN_BIAS]
+            for j in range(_0, n_out if turned else row, n):
+                store(w, own + j, load(v, first + b + j, n, n_out - j))
 
     @inner
-    def copy_row(layers, p, m, at, w, own, count, row):
-        copy_one(p, at, w, own, count, row)
-        for k in range(moments):
-            behind = own + np.uint64(k + 1) * layers[0, APART]
-            copy_one(m, np.uint64(k * len(p)) + at, w, behind, count, row)
+    def give_layer(layers, l, v, first, w, behind):
+        W, b, n_in, n_out = layer_of(layers, l)
+        at, own, row, n = first + W, behind + layers[l, OWN_WEIGHTS], layers[l, ROW], width(w)
+        turned = layers[l, TURNED] == _1
+        if turned and n_out > _1:
+            for j in range(n_out):
+                for i in range(n_in):
+                    v[at + i * n_out + j] = w[own + j * row + i]
+        else:
+            rows, count = (_1, n_in) if turned else (n_in, n_out)
+            for r in range(rows):
+                for j in range(_0, count, n):
+                    store(v, at + r * count + j, load(w, own + r * row + j, n), count - j)
+        if bias:
+            own = behind + layers[l, OWN_BIAS]
+            for j in range(_0, n_out, n):
+                store(v, first + b + j, load(w, own + j, n), n_out - j)
 
-    @inner
-    def copy_all(layers, p, m, w):
-        for l in range(len(layers)):
-            W, b, n_in, n_out = layer_of(layers, l)
-            own, row = layers[l, OWN_WEIGHTS], layers[l, ROW]
-            if layers[l, TURNED] == _1 and n_out > _1:
-                copy_turned(p, W, w, own, n_in, n_out, row)
-                for k in range(moments):
-                    behind = own + np.uint64(k + 1) * layers[0, APART]
-                    copy_turned(m, np.uint64(k * len(p)) + W, w, behind, n_in, n_out, row)
-            else:
-                rows, count = (_1, n_in) if layers[l, TURNED] == _1 else (n_in, n_out)
-                for r in range(rows):
-                    copy_row(layers, p, m, W + r * count, w, own + r * row, count, row)
-            if bias:
-                copy_row(
-                    layers,
-                    p,
-                    m,
-                    b,
-                    w,
-                    layers[l, OWN_BIAS],
-                    n_out,
-                    n_out if layers[l, TURNED] == _1 else row,
-                )
-
-    return copy_all
+    return take_layer, give_layer

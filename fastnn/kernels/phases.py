@@ -33,7 +33,7 @@ def make_sample_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """
     take, give = make_copies(bias)
     activate, finish = sample_steps.make_activate(hidden, False), rows.make_finish(output, loss)
-    update_layer, update_first = sample_steps.make_updates(bias, sample_steps.subtract, 4)
+    update_layer = sample_steps.make_update_layer(bias, sample_steps.subtract, 4)
     times_slope = sample_steps.make_times_slope(hidden, False)
 
     @kernel
@@ -54,11 +54,9 @@ def make_sample_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
                 elif phase == LOSS:
                     total += finish(w, z, layers[last, ALL_UNITS] + z, n_out, data.Y, row)
                 else:
+                    update_layer(layers, l, w, rate, 0, 0)
                     if l > 0:
-                        update_layer(layers, l, w, rate, 0, 0)
                         times_slope(layers[l - 1, ACTIVATION], layers, l, w)
-                    else:
-                        update_first(layers, w, rate, 0, 0)
         if phase == UPDATE:
             give(layers, p, p, w)
         return total

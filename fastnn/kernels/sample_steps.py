@@ -143,7 +143,7 @@ def make_times_slope(hidden: Codes, keeps: bool) -> Any:
 
 @functools.cache
 def _make_go_back(act: Any, registers: int) -> tuple[Any, Any]:
-    """Make the way back through a row, and through a turned layer, see `make_updates`."""
+    """Make the way back through a row, and through a turned layer, see `make_update_layer`."""
 
     @ordered
     def through_some(w, W, d, j, x, n, numbers):
@@ -186,25 +186,15 @@ def _make_go_back(act: Any, registers: int) -> tuple[Any, Any]:
 
 
 @functools.cache
-def make_updates(bias: bool, act: Any, registers: int) -> tuple[Any, Any]:
-    """Make the ways back through a layer, and through the first one, from its d.
+def make_update_layer(bias: bool, act: Any, registers: int) -> Any:
+    """Make the way back through a layer from its d: it writes Σ_j W_ij d_j for its inputs.
 
-    What is done to the parameters, *registers* of them at once, is
+    What is done to the parameters meanwhile, *registers* of them at once, is
     ``act(w, at, parameters, gradients, n, numbers)``: *at* is the place of n of them. The gradients
     are those of the sample *times* a number. What it returns is added up, in float64. *numbers*
-    are those for weights, *of_biases* those for biases. Meanwhile Σ_j W_ij d_j is written for the
-    layer's inputs, if these are units.
+    are those for weights, *of_biases* those for biases.
     """
     through_row, through_turned = _make_go_back(act, registers)
-
-    @ordered
-    def update_biases(layers, l, w, d, times, of_biases):
-        b, n, values = layers[l, OWN_BIAS], width(w), splat(0.0, width(w))
-        for j in range(_0, layers[l, N_OUT], n):
-            values = values + act(
-                w, b + j, load(w, b + j, n), load(w, d + j, n) * times, n, of_biases
-            )
-        return sum_of(values)
 
     @inner
     def update_layer(layers, l, w, times, numbers, of_biases):
@@ -218,24 +208,14 @@ def make_updates(bias: bool, act: Any, registers: int) -> tuple[Any, Any]:
                 below_i, more = through_row(w, W + i * row, row, d, w[x + i] * times, numbers)
                 w[below + i] = below_i
                 value += more
-        return value + update_biases(layers, l, w, d, times, of_biases) if bias else value
+        if bias:
+            b, n = layers[l, OWN_BIAS], width(w)
+            for j in range(_0, n_out, n):
+                d_j = load(w, d + j, n) * times
+                value += sum_of(act(w, b + j, load(w, b + j, n), d_j, n, of_biases))
+        return value
 
-    @ordered
-    def update_first(layers, w, times, numbers, of_biases):
-        W, row, n = layers[0, OWN_WEIGHTS], layers[0, ROW], width(w)
-        d, turned = layers[0, ALL_UNITS] + layers[0, UNITS], layers[0, TURNED] == _1
-        outer, lanes, rows = (d, _0, layers[0, N_OUT]) if turned else (_0, d, layers[0, N_IN])
-        values = splat(0.0, n)
-        for i in range(rows):
-            factor = w[outer + i] * times
-            for j in range(_0, row, n):
-                at = W + i * row + j
-                g = load(w, lanes + j, n) * factor
-                values = values + act(w, at, load(w, at, n), g, n, numbers)
-        value = sum_of(values)
-        return value + update_biases(layers, _0, w, d, times, of_biases) if bias else value
-
-    return update_layer, update_first
+    return update_layer
 
 
 @ordered

@@ -21,7 +21,7 @@ from fastnn.kernels.rows import make_finish
 from fastnn.kernels.sample_steps import (
     make_activate,
     make_times_slope,
-    make_updates,
+    make_update_layer,
     subtract,
     take_row,
     weighted_sums,
@@ -61,17 +61,18 @@ def make_forward(hidden: Codes, keeps: bool, drops: bool) -> Any:
 
 @functools.cache
 def make_back(hidden: Codes, bias: bool, keeps: bool, act: Any, registers: int) -> Any:
-    """Make the way back through all layers; the arguments are those of `make_updates`."""
-    update_layer, update_first = make_updates(bias, act, registers)
+    """Make the way back through all layers; the arguments are those of `make_update_layer`."""
+    update_layer = make_update_layer(bias, act, registers)
     times_slope = make_times_slope(hidden, keeps)
 
     @inner
     def back(layers, w, times, numbers, of_biases):
         value = 0.0
-        for l in range(len(layers) - 1, 0, -1):
+        for l in range(len(layers) - 1, -1, -1):
             value += update_layer(layers, l, w, times, numbers, of_biases)
-            times_slope(layers[l - 1, ACTIVATION], layers, l, w)
-        return value + update_first(layers, w, times, numbers, of_biases)
+            if l > 0:
+                times_slope(layers[l - 1, ACTIVATION], layers, l, w)
+        return value
 
     return back
 

@@ -107,12 +107,13 @@ def _limits_of(w, options, share):
 @functools.cache
 def _make_limited(limits: int) -> Any:
     """Make the gradients with those of the penalty, times the *share*, and limited; penalties."""
+    penalised = limits == PENALISED
 
     @ordered
     def limited(p, g, n, numbers):
         l1, l2, of_absolute, of_square, share, most = numbers
         penalty = splat(0.0, n)
-        if limits == PENALISED:
+        if penalised:
             zero, wide = constant(0, p), convert(p, np.float64)
             g = g + select(p > zero, l1, select(p < zero, -l1, zero)) + p * l2
             penalty = abs(wide) * of_absolute + wide * wide * of_square
@@ -137,14 +138,14 @@ def _make_measure(limits: int) -> Any:
 
 @functools.cache
 def _make_act(rule: int, limits: int) -> Any:
-    """Make the change of parameters, see `sample_steps.make_updates`; it returns penalties."""
+    """Make the change of parameters, see `sample_steps.make_update_layer`; it returns penalties."""
     change, limited = make_change(rule), _make_limited(limits)
 
     @ordered
     def act(w, at, p, g, n, numbers):
         of_limits, of_rule, apart = numbers
         penalty = splat(0.0, n)
-        if limits > 0:
+        if limits:
             g, penalty = limited(p, g, n, of_limits)
         change(w, at, p, g, w, at + apart, apart, n, n, of_rule)
         return penalty
@@ -193,7 +194,7 @@ def _make_update(
     the sample's.
     """
     finish, numbers_of = make_finish(output, loss), make_numbers(rule, *OF_ONE)
-    act = _make_act(rule, limits)
+    act, limited = _make_act(rule, limits), limits > NONE
     if lanes > 0:
         forward = one_hidden_steps.make_forward(hidden, keeps, lanes)
         back = one_hidden_steps.make_back(hidden, bias, keeps, act, lanes)
@@ -215,15 +216,17 @@ def _make_update(
         scale, share = options.scale * weight, 1.0
         if options.divide_by_weights and weight != 0.0:
             share = 1.0 / weight
-        _scale(w, d, n_out, scale if limits > 0 else scale * share)
+        _scale(w, d, n_out, scale if limited else scale * share)
         of_weights, of_biases = _limits_of(w, options, share)
-        if limits > 0 and options.clip_norm > 0.0:
-            square = measure(layers, w, one, (of_weights, 0, apart), (of_biases, 0, apart))
-            factor = factor_for_norm(square, options.clip_norm)
+        if limited:  # noqa: SIM102 - alone, since so numba does not compile what is below it
+            if options.clip_norm > 0.0:
+                square = measure(layers, w, one, (of_weights, 0, apart), (of_biases, 0, apart))
+                factor = factor_for_norm(square, options.clip_norm)
         numbers = numbers_of(w, options, factor, rate, t + 1)
         penalty = back(layers, w, one, (of_weights, numbers, apart), (of_biases, numbers, apart))
-        if limits > 0 and options.max_norm > 0.0:
-            _limit_norms(layers, w, options.max_norm)
+        if limited:  # noqa: SIM102
+            if options.max_norm > 0.0:
+                _limit_norms(layers, w, options.max_norm)
         return loss_of_one * w.dtype.type(scale * share), penalty * share
 
     return update

@@ -127,13 +127,20 @@ def check_records(problem, batch_size, shuffled):
         assert record.tobytes() == part.parameters.tobytes()
 
 
-def with_rule(problem, optimizer, everything=False):
-    """The problem with another optimiser, and with all that a plan may ask for."""
+def with_rule(problem, optimizer, everything=False, drops=True):
+    """The problem with another optimiser, and with all that a plan may ask for.
+
+    Without dropout kernels for one hidden layer are others.
+    """
     if not everything:
         return replace(problem, optimizer=optimizer)
     n_hidden = len(problem.architecture.sizes) - 2
     architecture = replace(
-        problem.architecture, l1=0.01, l2=0.02, max_norm=0.9, dropout=(0.3,) * n_hidden
+        problem.architecture,
+        l1=0.01,
+        l2=0.02,
+        max_norm=0.9,
+        dropout=(0.3,) * n_hidden if drops else (),
     )
     weights = np.linspace(0.5, 1.5, len(problem.samples), dtype=architecture.dtype)
     weights.flags.writeable = False

@@ -55,6 +55,41 @@ def test_every_width_with_everything(width):
 
 
 @pytest.mark.own_kernels
+@in_turn("width", WIDTHS)
+def test_every_width_of_one_hidden_layer_with_everything_but_dropout(width):
+    problem = make_problem([3, width, 4], "cross_entropy", "silu")
+    check_training(with_rule(problem, ADAM, everything=True, drops=False), 1, shuffled=True)
+
+
+#: What a plan may ask for, each alone: options of the architecture, and of the optimiser.
+ALONE = {
+    "l1": ({"l1": 0.03}, {}),
+    "l2": ({"l2": 0.03}, {}),
+    "max_norm": ({"max_norm": 0.5}, {}),
+    "clip_value": ({}, {"clip_value": 0.02}),
+    "clip_norm": ({}, {"clip_norm": 0.1}),
+    "weights": ({}, {}),
+}
+
+
+@pytest.mark.own_kernels
+@pytest.mark.parametrize("option", ALONE)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("sizes", [[3, 9, 4], [20, 2, 1], [5, 9, 18, 2]], ids=str)
+def test_everything_alone(sizes, dtype, option):
+    of_network, of_optimizer = ALONE[option]
+    problem = make_problem(sizes, "squared_error", "tanh", dtype=dtype)
+    weighted = with_rule(problem, MOMENTUM, everything=True).samples
+    problem = replace(
+        problem,
+        architecture=replace(problem.architecture, **of_network),
+        optimizer=replace(MOMENTUM, **of_optimizer),
+        samples=weighted if option == "weights" else problem.samples,
+    )
+    check_training(problem, 1, shuffled=True)
+
+
+@pytest.mark.own_kernels
 @in_turn("n", WIDTHS)
 def test_every_number_of_samples(n):
     problem = make_problem([3, 9, 4], "cross_entropy", "silu", n=n)
@@ -123,10 +158,10 @@ def test_every_rule_in_either_precision(optimizer, dtype, batch_size):
 
 
 @pytest.mark.own_kernels
-@pytest.mark.parametrize("batch_size", [1, 5])
-def test_cuts_change_no_bit(batch_size):
+@pytest.mark.parametrize(("batch_size", "drops"), [(1, True), (1, False), (5, True)])
+def test_cuts_change_no_bit(batch_size, drops):
     problem = make_problem([3, 9, 4], "cross_entropy", "silu")
-    problem = with_rule(problem, ADAM, everything=True)
+    problem = with_rule(problem, ADAM, everything=True, drops=drops)
     rates, order = np.array([0.1, 0.3]), orders(23, 2, shuffled=True)
     whole = problem.train(engine, batch_size, order, rates)
     cut = problem.train(engine, batch_size, order, rates, cuts=(5, 10, 20))
