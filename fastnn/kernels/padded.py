@@ -131,11 +131,13 @@ def _make_copies_of_layer(bias: bool) -> tuple[Any, Any]:
             rows, count = (_1, n_in) if turned else (n_in, n_out)
             for r in range(rows):
                 for j in range(_0, row, n):
-                    store(w, own + r * row + j, load(v, at + r * count + j, n, count - j))
+                    left = count - j if j < count else _0
+                    store(w, own + r * row + j, load(v, at + r * count + j, n, left))
         if bias:
             own = behind + layers[l, OWN_BIAS]
             for j in range(_0, n_out if turned else row, n):
-                store(w, own + j, load(v, first + b + j, n, n_out - j))
+                left = n_out - j if j < n_out else _0
+                store(w, own + j, load(v, first + b + j, n, left))
 
     @inner
     def give_layer(layers, l, v, first, w, behind):

@@ -176,8 +176,7 @@ def _limit_norms(layers, w, max_norm):
                 for i in range(layers[l, N_IN]):
                     wide = convert(load(w, W + i * row + j, n), np.float64)
                     squares = squares + wide * wide
-                norms = sqrt(squares)
-                factors = select(norms > max_norm, max_norm / norms, splat(1.0, n))
+                factors = max_norm / maximum(sqrt(squares), max_norm)
                 for i in range(layers[l, N_IN]):
                     at = W + i * row + j
                     store(w, at, load(w, at, n) * convert(factors, w.dtype.type))
