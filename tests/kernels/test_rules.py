@@ -138,6 +138,21 @@ def test_division_by_the_weights_as_plain_python(batch_size):
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.own_kernels
+def test_weights_that_divide_where_there_are_no_limits():
+    problem = make_problem([3, 9, 4], "squared_error", "tanh")
+    samples = with_rule(problem, MOMENTUM, everything=True).samples
+    plan = Plan(1, MOMENTUM, scale=0.7, weighted=True, divide_by_weights=True)
+    outcomes = []
+    for module in (engine, vectors):
+        state = State.new(problem.parameters.copy(), plan.optimizer)
+        piece = Piece.of_epochs(np.full((2, 1), 0.1), orders(len(samples), 2, True), len(samples))
+        module.trainer(problem.architecture, plan).run(state, samples, piece)
+        outcomes.append((state.parameters, state.moments, piece.loss_sums))
+    for got, expected in zip(*outcomes, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+
+
 @slow_to_compile
 @pytest.mark.parametrize(
     "optimizer",
