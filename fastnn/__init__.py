@@ -55,7 +55,7 @@ a loss
 an optimiser
     A class in ``optimizers.py``, in the table there; for a new rule a code, the number of
     moments, and the rule in ``reference/loops_updates.py``, ``reference/vectors_updates.py`` and
-    ``kernels/updates.py``. Its name in this module, in `Network.fit` and in ``README.md``. For the
+    ``kernels/rules.py``. Its name in this module, in `Network.fit` and in ``README.md``. For the
     tests: ``tests/recipes.py`` and ``tests/torch_twin.py``, then ``tests/golden/make.py``.
 a kernel
     A module in ``kernels/`` with a function that makes it for given codes, by the decorators of

@@ -253,24 +253,28 @@ class _Made:
         rule = RULES[optimizer.rule]
         limits = limits_of(architecture, optimizer)
         keeps = any(a.slope_needs_z for a in architecture.activations[:-1])
+        # As for one feature, so that the order of sums does not depend on the widest row so far.
+        lanes = lanes_at_once(network._architecture)
         train = make_train_samples_by_rule(
-            hidden, output, loss, True, rule, limits, keeps, False, lanes_at_once(architecture)
+            hidden, output, loss, True, rule, limits, keeps, False, lanes
         )
         self._rates, self._first = np.zeros(RATES), np.array([-1])
         self.set_rates(optimizer.learning_rate, network.updates)
         self._done = np.zeros(1, np.int64)
-        self._held = Held(self._store(network, architecture), architecture.dtype)
+        self._held = Held(self._store(network, architecture, lanes), architecture.dtype)
         self.address = self._held.address
         self.learn = _as_function(kernels.make_learn_rows(train, of_class, optimizer.n_moments))
         self.predict = _as_function(
             kernels.make_predict_rows(make_outputs_by_row(hidden, output, True), of_class)
         )
 
-    def _store(self, network: FeatureNetwork, architecture: Architecture) -> kernels.Store:
+    def _store(
+        self, network: FeatureNetwork, architecture: Architecture, lanes: int
+    ) -> kernels.Store:
         n, n_moments = architecture.n_parameters, network._optimizer.n_moments
         # The lanes run over units in the first layer, so that the work is that of a row's features.
         turned = [False] * (len(architecture.sizes) - 1)
-        training, size = table(architecture, n_moments, turned)
+        training, size = table(architecture, n_moments, lanes, turned)
         layers, n_rest = layer_table(architecture), network._rest.size
         for columns in layers, training:
             _put_first_weights_last(columns, n_rest)

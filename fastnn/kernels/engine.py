@@ -66,7 +66,7 @@ def _sample_kernels_by_rule(
     kind = (*ready.codes(architecture), RULES[rule], limits, keeps, drops, lanes)
     train = samples_by_rule.make_train_samples_by_rule(*kind)
     learn = samples_by_rule.make_learn_by_rule(*kind)
-    return train, learn, *samples_by_rule.table(architecture, MOMENTS[rule])
+    return train, learn, *samples_by_rule.table(architecture, MOMENTS[rule], lanes)
 
 
 def in_one_sweep(architecture: Architecture) -> bool:

@@ -31,8 +31,9 @@ from fastnn.kernels.llvm import (
     target_machine,
 )
 
-#: The smallest normal numbers. Only float64 needs more than one step.
-TINY_FLOAT64, TINY_FLOAT32 = (float(np.finfo(kind).tiny) for kind in (np.float64, np.float32))
+#: The smallest number of float64, which alone needs more than one step, and the smallest normal
+#: one of float32, of whose others SSE estimates infinity.
+_LEAST_FLOAT64, _LEAST_FLOAT32 = 5e-324, float(np.finfo(np.float32).tiny)
 
 
 def newton_steps(x):
@@ -74,7 +75,7 @@ def root(x):
     """√x, from an estimate of 1/√x: of normal numbers up to max/4, of 0 and infinity."""
     if newton_steps(x) == 0:
         return sqrt(x)
-    least = TINY_FLOAT64 if newton_steps(x) > 1 else TINY_FLOAT32
+    least = _LEAST_FLOAT64 if newton_steps(x) > 1 else _LEAST_FLOAT32
     estimate = estimated_inverse_root(maximum(x, constant(least, x)))  # of 0 it is not infinity
     y, half = x * estimate, constant(0.5, x) * estimate  # towards √x and 1/(2√x)
     for _ in range(newton_steps(x) - 1):

@@ -40,7 +40,7 @@ _0, _1, _2 = np.uint64(0), np.uint64(1), np.uint64(2)
 
 
 def pays(n_in: int, n_hidden: int, n_out: int, itemsize: int) -> bool:
-    """Whether this is faster than `plain_samples`.
+    """Whether this is faster than `samples`.
 
     Where a register is not full, and there are many inputs or outputs, lanes over those are better:
     40-1-1 62 ns for 74 in float32, 60-6-3 79 for 96; 30-4-3 as long, 16-7-2 67 for 50.

@@ -22,7 +22,7 @@ from fastnn.kernels.rows import make_finish_one
 MOST_INPUTS, MOST_UNITS = 8, 4
 #: Hidden units from which the widest vectors pay.
 WIDE_FROM = 32
-_0, ONE = np.uint64(0), np.uint64(1)
+ONE = np.uint64(1)
 
 
 def workspace_size(layers: np.ndarray) -> int:

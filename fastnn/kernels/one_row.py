@@ -118,7 +118,7 @@ def _learn_plainly(train, row):
 
 @functools.cache
 def make_learn_one(train: Any, plain: bool, dtype: np.dtype[Any]) -> Any:
-    """Make the update; *train* is a kernel of *plain* SGD, or of `samples.make_learn_by_rule`.
+    """Make the update; *train* is a kernel of *plain* SGD, or of `make_learn_by_rule`.
 
     For each *dtype* another one, which knows no rows of others: what lies at the address is of the
     dtype that the row has.

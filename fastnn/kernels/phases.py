@@ -1,6 +1,6 @@
 """The phases of a training kernel, each alone over whole epochs, so that they can be timed.
 
-They are made of the layer functions of `fastnn.kernels.batches` and `samples`, on the same
+They are made of the layer functions of `fastnn.kernels.blocks` and `sample_steps`, on the same
 places of the same workspace. The other kernels for single samples go through all layers in
 one sweep: they have no phases.
 """

@@ -1,8 +1,7 @@
-"""One sample through one layer: forward, the loss at the output, backward.
+"""What one sample needs in several kernels: activations, their slopes, the loss at the output.
 
-W and b are places in the flat parameters p. x, z, a, d and the like are places in a flat vector w:
-where the layer's inputs begin, its weighted sums, values, and gradients ∂loss/∂z. All places and
-sizes are unsigned, see `fastnn.kernels.layout`.
+z, a, d and the like are places in a flat vector w: where a layer's weighted sums begin, its values,
+and gradients ∂loss/∂z. All places and sizes are unsigned, see `fastnn.kernels.layout`.
 """
 
 import functools
@@ -26,7 +25,7 @@ from fastnn.kernels.losses import (
     quantile,
 )
 
-_0, _1, _2 = np.uint64(0), np.uint64(1), np.uint64(2)
+_1 = np.uint64(1)
 
 
 @inner

@@ -27,7 +27,7 @@ from fastnn.kernels.sample_steps import (
     weighted_sums,
 )
 
-_0, _1, _3 = (np.uint64(k) for k in (0, 1, 3))
+_1, _3 = np.uint64(1), np.uint64(3)
 
 
 def table(architecture: Architecture) -> tuple[np.ndarray, int]:

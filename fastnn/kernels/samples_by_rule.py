@@ -70,10 +70,10 @@ def lanes_at_once(architecture: Architecture) -> int:
 
 
 def table(
-    architecture: Architecture, moments: int, turned: Sequence[bool] | None = None
+    architecture: Architecture, moments: int, lanes: int, turned: Sequence[bool] | None = None
 ) -> tuple[np.ndarray, int]:
-    """See `padded.padded_table`; *turned* is for several hidden layers only."""
-    if lanes := lanes_at_once(architecture):
+    """See `padded.padded_table`; *lanes* as in `lanes_at_once`, *turned* is for none of them."""
+    if lanes > 0:
         return padded_table(architecture, lanes, (False, True), moments)
     lanes = register_bits() // 8 // architecture.dtype.itemsize
     return padded_table(architecture, lanes, turned, moments)
@@ -212,10 +212,10 @@ def _make_update(
         z, n_out = layers[top, UNITS], layers[top, N_OUT]
         d = layers[top, ALL_UNITS] + z
         loss_of_one, factor = finish(w, z, d, n_out, Y, row), 1.0
-        scale, share = options.scale * weight, 1.0
-        if options.divide_by_weights and weight != 0.0:
-            share = 1.0 / weight
-        _scale(w, d, n_out, scale if limited else scale * share)
+        divides = options.divide_by_weights and weight != 0.0
+        scale, share = options.scale * weight, 1.0 / weight if divides else 1.0
+        of_both = options.scale if divides else scale
+        _scale(w, d, n_out, scale if limited else of_both)
         of_weights, of_biases = _limits_of(w, options, share)
         if limited:  # noqa: SIM102 - alone, since so numba does not compile what is below it
             if options.clip_norm > 0.0:
@@ -226,7 +226,7 @@ def _make_update(
         if limited:  # noqa: SIM102
             if options.max_norm > 0.0:
                 _limit_norms(layers, w, options.max_norm)
-        return loss_of_one * w.dtype.type(scale * share), penalty * share
+        return loss_of_one * w.dtype.type(of_both), penalty * share
 
     return update
 

@@ -5,7 +5,7 @@ place on flat lists: the parameters p, the gradient g, and the moments v, or m a
 """
 
 from collections.abc import Callable
-from math import copysign, inf, nan, sqrt
+from math import sqrt
 
 from fastnn.architecture import Architecture
 from fastnn.contract import Plan
@@ -91,7 +91,7 @@ def rmsprop(p: Vector, g: Vector, moments: Matrix, rate: float, t: int, settings
     (v,) = moments
     for k, g_k in enumerate(g):
         v[k] = rho * v[k] + (1.0 - rho) * g_k * g_k
-        p[k] -= rate * quotient(g_k, sqrt(v[k]) + epsilon)
+        p[k] -= rate * (g_k / (sqrt(v[k]) + epsilon))
 
 
 def adagrad(p: Vector, g: Vector, moments: Matrix, rate: float, t: int, settings: Vector) -> None:
@@ -100,7 +100,7 @@ def adagrad(p: Vector, g: Vector, moments: Matrix, rate: float, t: int, settings
     (v,) = moments
     for k, g_k in enumerate(g):
         v[k] += g_k * g_k
-        p[k] -= rate * quotient(g_k, sqrt(v[k]) + epsilon)
+        p[k] -= rate * (g_k / (sqrt(v[k]) + epsilon))
 
 
 def adam(p: Vector, g: Vector, moments: Matrix, rate: float, t: int, settings: Vector) -> None:
@@ -115,14 +115,7 @@ def adam(p: Vector, g: Vector, moments: Matrix, rate: float, t: int, settings: V
         m[k] = beta_1 * m[k] + (1.0 - beta_1) * g_k
         v[k] = beta_2 * v[k] + (1.0 - beta_2) * g_k * g_k
         p[k] -= rate * decay * p[k]
-        p[k] -= step * quotient(m[k], sqrt(v[k]) / root + epsilon)
-
-
-def quotient(a: float, b: float) -> float:
-    """a / b, infinite or not a number where Python would raise ZeroDivisionError (b is not < 0)."""
-    if b != 0.0:
-        return a / b
-    return copysign(inf, a) if a != 0.0 else nan
+        p[k] -= step * (m[k] / (sqrt(v[k]) / root + epsilon))
 
 
 Rule = Callable[[Vector, Vector, Matrix, float, int, Vector], None]

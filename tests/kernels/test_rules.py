@@ -75,7 +75,11 @@ ALONE = {
 @pytest.mark.own_kernels
 @pytest.mark.parametrize("option", ALONE)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("sizes", [[3, 9, 4], [20, 2, 1], [5, 9, 18, 2]], ids=str)
+@pytest.mark.parametrize(
+    "sizes",
+    [[3, 9, 4], [20, 2, 1], [5, 9, 18, 2], *([[3, 18, 1], [3, 34, 2]] if SMALL else [])],
+    ids=str,
+)
 def test_everything_alone(sizes, dtype, option):
     of_network, of_optimizer = ALONE[option]
     problem = make_problem(sizes, "squared_error", "tanh", dtype=dtype)
@@ -136,6 +140,13 @@ def test_division_by_the_weights_as_plain_python(batch_size):
         outcomes.append((state.parameters, piece.loss_sums, loss, penalty, gradient))
     for got, expected in zip(*outcomes, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.own_kernels
+@pytest.mark.parametrize("sizes", [[3, 9, 4], [20, 9, 4, 2]], ids=str)
+def test_everything_without_biases(sizes):
+    problem = make_problem(sizes, "squared_error", "silu", bias=False)
+    check_training(with_rule(problem, ADAM, everything=True, drops=False), 1, shuffled=True)
 
 
 @pytest.mark.own_kernels
