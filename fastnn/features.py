@@ -253,7 +253,7 @@ class _Made:
         rule = RULES[optimizer.rule]
         limits = limits_of(architecture, optimizer)
         keeps = any(a.slope_needs_z for a in architecture.activations[:-1])
-        # As for one feature, so that the order of sums does not depend on the widest row so far.
+        # As for one feature: a wider row is no reason to compile another kernel.
         lanes = lanes_at_once(network._architecture)
         train = make_train_samples_by_rule(
             hidden, output, loss, True, rule, limits, keeps, False, lanes

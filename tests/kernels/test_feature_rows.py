@@ -72,17 +72,3 @@ def test_what_diverges_does_not_go_back_and_growing_keeps_the_rest():
     assert features._rest.tolist() == before.tolist()
     features.forget()
     assert features.updates == 0
-
-
-@pytest.mark.own_kernels
-def test_a_wide_row_that_is_predicted_changes_no_bit_of_what_is_learned_after_it():
-    plain, asked = (made(RULES["adam"], "half_squared_error", 1) for _ in range(2))
-    names = [f"w{k}" for k in range(40)]
-    for features in (plain, asked):
-        features.add_features(names)
-    asked.predict(tuple(names), np.ones(40), 1)
-    for x in np.random.default_rng(1).normal(size=(20, 3)):
-        for features in (plain, asked):
-            assert features.learn(NAMES, x, x[:1]) is None
-    outputs = [features.predict(NAMES, np.ones(3), 1)[0].tobytes() for features in (plain, asked)]
-    assert outputs[0] == outputs[1]
