@@ -12,7 +12,7 @@ torch.optim, PyTorch 2.13):
               p -= r / (1 - beta_1ᵗ) m / (√v / √(1 - beta_2ᵗ) + epsilon). With *plain epsilon*
               instead: p -= r √(1 - beta_2ᵗ) / (1 - beta_1ᵗ) m / (√v + epsilon)
 
-An epsilon of 0 is taken for 1e-290, or the smallest normal float32: a parameter whose gradients
+An epsilon of 0 is taken for 1e-290, in float32 for 1e-30: a parameter whose gradients
 have all been 0 stays where it is, where 0/0 would be no number.
 
 To add one, add a class here and a rule in ``reference/loops_updates.py``,
@@ -93,8 +93,11 @@ class Optimizer(Settings):
         return ()
 
     def settings_in(self, dtype: np.dtype[np.floating]) -> tuple[float, ...]:
-        """The settings for numbers of *dtype*: what is above 0 stays above it when rounded."""
-        least = float(np.finfo(dtype).tiny)
+        """The settings for numbers of *dtype*: what is above 0 stays above it when rounded.
+
+        So far above it that an epsilon stays a normal number when Adam makes it smaller.
+        """
+        least = 1e-30 if dtype == np.float32 else LEAST_EPSILON
         return tuple(max(value, least) if value > 0.0 else value for value in self.settings)
 
 

@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba import types
 
 from fastnn.kernels.jit import ordered
-from fastnn.kernels.lanes import constant, maximum, select, sqrt
+from fastnn.kernels.lanes import constant, minimum, select, sqrt
 from fastnn.kernels.llvm import (
     Lanes,
     call,
@@ -31,9 +31,9 @@ from fastnn.kernels.llvm import (
     target_machine,
 )
 
-#: The smallest number of float64, which alone needs more than one step, and the smallest normal
-#: one of float32, of whose others SSE estimates infinity.
-_LEAST_FLOAT64, _LEAST_FLOAT32 = 5e-324, float(np.finfo(np.float32).tiny)
+#: Above all estimates of 1/√x but that of 0, which is infinite: with it 0 times it would be NaN.
+#: Only float64 needs more than one step.
+_MOST_FLOAT64, _MOST_FLOAT32 = 1e200, 1e30
 
 
 def newton_steps(x):
@@ -75,8 +75,8 @@ def root(x):
     """√x, from an estimate of 1/√x: of normal numbers up to max/4, of 0 and infinity."""
     if newton_steps(x) == 0:
         return sqrt(x)
-    least = _LEAST_FLOAT64 if newton_steps(x) > 1 else _LEAST_FLOAT32
-    estimate = estimated_inverse_root(maximum(x, constant(least, x)))  # of 0 it is not infinity
+    most = _MOST_FLOAT64 if newton_steps(x) > 1 else _MOST_FLOAT32
+    estimate = minimum(estimated_inverse_root(x), constant(most, x))
     y, half = x * estimate, constant(0.5, x) * estimate  # towards √x and 1/(2√x)
     for _ in range(newton_steps(x) - 1):
         missing = constant(0.5, x) - y * half

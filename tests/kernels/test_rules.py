@@ -15,6 +15,7 @@ from problems import (
     slow_to_compile,
     with_rule,
 )
+from simd import on_x86, run
 
 import fastnn
 from fastnn.activations import ACTIVATIONS
@@ -162,6 +163,32 @@ def test_weights_that_divide_where_there_are_no_limits():
         outcomes.append((state.parameters, state.moments, piece.loss_sums))
     for got, expected in zip(*outcomes, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.slow
+@on_x86
+def test_where_subnormal_numbers_are_taken_for_0():
+    """As in processes that have loaded code compiled with -ffast-math."""
+    code = """
+import ctypes, mmap
+import fastnn, numpy as np
+# stmxcsr [rsp-4]; or dword [rsp-4], flush to zero and denormals are zeros; ldmxcsr [rsp-4]; ret
+program = bytes.fromhex("0fae5c24fc" "814c24fc40800000" "0fae5424fc" "c3")
+memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+memory.write(program)
+ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(memory)))()
+assert np.array([1e-310])[0] * np.ones(1)[0] == 0.0
+X = np.random.default_rng(0).normal(size=(40, 5))
+X[:, 0] = 0.0
+for dtype in ("float64", "float32"):
+    for batch_size in (1, 8):
+        for epsilon in (1e-8, 0.0):
+            net = fastnn.Network([5, 9, 3], activation="relu", seed=0, dtype=dtype)
+            optimizer = fastnn.Adam(epsilon=epsilon)
+            net.fit(X, X[:, :3], epochs=3, batch_size=batch_size, optimizer=optimizer)
+print("trained")
+"""
+    assert "trained" in run("-c", code)
 
 
 @slow_to_compile
