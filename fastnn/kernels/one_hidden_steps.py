@@ -94,7 +94,7 @@ def make_forward(hidden: Codes, keeps: bool, lanes: int) -> Any:
 
 @functools.cache
 def make_back(hidden: Codes, bias: bool, keeps: bool, act: Any, lanes: int) -> Any:
-    """Make the way back from the outputs' gradients, see `samples.make_back`."""
+    """Make the way back from the outputs' gradients, see `samples.make_back`; *times* must be 1."""
     slope = SLOPES[hidden[0]]
 
     @ordered

@@ -223,7 +223,7 @@ def _make_update(
                 factor = factor_for_norm(square, options.clip_norm)
         numbers = numbers_of(w, options, factor, rate, t + 1)
         penalty = back(layers, w, one, (of_weights, numbers, apart), (of_biases, numbers, apart))
-        if limited:  # noqa: SIM102
+        if limited:  # noqa: SIM102 - as above
             if options.max_norm > 0.0:
                 _limit_norms(layers, w, options.max_norm)
         return loss_of_one * w.dtype.type(of_both), penalty * share
