@@ -68,8 +68,8 @@ BROKEN = """
 from dataclasses import replace
 from fastnn.kernels import engine
 
-run = engine._PlainSampleTrainer.run
-engine._PlainSampleTrainer.run = lambda self, state, samples, piece: run(
+run = engine._Trainer.run
+engine._Trainer.run = lambda self, state, samples, piece: run(
     self, state, samples, replace(piece, rates=piece.rates * 1.001)
 )
 """

@@ -39,7 +39,7 @@ What they are made of: the steps of a layer, forward, backward and gradient, for
 `sample_steps`, on parameters that are `padded` meanwhile; for a block of samples in `blocks`, with
 the products of `products`, whose `tiles` are in registers, and the `turning` of what lies the other
 way; through all layers they go in `samples` and `blocks`. `rows` has what one sample needs in
-several kernels; `plain`, the epochs of plain SGD. `activations` and `losses` are of one number, by
+several kernels; `epochs`, the shell around it. `activations` and `losses` are of one number, by
 code; `derivatives` and `second_derivatives` have the steps for directions of the inputs;
 `elementary`, exp and its like; `rules`, those of the optimisers; `updates`, what else is done to a
 batch's gradient; `random`, for dropout; `orders`, shuffled rows; `layout`, the table of layers.

@@ -15,11 +15,11 @@ from fastnn.kernels.blocks import (
     make_finish,
     make_forward,
 )
+from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import N_IN, N_OUT, UNITS
 from fastnn.kernels.llvm import flat
-from fastnn.kernels.plain import row_of
 from fastnn.kernels.updates import add_penalty, make_step, scale_and_limit
 from fastnn.optimizers import RULES
 

@@ -22,13 +22,13 @@ from numba import types
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.elementary import exp, log
+from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import maximum, minimum, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
 from fastnn.kernels.linked import linked
 from fastnn.kernels.llvm import flat, stack
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
-from fastnn.kernels.plain import row_of
 from fastnn.kernels.products import multiply
 from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import (

@@ -16,6 +16,7 @@ from fastnn.kernels import (
     many_engine,
     one_hidden,
     one_output,
+    one_row,
     orders,
     ready,
     recorded,
@@ -98,72 +99,38 @@ def _passes(piece: Piece) -> int:
     return 3 * len(piece.rates) * (piece.stop - piece.start)
 
 
-class _PlainSampleTrainer:
-    """Per-sample plain SGD, where each layer's update goes straight into its weights."""
+class _Trainer:
+    """What all kernels that train are given."""
 
-    def __init__(self, architecture: Architecture):
-        self.kernel, self._layers, size = _sample_kernel(architecture)
-        self.learn = self.kernel  # of one sample alone: see `learner`
-        self._workspace = ready.new_scratch(size, architecture)
-        self._help = team.Help(architecture, _block_of_wide_input(architecture))
-
-    def run(self, state: State, samples: Samples, piece: Piece) -> None:
-        """See `fastnn.engines.Trainer`."""
-        with self._help.for_rows(_passes(piece)):
-            self.kernel(*self._arguments(state, samples, piece))
-        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
-
-    def run_recorded(
-        self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray
-    ) -> None:
-        """See `fastnn.engines.Trainer`."""
-        arguments = self._arguments(state, samples, piece)
-        with self._help.for_rows(_passes(piece)):
-            recorded.run_plain(self.kernel, arguments, marks, records)
-        state.updates[0] += len(piece.rates) * (piece.stop - piece.start)
-
-    def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
-        return (
-            self._layers,
-            state.parameters,
-            samples.dense,
-            samples.Y,
-            piece.order,
-            piece.rates,
-            piece.start,
-            piece.stop,
-            piece.loss_sums,
-            self._workspace,
-        )
-
-
-class _RuleTrainer:
-    """Any rule, penalties, weights and dropout; this one sample by sample."""
+    kernel: Any
+    _layers: np.ndarray
+    _workspace: np.ndarray
 
     def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
         self._plan = plan
         self._options = options_of(architecture, plan)
-        codes = (
-            *ready.codes(architecture),
-            RULES[plan.optimizer.rule],
-            has_extras(architecture, plan),
-            ready.keeps_slopes(architecture),
-            any(architecture.dropout),
-        )
-        self._make_ready(*codes)
+        self._make_ready()
         self._help = team.Help(architecture, self._samples_at_once())
+
+    def _make_ready(self) -> None:
+        """Get the kernel, its table of layers and the workspace."""
+        raise NotImplementedError
 
     def _samples_at_once(self) -> int:
         """How many samples products are of."""
         return 0
 
-    def _make_ready(self, *codes: Any) -> None:
-        optimizer = self._plan.optimizer
-        limits = samples_by_rule.limits_of(self._architecture, optimizer)
-        made = _sample_kernels_by_rule(self._architecture, optimizer.rule, limits)
-        self.kernel, self.learn, self._layers, size = made
-        self._workspace = ready.new_scratch(size, self._architecture)
+    def _codes(self) -> tuple[Any, ...]:
+        """What kernels for all rules are compiled for."""
+        architecture = self._architecture
+        return (
+            *ready.codes(architecture),
+            RULES[self._plan.optimizer.rule],
+            has_extras(architecture, self._plan),
+            ready.keeps_slopes(architecture),
+            any(architecture.dropout),
+        )
 
     def run(self, state: State, samples: Samples, piece: Piece) -> None:
         """See `fastnn.engines.Trainer`."""
@@ -177,7 +144,7 @@ class _RuleTrainer:
         """See `fastnn.engines.Trainer`."""
         arguments, updates = self._arguments(state, samples, piece), self._updates(piece)
         with self._help.for_rows(_passes(piece)):
-            recorded.run_by_rule(self.kernel, arguments, updates, marks, records)
+            recorded.run_recorded(self.kernel, arguments, updates, marks, records)
         state.updates[0] += len(piece.rates) * updates
 
     def _updates(self, piece: Piece) -> int:
@@ -198,38 +165,65 @@ class _RuleTrainer:
         )
 
 
+class _SampleTrainer(_Trainer):
+    """Sample by sample.
+
+    *plain*: by plain SGD, with kernels that change the parameters where they are met. *learn* makes
+    an update alone, see `one_row.make_learn_one`.
+    """
+
+    def _make_ready(self) -> None:
+        architecture, optimizer = self._architecture, self._plan.optimizer
+        self.plain = (
+            optimizer.rule == "sgd"
+            and not ready.keeps_slopes(architecture)
+            and not has_extras(architecture, self._plan)
+        )
+        if self.plain:
+            self.kernel, self._layers, size = _sample_kernel(architecture)
+            self.learn = one_row.make_learn_plainly(self.kernel)
+        else:
+            limits = samples_by_rule.limits_of(architecture, optimizer)
+            made = _sample_kernels_by_rule(architecture, optimizer.rule, limits)
+            self.kernel, self.learn, self._layers, size = made
+        self._workspace = ready.new_scratch(size, architecture)
+
+    def _samples_at_once(self) -> int:
+        return _block_of_wide_input(self._architecture) if self.plain else 0
+
+
 def _new_gradient(architecture: Architecture) -> np.ndarray:
     return ready.new_scratch(architecture.n_parameters, architecture)
 
 
-class _SparseTrainer(StopsToRecord, _RuleTrainer):
-    """The same from sparse rows, in batches of any size."""
+class _SparseTrainer(StopsToRecord, _Trainer):
+    """From sparse rows, in batches of any size."""
 
     def __init__(self, architecture: Architecture, plan: Plan):
         self._way = sparse_batches.way_of(architecture, plan)
         super().__init__(architecture, plan)
 
-    def _make_ready(self, *codes: Any) -> None:
+    def _make_ready(self) -> None:
         self._layers = ready.layer_table(self._architecture)
         self._places = ready.places(self._architecture, True, sparse=True)
         self._workspace = ready.new_scratch(self._places.end, self._architecture)
         self._gradient = _new_gradient(self._architecture)
         self._inputs = sparse_batches.new_inputs(self._architecture, self._plan, self._way)
-        self.kernel = sparse_batches.make_train_sparse(*codes, self._way)
+        self.kernel = sparse_batches.make_train_sparse(*self._codes(), self._way)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         layers, *rest = super()._arguments(state, samples, piece)
         return (layers, self._places, *rest, self._gradient, self._inputs)
 
 
-class _BatchTrainer(_RuleTrainer):
-    """The same in batches."""
+class _BatchTrainer(_Trainer):
+    """In batches."""
 
-    def _make_ready(self, *codes: Any) -> None:
+    def _make_ready(self) -> None:
         self._layers = ready.layer_table(self._architecture)
         self._kept = -1  # samples that the workspace has places for; there is none yet
         self._gradient = _new_gradient(self._architecture)
-        self.kernel = batches.make_train_batches(*codes)
+        self.kernel = batches.make_train_batches(*self._codes())
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         keep = len(piece.order) == 0 and samples.dense.size + samples.Y.size <= MOST_KEPT
@@ -260,18 +254,9 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     elif plan.batch_size > 1:
         made = _BatchTrainer(architecture, plan)
     else:
-        made = _sample_trainer(architecture, plan)
+        made = _SampleTrainer(architecture, plan)
     _compile_trainer(made, architecture, plan)
     return made
-
-
-def _sample_trainer(architecture: Architecture, plan: Plan) -> _PlainSampleTrainer | _RuleTrainer:
-    plain = (
-        plan.optimizer.rule == "sgd"
-        and not ready.keeps_slopes(architecture)
-        and not has_extras(architecture, plan)
-    )
-    return _PlainSampleTrainer(architecture) if plain else _RuleTrainer(architecture, plan)
 
 
 def _compile_trainer(made: Any, architecture: Architecture, plan: Plan) -> None:
@@ -287,18 +272,18 @@ def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | N
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     if plan.sparse or architecture.loss.missing:  # it takes what is not finite for a fault
         return None
-    made = _sample_trainer(architecture, plan)
-    plain = isinstance(made, _PlainSampleTrainer)
+    made = _SampleTrainer(architecture, plan)
+    before = architecture.n_parameters if made.plain else 0
     widths = architecture.sizes[0], architecture.target_columns
     X, Y = (np.zeros((1, n), architecture.dtype).view() for n in widths)
     X.flags.writeable = Y.flags.writeable = False
     weights = ready.no_weights(architecture.dtype)
     return Learner(
         made.learn,
-        plain,
         architecture,
         state,
         layers=made._layers,
+        before=ready.new_scratch(before, architecture),
         data=Data(X, Y, weights, np.empty((0, 1), np.int64)),
         span=Span(np.zeros((1, 1)), 0, 1, np.zeros(1), np.zeros(1), 0),
         options=options_of(architecture, plan),

@@ -27,13 +27,11 @@ _LIMITS = {"real": (-np.inf, np.inf), "counts": (0.0, np.inf), "signs": (-1.0, 1
 class Learner:
     """See `fastnn.engines.Learner`.
 
-    *train* and *plain* are those of `one_row.make_learn_one`. The *arguments* are what else it
-    takes: layers, workspace and options, its data and its span.
+    *learn* is that of `one_row.make_learn_one`. The *arguments* are what else there is in a `Row`:
+    layers, workspace and options, the data, the span, and room for the parameters before.
     """
 
-    def __init__(
-        self, train: Any, plain: bool, architecture: Architecture, state: State, **arguments: Any
-    ):
+    def __init__(self, learn: Any, architecture: Architecture, state: State, **arguments: Any):
         data = arguments["data"]
         targets = architecture.loss.targets
         # In the order of `OF_CLASS`, `SIGN` and `TRIED`.
@@ -48,7 +46,6 @@ class Learner:
             clock=state.clock.steps,
             x=_writable(data.X)[0],
             y=self._y,
-            before=aligned(state.parameters.size if plain else 0, architecture.dtype),
             rates=self._rates,
             first=self._first,
             notes=self._notes,
@@ -58,8 +55,8 @@ class Learner:
         self._held = Held(row, architecture.dtype)
         self.address = float(self._held.address)
         self.address_of_target = self.address + GIVEN
-        learn = one_row.make_learn_one(train, plain, architecture.dtype)
-        self.learn = compiled_for(learn, _NUMBERS, row.x, 0.0, 0.0)
+        learn_one = one_row.make_learn_one(learn, architecture.dtype)
+        self.learn = compiled_for(learn_one, _NUMBERS, row.x, 0.0, 0.0)
 
     @property
     def tried(self) -> bool:

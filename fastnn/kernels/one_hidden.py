@@ -18,6 +18,7 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
+from fastnn.kernels.epochs import make_train
 from fastnn.kernels.jit import inner, ordered
 from fastnn.kernels.lanes import load, splat, store
 from fastnn.kernels.lanes import total as sum_of
@@ -31,8 +32,8 @@ from fastnn.kernels.padded import (
     make_copies,
     padded_table,
 )
-from fastnn.kernels.plain import make_train
 from fastnn.kernels.rows import make_finish
+from fastnn.kernels.sample_steps import scale
 
 #: Inputs and outputs of a few hidden units, see `pays`.
 MOST_OF_FEW = 32
@@ -138,23 +139,22 @@ def _make_sweep(hidden: Codes, bias: bool, lanes: int) -> Any:
 
 @functools.cache
 def make_train_one_hidden(hidden: Codes, output: int, loss: int, bias: bool, lanes: int) -> Any:
-    """Make the kernel for these codes, and so many *lanes*, see `plain.make_train`."""
+    """Make the kernel for these codes, and so many *lanes*, see `epochs.make_train`."""
     sweep, finish = _make_sweep(hidden, bias, lanes), make_finish(output, loss)
     take, give = make_copies(bias)
 
     @inner
-    def learn(layers, p, X, Y, last, next, rate, w, carried):
+    def learn(layers, p, t, data, last, next, rate, options, w, carried):
         z, n_out = layers[1, UNITS], layers[1, N_OUT]
         rated = layers[1, ALL_UNITS] + z
-        sweep(layers, X, last, next, w)
-        loss = finish(w, z, rated, n_out, Y, next)
-        for o in range(n_out):
-            w[rated + o] *= rate
-        return loss, carried
+        sweep(layers, data.X, last, next, w)
+        loss = finish(w, z, rated, n_out, data.Y, next)
+        scale(w, rated, n_out, rate)
+        return loss, 0.0, carried
 
     @inner
-    def end(layers, p, X, last, w, carried):
-        sweep(layers, X, last, last, w)
-        give(layers, p, p, w)
+    def end(layers, p, moments, data, last, w, carried):
+        sweep(layers, data.X, last, last, w)
+        give(layers, p, moments, w)
 
     return make_train(take, learn, end, wide=False)

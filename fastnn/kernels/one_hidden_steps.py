@@ -94,7 +94,7 @@ def make_forward(hidden: Codes, keeps: bool, lanes: int) -> Any:
 
 @functools.cache
 def make_back(hidden: Codes, bias: bool, keeps: bool, act: Any, lanes: int) -> Any:
-    """Make the way back from the outputs' gradients, see `samples.make_back`; *times* must be 1."""
+    """Make the way back from the outputs' gradients, see `samples.make_back`."""
     slope = SLOPES[hidden[0]]
 
     @ordered
@@ -118,7 +118,7 @@ def make_back(hidden: Codes, bias: bool, keeps: bool, act: Any, lanes: int) -> A
         return values
 
     @inner
-    def back(layers, w, times, numbers, of_biases):
+    def back(layers, w, numbers, of_biases):
         at, n, values = _places_of(layers), width(w), splat(0.0, lanes)
         for j in range(_0, at.row, lanes):
             values = values + back_of_some(at, w, j, numbers, of_biases)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
+from fastnn.kernels.epochs import make_train
 from fastnn.kernels.jit import inner, ordered
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
-from fastnn.kernels.plain import make_train
 from fastnn.kernels.rows import make_finish_one
 
 #: Inputs, and hidden units with more than one input, up to which the sweep pays. Both numbers are
@@ -128,7 +128,7 @@ def _make_update(hidden: Codes, bias: bool, n_in: int, units: int) -> Any:
 
 
 @inner
-def _begin(layers, p, m, w):
+def _begin(layers, p, moments, w):
     """No values."""
     for j in range(layers[0, N_OUT]):
         w[j] = 0
@@ -138,18 +138,18 @@ def _begin(layers, p, m, w):
 def make_train_one_output(
     hidden: Codes, output: int, loss: int, bias: bool, n_in: int, units: int, wide: bool
 ) -> Any:
-    """Make the kernel for these codes, see `plain.make_train`; the numbers as in `make_sweep`."""
+    """Make the kernel for these codes, see `epochs.make_train`; the numbers as in `make_sweep`."""
     sweep, finish_one = make_sweep(hidden, bias, n_in, units), make_finish_one(output, loss)
     update = _make_update(hidden, bias, n_in, units)
 
     @inner
-    def learn(layers, p, X, Y, last, row, rate, w, g):
-        z = sweep(layers, p, X, last, row, g, w)
-        d, loss = finish_one(z, Y[row, 0], ONE)
-        return loss, rate * d
+    def learn(layers, p, t, data, last, row, rate, options, w, g):
+        z = sweep(layers, p, data.X, last, row, g, w)
+        d, loss = finish_one(z, data.Y[row, 0], ONE)
+        return loss, 0.0, p.dtype.type(rate) * d
 
     @inner
-    def end(layers, p, X, last, w, g):
-        update(layers, p, X, last, g, w)
+    def end(layers, p, moments, data, last, w, g):
+        update(layers, p, data.X, last, g, w)
 
     return make_train(_begin, learn, end, wide)

@@ -20,7 +20,7 @@ from fastnn.kernels.rows import all_finite
 
 #: What there is to an update of one row. *updates* and *clock* are the state's, *data* and *span*
 #: those of the trainer's kernel, for one row and one rate; x and y are where the row and its target
-#: go. *before* has room for p; *rates* are those of the clock's steps from
+#: go. *before* has room for p, where it is needed; *rates* are those of the clock's steps from
 #: *first* on; with a *first* below 0 the only one, for ever. *notes* and *limits* are below.
 Row = namedtuple(
     "Row",
@@ -102,26 +102,32 @@ def _copy(source, target):
     store(target, whole, load(source, whole, n, left), left)
 
 
-@inner
-def _learn_plainly(train, row):
-    """Make the update with a kernel of plain SGD; NaN if it diverged, and p is as before."""
-    p, data, span = row.p, row.data, row.span
-    _copy(p, row.before)
-    span.loss_sums[0] = 0.0
-    train(row.layers, p, data.X, data.Y, data.order, span.rates, 0, 1, span.loss_sums,
-          row.workspace)  # fmt: skip
-    if np.isfinite(span.loss_sums[0]) and all_finite(p):
-        return span.loss_sums[0]
-    _copy(row.before, p)
-    return np.nan
+@functools.cache
+def make_learn_plainly(train: Any) -> Any:
+    """Make the update of `make_learn_one` with a kernel of plain SGD."""
+
+    @inner
+    def learn_plainly(row):
+        p, span = row.p, row.span
+        _copy(p, row.before)
+        span.loss_sums[0] = 0.0
+        train(row.layers, p, row.moments, row.updates[0], row.data, span, row.options,
+              row.workspace)  # fmt: skip
+        if np.isfinite(span.loss_sums[0]) and all_finite(p):
+            return span.loss_sums[0]
+        _copy(row.before, p)
+        return np.nan
+
+    return learn_plainly
 
 
 @functools.cache
-def make_learn_one(train: Any, plain: bool, dtype: np.dtype[Any]) -> Any:
-    """Make the update; *train* is a kernel of *plain* SGD, or of `make_learn_by_rule`.
+def make_learn_one(learn: Any, dtype: np.dtype[Any]) -> Any:
+    """Make the update around what *learn* does, which gets a `Row` whose sample and rate are there.
 
-    For each *dtype* another one, which knows no rows of others: what lies at the address is of the
-    dtype that the row has.
+    That returns the loss with the penalty; NaN if this or a parameter is no longer finite, and the
+    state is as before. For each *dtype* another one, which knows no rows of others: what lies at
+    the address is of the dtype that the row has.
 
     It returns the loss before the update. NaN says that the state is as before: something was not
     as it must be, or the update was tried and diverged.
@@ -139,11 +145,7 @@ def make_learn_one(train: Any, plain: bool, dtype: np.dtype[Any]) -> Any:
         if not (taken and _set_rate(row)):
             return np.nan
         notes[TRIED] = 1
-        if plain:
-            loss = _learn_plainly(train, row)
-        else:
-            loss = train(row.layers, row.p, row.moments, row.updates[0], row.data.X, row.data.Y,
-                         row.span.rates[0, 0], row.options, row.workspace)  # fmt: skip
+        loss = learn(row)
         if not np.isnan(loss):
             row.updates[0] += 1
             row.clock[0] += 1

@@ -12,15 +12,16 @@ import numpy as np
 
 from fastnn.kernels import blocks, rows, sample_steps
 from fastnn.kernels.activations import Codes
+from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_of
 from fastnn.kernels.llvm import flat
 from fastnn.kernels.padded import ALL_UNITS, make_copies
-from fastnn.kernels.plain import row_of
 
 #: What there is to do: get the samples; a of a layer; loss and d of the outputs; d of a layer's
-#: inputs; the gradient, added to the weights. Of single samples the last two are one.
+#: inputs; the gradient, added to the weights. Of single samples the last two are one, and what goes
+#: back is multiplied by the rate with the loss.
 FETCH, FORWARD, LOSS, BACKWARD, UPDATE = range(5)
 
 
@@ -40,6 +41,7 @@ def make_sample_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     def sample_phase(layers, places, p, data, w, batch_size, kept, l, phase, rate, epochs):
         last, total = len(layers) - 1, 0.0
         z, n_out = layers[last, UNITS], layers[last, N_OUT]
+        d = layers[last, ALL_UNITS] + z
         if phase == FETCH:
             take(layers, p, p, w)
         for _ in range(epochs):
@@ -52,9 +54,10 @@ def make_sample_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
                     if l < last:
                         activate(layers[l, ACTIVATION], layers, l, w)
                 elif phase == LOSS:
-                    total += finish(w, z, layers[last, ALL_UNITS] + z, n_out, data.Y, row)
+                    total += finish(w, z, d, n_out, data.Y, row)
+                    sample_steps.scale(w, d, n_out, rate)
                 else:
-                    update_layer(layers, l, w, rate, 0, 0)
+                    update_layer(layers, l, w, 0, 0)
                     if l > 0:
                         times_slope(layers[l - 1, ACTIVATION], layers, l, w)
         if phase == UPDATE:

@@ -19,28 +19,11 @@ Span = namedtuple("Span", "rates start stop loss_sums penalty_sums done")
 
 
 @kernel
-def train_plain(train, before, X, Y, order, span, w, p, marks, records):
-    """Run *train* of plain SGD from mark to mark, and copy the parameters p at each.
+def train_recorded(train, before, t, updates, data, span, after, p, marks, records):
+    """Run *train* from mark to mark, and copy the parameters p at each.
 
-    Marks are numbers of epochs, the last is where all ends: it may have no record. *before* and w
-    are what else the kernel takes.
-    """
-    done = 0
-    for k in range(len(marks)):
-        mark = marks[k]
-        rates, loss_sums = span.rates[done:mark], span.loss_sums[done:mark]
-        run_at(train, (*before, X, Y, order[done:mark], rates, span.start, span.stop, loss_sums, w))
-        done = mark
-        if k < len(records):
-            for i in range(len(p)):
-                records[k, i] = p[i]
-
-
-@kernel
-def train_by_rule(train, before, t, updates, data, span, after, p, marks, records):
-    """Do the same with kernels of any rule; *t* updates were made before, an epoch has *updates*.
-
-    *before* and *after* are what else the kernel takes.
+    Marks are numbers of epochs, the last is where all ends: it may have no record. t updates were
+    made before, an epoch has *updates*. *before* and *after* are what else the kernel takes.
     """
     done = 0
     for k in range(len(marks)):
@@ -83,23 +66,18 @@ def outputs(fill, before, vectors, first, later, values, w, well):
         well[k] = truth_at(fill, (*before, vectors[k], *between, values[k], w))
 
 
-def run_plain(kernel: Any, arguments: Any, marks: np.ndarray, records: np.ndarray) -> None:
-    """`fastnn.engines.Trainer.run_recorded` with a kernel of plain SGD and its arguments."""
-    layers, p, X, Y, order, rates, start, stop, loss_sums, w = arguments
-    span = Span(rates, start, stop, loss_sums, np.empty(0), 0)
-    train, marks = address_of(kernel, arguments), _with_end(marks, len(rates))
-    train_plain(train, (layers, p), X, Y, order, span, w, p, marks, records)
-
-
-def run_by_rule(
+def run_recorded(
     kernel: Any, arguments: Any, updates: int, marks: np.ndarray, records: np.ndarray
 ) -> None:
-    """The same with a kernel of any rule; an epoch has so many updates."""
+    """`fastnn.engines.Trainer.run_recorded` with a kernel and its arguments.
+
+    An epoch has so many *updates*.
+    """
     at = next(k for k, argument in enumerate(arguments) if isinstance(argument, Data))
     t, data, span = arguments[at - 1 : at + 2]
     before, after = arguments[: at - 1], arguments[at + 2 :]
     train, marks = address_of(kernel, arguments), _with_end(marks, len(span.rates))
-    train_by_rule(train, before, t, updates, data, span, after, before[-2], marks, records)
+    train_recorded(train, before, t, updates, data, span, after, before[-2], marks, records)
 
 
 def sum_losses(

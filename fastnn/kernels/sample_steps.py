@@ -117,6 +117,14 @@ def make_activate(hidden: Codes, keeps: bool) -> Any:
 # Back
 
 
+@inner
+def scale(w, d, n, factor):
+    """Multiply n gradients of the outputs, in which all on the way back are linear."""
+    if factor != 1.0:  # most samples have no weight, and need not wait
+        for j in range(n):
+            w[d + j] *= w.dtype.type(factor)
+
+
 @functools.cache
 def make_times_slope(hidden: Codes, keeps: bool) -> Any:
     """Make d *= activation'(z) of the units that are a layer's inputs."""
@@ -170,10 +178,10 @@ def _make_go_back(act: Any, registers: int) -> tuple[Any, Any]:
         return below, value
 
     @ordered
-    def through_turned(w, W, row, x, d, n_out, below, times, numbers):
+    def through_turned(w, W, row, x, d, n_out, below, numbers):
         n, values = width(w), splat(0.0, width(w))
         for i in range(_0, row, n):
-            total, x_i = splat(w.dtype.type(0), n), load(w, x + i, n) * times
+            total, x_i = splat(w.dtype.type(0), n), load(w, x + i, n)
             for j in range(n_out):
                 at, d_j = W + j * row + i, w[d + j]
                 weights = load(w, at, n)
@@ -190,29 +198,28 @@ def make_update_layer(bias: bool, act: Any, registers: int) -> Any:
     """Make the way back through a layer from its d: it writes Σ_j W_ij d_j for its inputs.
 
     What is done to the parameters meanwhile, *registers* of them at once, is
-    ``act(w, at, parameters, gradients, n, numbers)``: *at* is the place of n of them. The gradients
-    are those of the sample *times* a number. What it returns is added up, in float64. *numbers*
-    are those for weights, *of_biases* those for biases.
+    ``act(w, at, parameters, gradients, n, numbers)``: *at* is the place of n of them. What it
+    returns is added up, in float64. *numbers* are those for weights, *of_biases* those for biases.
     """
     through_row, through_turned = _make_go_back(act, registers)
 
     @inner
-    def update_layer(layers, l, w, times, numbers, of_biases):
+    def update_layer(layers, l, w, numbers, of_biases):
         W, row, n_in = layers[l, OWN_WEIGHTS], layers[l, ROW], layers[l, N_IN]
         x, d, n_out = layers[l, INPUTS], layers[l, ALL_UNITS] + layers[l, UNITS], layers[l, N_OUT]
         below, value = layers[l, ALL_UNITS] + x, 0.0
         if layers[l, TURNED] == _1:
-            value = through_turned(w, W, row, x, d, n_out, below, times, numbers)
+            value = through_turned(w, W, row, x, d, n_out, below, numbers)
         else:
             for i in range(n_in):
-                below_i, more = through_row(w, W + i * row, row, d, w[x + i] * times, numbers)
+                below_i, more = through_row(w, W + i * row, row, d, w[x + i], numbers)
                 w[below + i] = below_i
                 value += more
         if bias:
             b, n = layers[l, OWN_BIAS], width(w)
             for j in range(_0, n_out, n):
-                d_j = load(w, d + j, n) * times
-                value += sum_of(act(w, b + j, load(w, b + j, n), d_j, n, of_biases))
+                b_j, d_j = load(w, b + j, n), load(w, d + j, n)
+                value += sum_of(act(w, b + j, b_j, d_j, n, of_biases))
         return value
 
     return update_layer

@@ -12,16 +12,17 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.blocks import drop
+from fastnn.kernels.epochs import make_train
 from fastnn.kernels.jit import inner
 from fastnn.kernels.layout import ACTIVATION, N_OUT, UNITS
 from fastnn.kernels.llvm import register_bits
 from fastnn.kernels.padded import ALL_UNITS, make_copies, padded_table
-from fastnn.kernels.plain import make_train
 from fastnn.kernels.rows import make_finish
 from fastnn.kernels.sample_steps import (
     make_activate,
     make_times_slope,
     make_update_layer,
+    scale,
     subtract,
     take_row,
     weighted_sums,
@@ -66,10 +67,10 @@ def make_back(hidden: Codes, bias: bool, keeps: bool, act: Any, registers: int) 
     times_slope = make_times_slope(hidden, keeps)
 
     @inner
-    def back(layers, w, times, numbers, of_biases):
+    def back(layers, w, numbers, of_biases):
         value = 0.0
         for l in range(len(layers) - 1, -1, -1):
-            value += update_layer(layers, l, w, times, numbers, of_biases)
+            value += update_layer(layers, l, w, numbers, of_biases)
             if l > 0:
                 times_slope(layers[l - 1, ACTIVATION], layers, l, w)
         return value
@@ -79,23 +80,25 @@ def make_back(hidden: Codes, bias: bool, keeps: bool, act: Any, registers: int) 
 
 @functools.cache
 def make_train_samples(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
-    """Make the kernel of plain SGD, see `plain.make_train`; the layers are those of `table`."""
+    """Make the kernel of plain SGD, see `epochs.make_train`; the layers are those of `table`."""
     take, give = make_copies(bias)
     forward, finish = make_forward(hidden, False, False), make_finish(output, loss)
     back = make_back(hidden, bias, False, subtract, 4)
 
     @inner
-    def learn(layers, p, X, Y, last, row, rate, w, carried):
-        take_row(layers, X, row, w)
+    def learn(layers, p, t, data, last, row, rate, options, w, carried):
+        take_row(layers, data.X, row, w)
         forward(layers, w, None, None)
         top = len(layers) - 1
         z, n_out = layers[top, UNITS], layers[top, N_OUT]
-        loss = finish(w, z, layers[top, ALL_UNITS] + z, n_out, Y, row)
-        back(layers, w, rate, 0, 0)
-        return loss, carried
+        d = layers[top, ALL_UNITS] + z
+        loss = finish(w, z, d, n_out, data.Y, row)
+        scale(w, d, n_out, rate)
+        back(layers, w, 0, 0)
+        return loss, 0.0, carried
 
     @inner
-    def end(layers, p, X, last, w, carried):
-        give(layers, p, p, w)
+    def end(layers, p, moments, data, last, w, carried):
+        give(layers, p, moments, w)
 
     return make_train(take, learn, end, wide=False)

@@ -14,14 +14,14 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.kernels import one_hidden, one_hidden_steps
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.jit import inner, kernel, ordered
+from fastnn.kernels.epochs import make_train
+from fastnn.kernels.jit import inner, ordered
 from fastnn.kernels.lanes import (
     constant,
     convert,
     load,
     maximum,
     minimum,
-    prefer_wide_vectors,
     select,
     splat,
     sqrt,
@@ -41,10 +41,9 @@ from fastnn.kernels.padded import (
     own_finite,
     padded_table,
 )
-from fastnn.kernels.plain import row_of
 from fastnn.kernels.rows import make_finish
 from fastnn.kernels.rules import KEPT, OF_ONE, make_change, make_numbers
-from fastnn.kernels.sample_steps import take_row
+from fastnn.kernels.sample_steps import scale, take_row
 from fastnn.kernels.samples import make_back, make_forward
 from fastnn.kernels.updates import factor_for_norm, has_limits
 from fastnn.optimizers import Optimizer
@@ -85,14 +84,6 @@ def _hidden_units(layers):
     for l in range(len(layers) - 1):
         n += layers[l, N_OUT]
     return n
-
-
-@inner
-def _scale(w, d, n, factor):
-    """Multiply n gradients; most samples have no weight, and need not wait."""
-    if factor != 1.0:
-        for j in range(n):
-            w[d + j] *= w.dtype.type(factor)
 
 
 @inner
@@ -206,23 +197,23 @@ def _make_update(
     @inner
     def update(layers, t, X, Y, row, weight, rate, options, w):
         take_row(layers, X, row, w)
-        top, one, apart = len(layers) - 1, w.dtype.type(1), layers[0, APART]
+        top, apart = len(layers) - 1, layers[0, APART]
         counter = np.uint64(t) * _hidden_units(layers) if drops else _0
         forward(layers, w, options, counter)
         z, n_out = layers[top, UNITS], layers[top, N_OUT]
         d = layers[top, ALL_UNITS] + z
         loss_of_one, factor = finish(w, z, d, n_out, Y, row), 1.0
         divides = options.divide_by_weights and weight != 0.0
-        scale, share = options.scale * weight, 1.0 / weight if divides else 1.0
-        of_both = options.scale if divides else scale
-        _scale(w, d, n_out, scale if limited else of_both)
+        of_gradient, share = options.scale * weight, 1.0 / weight if divides else 1.0
+        of_both = options.scale if divides else of_gradient
+        scale(w, d, n_out, of_gradient if limited else of_both)
         of_weights, of_biases = _limits_of(w, options, share)
         if limited:  # noqa: SIM102 - alone, since so numba does not compile what is below it
             if options.clip_norm > 0.0:
-                square = measure(layers, w, one, (of_weights, 0, apart), (of_biases, 0, apart))
+                square = measure(layers, w, (of_weights, 0, apart), (of_biases, 0, apart))
                 factor = factor_for_norm(square, options.clip_norm)
         numbers = numbers_of(w, options, factor, rate, t + 1)
-        penalty = back(layers, w, one, (of_weights, numbers, apart), (of_biases, numbers, apart))
+        penalty = back(layers, w, (of_weights, numbers, apart), (of_biases, numbers, apart))
         if limited:  # noqa: SIM102 - as above
             if options.max_norm > 0.0:
                 _limit_norms(layers, w, options.max_norm)
@@ -236,37 +227,25 @@ def make_train_samples_by_rule(
     hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
     drops: bool, lanes: int,
 ) -> Any:  # fmt: skip
-    """Make the kernel for any plan; the layers are those of `table`.
+    """Make the kernel for any plan, see `epochs.make_train`; the layers are those of `table`.
 
-    *limits* is what `limits_of` says. *keeps* and *drops* are as in
-    `samples.make_forward`; the lanes are those of `lanes_at_once`. *data* are `contract.Samples`
-    and the order, *span* the rest of `Piece`.
+    *limits* is what `limits_of` says. *keeps* and *drops* are as in `samples.make_forward`; the
+    lanes are those of `lanes_at_once`.
     """
     take, give = make_copies(bias, KEPT[rule])
     update = _make_update(hidden, output, loss, bias, rule, limits, keeps, drops, lanes)
 
-    @kernel
-    def train_samples_by_rule(layers, p, moments, t, data, span, options, w):
-        prefer_wide_vectors()
-        take(layers, p, moments, w)
-        per_update = 1 if span.rates.shape[1] > 1 else 0
-        weight = 1.0
-        for epoch in range(len(span.rates)):
-            total, penalties = span.loss_sums[epoch], span.penalty_sums[epoch]
-            for position in range(span.start, span.stop):
-                rate = span.rates[epoch, (position - span.start) * per_update]
-                row = row_of(data.order, epoch, position)
-                if len(data.weights) > 0:
-                    weight = float(data.weights[row])
-                loss_of_one, penalty = update(layers, t, data.X, data.Y, row, weight, rate,
-                                              options, w)  # fmt: skip
-                t += 1
-                total += loss_of_one
-                penalties += penalty
-            span.loss_sums[epoch], span.penalty_sums[epoch] = total, penalties
+    @inner
+    def learn(layers, p, t, data, last, row, rate, options, w, carried):
+        weight = float(data.weights[row]) if len(data.weights) > 0 else 1.0
+        loss_of_one, penalty = update(layers, t, data.X, data.Y, row, weight, rate, options, w)
+        return loss_of_one, penalty, carried
+
+    @inner
+    def end(layers, p, moments, data, last, w, carried):
         give(layers, p, moments, w)
 
-    return train_samples_by_rule
+    return make_train(take, learn, end, wide=True)
 
 
 @functools.cache
@@ -274,19 +253,20 @@ def make_learn_by_rule(
     hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
     drops: bool, lanes: int,
 ) -> Any:  # fmt: skip
-    """Make one update alone, from the first sample; it returns the loss with the penalty.
+    """Make the update of `one_row.make_learn_one`, with the codes of `make_train_samples_by_rule`.
 
-    If that or a parameter is no longer finite, it is NaN, and nothing has changed. The codes are as
-    in `make_train_samples_by_rule`. It is inlined: to pass the hundred numbers that there are in
-    the arguments would take as long as the update of a small network.
+    It is inlined: to pass the hundred numbers that there are in the arguments would take as long as
+    the update of a small network.
     """
     take, give = make_copies(bias, KEPT[rule])
     update = _make_update(hidden, output, loss, bias, rule, limits, keeps, drops, lanes)
 
     @inner
-    def learn_by_rule(layers, p, moments, t, X, Y, rate, options, w):
+    def learn_by_rule(row):
+        layers, p, moments, data, w = row.layers, row.p, row.moments, row.data, row.workspace
+        rate = row.span.rates[0, 0]
         take(layers, p, moments, w)
-        loss, penalty = update(layers, t, X, Y, 0, 1.0, rate, options, w)
+        loss, penalty = update(layers, row.updates[0], data.X, data.Y, 0, 1.0, rate, row.options, w)
         loss_of_all = np.float64(loss) + penalty
         if not (np.isfinite(loss_of_all) and own_finite(layers, w)):
             return np.nan

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.blocks import bias_gradient
+from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import load, splat, store, width
-from fastnn.kernels.plain import row_of
 from fastnn.kernels.turning import turn
 from fastnn.sparse import SparseRows
 

@@ -33,10 +33,10 @@ from fastnn.architecture import Architecture
 from fastnn.contract import Plan
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.batches import batch_at, make_batch_gradient, make_weigh, scale_into
+from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import inner, kernel, shared
 from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.layout import N_IN, N_OUT, UNITS
-from fastnn.kernels.plain import row_of
 from fastnn.kernels.sparse import span_of
 from fastnn.kernels.updates import (
     add_penalty,

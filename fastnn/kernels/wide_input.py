@@ -39,10 +39,10 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.activations import Codes
+from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.plain import row_of
 from fastnn.kernels.products import multiply
 from fastnn.kernels.rows import load_row, make_activate, make_finish, make_times_slope, transpose
 from fastnn.kernels.tiles import Matrix
@@ -276,38 +276,38 @@ def _make_backward(hidden: Codes, bias: bool) -> Any:
 
 @functools.cache
 def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
-    """Make the kernel for these codes. Its arguments are those of `fastnn.contract.Piece`."""
+    """Make the kernel for these codes; its arguments are those of `epochs.make_train`."""
     enter_block, leave_block = _make_enter_block(bias), _make_leave_block(bias)
     forward = _make_forward(hidden, output, loss, bias)
     backward = _make_backward(hidden, bias)
 
     @kernel
-    def train_wide_input(layers, p, X, Y, order, rates, start, stop, loss_sums, workspace):
+    def train_wide_input(layers, p, moments, t, data, span, options, workspace):
         places, n_hidden = _places_of(layers), layers[0, N_OUT]
         extra = p.dtype.type(1 if bias else 0)
         V = places.upper
         for l in range(1, len(layers)):
             transpose(p, layers[l, WEIGHTS], workspace, V, layers[l, N_IN], layers[l, N_OUT])
             V += layers[l, N_IN] * layers[l, N_OUT]
-        per_update = 1 if rates.shape[1] > 1 else 0
-        for epoch in range(len(rates)):
-            total = loss_sums[epoch]
-            for position in range(start, stop, np.int64(BLOCK)):
-                n = np.uint64(minimum(np.int64(BLOCK), stop - position))
+        per_update = 1 if span.rates.shape[1] > 1 else 0
+        for epoch in range(len(span.rates)):
+            total = span.loss_sums[epoch]
+            for position in range(span.start, span.stop, np.int64(BLOCK)):
+                n = np.uint64(minimum(np.int64(BLOCK), span.stop - position))
                 for s in range(n):
-                    row = row_of(order, epoch, position + np.int64(s))
-                    load_row(X, row, workspace, places.x + s * layers[0, N_IN])
+                    row = row_of(data.order, epoch, position + np.int64(s))
+                    load_row(data.X, row, workspace, places.x + s * layers[0, N_IN])
                 enter_block(layers, p, workspace, places, n)
                 for s in range(n):
                     z, d = places.z + s * n_hidden, places.d + s * n_hidden
                     gram, at = places.gram + s * BLOCK, position + np.int64(s)
                     _take_off_earlier(workspace, z, gram, places.d, s, n_hidden, extra)
-                    row = row_of(order, epoch, at)
-                    total += forward(layers, p, workspace, places, z, Y, row)
-                    rate = p.dtype.type(rates[epoch, (at - start) * per_update])
+                    row = row_of(data.order, epoch, at)
+                    total += forward(layers, p, workspace, places, z, data.Y, row)
+                    rate = p.dtype.type(span.rates[epoch, (at - span.start) * per_update])
                     backward(layers, p, workspace, places, z, d, rate)
                 leave_block(layers, p, workspace, places, n)
-            loss_sums[epoch] = total
+            span.loss_sums[epoch] = total
         V = places.upper
         for l in range(1, len(layers)):
             transpose(workspace, V, p, layers[l, WEIGHTS], layers[l, N_OUT], layers[l, N_IN])

@@ -43,12 +43,12 @@ def test_phases_one_after_another_are_an_update(sizes, n, bias):
     phase(phases.FETCH)
     for l in range(len(layers)):
         phase(phases.FORWARD, l)
-    assert phase(phases.LOSS) > 0
+    assert phase(phases.LOSS, rate=RATE) > 0
     if n > 1:  # the gradients of one layer take the place of those of the one above it
         _one_layer_after_another(phase, layers, places, w)
     else:
         for l in reversed(range(len(layers))):
-            phase(phases.UPDATE, l, RATE)
+            phase(phases.UPDATE, l)
     np.testing.assert_allclose(p, expected, rtol=1e-12, atol=1e-14)
 
 

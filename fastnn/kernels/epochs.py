@@ -1,0 +1,64 @@
+"""The epochs of training sample by sample: the shell around what a kernel does for each sample.
+
+Three functions make such a kernel. Each gets the layers, the parameters p and the workspace w.
+
+``begin(layers, p, moments, w)``
+    before the first sample
+``learn(layers, p, t, data, last, row, rate, options, w, carried)``
+    takes a sample, *row*, for the update after t others; *last* is the one before it, and *carried*
+    the number that it left. Returns the loss, the penalty, and the number for the next one.
+``end(layers, p, moments, data, last, w, carried)``
+    after the last sample
+
+So the forward pass may be that of the sample at hand and the update that of the one before: see
+`fastnn.kernels.one_hidden`.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from fastnn.kernels.jit import inner, kernel
+from fastnn.kernels.lanes import prefer_wide_vectors
+
+
+@inner
+def row_of(order, epoch, position):
+    """The row of X at a position of an epoch; without an order rows are taken as they come."""
+    return order[epoch, position] if len(order) > 0 else position
+
+
+@functools.cache
+def make_train(begin: Any, learn: Any, end: Any, wide: bool) -> Any:
+    """Make the kernel; *wide* asks for the widest vectors.
+
+    *moments* are the optimiser's, flat, and t the number of updates so far; *data* are
+    `contract.Samples` and the order, *span* the rest of `contract.Piece`, see
+    `fastnn.kernels.recorded`.
+    """
+
+    @kernel
+    def train_samples(layers, p, moments, t, data, span, options, w):
+        if wide:
+            prefer_wide_vectors()
+        begin(layers, p, moments, w)
+        per_update = 1 if span.rates.shape[1] > 1 else 0
+        if span.start < span.stop:
+            last, carried = row_of(data.order, np.int64(0), span.start), p.dtype.type(0)
+            for epoch in range(len(span.rates)):
+                total, penalties = span.loss_sums[epoch], span.penalty_sums[epoch]
+                for position in range(span.start, span.stop):
+                    rate = span.rates[epoch, (position - span.start) * per_update]
+                    row = row_of(data.order, epoch, position)
+                    loss, penalty, carried = learn(
+                        layers, p, t, data, last, row, rate, options, w, carried
+                    )
+                    t += 1
+                    total += loss
+                    penalties += penalty
+                    last = row
+                span.loss_sums[epoch], span.penalty_sums[epoch] = total, penalties
+            end(layers, p, moments, data, last, w, carried)
+
+    return train_samples
