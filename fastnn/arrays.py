@@ -181,12 +181,13 @@ def finite_and_frozen(
 def all_finite(array: np.ndarray) -> bool:
     """Whether all numbers are finite.
 
-    Of few it is mostly known from their sum of squares, which may overflow: nothing that NumPy
-    warns of in ``vdot``. For more numbers some libraries wake threads of theirs, which takes longer
-    than the work, and the more so where all cores are busy.
+    It is mostly known from a sum, of few of their squares. That may overflow: nothing that NumPy
+    warns of in ``vdot`` and ``einsum``. For more numbers some libraries wake threads of theirs in
+    ``vdot``, which takes longer than the work, and the more so where all cores are busy.
     """
     flat = array.reshape(-1)
-    if flat.size <= _BLAS_ALONE and math.isfinite(np.vdot(flat, flat)):
+    few = flat.size <= _BLAS_ALONE
+    if math.isfinite(np.vdot(flat, flat) if few else np.einsum("i->", flat)):
         return True
     starts = range(0, flat.size, _BLOCK_ELEMENTS)
     return all(np.isfinite(flat[start : start + _BLOCK_ELEMENTS]).all() for start in starts)
