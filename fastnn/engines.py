@@ -37,11 +37,17 @@ class Trainer(Protocol):
         the parameters after so many go into the rows of *records*, shape (k, P).
         """
 
+    def put_back(self) -> None:
+        """Nobody uses it any longer: `Engine.trainer` may return it for an equal plan."""
+
 
 class StopsToRecord:
-    """`Trainer.run_recorded` for engines to which coming back to Python is nothing."""
+    """The rest of a `Trainer` for engines to which coming back to Python is nothing."""
 
     run: Callable[[State, Samples, Piece], None]
+
+    def put_back(self) -> None:
+        """See `Trainer`: another one is made as quickly."""
 
     def run_recorded(
         self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray

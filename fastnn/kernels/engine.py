@@ -1,6 +1,7 @@
 """The ``numba`` engine: chooses the kernels for a network and gives them their workspace."""
 
 import functools
+from contextlib import suppress
 from typing import Any
 
 import numba
@@ -30,6 +31,7 @@ from fastnn.kernels.learner import Learner
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.recorded import Data, Span
 from fastnn.kernels.updates import has_extras, options_of
+from fastnn.memory import LARGE
 from fastnn.optimizers import MOMENTS, RULES
 
 #: Numbers in X and Y up to which they are gathered once and stay in the workspace.
@@ -94,6 +96,11 @@ each_output, each_loss = forward_engine.each_output, forward_engine.each_loss
 evaluator, differentiator = forward_engine.evaluator, forward_engine.differentiator
 
 
+#: The trainer that was put back last: the next fit is often by an equal plan, and what a trainer
+#: gets ready is a tenth of what a short fit takes.
+_idle: list["_Trainer"] = []
+
+
 def _passes(piece: Piece) -> int:
     """How often samples go through the network: forward, back, and to the gradient."""
     return 3 * len(piece.rates) * (piece.stop - piece.start)
@@ -146,6 +153,19 @@ class _Trainer:
         with self._help.for_rows(_passes(piece)):
             recorded.run_recorded(self.kernel, arguments, updates, marks, records)
         state.updates[0] += len(piece.rates) * updates
+
+    def is_for(self, architecture: Architecture, plan: Plan) -> bool:
+        """Whether it was made for equal ones."""
+        return self._architecture == architecture and self._plan == plan
+
+    def put_back(self) -> None:
+        """See `fastnn.engines.Trainer`."""
+        if sum(array.nbytes for array in self._memory()) <= LARGE:
+            _idle[:] = [self]
+
+    def _memory(self) -> list[np.ndarray]:
+        """What it writes to."""
+        return [self._workspace]
 
     def _updates(self, piece: Piece) -> int:
         """How many there are in an epoch, or its part."""
@@ -221,6 +241,7 @@ class _BatchTrainer(_Trainer):
 
     def _make_ready(self) -> None:
         self._layers = ready.layer_table(self._architecture)
+        self._workspace = np.empty(0, self._architecture.dtype)
         self._kept = -1  # samples that the workspace has places for; there is none yet
         self._gradient = _new_gradient(self._architecture)
         self.kernel = batches.make_train_batches(*self._codes())
@@ -230,6 +251,9 @@ class _BatchTrainer(_Trainer):
         self._make_room(len(samples) if keep else 0)
         layers, *rest = super()._arguments(state, samples, piece)
         return (layers, self._places, *rest, self._gradient, keep)
+
+    def _memory(self) -> list[np.ndarray]:
+        return [self._workspace, self._gradient]
 
     def _samples_at_once(self) -> int:
         block = int(ready.places(self._architecture, training=True).block)
@@ -246,6 +270,10 @@ class _BatchTrainer(_Trainer):
 
 def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
+    with suppress(IndexError):
+        idle = _idle.pop()  # of two threads one gets it
+        if idle.is_for(architecture, plan):
+            return idle
     made: Trainer
     if plan.sloped:
         made = derivative_engine.SlopedTrainer(architecture, plan)

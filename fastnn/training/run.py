@@ -125,6 +125,12 @@ class Run:
         """Hold the samples no longer: memory is free for the next run at once."""
         del self._raw, self._samples
 
+    def end(self) -> None:
+        """Train no more; the state is that of the best epoch, if that is asked for."""
+        self._restore_best()
+        if not self._interrupts():  # work that was given up may still use the trainer
+            self._trainer.put_back()
+
     def train(self, session: Session, until: int) -> str | None:
         """Run epochs *until* there are so many; why training ends before that, or None."""
         self._interrupts, self._history = session.interrupts, session.history
@@ -362,7 +368,7 @@ class Run:
         self._go_back(finite)
         return finite
 
-    def restore_best(self) -> None:
+    def _restore_best(self) -> None:
         """Go back to the best epoch, if that is asked for."""
         settings = self.job.early_stopping
         if settings is not None and settings.restore_best and self._best is not None:
@@ -387,7 +393,7 @@ def train(
     run.take(samples)
     with Session.open(job, history, len(samples)) as session:
         history.stop_reason = run.train(session, job.epochs) or "completed"
-        run.restore_best()
+        run.end()
         session.show()
     run.let_go()
     return history
