@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 
+import numba
 import numpy as np
 import pytest
 
@@ -25,8 +26,8 @@ def network():
     return fastnn.Network([2, 3, 2], seed=0)
 
 
-def fit(net, batch_size, **options):
-    net.fit(X, Y, epochs=3, batch_size=batch_size, shuffle=False, **options)
+def fit(net, batch_size, epochs=3, **options):
+    net.fit(X, Y, epochs=epochs, batch_size=batch_size, shuffle=False, **options)
     return net.parameters.tobytes()
 
 
@@ -58,18 +59,19 @@ def test_training_inside_training_has_a_trainer_of_its_own(batch_size):
 
 @pytest.mark.parametrize("batch_size", PLANS)
 def test_threads_have_trainers_of_their_own(batch_size):
-    expected = fit(network(), batch_size)
+    epochs = 3 if numba.config.DISABLE_JIT else 1000  # some milliseconds: threads meet
+    expected = fit(network(), batch_size, epochs)
     results = []
 
     def train():
-        results.extend(fit(network(), batch_size) for _ in range(50))
+        results.extend(fit(network(), batch_size, epochs) for _ in range(20))
 
     threads = [threading.Thread(target=train) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert results == 200 * [expected]
+    assert results == 80 * [expected]
 
 
 def test_a_trainer_is_for_equal_networks_and_plans_alone():
