@@ -45,7 +45,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, np.ndarray, int]:
     codes = ready.codes(architecture)
     if wide_input.pays(layers, itemsize):
         train = wide_input.make_train_wide_input(*codes)
-        return train, layers, wide_input.workspace_size(layers)
+        return train, *wide_input.table(architecture)
     if len(layers) == 2:
         n_in, n_hidden, n_out = architecture.sizes
         if one_output.pays(layers) and architecture.loss.code in TERMS:

@@ -41,11 +41,13 @@ def padded_table(
     lanes: int,
     turned: Sequence[bool] | None = None,
     moments: int = 0,
+    first: int = 0,
 ) -> tuple[np.ndarray, int]:
     """The table of layers, shape (layers, 13), and how long the workspace is.
 
     INPUTS and UNITS are places in the padded vectors. *turned* says of each layer what would
-    otherwise be chosen. There are so many *moments* of each parameter.
+    otherwise be chosen. There are so many *moments* of each parameter. There is no place for the
+    weights of layers before the *first*.
     """
 
     def filled(n: int) -> int:
@@ -59,7 +61,7 @@ def padded_table(
     table[:, INPUTS], table[:, UNITS], table[:, ALL_UNITS] = begins[:-2], begins[1:-1], begins[-1]
     table[:, OWN_BIAS] = table[:, UNITS] + 4 * table[:, ALL_UNITS]
     end = 5 * int(begins[-1])
-    for l, (n_in, n_out) in enumerate(pairwise(sizes)):
+    for l, (n_in, n_out) in list(enumerate(pairwise(sizes)))[first:]:
         row, rows = (n_in, n_out) if turned[l] else (n_out, n_in)
         table[l, ROW:OWN_BIAS] = filled(row), turned[l], end
         end += filled(row) * rows
@@ -76,10 +78,11 @@ def own_finite(layers, w):
 
 
 @functools.cache
-def make_copies(bias: bool, moments: int = 0) -> tuple[Any, Any]:
+def make_copies(bias: bool, moments: int = 0, first: int = 0) -> tuple[Any, Any]:
     """Make the filling of the workspace from p and *m*, and the way back to these.
 
-    In m are so many *moments* of each parameter, one vector like p after another.
+    In m are so many *moments* of each parameter, one vector like p after another. Of layers before
+    the *first* nothing is copied.
     """
     take_layer, give_layer = _make_copies_of_layer(bias)
     with_moments = moments > 0  # without, numba does not compile what is for them
@@ -92,6 +95,7 @@ def make_copies(bias: bool, moments: int = 0) -> tuple[Any, Any]:
             there = layers[l, ALL_UNITS] * _2 + layers[l, UNITS]
             for j in range(layers[l, N_OUT]):
                 w[there + j] = 1
+        for l in range(first, len(layers)):
             take_layer(layers, l, p, _0, w, _0)
             if with_moments:
                 for k in range(moments):
@@ -100,7 +104,7 @@ def make_copies(bias: bool, moments: int = 0) -> tuple[Any, Any]:
 
     @inner
     def give(layers, p, m, w):
-        for l in range(len(layers)):
+        for l in range(first, len(layers)):
             give_layer(layers, l, p, _0, w, _0)
             if with_moments:
                 for k in range(moments):

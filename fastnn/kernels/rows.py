@@ -44,14 +44,6 @@ def load_row(X, row, w, at):
         w[at + i] = X[row, i]
 
 
-@inner
-def transpose(source, at, target, to, rows, columns):
-    """Copy a (rows, columns) matrix as (columns, rows): for once a call, `turn` compiles longer."""
-    for i in range(rows):
-        for j in range(columns):
-            target[to + j * rows + i] = source[at + i * columns + j]
-
-
 @functools.cache
 def make_activate(hidden: Codes, keeps: bool) -> Any:
     """Make the activation of n numbers in place; of several, *code* says at run time which.

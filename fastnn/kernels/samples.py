@@ -37,8 +37,8 @@ def table(architecture: Architecture) -> tuple[np.ndarray, int]:
 
 
 @functools.cache
-def make_forward(hidden: Codes, keeps: bool, drops: bool) -> Any:
-    """Make the way of a sample's inputs through all layers.
+def make_forward(hidden: Codes, keeps: bool, drops: bool, first: int = 0) -> Any:
+    """Make the way of a sample's inputs through all layers, or from the *first* of some on.
 
     With *drops*, which needs *keeps*, units are dropped: *counter* is the number of the first
     hidden unit's random number.
@@ -48,7 +48,7 @@ def make_forward(hidden: Codes, keeps: bool, drops: bool) -> Any:
     @inner
     def forward(layers, w, options, counter):
         last = len(layers) - 1
-        for l in range(last + 1):
+        for l in range(first, last + 1):
             weighted_sums(layers, l, w)
             if l < last:
                 activate(layers[l, ACTIVATION], layers, l, w)
@@ -61,15 +61,20 @@ def make_forward(hidden: Codes, keeps: bool, drops: bool) -> Any:
 
 
 @functools.cache
-def make_back(hidden: Codes, bias: bool, keeps: bool, act: Any, registers: int) -> Any:
-    """Make the way back through all layers; the arguments are those of `make_update_layer`."""
+def make_back(
+    hidden: Codes, bias: bool, keeps: bool, act: Any, registers: int, first: int = 0
+) -> Any:
+    """Make the way back through all layers; the arguments are those of `make_update_layer`.
+
+    Or down to a *first*, to the gradients of the units that are its inputs.
+    """
     update_layer = make_update_layer(bias, act, registers)
     times_slope = make_times_slope(hidden, keeps)
 
     @inner
     def back(layers, w, numbers, of_biases):
         value = 0.0
-        for l in range(len(layers) - 1, -1, -1):
+        for l in range(len(layers) - 1, first - 1, -1):
             value += update_layer(layers, l, w, numbers, of_biases)
             if l > 0:
                 times_slope(layers[l - 1, ACTIVATION], layers, l, w)

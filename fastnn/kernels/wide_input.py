@@ -25,8 +25,8 @@ B² n_in / 2 multiplications for G and as many times n_hidden / n_in for the sum
 size balances these against W's trips through the cache. Of G only what lies on and below the
 diagonal is computed, in strips of a few rows.
 
-Above the first layer the weights are kept transposed meanwhile, one output's weights in a row, so
-that the lanes run over a layer's inputs however few its outputs are.
+The layers above the first are in the workspace meanwhile, and are gone through as by
+`fastnn.kernels.samples`.
 
 Where training is cut into pieces changes no bit, as long as the pieces begin at multiples of
 `BLOCK` rows of the epoch: then the blocks are the same.
@@ -38,13 +38,18 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
+from fastnn.kernels.llvm import register_bits
+from fastnn.kernels.padded import ALL_UNITS, APART, make_copies, padded_table
 from fastnn.kernels.products import multiply
-from fastnn.kernels.rows import load_row, make_activate, make_finish, make_times_slope, transpose
+from fastnn.kernels.rows import load_row, make_finish
+from fastnn.kernels.sample_steps import make_activate, scale, subtract
+from fastnn.kernels.samples import make_back, make_forward
 from fastnn.kernels.tiles import Matrix
 from fastnn.memory import MOST_BYTES
 
@@ -69,26 +74,18 @@ STRIP = np.uint64(8)
 _0, _1, _2, _3 = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
 _4 = np.uint64(4)
 
-#: Places in the workspace: a block's X, Z, D and G; the upper layers' weights, transposed; and
-#: three vectors of all units: their sums, values and gradients times the rate.
-Places = namedtuple("Places", "x z d gram upper sums values gradients end")
+#: Places in the workspace, behind what is padded: a block's X, Z, D and G.
+Places = namedtuple("Places", "x z d gram end")
 
 
 def find_places(layers):
     """The places for this network."""
-    n_in, n_hidden, last = layers[0, N_IN], layers[0, N_OUT], len(layers) - 1
-    n_units = layers[last, UNITS] + layers[last, N_OUT] - n_in
-    n_weights = _0
-    for l in range(1, len(layers)):
-        n_weights += layers[l, N_IN] * layers[l, N_OUT]
-    z = BLOCK * n_in
+    n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
+    x = layers[0, ALL_UNITS] * _4 + layers[0, APART]
+    z = x + BLOCK * n_in
     d = z + BLOCK * n_hidden
     gram = d + BLOCK * n_hidden
-    upper = gram + BLOCK * BLOCK
-    sums = upper + n_weights
-    values = sums + n_units
-    gradients = values + n_units
-    return Places(_0, z, d, gram, upper, sums, values, gradients, gradients + n_units)
+    return Places(x, z, d, gram, gram + BLOCK * BLOCK)
 
 
 _places_of = inner(find_places)
@@ -106,9 +103,11 @@ def pays(layers: np.ndarray, itemsize: int) -> bool:
     return fits and enough and n_in * n_units * itemsize >= least
 
 
-def workspace_size(layers: np.ndarray) -> int:
-    """How many numbers the kernel needs."""
-    return int(find_places(layers).end)
+def table(architecture: Architecture) -> tuple[np.ndarray, int]:
+    """See `padded.padded_table`: the first layer's weights stay in p."""
+    lanes = register_bits() // 8 // architecture.dtype.itemsize
+    layers, _ = padded_table(architecture, lanes, first=1)
+    return layers, int(find_places(layers).end)
 
 
 @functools.cache
@@ -175,120 +174,49 @@ def _take_off_earlier(workspace, z, gram, d, n_earlier, n_hidden, extra):
             workspace[z + j] -= g * workspace[d_s + j]
 
 
-@inner
-def _transposed_sums(workspace, V, n_in, n_out, a, z):
-    """z_o = Σ_j V_oj a_j, four outputs a pass."""
-    prefer_wide_vectors()
-    zero = workspace.dtype.type(0)
-    fours = n_out // _4 * _4
-    for o in range(_0, fours, _4):
-        v0 = V + o * n_in
-        v1, v2, v3 = v0 + n_in, v0 + _2 * n_in, v0 + _3 * n_in
-        z0, z1, z2, z3 = zero, zero, zero, zero
-        for j in range(n_in):
-            a_j = workspace[a + j]
-            z0 += workspace[v0 + j] * a_j
-            z1 += workspace[v1 + j] * a_j
-            z2 += workspace[v2 + j] * a_j
-            z3 += workspace[v3 + j] * a_j
-        workspace[z + o], workspace[z + o + _1] = z0, z1
-        workspace[z + o + _2], workspace[z + o + _3] = z2, z3
-    for o in range(fours, n_out):
-        total, v = zero, V + o * n_in
-        for j in range(n_in):
-            total += workspace[v + j] * workspace[a + j]
-        workspace[z + o] = total
-
-
-@inner
-def _back_and_update(workspace, V, n_in, n_out, d, a, below):
-    """below_j = Σ_o V_oj d_o, and V_oj −= d_o a_j, one output a pass: with two, no vectors."""
-    prefer_wide_vectors()
-    for j in range(n_in):
-        workspace[below + j] = 0
-    for o in range(n_out):
-        d_o, v = workspace[d + o], V + o * n_in
-        for j in range(n_in):
-            w = workspace[v + j]
-            workspace[below + j] += w * d_o
-            workspace[v + j] = w - d_o * workspace[a + j]
-
-
 @functools.cache
-def _make_forward(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
-    """Make a sample's way up from its first sums, at z, which become values; returns the loss."""
-    activate = make_activate(hidden, False)
-    finish = make_finish(output, loss)
+def _make_learn_above(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
+    """Make a sample's way up from the first layer's sums z, and down to their d; returns the loss.
+
+    d is times the rate. The layers above are updated.
+    """
+    activate, finish = make_activate(hidden, False), make_finish(output, loss)
+    forward = make_forward(hidden, False, False, first=1)
+    back = make_back(hidden, bias, False, subtract, 4, first=1)
 
     @inner
-    def forward(layers, p, workspace, places, z, Y, row):
-        last, n_in, n = len(layers) - 1, layers[0, N_IN], layers[0, N_OUT]
-        at, into, V = _0, z, places.upper  # the place among the units, of the sums; the weights
-        if last > 0:
-            activate(layers[0, ACTIVATION], workspace, z, n, z)
-        else:
-            for j in range(n):
-                workspace[places.sums + j] = workspace[z + j]
-        for l in range(1, last + 1):
-            below, n_below, b = into, n, layers[l, BIAS]
-            at, n = layers[l, UNITS] - n_in, layers[l, N_OUT]
-            into = (places.values if l < last else places.sums) + at
-            _transposed_sums(workspace, V, n_below, n, below, into)
-            if bias:
-                for j in range(n):
-                    workspace[into + j] += p[b + j]
-            if l < last:
-                activate(layers[l, ACTIVATION], workspace, into, n, into)
-            V += n_below * n
-        return finish(workspace, places.sums + at, places.gradients + at, n, Y, row)
+    def learn_above(layers, w, z, Y, row, rate, d):
+        top, all_units, n_hidden = len(layers) - 1, layers[0, ALL_UNITS], layers[0, N_OUT]
+        h, outputs, n_out = layers[0, UNITS], layers[top, UNITS], layers[top, N_OUT]
+        for j in range(n_hidden):
+            w[h + j] = w[z + j]
+        if top > 0:
+            activate(layers[0, ACTIVATION], layers, 0, w)
+        forward(layers, w, None, None)
+        loss = finish(w, outputs, all_units + outputs, n_out, Y, row)
+        scale(w, all_units + outputs, n_out, rate)
+        back(layers, w, 0, 0)
+        for j in range(n_hidden):
+            w[d + j] = w[all_units + h + j]
+        return loss
 
-    return forward
-
-
-@functools.cache
-def _make_backward(hidden: Codes, bias: bool) -> Any:
-    """Make a sample's way down, updating the upper layers; the first layer's part goes to d."""
-    times_slope = make_times_slope(hidden, False)
-
-    @inner
-    def backward(layers, p, workspace, places, z, d, rate):
-        last, n_in, n = len(layers) - 1, layers[0, N_IN], layers[len(layers) - 1, N_OUT]
-        at, V = layers[last, UNITS] - n_in, places.sums  # the weights end where the sums begin
-        gradients = places.gradients + at
-        for j in range(n):
-            workspace[gradients + j] *= rate
-        for l in range(last, 0, -1):
-            b, n_below, at = layers[l, BIAS], layers[l, N_IN], layers[l - 1, UNITS] - n_in
-            values, below = (places.values + at, places.gradients + at) if l > 1 else (z, d)
-            V -= n_below * n
-            _back_and_update(workspace, V, n_below, n, gradients, values, below)
-            if bias:
-                for j in range(n):
-                    p[b + j] -= workspace[gradients + j]
-            times_slope(layers[l - 1, ACTIVATION], workspace, values, below, n_below, values)
-            gradients, n = below, n_below
-        if last == 0:
-            for j in range(n):
-                workspace[d + j] = workspace[gradients + j]
-
-    return backward
+    return learn_above
 
 
 @functools.cache
 def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel for these codes; its arguments are those of `epochs.make_train`."""
     enter_block, leave_block = _make_enter_block(bias), _make_leave_block(bias)
-    forward = _make_forward(hidden, output, loss, bias)
-    backward = _make_backward(hidden, bias)
+    learn_above, (take, give) = (
+        _make_learn_above(hidden, output, loss, bias),
+        make_copies(bias, first=1),
+    )
 
     @kernel
     def train_wide_input(layers, p, moments, t, data, span, options, workspace):
         places, n_hidden = _places_of(layers), layers[0, N_OUT]
         extra = p.dtype.type(1 if bias else 0)
-        V = places.upper
-        for l in range(1, len(layers)):
-            transpose(p, layers[l, WEIGHTS], workspace, V, layers[l, N_IN], layers[l, N_OUT])
-            V += layers[l, N_IN] * layers[l, N_OUT]
+        take(layers, p, moments, workspace)
         per_update = 1 if span.rates.shape[1] > 1 else 0
         for epoch in range(len(span.rates)):
             total = span.loss_sums[epoch]
@@ -303,14 +231,10 @@ def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> 
                     gram, at = places.gram + s * BLOCK, position + np.int64(s)
                     _take_off_earlier(workspace, z, gram, places.d, s, n_hidden, extra)
                     row = row_of(data.order, epoch, at)
-                    total += forward(layers, p, workspace, places, z, data.Y, row)
-                    rate = p.dtype.type(span.rates[epoch, (at - span.start) * per_update])
-                    backward(layers, p, workspace, places, z, d, rate)
+                    rate = span.rates[epoch, (at - span.start) * per_update]
+                    total += learn_above(layers, workspace, z, data.Y, row, rate, d)
                 leave_block(layers, p, workspace, places, n)
             span.loss_sums[epoch] = total
-        V = places.upper
-        for l in range(1, len(layers)):
-            transpose(workspace, V, p, layers[l, WEIGHTS], layers[l, N_OUT], layers[l, N_IN])
-            V += layers[l, N_IN] * layers[l, N_OUT]
+        give(layers, p, moments, workspace)
 
     return train_wide_input
