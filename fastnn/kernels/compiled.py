@@ -123,7 +123,7 @@ def _places(architecture: Architecture) -> np.ndarray:
             f"{list(architecture.sizes)} needs {room.sum():,}"
         )
     places = np.cumsum(room) - room
-    layers = layer_table(architecture).astype(np.int64)
+    layers = layer_table(architecture)
     layers[:, INPUTS], layers[:, UNITS] = places[:-1], places[1:]
     return layers
 

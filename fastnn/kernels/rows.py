@@ -1,4 +1,4 @@
-"""What one sample needs in several kernels: activations, their slopes, the loss at the output.
+"""What one sample needs in several kernels: sums, activations, slopes, the loss at the output.
 
 z, a, d and the like are places in a flat vector w: where a layer's weighted sums begin, its values,
 and gradients ∂loss/∂z. All places and sizes are unsigned, see `fastnn.kernels.layout`.
@@ -12,8 +12,9 @@ import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.elementary import exp, log
-from fastnn.kernels.jit import inner
-from fastnn.kernels.lanes import maximum
+from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.lanes import load, maximum, splat, store, width
+from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.losses import (
     FROM_LOGITS,
     GAUSSIAN,
@@ -25,7 +26,7 @@ from fastnn.kernels.losses import (
     quantile,
 )
 
-_1 = np.uint64(1)
+_0, _1, _2 = np.uint64(0), np.uint64(1), np.uint64(2)
 
 
 @inner
@@ -42,6 +43,67 @@ def load_row(X, row, w, at):
     """Copy a sample's inputs, or its targets, to a place."""
     for i in range(np.uint64(X.shape[1])):
         w[at + i] = X[row, i]
+
+
+@inner
+def _product(p, row, w, at, k, lanes, count):
+    return load(p, row + k, lanes, count) * load(w, at + k, lanes, count)
+
+
+@ordered
+def dot(p, row, w, at, n):
+    """Σ_k p_k w_k of n numbers from two places on."""
+    lanes, wide = width(p), width(p, 4)
+    whole, far = n - n % lanes, n - n % wide
+    result = p.dtype.type(0)
+    if far > _0:
+        sums = splat(result, wide)
+        for k in range(_0, far, wide):
+            sums = sums + _product(p, row, w, at, k, wide, wide)
+        result += sum_of(sums)
+    if far < n:
+        rest = splat(p.dtype.type(0), lanes)
+        for k in range(far, whole, lanes):
+            rest = rest + _product(p, row, w, at, k, lanes, lanes)
+        if whole < n:
+            rest = rest + _product(p, row, w, at, whole, lanes, n - whole)
+        result += sum_of(rest)
+    return result
+
+
+@ordered
+def _sums_of_some(p, W, b, bias, n_in, n_out, w, x, lanes, count):
+    """b_j + Σ_i x_i W_ij of *count* neighbouring units: in two sums, of which none waits."""
+    other = splat(p.dtype.type(0), lanes)
+    total, even = load(p, b, lanes, count) if bias else other, n_in - n_in % _2
+    for i in range(_0, even, _2):
+        total = total + load(p, W + i * n_out, lanes, count) * w[x + i]
+        other = other + load(p, W + (i + _1) * n_out, lanes, count) * w[x + i + _1]
+    if even < n_in:
+        total = total + load(p, W + even * n_out, lanes, count) * w[x + even]
+    return total + other
+
+
+@ordered
+def weighted_sums(p, W, b, bias, n_in, n_out, w, x, z):
+    """z_j = b_j + Σ_i x_i W_ij of a layer, from the parameters where they always are.
+
+    The last are stored as a whole register: what is loaded next from a store of some lanes would
+    have to wait for it. So behind z there must be room.
+    """
+    n, wide = width(p), width(p, 4)
+    if n_out == 1:  # the lanes run over the inputs
+        store(w, z, splat(dot(p, W, w, x, n_in) + (p[b] if bias else p.dtype.type(0)), n))
+        return
+    far, near = n_out - n_out % wide, n_out - n_out % n
+    for j in range(_0, far, wide):  # in rows as long as this memory is read ahead
+        store(w, z + j, _sums_of_some(p, W + j, b + j, bias, n_in, n_out, w, x, wide, wide))
+    for j in range(far, near, n):
+        store(w, z + j, _sums_of_some(p, W + j, b + j, bias, n_in, n_out, w, x, n, n))
+    if near < n_out:
+        left = n_out - near
+        last = _sums_of_some(p, W + near, b + near, bias, n_in, n_out, w, x, n, left)
+        store(w, z + near, last)
 
 
 @functools.cache

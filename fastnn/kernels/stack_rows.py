@@ -17,7 +17,7 @@ import numpy as np
 from fastnn.kernels.activations import SLOPES, VALUES
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import load, splat, store, total, width
-from fastnn.kernels.layout import ACTIVATION, INPUTS, N_OUT, UNITS, layer_of
+from fastnn.kernels.layout import ACTIVATION, INPUTS, UNITS, layer_of
 from fastnn.kernels.losses import (
     CROSS_ENTROPY,
     FROM_LOGITS,
@@ -30,7 +30,7 @@ from fastnn.kernels.losses import (
 )
 from fastnn.kernels.many import by_code
 from fastnn.kernels.outputs import SOFTMAX
-from fastnn.kernels.rows import softmax
+from fastnn.kernels.rows import dot, softmax, weighted_sums
 from fastnn.losses import LOSSES, MISSING
 
 #: Numbers in a vector on the stack: three of them in float64 are 97 KB. No multiple of 4,096 bytes,
@@ -43,66 +43,6 @@ STEP = 16
 
 
 # Forward
-
-
-@inner
-def _sums(h, w, W, b, n_in, n_out, x, j, lanes, count):
-    """The weighted sums of *count* units from unit j on; two chains of additions."""
-    p = h.parameters
-    rest = splat(p.dtype.type(0), lanes)
-    z = load(p, b + j, lanes, count) if h.bias else rest
-    even = n_in - (n_in & 1)
-    for i in range(0, even, 2):
-        row = W + i * n_out + j
-        z = z + w[x + i] * load(p, row, lanes, count)
-        rest = rest + w[x + i + 1] * load(p, row + n_out, lanes, count)
-    if even < n_in:
-        z = z + w[x + even] * load(p, W + even * n_out + j, lanes, count)
-    return z + rest
-
-
-@inner
-def _product(p, row, w, at, k, lanes, count):
-    return load(p, row + k, lanes, count) * load(w, at + k, lanes, count)
-
-
-@inner
-def _dot(p, row, w, at, n):
-    """Σ_k p_k w_k of n numbers from two places on."""
-    lanes, wide = width(p), width(p, 4)
-    whole, most = n - n % lanes, n - n % wide
-    result = p.dtype.type(0)
-    if most > 0:
-        sums = splat(result, wide)
-        for k in range(0, most, wide):
-            sums = sums + _product(p, row, w, at, k, wide, wide)
-        result += total(sums)
-    if most < n:
-        rest = splat(p.dtype.type(0), lanes)
-        for k in range(most, whole, lanes):
-            rest = rest + _product(p, row, w, at, k, lanes, lanes)
-        if whole < n:
-            rest = rest + _product(p, row, w, at, whole, lanes, n - whole)
-        result += total(rest)
-    return result
-
-
-@inner
-def _weighted_sums(h, w, l, z):
-    """Write those of a layer from the place z on, in whole lanes."""
-    W, b, n_in, n_out = layer_of(h.layers, l)
-    x, n, wide = h.layers[l, INPUTS], width(w), width(w, 4)
-    if n_out == 1:
-        bias = h.parameters[b] if h.bias else w.dtype.type(0)
-        store(w, z, splat(bias + _dot(h.parameters, W, w, x, n_in), n))
-        return
-    whole, most = n_out - n_out % n, n_out - n_out % wide
-    for j in range(0, most, wide):
-        store(w, z + j, _sums(h, w, W, b, n_in, n_out, x, j, wide, wide))
-    for j in range(most, whole, n):
-        store(w, z + j, _sums(h, w, W, b, n_in, n_out, x, j, n, n))
-    if whole < n_out:
-        store(w, z + whole, _sums(h, w, W, b, n_in, n_out, x, whole, n, n_out - whole))
 
 
 @functools.cache
@@ -154,8 +94,11 @@ def _make_pass(keeps: bool) -> Any:
             w[i] = x[i]
         for l in range(len(h.layers)):
             at = h.layers[l, UNITS]
-            _weighted_sums(h, w, l, at + beside)
-            activate(h.layers[l, ACTIVATION], w, at + beside, at, h.layers[l, N_OUT])
+            W, b, n_in, n_out = layer_of(h.layers, l)
+            weighted_sums(
+                h.parameters, W, b, h.bias, n_in, n_out, w, h.layers[l, INPUTS], at + beside
+            )
+            activate(h.layers[l, ACTIVATION], w, at + beside, at, n_out)
         return h.layers[len(h.layers) - 1, UNITS]
 
     return forward_pass
@@ -201,7 +144,7 @@ def _back_to_units(h, w, l):
             store(w, x + D + i, weights * load(w, x + S + i, lanes) * w[d])
         return
     for i in range(n_in):
-        w[x + D + i] = _dot(h.parameters, W + i * n_out, w, d, n_out) * w[x + S + i]
+        w[x + D + i] = dot(h.parameters, W + i * n_out, w, d, n_out) * w[x + S + i]
 
 
 @inner
@@ -213,7 +156,7 @@ def jacobian_row(h, w, at, o, J):
     W, _, n_in, n = layer_of(h.layers, 0)
     d = h.layers[0, UNITS] + D
     for i in range(n_in):
-        J[o, i] = _dot(h.parameters, W + i * n, w, d, n)
+        J[o, i] = dot(h.parameters, W + i * n, w, d, n)
 
 
 # The losses, which take the outputs' sums from d and leave d there
