@@ -122,6 +122,10 @@ class Plan:
         least, most = WINDOWS
         return max(least, min(most, ROWS_IN_WINDOW // self.batch_size)) if self.sparse else 1
 
+    def but_rate(self) -> dict[str, Any]:
+        """All that it says but for the rates, which engines get with each `Piece`."""
+        return {**vars(self), "optimizer": self.optimizer.but_rate()}
+
     def leaves_others(self, architecture: Architecture) -> bool:
         """Whether weights whose gradient is 0 stay as they are, and so do their moments.
 

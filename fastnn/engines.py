@@ -38,7 +38,7 @@ class Trainer(Protocol):
         """
 
     def put_back(self) -> None:
-        """Nobody uses it any longer: `Engine.trainer` may return it for an equal plan."""
+        """Nobody uses it any longer: `Engine.trainer` may return it for equal arguments."""
 
 
 class StopsToRecord:
@@ -47,7 +47,7 @@ class StopsToRecord:
     run: Callable[[State, Samples, Piece], None]
 
     def put_back(self) -> None:
-        """See `Trainer`: another one is made as quickly."""
+        """See `Trainer`: it is not kept."""
 
     def run_recorded(
         self, state: State, samples: Samples, piece: Piece, marks: np.ndarray, records: np.ndarray

@@ -87,6 +87,10 @@ class Optimizer(Settings):
         """Numbers kept for each parameter."""
         return MOMENTS[self.rule]
 
+    def but_rate(self) -> tuple[Any, ...]:
+        """All that it is but for its rate, to be compared: users' schedules may refuse that."""
+        return type(self), {**vars(self), "learning_rate": None}
+
     @property
     def settings(self) -> tuple[float, ...]:
         """The rule's numbers, in the order in which its class names them."""

@@ -6,6 +6,7 @@ import gc
 import os
 import re
 import signal
+import sys
 
 import helpers
 import numpy as np
@@ -52,6 +53,14 @@ def pytest_pycollect_makeitem(obj):
     """What the pass leaves out is not made: making thousands of tests takes seconds."""
     marks = getattr(obj, "pytestmark", ())
     return [] if any(mark.name in helpers.left_out for mark in marks) else None
+
+
+@pytest.fixture(autouse=True)
+def no_trainer_of_another_test():
+    """What one test left may not have been made as another one says."""
+    engine = sys.modules.get("fastnn.kernels.engine")
+    if engine is not None:
+        engine._idle.clear()
 
 
 @pytest.fixture(params=ENGINES)

@@ -268,6 +268,20 @@ def test_the_finite_check_finds_every_place(monkeypatch, block, position):
         features(X)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [9, arrays._BLAS_ALONE, arrays._BLAS_ALONE + 1, 300_000])
+def test_of_any_number_of_numbers_is_known_whether_they_are_finite(n, dtype):
+    with np.errstate(all="raise"):
+        large = np.full(n, 0.9 * np.finfo(dtype).max, dtype)  # its sum and squares overflow
+        assert arrays.all_finite(large)
+        assert arrays.all_finite(large * np.where(np.arange(n) % 2, 1, -1).astype(dtype))
+        for values in ([np.nan], [np.inf], [-np.inf], [np.inf, -np.inf]):
+            for position in (0, n // 2, n - len(values)):
+                numbers = np.zeros(n, dtype)
+                numbers[position : position + len(values)] = values
+                assert not arrays.all_finite(numbers)
+
+
 def test_the_finite_check_tells_overflow_from_infinity():
     with pytest.raises(ValueError, match=r"got X\[0, 1\] = 1e\+39, too large for float32$"):
         features([[0.0, 1e39]], dtype=FLOAT32)

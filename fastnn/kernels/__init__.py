@@ -39,10 +39,11 @@ What they are made of: the steps of a layer, forward, backward and gradient, for
 `sample_steps`, on parameters that are `padded` meanwhile; for a block of samples in `blocks`, with
 the products of `products`, whose `tiles` are in registers, and the `turning` of what lies the other
 way; through all layers they go in `samples` and `blocks`. `rows` has what one sample needs in
-several kernels; `epochs`, the shell around it. `activations` and `losses` are of one number, by
-code; `derivatives` and `second_derivatives` have the steps for directions of the inputs;
-`elementary`, exp and its like; `rules`, those of the optimisers; `updates`, what else is done to a
-batch's gradient; `random`, for dropout; `orders`, shuffled rows; `layout`, the table of layers.
+several kernels; `epochs` is the shell around what is done for each sample. `activations` and
+`losses` are of one number, by code; `derivatives` and `second_derivatives` have the steps for
+directions of the inputs; `elementary`, exp and its like; `rules`, those of the optimisers;
+`updates`, what else is done to a batch's gradient; `random`, for dropout; `orders`, shuffled rows;
+`layout`, the table of layers.
 `lanes` are SIMD values, made in `llvm`, with the processor's `estimates`. `sparse` has the first
 layer's steps for sparse rows, which `batches` and `outputs` take in place of the dense ones.
 `many_products` and `many_updates` are of many networks. `ready` has what `engine` gives its
@@ -59,11 +60,11 @@ X, Y      inputs (n, n_in) and targets (n, n_out) of all samples; x, y: of one, 
 p, g      the flat parameters and the loss's gradient; in `one_output` g is that of the output alone
 W, b      a layer's weights and biases: where they begin in p
 z, a      weighted sums and the units' values, a = f(z); A: the inputs of a layer for a block
-d, D      gradients ∂loss/∂z; a unit has the same place in z, a and d
+d, D      gradients ∂loss/∂z, of plain SGD times the rate; a unit has the same place in z, a, d
 h; V, T   values of hidden units; weights from there to the outputs: where they begin, transposed
 i, j, k   an input, a unit, any number of a vector; l: a layer, s: a sample, n: how many there are
 m, v      of the optimiser: means of gradients and of their squares; in `losses` m counts outputs
-t         the number of this update, from 1
+t         the number of this update, from 1; of updates so far, where training begins
 w         the workspace: a flat vector in which all of these but p have their places
 at        a place in a flat vector from which on a row or a matrix lies
 rate      the learning rate; scale: what a batch's gradient is multiplied by

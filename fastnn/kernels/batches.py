@@ -105,7 +105,7 @@ def make_train_batches(
     hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
     drops: bool,
 ) -> Any:  # fmt: skip
-    """Make the training kernel; *data*, *span* and *t* are as in `samples`.
+    """Make the training kernel; *data*, *span* and *t* are as in `epochs`.
 
     *g* is scratch as long as p. With *keep* the samples, taken in order, are gathered once and stay
     in the workspace. The batches of plain SGD that fit a block are never summed in g: their

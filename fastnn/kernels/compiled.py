@@ -113,7 +113,7 @@ def compiled(architecture: Architecture, parameters: np.ndarray) -> Compiled:
 
 
 def _places(architecture: Architecture) -> np.ndarray:
-    """The table of layers as signed numbers, with places on the stack."""
+    """The table of layers, with places on the stack."""
     sizes = np.array(architecture.sizes)
     room = -(-sizes // STEP) * STEP
     if room.sum() > ROOM:

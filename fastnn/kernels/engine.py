@@ -96,8 +96,8 @@ each_output, each_loss = forward_engine.each_output, forward_engine.each_loss
 evaluator, differentiator = forward_engine.evaluator, forward_engine.differentiator
 
 
-#: The trainer that was put back last: the next fit is often by an equal plan, and what a trainer
-#: gets ready is a tenth of what a short fit takes.
+#: The trainer that was put back last, unless it has much memory: the next fit is often of an equal
+#: network by an equal plan, and what a trainer gets ready is a tenth of what a short fit takes.
 _idle: list["_Trainer"] = []
 
 
@@ -115,12 +115,16 @@ class _Trainer:
 
     def __init__(self, architecture: Architecture, plan: Plan):
         self._architecture = architecture
-        self._plan = plan
-        self._options = options_of(architecture, plan)
-        self._make_ready()
-        self._help = team.Help(architecture, self._samples_at_once())
+        self._made_for = plan.but_rate()
+        self.options = options_of(architecture, plan)
+        self._make_ready(plan)
+        self.find_help()
 
-    def _make_ready(self) -> None:
+    def find_help(self) -> None:
+        """Ask how many threads may help now."""
+        self._help = team.Help(self._architecture, self._samples_at_once())
+
+    def _make_ready(self, plan: Plan) -> None:
         """Get the kernel, its table of layers and the workspace."""
         raise NotImplementedError
 
@@ -128,13 +132,13 @@ class _Trainer:
         """How many samples products are of."""
         return 0
 
-    def _codes(self) -> tuple[Any, ...]:
+    def _codes(self, plan: Plan) -> tuple[Any, ...]:
         """What kernels for all rules are compiled for."""
         architecture = self._architecture
         return (
             *ready.codes(architecture),
-            RULES[self._plan.optimizer.rule],
-            has_extras(architecture, self._plan),
+            RULES[plan.optimizer.rule],
+            has_extras(architecture, plan),
             ready.keeps_slopes(architecture),
             any(architecture.dropout),
         )
@@ -155,8 +159,8 @@ class _Trainer:
         state.updates[0] += len(piece.rates) * updates
 
     def is_for(self, architecture: Architecture, plan: Plan) -> bool:
-        """Whether it was made for equal ones."""
-        return self._architecture == architecture and self._plan == plan
+        """Whether it was made for equal ones, but for the rates."""
+        return self._architecture == architecture and self._made_for == plan.but_rate()
 
     def put_back(self) -> None:
         """See `fastnn.engines.Trainer`."""
@@ -169,7 +173,7 @@ class _Trainer:
 
     def _updates(self, piece: Piece) -> int:
         """How many there are in an epoch, or its part."""
-        size: int = self._options.batch_size
+        size: int = self.options.batch_size
         return -(-(piece.stop - piece.start) // size)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
@@ -180,7 +184,7 @@ class _Trainer:
             int(state.updates[0]),
             ready.data_for(samples, self._architecture, piece.order),
             Span(piece.rates, piece.start, piece.stop, piece.loss_sums, piece.penalty_sums, 0),
-            self._options,
+            self.options,
             self._workspace,
         )
 
@@ -192,12 +196,12 @@ class _SampleTrainer(_Trainer):
     an update alone, see `one_row.make_learn_one`.
     """
 
-    def _make_ready(self) -> None:
-        architecture, optimizer = self._architecture, self._plan.optimizer
+    def _make_ready(self, plan: Plan) -> None:
+        architecture, optimizer = self._architecture, plan.optimizer
         self.plain = (
             optimizer.rule == "sgd"
             and not ready.keeps_slopes(architecture)
-            and not has_extras(architecture, self._plan)
+            and not has_extras(architecture, plan)
         )
         if self.plain:
             self.kernel, self._layers, size = _sample_kernel(architecture)
@@ -223,13 +227,13 @@ class _SparseTrainer(StopsToRecord, _Trainer):
         self._way = sparse_batches.way_of(architecture, plan)
         super().__init__(architecture, plan)
 
-    def _make_ready(self) -> None:
+    def _make_ready(self, plan: Plan) -> None:
         self._layers = ready.layer_table(self._architecture)
         self._places = ready.places(self._architecture, True, sparse=True)
         self._workspace = ready.new_scratch(self._places.end, self._architecture)
         self._gradient = _new_gradient(self._architecture)
-        self._inputs = sparse_batches.new_inputs(self._architecture, self._plan, self._way)
-        self.kernel = sparse_batches.make_train_sparse(*self._codes(), self._way)
+        self._inputs = sparse_batches.new_inputs(self._architecture, plan, self._way)
+        self.kernel = sparse_batches.make_train_sparse(*self._codes(plan), self._way)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         layers, *rest = super()._arguments(state, samples, piece)
@@ -239,12 +243,12 @@ class _SparseTrainer(StopsToRecord, _Trainer):
 class _BatchTrainer(_Trainer):
     """In batches."""
 
-    def _make_ready(self) -> None:
+    def _make_ready(self, plan: Plan) -> None:
         self._layers = ready.layer_table(self._architecture)
         self._workspace = np.empty(0, self._architecture.dtype)
         self._kept = -1  # samples that the workspace has places for; there is none yet
         self._gradient = _new_gradient(self._architecture)
-        self.kernel = batches.make_train_batches(*self._codes())
+        self.kernel = batches.make_train_batches(*self._codes(plan))
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         keep = len(piece.order) == 0 and samples.dense.size + samples.Y.size <= MOST_KEPT
@@ -257,23 +261,26 @@ class _BatchTrainer(_Trainer):
 
     def _samples_at_once(self) -> int:
         block = int(ready.places(self._architecture, training=True).block)
-        size: int = self._options.batch_size
+        size: int = self.options.batch_size
         return min(block, size)
 
     def _make_room(self, kept: int) -> None:
         """Have a workspace with places for so many samples, beside a block."""
         if kept > self._kept:
-            self._kept = kept
-            self._places = ready.places(self._architecture, True, kept)
-            self._workspace = ready.new_scratch(self._places.end, self._architecture)
+            places = ready.places(self._architecture, True, kept)
+            workspace = ready.new_scratch(places.end, self._architecture)
+            # At once: what is interrupted here may be put back.
+            self._kept, self._places, self._workspace = kept, places, workspace
 
 
 def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
+    idle = None
     with suppress(IndexError):
         idle = _idle.pop()  # of two threads one gets it
-        if idle.is_for(architecture, plan):
-            return idle
+    if idle is not None and idle.is_for(architecture, plan):
+        idle.find_help()
+        return idle
     made: Trainer
     if plan.sloped:
         made = derivative_engine.SlopedTrainer(architecture, plan)
@@ -314,7 +321,7 @@ def learner(architecture: Architecture, plan: Plan, state: State) -> Learner | N
         before=ready.new_scratch(before, architecture),
         data=Data(X, Y, weights, np.empty((0, 1), np.int64)),
         span=Span(np.zeros((1, 1)), 0, 1, np.zeros(1), np.zeros(1), 0),
-        options=options_of(architecture, plan),
+        options=made.options,
         workspace=made._workspace,
     )
 

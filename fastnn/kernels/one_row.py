@@ -125,11 +125,11 @@ def make_learn_plainly(train: Any) -> Any:
 def make_learn_one(learn: Any, dtype: np.dtype[Any]) -> Any:
     """Make the update around what *learn* does, which gets a `Row` whose sample and rate are there.
 
-    That returns the loss with the penalty; NaN if this or a parameter is no longer finite, and the
-    state is as before. For each *dtype* another one, which knows no rows of others: what lies at
-    the address is of the dtype that the row has.
+    *learn* returns the loss with the penalty; NaN if this or a parameter is no longer finite, and
+    the state is as before. For each *dtype* there is another update, which knows no rows of others:
+    what lies at the address is of the dtype that the row has.
 
-    It returns the loss before the update. NaN says that the state is as before: something was not
+    The update returns the loss before it. NaN says that the state is as before: something was not
     as it must be, or the update was tried and diverged.
     """
 

@@ -61,7 +61,8 @@ def padded_table(
     table[:, INPUTS], table[:, UNITS], table[:, ALL_UNITS] = begins[:-2], begins[1:-1], begins[-1]
     table[:, OWN_BIAS] = table[:, UNITS] + 4 * table[:, ALL_UNITS]
     end = 5 * int(begins[-1])
-    for l, (n_in, n_out) in list(enumerate(pairwise(sizes)))[first:]:
+    for l in range(first, len(table)):
+        n_in, n_out = sizes[l : l + 2]
         row, rows = (n_in, n_out) if turned[l] else (n_out, n_in)
         table[l, ROW:OWN_BIAS] = filled(row), turned[l], end
         end += filled(row) * rows

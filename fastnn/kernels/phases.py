@@ -20,8 +20,8 @@ from fastnn.kernels.llvm import flat
 from fastnn.kernels.padded import ALL_UNITS, make_copies
 
 #: What there is to do: get the samples; a of a layer; loss and d of the outputs; d of a layer's
-#: inputs; the gradient, added to the weights. Of single samples the last two are one, and what goes
-#: back is multiplied by the rate with the loss.
+#: inputs; the gradient, added to the weights. Of single samples the last two are one, and LOSS
+#: multiplies what goes back by the rate.
 FETCH, FORWARD, LOSS, BACKWARD, UPDATE = range(5)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from fastnn.kernels.called import address_of, number_at, run_at, truth_at
 from fastnn.kernels.jit import kernel
 
-#: `fastnn.contract.Samples` and `Piece` as `batches` and `samples` take them. Weights may be empty.
+#: `fastnn.contract.Samples` and `Piece` as `batches` and `epochs` take them. Weights may be empty.
 #: *done* epochs with these samples came before, with the same workspace.
 Data = namedtuple("Data", "X Y weights order")
 Span = namedtuple("Span", "rates start stop loss_sums penalty_sums done")

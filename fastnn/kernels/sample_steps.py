@@ -119,8 +119,8 @@ def make_activate(hidden: Codes, keeps: bool) -> Any:
 
 @inner
 def scale(w, d, n, factor):
-    """Multiply n gradients of the outputs, in which all on the way back are linear."""
-    if factor != 1.0:  # most samples have no weight, and need not wait
+    """Multiply n gradients of the outputs: everything on the way back is linear in them."""
+    if factor != 1.0:  # as it is for samples without weights, which need not wait
         for j in range(n):
             w[d + j] *= w.dtype.type(factor)
 

@@ -38,7 +38,7 @@ def table(architecture: Architecture) -> tuple[np.ndarray, int]:
 
 @functools.cache
 def make_forward(hidden: Codes, keeps: bool, drops: bool, first: int = 0) -> Any:
-    """Make the way of a sample's inputs through all layers, or from the *first* of some on.
+    """Make the way of a sample's inputs through all layers, or through those from *first* on.
 
     With *drops*, which needs *keeps*, units are dropped: *counter* is the number of the first
     hidden unit's random number.
@@ -66,7 +66,7 @@ def make_back(
 ) -> Any:
     """Make the way back through all layers; the arguments are those of `make_update_layer`.
 
-    Or down to a *first*, to the gradients of the units that are its inputs.
+    Or only down to layer *first*: the gradients of its inputs are left.
     """
     update_layer = make_update_layer(bias, act, registers)
     times_slope = make_times_slope(hidden, keeps)

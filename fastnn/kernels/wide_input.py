@@ -207,10 +207,8 @@ def _make_learn_above(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
 def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel for these codes; its arguments are those of `epochs.make_train`."""
     enter_block, leave_block = _make_enter_block(bias), _make_leave_block(bias)
-    learn_above, (take, give) = (
-        _make_learn_above(hidden, output, loss, bias),
-        make_copies(bias, first=1),
-    )
+    learn_above = _make_learn_above(hidden, output, loss, bias)
+    take, give = make_copies(bias, first=1)
 
     @kernel
     def train_wide_input(layers, p, moments, t, data, span, options, workspace):

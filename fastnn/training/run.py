@@ -125,10 +125,11 @@ class Run:
         """Hold the samples no longer: memory is free for the next run at once."""
         del self._raw, self._samples
 
-    def end(self) -> None:
+    def end(self, session: Session) -> None:
         """Train no more; the state is that of the best epoch, if that is asked for."""
         self._restore_best()
-        if not self._interrupts():  # work that was given up may still use the trainer
+        interrupted = session.interrupts() or session.history.stop_reason == "interrupted"
+        if not interrupted:  # work that was given up may still use the trainer
             self._trainer.put_back()
 
     def train(self, session: Session, until: int) -> str | None:
@@ -393,7 +394,7 @@ def train(
     run.take(samples)
     with Session.open(job, history, len(samples)) as session:
         history.stop_reason = run.train(session, job.epochs) or "completed"
-        run.end()
+        run.end(session)
         session.show()
     run.let_go()
     return history

@@ -118,5 +118,5 @@ def train(
                 raise
             reason = "interrupted"
         history.stop_reason = reason or "completed"
-        run.end()
+        run.end(session)
     return history

@@ -143,7 +143,7 @@ class Updater:
         return (
             self.has_place_for(samples)
             and state is self._state
-            and _but_rate(optimizer) == _but_rate(self.optimizer)
+            and optimizer.but_rate() == self.optimizer.but_rate()
         )
 
     def has_place_for(self, samples: Samples) -> bool:
@@ -268,7 +268,7 @@ class RowUpdater:
         return (
             self.has_place_for(samples)
             and state is self._state
-            and _but_rate(optimizer) == _but_rate(self.optimizer)
+            and optimizer.but_rate() == self.optimizer.but_rate()
         )
 
     def has_place_for(self, samples: Samples) -> bool:
@@ -289,11 +289,6 @@ class RowUpdater:
 
 
 AnyUpdater = Updater | RowUpdater
-
-
-def _but_rate(optimizer: Optimizer) -> tuple[Any, ...]:
-    """All that an optimiser is, but for its rate."""
-    return type(optimizer), {**vars(optimizer), "learning_rate": None}
 
 
 def new_updater(
