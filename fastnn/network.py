@@ -475,6 +475,9 @@ class Network(Differentiable, Pictured):
         Any exception before the first epoch is complete, by Ctrl-C while something compiles for
         one, leaves the network as it was.
 
+        What a kernel works in, with copies of some samples, is kept for the next ``fit``, if it is
+        at most 4 MB.
+
         Sparse X: CSR of the network's dtype is taken as it is, but for column numbers of 64 bits;
         other formats are converted once. Duplicates, unsorted columns and explicit zeros do not
         matter. The result is that of dense X, to rounding. What an update costs depends on what

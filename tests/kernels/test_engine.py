@@ -185,7 +185,7 @@ def test_no_trainer_with_much_memory_is_kept(monkeypatch):
     assert not engine._idle
 
 
-def test_no_trainer_is_kept_that_given_up_work_may_use():
+def test_no_trainer_is_kept_that_given_up_work_may_use(default_ctrl_c):
     def press(*_):
         signal.raise_signal(signal.SIGINT)
 
