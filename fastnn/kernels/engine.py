@@ -221,7 +221,10 @@ def _new_gradient(architecture: Architecture) -> np.ndarray:
 
 
 class _SparseTrainer(StopsToRecord, _Trainer):
-    """From sparse rows, in batches of any size."""
+    """From sparse rows, in batches of any size.
+
+    It is not kept: what it notes of each input is of one training.
+    """
 
     def __init__(self, architecture: Architecture, plan: Plan):
         self._way = sparse_batches.way_of(architecture, plan)

@@ -264,3 +264,8 @@ def register_bits() -> int:
     if {"+avx512f", "+avx512dq", "+avx512vl"} <= features:
         return 512
     return 256 if "+avx2" in features else 128
+
+
+def lanes_of_register(itemsize: int) -> int:
+    """How many numbers of so many bytes a register has."""
+    return register_bits() // 8 // itemsize

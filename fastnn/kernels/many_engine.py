@@ -13,7 +13,7 @@ from fastnn.contract import Numbers, Piece, Plan, Samples, Together, quiet
 from fastnn.kernels import many_one_output
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
-from fastnn.kernels.llvm import register_bits
+from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.many import ROWS, Data, Scratch, Span
 from fastnn.kernels.many_batches import make_train_many
 from fastnn.kernels.many_outputs import make_losses_of_many, make_outputs_of_many
@@ -40,7 +40,7 @@ def lanes_for(architecture: Architecture, batch_size: int, n_networks: int) -> i
     56, 51; 10-32-3 in float64 93, 87, -, in float32 43, 42, 58. In batches: 10-50-2 in float32 40,
     45, -; 10-10-2 10.3, 11.5, -; the smallest have more for what a block takes to set up.
     """
-    one = register_bits() // 8 // architecture.dtype.itemsize
+    one = lanes_of_register(architecture.dtype.itemsize)
     size = one * architecture.n_parameters * architecture.dtype.itemsize
     if n_networks > 2 * one and (4 * size <= MOST_FOR_FOUR or many_one_output.pays(architecture)):
         return 4 * one

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.kernels.llvm import register_bits
+from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.many_engine import Outputs, places_in, widest_of
 from fastnn.memory import aligned
 
@@ -65,7 +65,7 @@ def _kind(architecture: Architecture) -> Any:
 
 
 def _lanes(architecture: Architecture) -> int:
-    return register_bits() // 8 // architecture.dtype.itemsize
+    return lanes_of_register(architecture.dtype.itemsize)
 
 
 def _fill(

@@ -23,7 +23,7 @@ from fastnn.kernels.jit import inner, ordered
 from fastnn.kernels.lanes import load, splat, store
 from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.layout import INPUTS, N_IN, N_OUT, UNITS
-from fastnn.kernels.llvm import register_bits
+from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.padded import (
     ALL_UNITS,
     OWN_BIAS,
@@ -46,7 +46,7 @@ def pays(n_in: int, n_hidden: int, n_out: int, itemsize: int) -> bool:
     Where a register is not full, and there are many inputs or outputs, lanes over those are better:
     40-1-1 62 ns for 74 in float32, 60-6-3 79 for 96; 30-4-3 as long, 16-7-2 67 for 50.
     """
-    return n_hidden >= register_bits() // 8 // itemsize or max(n_in, n_out) < MOST_OF_FEW
+    return n_hidden >= lanes_of_register(itemsize) or max(n_in, n_out) < MOST_OF_FEW
 
 
 def lanes_for(n_hidden: int, itemsize: int) -> int:
@@ -55,7 +55,7 @@ def lanes_for(n_hidden: int, itemsize: int) -> int:
     Nanoseconds a sample on a Zen 5 with 1, 2 and 4 registers of 8 float64: 4-10-3 54, 63, -; 4-16-3
     48, 48, 66; 10-32-3 86, 63, 57; 40-128-10 790, 525, 428, and with 8 of them 480.
     """
-    one = register_bits() // 8 // itemsize
+    one = lanes_of_register(itemsize)
     return one * (4 if n_hidden >= 4 * one else 2 if n_hidden >= 2 * one else 1)
 
 

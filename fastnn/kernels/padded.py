@@ -86,7 +86,7 @@ def make_copies(bias: bool, moments: int = 0, first: int = 0) -> tuple[Any, Any]
     the *first* nothing is copied.
     """
     take_layer, give_layer = _make_copies_of_layer(bias)
-    with_moments = moments > 0  # without, numba does not compile what is for them
+    take_all = _make_copy_of_all(take_layer, moments, first)
 
     @inner
     def take(layers, p, m, w):
@@ -96,23 +96,26 @@ def make_copies(bias: bool, moments: int = 0, first: int = 0) -> tuple[Any, Any]
             there = layers[l, ALL_UNITS] * _2 + layers[l, UNITS]
             for j in range(layers[l, N_OUT]):
                 w[there + j] = 1
-        for l in range(first, len(layers)):
-            take_layer(layers, l, p, _0, w, _0)
-            if with_moments:
-                for k in range(moments):
-                    behind = np.uint64(k + 1) * layers[0, APART]
-                    take_layer(layers, l, m, np.uint64(k * len(p)), w, behind)
+        take_all(layers, p, m, w)
+
+    return take, _make_copy_of_all(give_layer, moments, first)
+
+
+@functools.cache
+def _make_copy_of_all(copy_layer: Any, moments: int, first: int) -> Any:
+    """Make the copy of all layers from the *first* on, with their moments, one way or the other."""
+    with_moments = moments > 0  # without, numba does not compile what is for them
 
     @inner
-    def give(layers, p, m, w):
+    def copy_all(layers, p, m, w):
         for l in range(first, len(layers)):
-            give_layer(layers, l, p, _0, w, _0)
+            copy_layer(layers, l, p, _0, w, _0)
             if with_moments:
                 for k in range(moments):
                     behind = np.uint64(k + 1) * layers[0, APART]
-                    give_layer(layers, l, m, np.uint64(k * len(p)), w, behind)
+                    copy_layer(layers, l, m, np.uint64(k * len(p)), w, behind)
 
-    return take, give
+    return copy_all
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from fastnn.kernels.blocks import drop
 from fastnn.kernels.epochs import make_train
 from fastnn.kernels.jit import inner
 from fastnn.kernels.layout import ACTIVATION, N_OUT, UNITS
-from fastnn.kernels.llvm import register_bits
+from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.padded import ALL_UNITS, make_copies, padded_table
 from fastnn.kernels.rows import make_finish
 from fastnn.kernels.sample_steps import (
@@ -33,7 +33,7 @@ _1, _3 = np.uint64(1), np.uint64(3)
 
 def table(architecture: Architecture) -> tuple[np.ndarray, int]:
     """See `padded.padded_table`."""
-    return padded_table(architecture, register_bits() // 8 // architecture.dtype.itemsize)
+    return padded_table(architecture, lanes_of_register(architecture.dtype.itemsize))
 
 
 @functools.cache

@@ -30,7 +30,7 @@ from fastnn.kernels.lanes import (
 )
 from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.layout import N_IN, N_OUT, UNITS
-from fastnn.kernels.llvm import register_bits
+from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.padded import (
     ALL_UNITS,
     APART,
@@ -74,7 +74,7 @@ def table(
     """See `padded.padded_table`; *lanes* as in `lanes_at_once`, *turned* is for none of them."""
     if lanes > 0:
         return padded_table(architecture, lanes, (False, True), moments)
-    lanes = register_bits() // 8 // architecture.dtype.itemsize
+    lanes = lanes_of_register(architecture.dtype.itemsize)
     return padded_table(architecture, lanes, turned, moments)
 
 

@@ -44,7 +44,7 @@ from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.llvm import register_bits
+from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.padded import ALL_UNITS, APART, make_copies, padded_table
 from fastnn.kernels.products import multiply
 from fastnn.kernels.rows import load_row, make_finish
@@ -105,7 +105,7 @@ def pays(layers: np.ndarray, itemsize: int) -> bool:
 
 def table(architecture: Architecture) -> tuple[np.ndarray, int]:
     """See `padded.padded_table`: the first layer's weights stay in p."""
-    lanes = register_bits() // 8 // architecture.dtype.itemsize
+    lanes = lanes_of_register(architecture.dtype.itemsize)
     layers, _ = padded_table(architecture, lanes, first=1)
     return layers, int(find_places(layers).end)
 
