@@ -65,16 +65,9 @@ def _leaky_relu_slope(z, a):
 
 
 @inner
-def _exp_minus_one(z):
-    """e^z - 1 for z <= 0, as 2 t / (1 - t) with t = tanh(z/2): exact near 0 too."""
-    t = elementary.tanh(z * constant(0.5, z))
-    return (t + t) / (constant(1, z) - t)
-
-
-@inner
 def _elu(z):
     zero = constant(0, z)
-    return select(z > zero, z, _exp_minus_one(minimum(z, zero)))
+    return select(z > zero, z, elementary.expm1(minimum(z, zero)))
 
 
 @inner
@@ -85,7 +78,7 @@ def _elu_slope(z, a):
 @inner
 def _selu(z):
     zero = constant(0, z)
-    below = constant(_SELU_BELOW, z) * _exp_minus_one(minimum(z, zero))
+    below = constant(_SELU_BELOW, z) * elementary.expm1(minimum(z, zero))
     return select(z > zero, constant(SELU_SCALE, z) * z, below)
 
 
@@ -97,7 +90,7 @@ def _selu_slope(z, a):
 
 @inner
 def _softplus_slope(z, a):
-    return -_exp_minus_one(-a)
+    return -elementary.expm1(-a)
 
 
 @inner

@@ -1,4 +1,4 @@
-"""exp, sigmoid, tanh, log, softplus, Φ and a/b, of one number or of many in lanes.
+"""exp, expm1, sigmoid, tanh, log, softplus, Φ and a/b, of one number or of many in lanes.
 
 ``np.exp`` and its like are calls into libm, one number at a time, and a loop with a call in it is
 not vectorised. (Intel's vector library, which numba once used, is gone since numba 0.62.) The
@@ -103,6 +103,41 @@ def exp(x: Any) -> Any:
 
     2ⁿ times a polynomial in r, of degree 9 (float32: 5). Above 709.78 (88.72) infinity, below
     -708.40 (-87.34), where the true value is no longer normal, 0.
+    """
+
+
+def _expm1_float64(x: Any) -> Any:
+    t = x * _PER_LN2 + _ROUND_BIASED
+    n = t - _ROUND_BIASED
+    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
+    u = r * r
+    q = u * 2.75541896141431e-07 + (r * 2.7630667616789493e-06 + 2.4801695880601025e-05)
+    q = q * u + (r * 0.00019841195900368572 + 0.001388888876483757)
+    q = q * u + (r * 0.008333333362687576 + 0.04166666666710375)
+    q = q * u + (r * 0.16666666666630475 + 0.4999999999999964)
+    two_to_n = from_bits(bits(t) << 52)
+    y = two_to_n * (q * u + r) + (two_to_n - 1.0)
+    return select(x < -40.0, -1.0, y)
+
+
+def _expm1_float32(x: Any) -> Any:
+    t = x * _PER_LN2_F + _ROUND_BIASED_F
+    n = t - _ROUND_BIASED_F
+    r = (x - n * _LN2_HIGH_F) - n * _LN2_LOW_F
+    u = r * r
+    q = u * _f(0.0013882521608672667) + (r * _f(0.00836652057651169) + _f(0.04166719985798461))
+    q = q * u + (r * _f(0.16666543621020968) + _f(0.4999999815404737))
+    two_to_n = from_bits(convert(bits(t) << _SHIFT_F, _i))
+    y = two_to_n * (q * u + r) + (two_to_n - _1)
+    return select(x < _f(-20.0), -_1, y)
+
+
+@_computed_by(_expm1_float64, _expm1_float32)
+def expm1(x: Any) -> Any:
+    """Return eˣ - 1 of x <= 0, within 1.6e-15 (float32: 9e-8).
+
+    2ⁿ(eʳ - 1) + (2ⁿ - 1), with eʳ - 1 = r + r²Q(r), Q of degree 8 (float32: 4): of small x it is
+    exact. Below -40 (-20) it is -1.
     """
 
 
