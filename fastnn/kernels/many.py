@@ -30,12 +30,7 @@ from fastnn.kernels.jit import inner, ordered
 from fastnn.kernels.lanes import constant, convert, gather, load, maximum, select, splat, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
-from fastnn.kernels.many_products import (
-    Matrix,
-    Units,
-    make_sums,
-    make_units_at_once,
-)
+from fastnn.kernels.many_products import make_sums, matrix, units_at_once
 from fastnn.kernels.many_updates import number
 from fastnn.kernels.random import uniforms
 from fastnn.kernels.rows import make_finish_one
@@ -194,26 +189,27 @@ def height_of(layers, scratch, lanes):
 @functools.cache
 def make_forward_of_many(hidden: Codes, bias: bool, keeps: bool, drops: bool, lanes: int) -> Any:
     """Make the forward pass of n rows up to the outputs' z; dropout is numbered from *counter*."""
-    sums, units_at_once = make_sums(lanes), make_units_at_once(lanes)
+    sums, drop = make_sums(lanes), make_drop_of_many(lanes)
     activate = make_activate_many(hidden, keeps, lanes)
-    drop = make_drop_of_many(lanes)
 
     @inner
     def forward(layers, p, scratch, n, options, counter):
         last, height = len(layers) - 1, height_of(layers, scratch, lanes)
+        at_once = units_at_once(p, lanes)
         for l in range(last + 1):
             n_in, n_out, units = layers[l, N_IN], layers[l, N_OUT], layers[l, UNITS]
-            inputs = Units(scratch.values, layers[l, INPUTS] * height, height)
-            start = Matrix(scratch.zero, 0, 0, 0)
-            if bias:
-                start = Matrix(p, layers[l, BIAS], 0, 1)
-            W, z = (
-                Matrix(p, layers[l, WEIGHTS], n_out, 1),
-                Units(inputs.vector, units * height, height),
+            inputs = matrix(
+                scratch.values, layers[l, INPUTS] * height, height, 1, (n_in, n), lanes
             )
-            for first in range(0, n_out, units_at_once(p)):
-                after = min(first + units_at_once(p), n_out)
-                sums(inputs, W, start, z, n, first, after, n_in)
+            for first in range(0, n_out, at_once):
+                after = min(first + at_once, n_out)
+                some = after - first
+                W = matrix(p, layers[l, WEIGHTS] + first, n_out, 1, (n_in, some), lanes)
+                start = matrix(scratch.zero, 0, 0, 0, (1, 1), lanes)
+                if bias:
+                    start = matrix(p, layers[l, BIAS] + first, 0, 1, (1, some), lanes)
+                z = matrix(scratch.values, (units + first) * height, 1, height, (n, some), lanes)
+                sums(inputs, W, start, z, (n, n_in, some))
                 for j in range(first, first if l == last else after):
                     at, unit = (units + j) * height, units + j - layers[0, N_IN]
                     activate(layers[l, ACTIVATION], scratch, at, unit, n)

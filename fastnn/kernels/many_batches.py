@@ -19,11 +19,11 @@ from fastnn.kernels.many import (
     make_take,
 )
 from fastnn.kernels.many_products import (
-    Matrix,
-    Units,
     make_sums,
     make_sums_over_rows,
-    make_units_at_once,
+    matrix,
+    turned,
+    units_at_once,
 )
 from fastnn.kernels.many_updates import make_step_of_many
 
@@ -69,7 +69,6 @@ def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) ->
     """Make the gradient of n rows, into g, or with *more* onto it."""
     sums, sums_over_rows = make_sums(lanes), make_sums_over_rows(lanes)
     times_slope = make_times_slope_of_many(hidden, keeps, lanes)
-    units_at_once = make_units_at_once(lanes)
 
     @inner
     def so_far(scratch, g, b, more):
@@ -77,20 +76,30 @@ def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) ->
         return load(g, b * lanes, lanes) if more else load(scratch.zero, 0, lanes)
 
     @inner
+    def units_of(vector, at, height, n, units):
+        """The rows' values of some units, the first one's from a place on."""
+        return matrix(vector, at, 1, height, (n, units), lanes)
+
+    @inner
+    def onto(scratch, G, more):
+        """Where the sums of a gradient begin: at what is there, or with nothing."""
+        return G if more else matrix(scratch.zero, 0, 0, 0, (1, 1), lanes)
+
+    @inner
     def units_back(layers, p, scratch, n, g, more, l, first, after):
         """The units from *first* up to *after* of the layer below layer l; returns their deltas."""
-        height, zero = height_of(layers, scratch, lanes), Matrix(scratch.zero, 0, 0, 0)
-        n_out, W, units = layers[l, N_OUT], layers[l, WEIGHTS], layers[l, INPUTS]
-        a, above = (
-            Units(scratch.values, (units + first) * height, height),
-            Units(scratch.deltas, layers[l, UNITS] * height, height),
-        )
-        G = Matrix(g, W + first * n_out, n_out, 1)
-        sums_over_rows(a, above, G if more else zero, G, after - first, 0, n_out, n)
+        height, some = height_of(layers, scratch, lanes), after - first
+        n_out, units = layers[l, N_OUT], layers[l, INPUTS]
+        W = layers[l, WEIGHTS] + first * n_out
+        a = units_of(scratch.values, (units + first) * height, height, n, some)
+        above = units_of(scratch.deltas, layers[l, UNITS] * height, height, n, n_out)
+        G = matrix(g, W, n_out, 1, (some, n_out), lanes)
+        sums_over_rows(a, above, onto(scratch, G, more), G, (some, n, n_out))
         # The deltas of the first hidden layer are not needed again: the next take their place.
         place = units - first if l == 1 else units
-        d = Units(scratch.deltas, place * height, height)
-        sums(above, Matrix(p, W, 1, n_out), zero, d, n, first, after, n_out)
+        d = units_of(scratch.deltas, (place + first) * height, height, n, some)
+        weights = matrix(p, W, 1, n_out, (n_out, some), lanes)
+        sums(turned(above), weights, onto(scratch, G, False), d, (n, n_out, some))
         for j in range(first, after):
             b = layers[l - 1, BIAS] + j if bias else 0
             total = so_far(scratch, g, b, more)
@@ -101,26 +110,38 @@ def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) ->
         return d
 
     @inner
-    def backward(layers, p, scratch, n, g, more):
+    def outputs_back(layers, scratch, n, g, more):
+        """The gradient of the outputs' biases; returns the outputs' deltas."""
         last, height = len(layers) - 1, height_of(layers, scratch, lanes)
-        x, into = Units(scratch.values, 0, height), Matrix(g, 0, layers[0, N_OUT], 1)
-        start = into if more else Matrix(scratch.zero, 0, 0, 0)
-        outputs = Units(scratch.deltas, layers[last, UNITS] * height, height)
-        for j in range(layers[last, N_OUT] if bias else 0):
+        n_out, at = layers[last, N_OUT], layers[last, UNITS] * height
+        for j in range(n_out if bias else 0):
             b = layers[last, BIAS] + j
             total = so_far(scratch, g, b, more)
             for s in range(n):
-                total = total + load(scratch.deltas, (outputs.at + j * height + s) * lanes, lanes)
+                total = total + load(scratch.deltas, (at + j * height + s) * lanes, lanes)
             store(g, b * lanes, total)
+        return units_of(scratch.deltas, at, height, n, n_out)
+
+    @inner
+    def first_back(layers, scratch, n, g, more, d, first, after):
+        """The gradient of the weights from the inputs to some units, from these units' deltas."""
+        n_in, height = layers[0, N_IN], height_of(layers, scratch, lanes)
+        x = units_of(scratch.values, 0, height, n, n_in)
+        G = matrix(g, first, layers[0, N_OUT], 1, (n_in, after - first), lanes)
+        sums_over_rows(x, d, onto(scratch, G, more), G, (n_in, n, after - first))
+
+    @inner
+    def backward(layers, p, scratch, n, g, more):
+        last, at_once = len(layers) - 1, units_at_once(p, lanes)
+        outputs = outputs_back(layers, scratch, n, g, more)
         if last == 0:
-            n_out = layers[0, N_OUT]
-            sums_over_rows(x, outputs, start, into, layers[0, N_IN], 0, n_out, n)
+            first_back(layers, scratch, n, g, more, outputs, 0, layers[0, N_OUT])
         for l in range(last, 0, -1):
-            for first in range(0, layers[l, N_IN], units_at_once(p)):
-                after = min(first + units_at_once(p), layers[l, N_IN])
+            for first in range(0, layers[l, N_IN], at_once):
+                after = min(first + at_once, layers[l, N_IN])
                 d = units_back(layers, p, scratch, n, g, more, l, first, after)
                 if l == 1:
-                    sums_over_rows(x, d, start, into, layers[0, N_IN], first, after, n)
+                    first_back(layers, scratch, n, g, more, d, first, after)
 
     return backward
 

@@ -1,281 +1,253 @@
 """Products of matrices whose entries are lanes: of each network with its own.
 
-In tiles: what is loaded serves several sums, which stay in registers. Every sum goes through its
-products in the same order, whatever the tile. Both products here are C_ij = S_ij + Σ_k A_ki B_kj:
-what the four are says a `Product`, and the tiles are written once.
+There is one, C_ij = S_ij + Σ_k A_ki B_kj, in tiles: what is loaded serves several sums, which stay
+in registers. Every sum goes through its products in the same order, in whatever tile it is. This
+file speaks LLVM, see `fastnn.kernels.lanes`.
 """
 
 import functools
 from collections import namedtuple
 from typing import Any
 
-from fastnn.kernels.jit import inner, ordered, shared
-from fastnn.kernels.lanes import load, store, width
-from fastnn.kernels.tiles import tile_side
+from numba import types
+from numba.core import cgutils
 
-#: Of some units in a batch: that of row s and unit u is at the place ``at + u * height + s``.
-Units = namedtuple("Units", "vector at height")
-#: A matrix whose entry (m, n) is at the place ``at + m * row + n * column`` of a vector.
-Matrix = namedtuple("Matrix", "vector at row column")
+from fastnn.kernels.jit import inner, shared
+from fastnn.kernels.lanes import check_places, load, store
+from fastnn.kernels.llvm import (
+    Lanes,
+    lanes_of_register,
+    literal,
+    load_vector,
+    operation,
+    store_vector,
+    vector_registers,
+)
+from fastnn.kernels.tiles import Vectors, add_up, plus
+
+#: A matrix whose entry (m, n) is *m* times *row* and *n* times *column* entries behind its *first*;
+#: see `matrix`, which makes one.
+Matrix = namedtuple("Matrix", "first row column")
+
+#: Rows that a tile may have; `SIX` of them where fours would leave two or three.
+HEIGHTS, SIX = (8, 6, 4, 2, 1), 6
 
 
-@functools.cache
-def make_units_at_once(lanes: int) -> Any:
-    """Make what says how many units go through all steps together.
+def units_at_once(vector, lanes):
+    """How many units go through all steps together, a constant: the columns of the broadest tile.
 
-    Four where there are registers for a tile of four rows and them, else two.
+    Four where there are registers for a tile of four rows and them.
     """
-
-    @inner
-    def units_at_once(vector):
-        return tile_side() if lanes <= width(vector) else 2
-
-    return units_at_once
+    return _broadest(_room(vector.itemsize, lanes))
 
 
-#: How to read A_ki, B_kj and S_ij, each of a matrix and two numbers, and how to write C_ij.
-Product = namedtuple("Product", "a b start put")
+def _room(itemsize: int, lanes: int) -> int:
+    """How many entries there are registers for."""
+    return vector_registers() // max(1, lanes // lanes_of_register(itemsize))
 
 
-@functools.cache
-def _make_access(lanes: int) -> Any:
-    """Make what reads and writes a unit's value in row s, and an entry of a matrix."""
-
-    @inner
-    def of(units, s, u):
-        return load(units.vector, (units.at + u * units.height + s) * lanes, lanes)
-
-    @inner
-    def put_of(units, s, u, value):
-        store(units.vector, (units.at + u * units.height + s) * lanes, value)
-
-    @inner
-    def get(matrix, m, n):
-        return load(matrix.vector, (matrix.at + m * matrix.row + n * matrix.column) * lanes, lanes)
-
-    @inner
-    def put(matrix, m, n, value):
-        store(matrix.vector, (matrix.at + m * matrix.row + n * matrix.column) * lanes, value)
-
-    return of, put_of, get, put
+def _broadest(room: int) -> int:
+    return 4 if room >= 32 else 2 if room >= 8 else 1
 
 
-def _make_columns_of_four(product: Product) -> Any:
-    """Make what reads A_k, and begins and ends a column of C, for four of its rows."""
-    a_of, start_of, put = product.a, product.start, product.put
-
-    @inner
-    def four_of(A, k, i):
-        return a_of(A, k, i), a_of(A, k, i + 1), a_of(A, k, i + 2), a_of(A, k, i + 3)
-
-    @inner
-    def begin(S, i, j):
-        return (
-            start_of(S, i, j),
-            start_of(S, i + 1, j),
-            start_of(S, i + 2, j),
-            start_of(S, i + 3, j),
-        )
-
-    @inner
-    def end(C, i, j, c0, c1, c2, c3):
-        put(C, i, j, c0)
-        put(C, i + 1, j, c1)
-        put(C, i + 2, j, c2)
-        put(C, i + 3, j, c3)
-
-    return four_of, begin, end
+def _type_units_at_once(vector, lanes):
+    if not isinstance(lanes, types.IntegerLiteral):
+        return None
+    return types.literal(_broadest(_room(vector.dtype.bitwidth // 8, lanes.literal_value)))
 
 
-def _make_tiles_of_four_rows(product: Product) -> Any:
-    """Make tiles of C from row i and column j on: 4 x 4, 4 x 2 and 4 x 1."""
-    four_of, begin, end = _make_columns_of_four(product)
-    b_of = product.b
-
-    @ordered
-    def four_by_four(A, B, S, C, i, j, depth):
-        c00, c10, c20, c30 = begin(S, i, j)
-        c01, c11, c21, c31 = begin(S, i, j + 1)
-        c02, c12, c22, c32 = begin(S, i, j + 2)
-        c03, c13, c23, c33 = begin(S, i, j + 3)
-        for k in range(depth):
-            a0, a1, a2, a3 = four_of(A, k, i)
-            b = b_of(B, k, j)
-            c00, c10, c20, c30 = c00 + a0 * b, c10 + a1 * b, c20 + a2 * b, c30 + a3 * b
-            b = b_of(B, k, j + 1)
-            c01, c11, c21, c31 = c01 + a0 * b, c11 + a1 * b, c21 + a2 * b, c31 + a3 * b
-            b = b_of(B, k, j + 2)
-            c02, c12, c22, c32 = c02 + a0 * b, c12 + a1 * b, c22 + a2 * b, c32 + a3 * b
-            b = b_of(B, k, j + 3)
-            c03, c13, c23, c33 = c03 + a0 * b, c13 + a1 * b, c23 + a2 * b, c33 + a3 * b
-        end(C, i, j, c00, c10, c20, c30)
-        end(C, i, j + 1, c01, c11, c21, c31)
-        end(C, i, j + 2, c02, c12, c22, c32)
-        end(C, i, j + 3, c03, c13, c23, c33)
-
-    @ordered
-    def four_by_two(A, B, S, C, i, j, depth):
-        c00, c10, c20, c30 = begin(S, i, j)
-        c01, c11, c21, c31 = begin(S, i, j + 1)
-        for k in range(depth):
-            a0, a1, a2, a3 = four_of(A, k, i)
-            b = b_of(B, k, j)
-            c00, c10, c20, c30 = c00 + a0 * b, c10 + a1 * b, c20 + a2 * b, c30 + a3 * b
-            b = b_of(B, k, j + 1)
-            c01, c11, c21, c31 = c01 + a0 * b, c11 + a1 * b, c21 + a2 * b, c31 + a3 * b
-        end(C, i, j, c00, c10, c20, c30)
-        end(C, i, j + 1, c01, c11, c21, c31)
-
-    @ordered
-    def four_by_one(A, B, S, C, i, j, depth):
-        c0, c1, c2, c3 = begin(S, i, j)
-        for k in range(depth):
-            a0, a1, a2, a3 = four_of(A, k, i)
-            b = b_of(B, k, j)
-            c0, c1, c2, c3 = c0 + a0 * b, c1 + a1 * b, c2 + a2 * b, c3 + a3 * b
-        end(C, i, j, c0, c1, c2, c3)
-
-    return four_by_four, four_by_two, four_by_one
+@operation(units_at_once, _type_units_at_once)
+def _emit_units_at_once(context, builder, signature, values):
+    return literal(signature)
 
 
-def _make_smaller_tiles(product: Product) -> Any:
-    """Make tiles of C from row i and column j on: 2 x 2, 1 x 2 and 1 x 1."""
-    a_of, b_of, start_of, put = product
+def matrix(vector, at, row, column, shape, lanes):
+    """The matrix of that *shape* whose first entry is at the place ``at`` of a vector.
 
-    @ordered
-    def two_by_two(A, B, S, C, i, j, depth):
-        c00, c10 = start_of(S, i, j), start_of(S, i + 1, j)
-        c01, c11 = start_of(S, i, j + 1), start_of(S, i + 1, j + 1)
-        for k in range(depth):
-            a0, a1, b0, b1 = a_of(A, k, i), a_of(A, k, i + 1), b_of(B, k, j), b_of(B, k, j + 1)
-            c00, c01 = c00 + a0 * b0, c01 + a0 * b1
-            c10, c11 = c10 + a1 * b0, c11 + a1 * b1
-        put(C, i, j, c00)
-        put(C, i + 1, j, c10)
-        put(C, i, j + 1, c01)
-        put(C, i + 1, j + 1, c11)
+    It knows the address alone, not the vector: to pass it on costs little. So places are checked
+    here, where they are.
+    """
+    return Matrix(vector[at * lanes :], row, column)
 
-    @ordered
-    def one_by_two(A, B, S, C, i, j, depth):
-        c0, c1 = start_of(S, i, j), start_of(S, i, j + 1)
-        for k in range(depth):
-            a = a_of(A, k, i)
-            c0, c1 = c0 + a * b_of(B, k, j), c1 + a * b_of(B, k, j + 1)
-        put(C, i, j, c0)
-        put(C, i, j + 1, c1)
 
-    @ordered
-    def one_by_one(A, B, S, C, i, j, depth):
-        c = start_of(S, i, j)
-        for k in range(depth):
-            c = c + a_of(A, k, i) * b_of(B, k, j)
-        put(C, i, j, c)
+def _type_matrix(vector, at, row, column, shape, lanes):
+    if vector.layout != "C" or not isinstance(lanes, types.IntegerLiteral):
+        return None
+    return types.NamedTuple((types.CPointer(vector.dtype), types.intp, types.intp), Matrix)
 
-    return two_by_two, one_by_two, one_by_one
+
+@operation(matrix, _type_matrix)
+def _emit_matrix(context, builder, signature, values):
+    def whole(value, kind):
+        return context.cast(builder, value, types.unliteral(kind), types.intp)
+
+    array = context.make_array(signature.args[0])(context, builder, values[0])
+    at, row, column = map(whole, values[1:4], signature.args[1:4])
+    lanes, one = cgutils.intp_t(signature.args[5].literal_value), cgutils.intp_t(1)
+    start = builder.mul(at, lanes)
+    if context.enable_boundscheck:
+        shape = map(whole, cgutils.unpack_tuple(builder, values[4]), signature.args[4].types)
+        rows, columns = (builder.sub(size, one) for size in shape)
+        last = builder.add(builder.mul(rows, row), builder.mul(columns, column))
+        count = builder.mul(builder.add(last, one), lanes)
+        lengths = cgutils.unpack_tuple(builder, array.shape)
+        check_places(context, builder, [start], [count], lengths)
+    first = builder.gep(array.data, [start])
+    first = builder.bitcast(first, context.get_value_type(signature.return_type[0]))
+    return context.make_tuple(builder, signature.return_type, (first, row, column))
+
+
+@inner
+def turned(matrix):
+    """Its transpose."""
+    return Matrix(matrix.first, matrix.column, matrix.row)
+
+
+def multiply(A, B, S, C, sizes, lanes):
+    """C_ij = S_ij + Σ_k A_ki B_kj. *sizes* are rows, depth and columns; *lanes* is a constant.
+
+    S may be C.
+    """
+    rows, depth, columns = sizes
+    for i in range(rows):
+        for j in range(columns):
+            c = _entry(S, i, j, lanes)
+            for k in range(depth):
+                c = c + _entry(A, k, i, lanes) * _entry(B, k, j, lanes)
+            store(C.first, (i * C.row + j * C.column) * lanes, c)
+
+
+def _entry(matrix, m, n, lanes):
+    return load(matrix.first, (m * matrix.row + n * matrix.column) * lanes, lanes)
+
+
+def _type_multiply(A, B, S, C, sizes, lanes):
+    return types.none if isinstance(lanes, types.IntegerLiteral) else None
+
+
+@operation(multiply, _type_multiply)
+def _emit_multiply(context, builder, signature, values):
+    of_C, of_sizes, of_lanes = signature.args[3:]
+    lanes = Lanes(of_C[0].dtype, of_lanes.literal_value)
+    operands = [
+        _Operand(context, builder, lanes, kind, value)
+        for kind, value in zip(signature.args[:4], values[:4], strict=True)
+    ]
+    sizes = cgutils.unpack_tuple(builder, values[4])
+    rows, depth, columns = (
+        context.cast(builder, size, types.unliteral(kind), types.intp)
+        for size, kind in zip(sizes, of_sizes.types, strict=True)
+    )
+    tiles = _Tiles(builder, operands, depth, _room(lanes.dtype.bitwidth // 8, lanes.n))
+    tiles.put_all(rows, columns)
+    return context.get_dummy_value()
 
 
 @functools.cache
 def make_sums(lanes: int) -> Any:
-    """Make z = start + a W of n rows, for the units from *first* up to *after*.
+    """Make z = start + a W of n rows, which lie side by side in a (units, n) and in z.
 
-    These are columns of W, (depth, units), and of *start*, a matrix of one row.
+    The product's A, B, S and C are a, W, start, which has one row, and z.
     """
-    of, put_of, get, _ = _make_access(lanes)
-
-    @inner
-    def value(a, k, s):
-        return of(a, s, k)
-
-    @inner
-    def start_of_unit(start, s, u):
-        return get(start, 0, u)
-
-    product = Product(value, get, start_of_unit, put_of)
-    four_by_four, four_by_two, four_by_one = _make_tiles_of_four_rows(product)
-    _, one_by_two, one_by_one = _make_smaller_tiles(product)
-    units_at_once = make_units_at_once(lanes)
 
     @shared
-    def sums(a, W, start, z, n, first, after, depth):
-        u, rest = first, n - n % 4
-        while u < after:
-            if units_at_once(a.vector) == 4 and after - u >= 4 and rest == n:
-                for s in range(0, n, 4):
-                    four_by_four(a, W, start, z, s, u, depth)
-                u += 4
-            elif after - u >= 2:
-                for s in range(0, rest, 4):
-                    four_by_two(a, W, start, z, s, u, depth)
-                for s in range(rest, n):
-                    one_by_two(a, W, start, z, s, u, depth)
-                u += 2
-            else:
-                for s in range(0, rest, 4):
-                    four_by_one(a, W, start, z, s, u, depth)
-                for s in range(rest, n):
-                    one_by_one(a, W, start, z, s, u, depth)
-                u += 1
+    def sums(a, W, start, z, sizes):
+        a, z = Matrix(a.first, a.row, 1), Matrix(z.first, 1, z.column)
+        multiply(a, W, Matrix(start.first, 0, start.column), z, sizes, lanes)
 
     return sums
 
 
 @functools.cache
 def make_sums_over_rows(lanes: int) -> Any:
-    """Make G = start + aᵀ d of n rows, for the units of d from *first* up to *after*.
-
-    G and *start* are (units of a, units of d); a has *depth* units.
-    """
-    of, _, get, put = _make_access(lanes)
-    product = Product(of, of, get, put)
-    four_by_four, four_by_two, four_by_one = _make_tiles_of_four_rows(product)
-    two_by_two, _, one_by_one = _make_smaller_tiles(product)
-    units_at_once = make_units_at_once(lanes)
-
-    @inner
-    def turned(matrix):
-        return Matrix(matrix.vector, matrix.at, matrix.column, matrix.row)
-
-    @inner
-    def four_units(a, d, start, G, depth, u, n):
-        """The units from u to u + 3 of d."""
-        fours = depth - depth % 4
-        for m in range(0, fours, 4):
-            four_by_four(a, d, start, G, m, u, n)
-        start, G = turned(start), turned(G)  # what is left is short on the other side
-        for m in range(fours, depth - 1, 2):
-            four_by_two(d, a, start, G, u, m, n)
-        if depth % 2 == 1:
-            four_by_one(d, a, start, G, u, depth - 1, n)
-
-    @inner
-    def two_units(a, d, start, G, depth, u, n):
-        """The units u and u + 1 of d."""
-        m = 0
-        while depth - m >= 4:
-            four_by_two(a, d, start, G, m, u, n)
-            m += 4
-        if depth - m >= 2:
-            two_by_two(a, d, start, G, m, u, n)
-            m += 2
-        if depth - m == 1:
-            one_by_one(a, d, start, G, m, u, n)
-            one_by_one(a, d, start, G, m, u + 1, n)
+    """Make G = start + aᵀ d of n rows, which lie side by side in a and d (units, n)."""
 
     @shared
-    def sums_over_rows(a, d, start, G, depth, first, after, n):
-        u = first
-        while u < after - 1:
-            if units_at_once(a.vector) == 4 and after - u >= 4:
-                four_units(a, d, start, G, depth, u, n)
-                u += 4
-            else:
-                two_units(a, d, start, G, depth, u, n)
-                u += 2
-        if u < after:
-            fours = depth - depth % 4
-            for m in range(0, fours, 4):
-                four_by_one(a, d, start, G, m, u, n)
-            for m in range(fours, depth):
-                one_by_one(a, d, start, G, m, u, n)
+    def sums_over_rows(a, d, start, G, sizes):
+        a, d = Matrix(a.first, 1, a.column), Matrix(d.first, 1, d.column)
+        multiply(a, d, start, Matrix(G.first, G.row, 1), sizes, lanes)
 
     return sums_over_rows
+
+
+class _Operand:
+    """A matrix in LLVM."""
+
+    def __init__(self, context: Any, builder: Any, lanes: Lanes, kind: Any, value: Any):
+        self._first, *steps = cgutils.unpack_tuple(builder, value)
+        self._row, self._column = (
+            builder.mul(context.cast(builder, step, types.unliteral(of), types.intp), size)
+            for step, of, size in zip(steps, kind.types[1:], [cgutils.intp_t(lanes.n)] * 2)
+        )
+        self._builder, self._kind = builder, context.get_value_type(lanes)
+        self._size = lanes.dtype.bitwidth // 8
+
+    def _address(self, m: Any, n: Any) -> Any:
+        build = self._builder
+        further = build.add(build.mul(m, self._row), build.mul(n, self._column))
+        return build.gep(self._first, [further])
+
+    def load(self, m: Any, n: Any) -> Any:
+        """An entry."""
+        return load_vector(self._builder, self._kind, self._address(m, n), self._size)
+
+    def store(self, m: Any, n: Any, value: Any) -> None:
+        """Write one."""
+        store_vector(self._builder, value, self._address(m, n), self._size)
+
+
+class _Tiles:
+    """A product's tiles, in LLVM."""
+
+    def __init__(self, builder: Any, operands: Any, depth: Any, room: int):
+        self._builder, self._operands, self._depth, self._room = builder, operands, depth, room
+
+    def put_all(self, rows: Any, columns: Any) -> None:
+        """Emit loops over all tiles: by the columns of the broadest, then by what is left."""
+        j, broad = cgutils.intp_t(0), _broadest(self._room)
+        while broad:
+            after = self._after(j, columns, broad)
+            with self._steps(j, after, broad) as (at, _):
+                self._put_beneath(rows, at, broad)
+            j, broad = after, broad // 2
+
+    def _put_beneath(self, rows: Any, j: Any, broad: int) -> None:
+        """Emit loops over the tiles of some columns, one beneath the other."""
+        i = cgutils.intp_t(0)
+        for high in HEIGHTS:
+            if high == 1 or high * broad + broad + 1 <= self._room:
+                after = self._after(i, rows, high)
+                with self._steps(i, after, high) as (at, _):
+                    self._put(at, j, high, broad)
+                i = after
+
+    def _after(self, start: Any, stop: Any, step: int) -> Any:
+        """Where whole steps end."""
+        build, of = self._builder, cgutils.intp_t
+        left = build.sub(stop, start)
+        if step == SIX:
+            two_or_three = build.icmp_unsigned("!=", build.and_(left, of(2)), of(0))
+            fits = build.icmp_signed(">=", left, of(SIX))
+            return build.select(build.and_(two_or_three, fits), build.add(start, of(SIX)), start)
+        return build.add(start, build.and_(left, of(-step)))
+
+    def _steps(self, start: Any, stop: Any, step: int) -> Any:
+        return cgutils.for_range_slice(self._builder, start, stop, cgutils.intp_t(step))
+
+    def _put(self, i: Any, j: Any, high: int, broad: int) -> None:
+        """Emit a tile."""
+        A, B, S, C = self._operands
+        build, of = self._builder, cgutils.intp_t
+        rows = [build.add(i, of(r)) for r in range(high)]
+        columns = [build.add(j, of(c)) for c in range(broad)]
+        places = [(row, column) for row in rows for column in columns]
+
+        def round_of(k: Any, sums: Vectors) -> Vectors:
+            a, b = [A.load(k, row) for row in rows], [B.load(k, column) for column in columns]
+            pairs = [(x, y) for x in a for y in b]
+            return [plus(build, c, *pair) for c, pair in zip(sums, pairs, strict=True)]
+
+        sums = [S.load(*place) for place in places]
+        sums = add_up(build, sums, of(0), self._depth, 1, round_of)
+        for place, total in zip(places, sums, strict=True):
+            C.store(*place, total)

@@ -128,7 +128,7 @@ class _Operand:
             check_places(self._context, build, [first], [build.add(further, one)], lengths)
 
 
-def _add_up(
+def add_up(
     builder: Any, sums: Vectors, start: Any, stop: Any, step: int, round_of: Round
 ) -> Vectors:
     """Emit a loop in which k goes from *start* to *stop*: what the sums are after it."""
@@ -146,6 +146,11 @@ def _add_up(
     builder.branch(head)
     builder.position_at_end(after)
     return variables
+
+
+def plus(builder: Any, total: Any, a: Any, b: Any) -> Any:
+    """*total* + a b."""
+    return builder.fadd(total, builder.fmul(a, b, flags=_FLAGS), flags=_FLAGS)
 
 
 class _Product:
@@ -179,11 +184,6 @@ class _Product:
         kind = ir.VectorType(self.number, lanes)
         return load_vector(self.builder, kind, address, self.size, mask)
 
-    def plus(self, total: Any, a: Any, b: Any) -> Any:
-        """*total* + a b."""
-        build = self.builder
-        return build.fadd(total, build.fmul(a, b, flags=_FLAGS), flags=_FLAGS)
-
     def put(self, rows: Vectors, mask: Any) -> None:
         """Write a tile's rows, scaled, and with them what is kept."""
         build, lanes = self.builder, rows[0].type.count
@@ -205,7 +205,7 @@ class _Product:
             starts.append(start)
         scale = in_all_lanes(build, self._scale, lanes)
         for place, start, row in zip(places, starts, rows, strict=True):
-            store_vector(build, self.plus(start, scale, row), place, self.size, mask)
+            store_vector(build, plus(build, start, scale, row), place, self.size, mask)
 
 
 def _type_put(constants, A, B, C):
@@ -238,12 +238,12 @@ def _emit_tile(context, builder, signature, values):
         b = product.vector_at(product.b.at(k, product.j), lanes, mask)
         numbers = [product.number_at(product.a.at(row, k)) for row in rows]
         return [
-            product.plus(total, in_all_lanes(builder, a, lanes), b)
+            plus(builder, total, in_all_lanes(builder, a, lanes), b)
             for total, a in zip(sums, numbers, strict=True)
         ]
 
     sums = product.zeros(n_rows, lanes)
-    product.put(_add_up(builder, sums, zero, product.depth, 1, round_of), mask)
+    product.put(add_up(builder, sums, zero, product.depth, 1, round_of), mask)
     return context.get_dummy_value()
 
 
@@ -270,7 +270,7 @@ def _emit_dots(context, builder, signature, values):
             for c in range(n_columns)
         ]
         return [
-            product.plus(sums[r * n_columns + c], a[r], b[c])
+            plus(builder, sums[r * n_columns + c], a[r], b[c])
             for r in range(n_rows)
             for c in range(n_columns)
         ]
@@ -280,8 +280,8 @@ def _emit_dots(context, builder, signature, values):
 
     whole = builder.and_(depth, cgutils.intp_t(-lanes))
     sums = product.zeros(n_rows * n_columns, lanes)
-    sums = _add_up(builder, sums, zero, whole, lanes, round_of)
-    sums = _add_up(builder, sums, whole, depth, lanes, last_round_of)
+    sums = add_up(builder, sums, zero, whole, lanes, round_of)
+    sums = add_up(builder, sums, whole, depth, lanes, last_round_of)
     rows = [sums[r * n_columns : (r + 1) * n_columns] for r in range(n_rows)]
     product.put([_totals(builder, row) for row in rows], None)
     return context.get_dummy_value()
