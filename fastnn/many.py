@@ -217,22 +217,29 @@ class _Door:
         key = id(architecture), engine, self._arguments.keys[k]
         asked = self._asked.get(key)
         if asked is None:
-            asked = self._ask(k, network)
+            # Architectures that differ in their hidden layers alone are asked the same.
+            of_kind = (*self._key(network), *key[1:])
+            asked = self._asked.get(of_kind) or self._ask(k, network)
             if self._subsets is None and not asked.job.callbacks:  # those are of one network
-                self._asked[key] = asked
+                self._asked[key] = self._asked[of_kind] = asked
+            if asked.job.lbfgs is not None:
+                self._of(k, lbfgs.check, architecture)
         data, job, rows, weights = asked
         state = network._next_state(job)
         rng = network._rng
         return Member(k, job, architecture, dropout_key, state, rng, data, rows, weights)
 
     def _ask(self, k: int, network: Network) -> _Asked:
-        try:
-            data = self._data(network)
-        except (ValueError, TypeError) as error:
-            raise _of_network(error, k) from None
+        data = self._of(k, self._data, network)
         rows = None if self._subsets is None else _rows(self._subsets[k], len(data), k)
+        asked: _Asked = self._of(k, self._asked_of, network, data, rows, self._arguments.of(k))
+        return asked
+
+    @staticmethod
+    def _of(k: int, asks: Callable[..., Any], *arguments: Any) -> Any:
+        """What that makes of its arguments; an error says that they are of network k."""
         try:
-            return self._asked_of(network, data, rows, self._arguments.of(k))
+            return asks(*arguments)
         except (ValueError, TypeError) as error:
             raise _of_network(error, k) from None
 
@@ -278,10 +285,7 @@ class _Door:
             weights = inputs.weigh_classes(own, asked["class_weight"]).weights
         elif rows is not None and weights is not None:
             weights = inputs._weights(weights[rows], len(rows), "sample_weight of its subset")
-        job = self._job(network, held_out, rest)
-        if job.lbfgs is not None:
-            lbfgs.check(network._architecture)
-        return _Asked(data, job, rows, weights)
+        return _Asked(data, self._job(network, held_out, rest), rows, weights)
 
     def _job(self, network: Network, held_out: Samples | None, rest: dict[str, Any]) -> Job:
         if rest.get("callbacks") not in (None, [], ()):

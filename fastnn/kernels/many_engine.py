@@ -120,8 +120,10 @@ class Block:
     def __init__(self, architectures: Sequence[Architecture], lanes: int, n_moments: int):
         self.widest = widest = widest_of(architectures)
         self.lanes = lanes
-        self._architectures = architectures
-        self._alike = len(_sizes(architectures)) == 1
+        # Where each one's parameters are among those of the widest, unless all are alike.
+        self._places: list[np.ndarray] = []
+        if len(_sizes(architectures)) > 1:
+            self._places = [places_in(architecture, widest) for architecture in architectures]
         size = widest.n_parameters
         self.parameters = self._zeros(size)
         self.moments = self._zeros(n_moments * size)
@@ -136,15 +138,15 @@ class Block:
         """Have the networks' numbers in the lanes, from the first on."""
         n = len(numbers)
         parameters, moments = self._by_lane()
-        if self._alike:
+        if not self._places:
             parameters[:, :n] = np.array([own for own, _, _ in numbers]).T
             if len(moments):
                 moments[..., :n] = np.moveaxis(np.array([own for _, own, _ in numbers]), 0, -1)
         else:
             for lane, (own, own_moments, _) in enumerate(numbers):
-                places = places_in(self._architectures[lane], self.widest)
-                parameters[places, lane] = own
-                moments[:, places, lane] = own_moments
+                parameters[self._places[lane], lane] = own
+                if len(moments):
+                    moments[:, self._places[lane], lane] = own_moments
         self.updates[:n] = [updates for _, _, updates in numbers]
 
     def get(self, lanes: Sequence[int]) -> list[Numbers]:
@@ -153,9 +155,9 @@ class Block:
         own = np.ascontiguousarray(parameters.T[lanes])
         own_moments = np.ascontiguousarray(np.moveaxis(moments, -1, 0)[lanes])
         numbers = list(zip(own, own_moments, self.updates[lanes].tolist(), strict=True))
-        if self._alike:
+        if not self._places:
             return numbers
-        places = [places_in(self._architectures[lane], self.widest) for lane in lanes]
+        places = [self._places[lane] for lane in lanes]
         return [(p[k], m[:, k], t) for k, (p, m, t) in zip(places, numbers, strict=True)]
 
     def copy(self) -> tuple[np.ndarray, ...]:
