@@ -7,8 +7,8 @@ itself, if it can prove that rounds of the loop do not depend on one another, an
 why it did not. With a value for n numbers there is nothing to prove: what is written is done.
 
 numba has no such type, but can be taught one, in three steps, of which the first is in
-`fastnn.kernels.llvm`. Beside these two files `estimates`, `held`, `tiles` and `turning`
-speak LLVM.
+`fastnn.kernels.llvm`. Beside these two files `estimates`, `held`, `many_products`, `tiles` and
+`turning` speak LLVM.
 
 1. A type, `Lanes`, and its model: how LLVM represents it. LLVM has vectors: ``<8 x double>``.
 2. For each function and operator its typing: the type of the result, from those of the arguments.

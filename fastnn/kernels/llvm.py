@@ -158,6 +158,15 @@ def square_root(builder: Any, value: Any) -> Any:
     return call(builder, f"llvm.sqrt.{mangled(value.type)}", value.type, value)
 
 
+def not_unrolled(builder: Any, back: Any) -> None:
+    """Have LLVM leave a loop as it is, whose last branch leads *back* to its head."""
+    module = builder.module
+    wish = module.add_metadata(["llvm.loop.unroll.disable"])
+    loop = ir.MDValue(module, [wish], name=str(len(module.metadata)))
+    loop.operands = (loop, wish)  # of each loop its own: it begins with itself
+    back.set_metadata("llvm.loop", loop)
+
+
 def literal(signature: Any) -> Any:
     """The value of an operation whose type says it."""
     return cgutils.intp_t(signature.return_type.literal_value)

@@ -198,9 +198,7 @@ def make_forward_of_many(hidden: Codes, bias: bool, keeps: bool, drops: bool, la
         at_once = units_at_once(p, lanes)
         for l in range(last + 1):
             n_in, n_out, units = layers[l, N_IN], layers[l, N_OUT], layers[l, UNITS]
-            inputs = matrix(
-                scratch.values, layers[l, INPUTS] * height, height, 1, (n_in, n), lanes
-            )
+            inputs = matrix(scratch.values, layers[l, INPUTS] * height, height, 1, (n_in, n), lanes)
             for first in range(0, n_out, at_once):
                 after = min(first + at_once, n_out)
                 some = after - first

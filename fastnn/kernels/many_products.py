@@ -176,8 +176,11 @@ class _Operand:
     def __init__(self, context: Any, builder: Any, lanes: Lanes, kind: Any, value: Any):
         self._first, *steps = cgutils.unpack_tuple(builder, value)
         self._row, self._column = (
-            builder.mul(context.cast(builder, step, types.unliteral(of), types.intp), size)
-            for step, of, size in zip(steps, kind.types[1:], [cgutils.intp_t(lanes.n)] * 2)
+            builder.mul(
+                context.cast(builder, step, types.unliteral(of), types.intp),
+                cgutils.intp_t(lanes.n),
+            )
+            for step, of in zip(steps, kind.types[1:], strict=True)
         )
         self._builder, self._kind = builder, context.get_value_type(lanes)
         self._size = lanes.dtype.bitwidth // 8

@@ -28,6 +28,7 @@ from fastnn.kernels.llvm import (
     in_all_lanes,
     literal,
     load_vector,
+    not_unrolled,
     operation,
     register_bits,
     shuffle,
@@ -129,9 +130,14 @@ class _Operand:
 
 
 def add_up(
-    builder: Any, sums: Vectors, start: Any, stop: Any, step: int, round_of: Round
-) -> Vectors:
-    """Emit a loop in which k goes from *start* to *stop*: what the sums are after it."""
+    builder: Any, sums: Vectors, start: Any, stop: Any, step: int, round_of: Round,
+    unrolls: bool = False,
+) -> Vectors:  # fmt: skip
+    """Emit a loop in which k goes from *start* to *stop*: what the sums are after it.
+
+    Two rounds at once would have more addresses than there are registers: LLVM takes them from the
+    stack then. Only the largest tile makes up for that.
+    """
     before = builder.basic_block
     head, body, after = (builder.append_basic_block(name) for name in ("head", "round", "after"))
     builder.branch(head)
@@ -143,7 +149,9 @@ def add_up(
     for variable, first, later in zip([k, *variables], [start, *sums], new, strict=True):
         variable.add_incoming(first, before)
         variable.add_incoming(later, builder.basic_block)
-    builder.branch(head)
+    back = builder.branch(head)
+    if not unrolls:
+        not_unrolled(builder, back)
     builder.position_at_end(after)
     return variables
 
@@ -242,8 +250,9 @@ def _emit_tile(context, builder, signature, values):
             for total, a in zip(sums, numbers, strict=True)
         ]
 
-    sums = product.zeros(n_rows, lanes)
-    product.put(add_up(builder, sums, zero, product.depth, 1, round_of), mask)
+    sums, largest = product.zeros(n_rows, lanes), (n_rows, registers) == (4, tile_side())
+    sums = add_up(builder, sums, zero, product.depth, 1, round_of, largest)
+    product.put(sums, mask)
     return context.get_dummy_value()
 
 

@@ -1,11 +1,12 @@
 """Products whose entries are lanes, against NumPy: with every rest of rows and of columns."""
 
+import numba
 import numpy as np
 import pytest
 from problems import few_to_compile
 
-from fastnn.kernels.jit import kernel
-from fastnn.kernels.lanes import width
+from fastnn.kernels.jit import _OPTIONS, kernel
+from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.many_products import matrix, multiply
 
 pytestmark = pytest.mark.own_kernels
@@ -29,7 +30,7 @@ def product_of(lanes):
 
 @pytest.mark.parametrize("registers", REGISTERS)
 def test_products_of_every_size(registers):
-    lanes = registers * width(np.empty(0))
+    lanes = registers * lanes_of_register(8)
     product, rng = product_of(lanes), np.random.default_rng(0)
     for rows in range(1, 20):
         for columns in range(1, 10):
@@ -43,3 +44,25 @@ def test_products_of_every_size(registers):
             np.testing.assert_allclose(c.swapaxes(0, 1), expected, rtol=1e-13, atol=1e-13)
             assert np.isnan(whole[:lanes]).all()
             assert np.isnan(whole[-1]).all()
+
+
+@numba.njit(boundscheck=True, **_OPTIONS)
+def checked_entry(vector, at, row, column):
+    """The first entry of a (2, 3) matrix of 4 lanes."""
+    M = matrix(vector, at, row, column, (2, 3), 4)
+    multiply(M, M, M, matrix(vector, 0, 0, 0, (1, 1), 4), (1, 0, 1), 4)
+    return vector[0]
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="lanes are checked, not matrices")
+@pytest.mark.parametrize(
+    ("at", "row", "column", "inside"),
+    [(4, 3, 1, True), (5, 3, 1, False), (4, 1, 2, True), (5, 1, 2, False), (-1, 3, 1, False)],
+)
+def test_checked_matrices_outside_raise(at, row, column, inside):
+    vector = np.arange(40.0)
+    if inside:
+        assert checked_entry(vector, at, row, column) == 4 * at
+    else:
+        with pytest.raises(IndexError, match="lanes outside the array"):
+            checked_entry(vector, at, row, column)

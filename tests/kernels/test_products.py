@@ -122,10 +122,13 @@ def test_what_is_not_kept_may_be_no_number(turned):
     "machine", [AVX2, BASELINE, {**AVX2, "NUMBA_DISABLE_JIT": "1"}], ids=["AVX2", "SSE2", "no JIT"]
 )
 def test_products_on_other_machines(machine):
-    """With the turning of matrices, and all that is not of other machines itself."""
-    files = [__file__, str(Path(__file__).with_name("test_turning.py"))]
+    """With the turning of matrices and those of lanes: all that is not of other machines itself."""
+    names = "test_products.py", "test_turning.py", "test_many_products.py"
+    files = [str(Path(__file__).with_name(name)) for name in names]
     chosen = "not machines and not arm and not checked"
-    output = run("-m", "pytest", "-p", "no:cacheprovider", *files, "-k", chosen, **machine)
+    output = run(
+        "-m", "pytest", "-p", "no:cacheprovider", "-m", "not slow", *files, "-k", chosen, **machine
+    )
     assert re.search(r"\b[1-9]\d\d passed", output)
 
 
