@@ -138,15 +138,20 @@ def _multiply(scale, A, B, keep, C, sizes, packs):
     """The same for B as it lies."""
     rows, depth, columns = sizes
     n, panel = width(C.vector), width(C.vector, tile_side())
-    fours, eights, wide = rows - rows % 4, rows - rows % 8, columns - columns % panel
+    eights, fours, twos = rows - rows % 8, rows - rows % 4, rows - rows % 2
+    wide = columns - columns % panel
     _multiply_wide(scale, A, B, keep, C, (fours, depth, wide), packs)
-    for i in range(fours, rows):
-        for j in range(_0, wide, panel):
+    for j in range(_0, wide, panel):
+        for i in range(fours, twos, 2):
+            tile(2, tile_side(), scale, A, B, keep, C, i, j, depth)
+        for i in range(twos, rows):
             tile(1, tile_side(), scale, A, B, keep, C, i, j, depth)
     for j in range(wide, columns, n):
         for i in range(_0, eights, 8):
             tile(8, 1, scale, A, B, keep, C, i, j, depth, columns - j)
-        for i in range(eights, rows):
+        for i in range(eights, twos, 2):
+            tile(2, 1, scale, A, B, keep, C, i, j, depth, columns - j)
+        for i in range(twos, rows):
             tile(1, 1, scale, A, B, keep, C, i, j, depth, columns - j)
 
 
