@@ -7,6 +7,7 @@ file speaks LLVM, see `fastnn.kernels.lanes`.
 
 import functools
 from collections import namedtuple
+from collections.abc import Sequence
 from typing import Any
 
 from numba import types
@@ -23,14 +24,11 @@ from fastnn.kernels.llvm import (
     store_vector,
     vector_registers,
 )
-from fastnn.kernels.tiles import Vectors, add_up, plus
+from fastnn.kernels.tiles import SIX, Vectors, add_up, in_tiles, plus
 
 #: A matrix whose entry (m, n) is *m* times *row* and *n* times *column* entries behind its *first*;
 #: see `matrix`, which makes one.
 Matrix = namedtuple("Matrix", "first row column")
-
-#: Rows that a tile may have; `SIX` of them where fours would leave two or three.
-HEIGHTS, SIX = (8, 6, 4, 2, 1), 6
 
 
 def units_at_once(vector, lanes):
@@ -138,9 +136,39 @@ def _emit_multiply(context, builder, signature, values):
         context.cast(builder, size, types.unliteral(kind), types.intp)
         for size, kind in zip(sizes, of_sizes.types, strict=True)
     )
-    tiles = _Tiles(builder, operands, depth, _room(lanes.dtype.bitwidth // 8, lanes.n))
-    tiles.put_all(rows, columns)
+
+    def put(i, j, high, broad):
+        _put(builder, operands, i, j, high, broad, depth)
+
+    in_tiles(builder, rows, columns, _shapes(_room(lanes.dtype.bitwidth // 8, lanes.n)), put)
     return context.get_dummy_value()
+
+
+def _shapes(room: int) -> dict[int, Sequence[int]]:
+    """Of tiles: by their columns their rows, as many as fit beside a number of columns' entries."""
+    return {
+        broad: [high for high in (8, SIX, 4, 2, 1) if high == 1 or (high + 1) * broad + 1 <= room]
+        for broad in (4, 2, 1)
+        if broad <= _broadest(room)
+    }
+
+
+def _put(builder: Any, operands: Any, i: Any, j: Any, high: int, broad: int, depth: Any) -> None:
+    """Emit a tile of C from row i and column j on."""
+    A, B, S, C = operands
+    rows = [builder.add(i, cgutils.intp_t(r)) for r in range(high)]
+    columns = [builder.add(j, cgutils.intp_t(c)) for c in range(broad)]
+    places = [(row, column) for row in rows for column in columns]
+
+    def round_of(k: Any, sums: Vectors) -> Vectors:
+        a, b = [A.load(k, row) for row in rows], [B.load(k, column) for column in columns]
+        pairs = [(x, y) for x in a for y in b]
+        return [plus(builder, total, *pair) for total, pair in zip(sums, pairs, strict=True)]
+
+    sums = [S.load(*place) for place in places]
+    sums = add_up(builder, sums, cgutils.intp_t(0), depth, 1, round_of)
+    for place, total in zip(places, sums, strict=True):
+        C.store(*place, total)
 
 
 @functools.cache
@@ -197,60 +225,3 @@ class _Operand:
     def store(self, m: Any, n: Any, value: Any) -> None:
         """Write one."""
         store_vector(self._builder, value, self._address(m, n), self._size)
-
-
-class _Tiles:
-    """A product's tiles, in LLVM."""
-
-    def __init__(self, builder: Any, operands: Any, depth: Any, room: int):
-        self._builder, self._operands, self._depth, self._room = builder, operands, depth, room
-
-    def put_all(self, rows: Any, columns: Any) -> None:
-        """Emit loops over all tiles: by the columns of the broadest, then by what is left."""
-        j, broad = cgutils.intp_t(0), _broadest(self._room)
-        while broad:
-            after = self._after(j, columns, broad)
-            with self._steps(j, after, broad) as (at, _):
-                self._put_beneath(rows, at, broad)
-            j, broad = after, broad // 2
-
-    def _put_beneath(self, rows: Any, j: Any, broad: int) -> None:
-        """Emit loops over the tiles of some columns, one beneath the other."""
-        i = cgutils.intp_t(0)
-        for high in HEIGHTS:
-            if high == 1 or high * broad + broad + 1 <= self._room:
-                after = self._after(i, rows, high)
-                with self._steps(i, after, high) as (at, _):
-                    self._put(at, j, high, broad)
-                i = after
-
-    def _after(self, start: Any, stop: Any, step: int) -> Any:
-        """Where whole steps end."""
-        build, of = self._builder, cgutils.intp_t
-        left = build.sub(stop, start)
-        if step == SIX:
-            two_or_three = build.icmp_unsigned("!=", build.and_(left, of(2)), of(0))
-            fits = build.icmp_signed(">=", left, of(SIX))
-            return build.select(build.and_(two_or_three, fits), build.add(start, of(SIX)), start)
-        return build.add(start, build.and_(left, of(-step)))
-
-    def _steps(self, start: Any, stop: Any, step: int) -> Any:
-        return cgutils.for_range_slice(self._builder, start, stop, cgutils.intp_t(step))
-
-    def _put(self, i: Any, j: Any, high: int, broad: int) -> None:
-        """Emit a tile."""
-        A, B, S, C = self._operands
-        build, of = self._builder, cgutils.intp_t
-        rows = [build.add(i, of(r)) for r in range(high)]
-        columns = [build.add(j, of(c)) for c in range(broad)]
-        places = [(row, column) for row in rows for column in columns]
-
-        def round_of(k: Any, sums: Vectors) -> Vectors:
-            a, b = [A.load(k, row) for row in rows], [B.load(k, column) for column in columns]
-            pairs = [(x, y) for x in a for y in b]
-            return [plus(build, c, *pair) for c, pair in zip(sums, pairs, strict=True)]
-
-        sums = [S.load(*place) for place in places]
-        sums = add_up(build, sums, of(0), self._depth, 1, round_of)
-        for place, total in zip(places, sums, strict=True):
-            C.store(*place, total)

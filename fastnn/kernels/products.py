@@ -184,15 +184,4 @@ def _multiply_wide(scale, A, B, keep, C, sizes, packs):
 @shared  # a small part of the one above: not inlined there
 def _multiply_turned(scale, A, B, keep, C, sizes):
     """The same for B turned: what a sum multiplies lies side by side in both."""
-    rows, depth, columns = sizes
-    high, broad = rows - rows % tile_side(), columns - columns % 4
-    for j in range(_0, broad, 4):
-        for i in range(_0, high, tile_side()):
-            dots(tile_side(), 4, scale, A, B, keep, C, i, j, depth)
-        for i in range(high, rows):
-            dots(1, 4, scale, A, B, keep, C, i, j, depth)
-    for j in range(broad, columns):
-        for i in range(_0, high, tile_side()):
-            dots(tile_side(), 1, scale, A, B, keep, C, i, j, depth)
-        for i in range(high, rows):
-            dots(1, 1, scale, A, B, keep, C, i, j, depth)
+    dots(scale, A, B, keep, C, sizes)

@@ -6,14 +6,14 @@ and columns of the result are computed together:
     `tile`    rows by registers of columns. B's columns are loaded as they lie, and a number of A
               goes into all lanes: A may lie either way.
     `dots`    rows by columns of A Bᵀ, both as they lie: the lanes run along the products of a sum,
-              and are added up at the end.
+              and are added up at the end. All tiles of a product, by `in_tiles`.
 
 A sum goes through its products in the same order in whatever tile it is. This file speaks LLVM, see
-`fastnn.kernels.lanes`; the loops over tiles are in `fastnn.kernels.products`.
+`fastnn.kernels.lanes`; the loops over the other tiles are in `fastnn.kernels.products`.
 """
 
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,9 @@ Matrix = namedtuple("Matrix", "vector at step turned")
 
 #: LLVM may make one instruction of a product and a sum, but not change the order of sums.
 _FLAGS = ("contract", "nsz")
+
+#: Rows of a tile: once, where fours would leave two or three.
+SIX = 6
 
 #: Some of LLVM's vectors; and what makes new sums of those before for a place k.
 Vectors = list[Any]
@@ -72,12 +75,10 @@ def tile(rows, registers, scale, A, B, keep, C, i, j, depth, count=None):
     _put(rows, columns, scale, A, B, keep, C, i, j, depth)
 
 
-def dots(rows, columns, scale, A, B, keep, C, i, j, depth):
-    """C = scale A B + keep C for so many rows from i on and columns from j on, both constants.
-
-    A is not turned, and B is.
-    """
-    _put(rows, columns, scale, A, B, keep, C, i, j, depth)
+def dots(scale, A, B, keep, C, sizes):
+    """C = scale A B + keep C, where A is not turned and B is; *sizes*: rows, depth, columns."""
+    rows, depth, columns = sizes
+    _put(rows, columns, scale, A, B, keep, C, 0, 0, depth)
 
 
 def _put(rows, columns, scale, A, B, keep, C, i, j, depth):
@@ -156,28 +157,64 @@ def add_up(
     return variables
 
 
+def in_tiles(
+    builder: Any,
+    rows: Any,
+    columns: Any,
+    shapes: dict[int, Sequence[int]],
+    put: Callable[..., None],
+) -> None:
+    """Emit loops over the tiles of a matrix, with what *put* emits for each.
+
+    *shapes* says for numbers of columns which numbers of rows a tile may have: powers of two in
+    falling order, down to 1, and `SIX`. What one leaves is for the next.
+    """
+    j = cgutils.intp_t(0)
+    for broad, heights in shapes.items():
+        after_columns = _after(builder, j, columns, broad)
+        with _steps(builder, j, after_columns, broad) as (column, _):
+            i = cgutils.intp_t(0)
+            for high in heights:
+                after_rows = _after(builder, i, rows, high)
+                with _steps(builder, i, after_rows, high) as (row, _):
+                    put(row, column, high, broad)
+                i = after_rows
+        j = after_columns
+
+
+def _steps(builder: Any, start: Any, stop: Any, step: int) -> Any:
+    return cgutils.for_range_slice(builder, start, stop, cgutils.intp_t(step))
+
+
+def _after(builder: Any, start: Any, stop: Any, step: int) -> Any:
+    """Where whole steps end."""
+    of, left = cgutils.intp_t, builder.sub(stop, start)
+    if step != SIX:
+        return builder.add(start, builder.and_(left, of(-step)))
+    two_or_three = builder.icmp_unsigned("!=", builder.and_(left, of(2)), of(0))
+    fits = builder.icmp_signed(">=", left, of(SIX))
+    return builder.select(builder.and_(two_or_three, fits), builder.add(start, of(SIX)), start)
+
+
 def plus(builder: Any, total: Any, a: Any, b: Any) -> Any:
     """*total* + a b."""
     return builder.fadd(total, builder.fmul(a, b, flags=_FLAGS), flags=_FLAGS)
 
 
 class _Product:
-    """What both operations are given, in LLVM, from the third argument on."""
+    """What both operations are given, in LLVM: *scale*, A, B, *keep* and C."""
 
-    def __init__(self, context: Any, builder: Any, signature: Any, values: Any):
-        given = zip(signature.args[2:10], values[2:10], strict=True)
-        scale, a, b, keep, c, i, j, depth = given
+    def __init__(self, context: Any, builder: Any, kinds: Any, values: Any):
+        scale, a, b, keep, c = zip(kinds, values, strict=True)
         self.a, self.b, self.c = (_Operand(context, builder, *matrix) for matrix in (a, b, c))
         number = c[0][0].dtype
         self.builder, self.size = builder, number.bitwidth // 8
         self.number = context.get_value_type(number)
         self.lanes = register_bits() // number.bitwidth
-
-        def cast(kind, value, target):
-            return context.cast(builder, value, types.unliteral(kind), target)
-
-        self._scale, self._keep = (cast(*factor, number) for factor in (scale, keep))
-        self.i, self.j, self.depth = (cast(*place, types.intp) for place in (i, j, depth))
+        self._scale, self._keep = (
+            context.cast(builder, value, types.unliteral(kind), number)
+            for kind, value in (scale, keep)
+        )
 
     def zeros(self, count: int, lanes: int) -> Vectors:
         """So many sums of nothing."""
@@ -192,11 +229,10 @@ class _Product:
         kind = ir.VectorType(self.number, lanes)
         return load_vector(self.builder, kind, address, self.size, mask)
 
-    def put(self, rows: Vectors, mask: Any) -> None:
-        """Write a tile's rows, scaled, and with them what is kept."""
+    def put(self, i: Any, j: Any, rows: Vectors, mask: Any) -> None:
+        """Write a tile's rows, scaled, and with them what is kept, from row i and column j on."""
         build, lanes = self.builder, rows[0].type.count
-        numbers = [build.add(self.i, cgutils.intp_t(r)) for r in range(len(rows))]
-        places = [self.c.at(number, self.j) for number in numbers]
+        places = [self.c.at(build.add(i, cgutils.intp_t(r)), j) for r in range(len(rows))]
         before, nothing = build.basic_block, self.zeros(len(rows), lanes)
         kept = build.fcmp_unordered("!=", self._keep, self.number(0.0))
         with build.if_then(kept):
@@ -230,20 +266,21 @@ def _type_tile(rows, registers, scale, A, B, keep, C, i, j, depth, count=None):
 @operation(tile, _type_tile)
 def _emit_tile(context, builder, signature, values):
     n_rows, registers = (kind.literal_value for kind in signature.args[:2])
-    product, zero = _Product(context, builder, signature, values), cgutils.intp_t(0)
-    lanes, mask = registers * product.lanes, None
+    product = _Product(context, builder, signature.args[2:7], values[2:7])
+    i, j, depth = _places(context, builder, signature.args[7:10], values[7:10])
+    zero, lanes, mask = cgutils.intp_t(0), registers * product.lanes, None
     n_columns = cgutils.intp_t(lanes)
     if len(values) == 11:
-        count = context.cast(builder, values[10], types.unliteral(signature.args[10]), types.intp)
+        [count] = _places(context, builder, signature.args[10:], values[10:])
         n_columns = at_most(builder, count, lanes)
         mask = first_lanes(builder, n_columns, lanes, product.size)
-    product.a.check(product.i, zero, cgutils.intp_t(n_rows), product.depth)
-    product.b.check(zero, product.j, product.depth, n_columns)
-    product.c.check(product.i, product.j, cgutils.intp_t(n_rows), n_columns)
-    rows = [builder.add(product.i, cgutils.intp_t(r)) for r in range(n_rows)]
+    product.a.check(i, zero, cgutils.intp_t(n_rows), depth)
+    product.b.check(zero, j, depth, n_columns)
+    product.c.check(i, j, cgutils.intp_t(n_rows), n_columns)
+    rows = [builder.add(i, cgutils.intp_t(r)) for r in range(n_rows)]
 
     def round_of(k, sums):
-        b = product.vector_at(product.b.at(k, product.j), lanes, mask)
+        b = product.vector_at(product.b.at(k, j), lanes, mask)
         numbers = [product.number_at(product.a.at(row, k)) for row in rows]
         return [
             plus(builder, total, in_all_lanes(builder, a, lanes), b)
@@ -251,49 +288,60 @@ def _emit_tile(context, builder, signature, values):
         ]
 
     sums, largest = product.zeros(n_rows, lanes), (n_rows, registers) == (4, tile_side())
-    sums = add_up(builder, sums, zero, product.depth, 1, round_of, largest)
-    product.put(sums, mask)
+    product.put(i, j, add_up(builder, sums, zero, depth, 1, round_of, largest), mask)
     return context.get_dummy_value()
 
 
-def _type_dots(rows, columns, scale, A, B, keep, C, i, j, depth):
-    return _type_put((rows, columns), A, B, C)
+def _places(context: Any, builder: Any, kinds: Any, values: Any) -> list[Any]:
+    """Whole numbers, of LLVM's type for places."""
+    pairs = zip(values, kinds, strict=True)
+    return [context.cast(builder, v, types.unliteral(kind), types.intp) for v, kind in pairs]
+
+
+def _type_dots(scale, A, B, keep, C, sizes):
+    return _type_put((), A, B, C)
 
 
 @operation(dots, _type_dots)
 def _emit_dots(context, builder, signature, values):
-    n_rows, n_columns = (kind.literal_value for kind in signature.args[:2])
-    product, zero = _Product(context, builder, signature, values), cgutils.intp_t(0)
-    lanes, depth, i, j = product.lanes, product.depth, product.i, product.j
-    product.a.check(i, zero, cgutils.intp_t(n_rows), depth)
-    product.b.check(zero, j, depth, cgutils.intp_t(n_columns))
-    product.c.check(i, j, cgutils.intp_t(n_rows), cgutils.intp_t(n_columns))
+    product, zero = _Product(context, builder, signature.args[:5], values[:5]), cgutils.intp_t(0)
+    sizes = cgutils.unpack_tuple(builder, values[5])
+    rows, depth, columns = _places(context, builder, signature.args[5].types, sizes)
+    product.a.check(zero, zero, rows, depth)
+    product.b.check(zero, zero, depth, columns)
+    product.c.check(zero, zero, rows, columns)
+    whole = builder.and_(depth, cgutils.intp_t(-product.lanes))
+
+    def put(i, j, high, broad):
+        _put_dots(product, i, j, high, broad, whole, depth)
+
+    heights = tile_side(), 1
+    in_tiles(builder, rows, columns, {4: heights, 2: heights, 1: heights}, put)
+    return context.get_dummy_value()
+
+
+def _put_dots(
+    product: _Product, i: Any, j: Any, high: int, broad: int, whole: Any, depth: Any
+) -> None:
+    """Emit a tile; up to *whole* its sums fill the lanes."""
+    builder, lanes = product.builder, product.lanes
+    rows = [builder.add(i, cgutils.intp_t(r)) for r in range(high)]
+    columns = [builder.add(j, cgutils.intp_t(c)) for c in range(broad)]
 
     def round_of(k, sums, mask=None):
-        a = [
-            product.vector_at(product.a.at(builder.add(i, cgutils.intp_t(r)), k), lanes, mask)
-            for r in range(n_rows)
-        ]
-        b = [
-            product.vector_at(product.b.at(k, builder.add(j, cgutils.intp_t(c))), lanes, mask)
-            for c in range(n_columns)
-        ]
-        return [
-            plus(builder, sums[r * n_columns + c], a[r], b[c])
-            for r in range(n_rows)
-            for c in range(n_columns)
-        ]
+        a = [product.vector_at(product.a.at(row, k), lanes, mask) for row in rows]
+        b = [product.vector_at(product.b.at(k, column), lanes, mask) for column in columns]
+        pairs = [(x, y) for x in a for y in b]
+        return [plus(builder, total, *pair) for total, pair in zip(sums, pairs, strict=True)]
 
     def last_round_of(k, sums):
         return round_of(k, sums, first_lanes(builder, builder.sub(depth, k), lanes, product.size))
 
-    whole = builder.and_(depth, cgutils.intp_t(-lanes))
-    sums = product.zeros(n_rows * n_columns, lanes)
-    sums = add_up(builder, sums, zero, whole, lanes, round_of)
+    sums = product.zeros(high * broad, lanes)
+    sums = add_up(builder, sums, cgutils.intp_t(0), whole, lanes, round_of)
     sums = add_up(builder, sums, whole, depth, lanes, last_round_of)
-    rows = [sums[r * n_columns : (r + 1) * n_columns] for r in range(n_rows)]
-    product.put([_totals(builder, row) for row in rows], None)
-    return context.get_dummy_value()
+    totals = [_totals(builder, sums[r * broad : (r + 1) * broad]) for r in range(high)]
+    product.put(i, j, totals, None)
 
 
 def _totals(builder: Any, sums: Vectors) -> Any:

@@ -40,4 +40,5 @@ def test_compiled_batches_take_nothing_of_scipys_linear_algebra(tmp_path):
         "print(any(name.startswith('scipy.linalg') for name in sys.modules))"
     )
     kept = {"FASTNN_CACHE": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    kept |= {"NUMBA_OPT": "2"}  # of which no other test has kernels
     assert [run("-c", code, **kept).strip() for _ in range(2)] == ["True", "False"]

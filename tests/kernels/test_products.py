@@ -163,7 +163,7 @@ def checked_tile(a, b, c, by_rows):
     B = products.Matrix(b, np.uint64(0), np.uint64(3 if by_rows else 4), by_rows)
     C, one = products.Matrix(c, np.uint64(0), np.uint64(4), False), a.dtype.type(1)
     if by_rows:
-        tiles.dots(4, 4, one, A, B, one, C, 0, 0, 3)
+        tiles.dots(one, A, B, one, C, (4, 3, 4))
     else:
         tiles.tile(4, 1, one, A, B, one, C, 0, 0, 3, 4)
 
