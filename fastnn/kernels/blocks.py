@@ -24,7 +24,7 @@ from fastnn.kernels.activations import Codes
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import inner
-from fastnn.kernels.lanes import maximum, minimum, width
+from fastnn.kernels.lanes import maximum, minimum, prefetch, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
 from fastnn.kernels.linked import linked
 from fastnn.kernels.llvm import flat, stack
@@ -115,13 +115,16 @@ def gather(X, order, epoch, position, n, turned, w, to):
         for s in range(n):
             load_row(X, row_of(order, epoch, position + np.int64(s)), w, to + s * columns)
         return
-    rows = stack(lanes, PLACES)
+    source, rows = flat(X), stack(lanes, PLACES)
     for first in range(_0, n, lanes):
         some = minimum(n - first, lanes)
         for s in range(some):
-            at = position + np.int64(first + s)
-            rows[s] = row_of(order, epoch, at) * X.shape[1]
-        turn_rows(flat(X), rows, some, columns, w, to + first, n)
+            rows[s] = row_of(order, epoch, position + np.int64(first + s)) * X.shape[1]
+        for s in range(minimum(n - first - some, lanes)):  # the next rows, which may lie anywhere
+            at = row_of(order, epoch, position + np.int64(first + some + s)) * X.shape[1]
+            for k in range(_0, columns, lanes):
+                prefetch(source, at + np.int64(k))
+        turn_rows(source, rows, some, columns, w, to + first, n)
 
 
 @inner

@@ -244,6 +244,24 @@ def check_places(context, builder, places, counts, lengths):
             context.call_conv.return_user_exc(builder, IndexError, ("lanes outside the array",))
 
 
+def prefetch(array, at):
+    """Ask for what is at a place of a vector before it is needed, from memory that may be far."""
+
+
+def _type_prefetch(array, at):
+    return types.none if array.layout == "C" and array.ndim == 1 else None
+
+
+@operation(prefetch, _type_prefetch)
+def _emit_prefetch(context, builder, signature, values):
+    array = context.make_array(signature.args[0])(context, builder, values[0])
+    at = context.cast(builder, values[1], types.unliteral(signature.args[1]), types.intp)
+    place = builder.bitcast(builder.gep(array.data, [at]), ir.IntType(8).as_pointer())
+    to_read, near, data = map(cgutils.int32_t, (0, 3, 1))
+    call(builder, "llvm.prefetch.p0", ir.VoidType(), place, to_read, near, data)
+    return context.get_dummy_value()
+
+
 # Numbers in all lanes
 
 
