@@ -22,9 +22,9 @@ from numba import types
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.elementary import exp, log
-from fastnn.kernels.epochs import row_of
+from fastnn.kernels.epochs import ask_for_row, lie_far, row_of
 from fastnn.kernels.jit import inner
-from fastnn.kernels.lanes import maximum, minimum, prefetch, width
+from fastnn.kernels.lanes import maximum, minimum, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
 from fastnn.kernels.linked import linked
 from fastnn.kernels.llvm import flat, stack
@@ -115,16 +115,15 @@ def gather(X, order, epoch, position, n, turned, w, to):
         for s in range(n):
             load_row(X, row_of(order, epoch, position + np.int64(s)), w, to + s * columns)
         return
-    source, rows = flat(X), stack(lanes, PLACES)
+    rows, far = stack(lanes, PLACES), lie_far(X, order)
     for first in range(_0, n, lanes):
         some = minimum(n - first, lanes)
         for s in range(some):
             rows[s] = row_of(order, epoch, position + np.int64(first + s)) * X.shape[1]
-        for s in range(minimum(n - first - some, lanes)):  # the next rows, which may lie anywhere
-            at = row_of(order, epoch, position + np.int64(first + some + s)) * X.shape[1]
-            for k in range(_0, columns, lanes):
-                prefetch(source, at + np.int64(k))
-        turn_rows(source, rows, some, columns, w, to + first, n)
+        if far:
+            for s in range(minimum(n - first - some, lanes)):
+                ask_for_row(X, order[epoch, position + np.int64(first + some + s)])
+        turn_rows(flat(X), rows, some, columns, w, to + first, n)
 
 
 @inner

@@ -20,13 +20,43 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.jit import inner, kernel
-from fastnn.kernels.lanes import prefer_wide_vectors
+from fastnn.kernels.lanes import prefer_wide_vectors, prefetch, width
+from fastnn.kernels.llvm import flat
+
+#: Bytes of X that caches keep near, and how many samples ahead others are asked for.
+NEAR, AHEAD = 1 << 19, 8
 
 
 @inner
 def row_of(order, epoch, position):
     """The row of X at a position of an epoch; without an order rows are taken as they come."""
     return order[epoch, position] if len(order) > 0 else position
+
+
+@inner
+def lie_far(X, order):
+    """Whether rows come from memory that is worth asking for ahead: shuffled ones, of many.
+
+    From beyond the caches a row takes longer to come than some samples to be learned.
+    """
+    return len(order) > 0 and X.size * X.itemsize > NEAR
+
+
+@inner
+def ask_for_row(X, row):
+    """Ask for the memory of a row."""
+    columns, flat_X = X.shape[1], flat(X)
+    for k in range(0, columns, width(flat_X)):
+        prefetch(flat_X, row * columns + k)
+
+
+@inner
+def ask_for_sample(data, epoch, position, stop):
+    """The same for the sample at a position of an epoch, if that is before *stop*."""
+    if position < stop:
+        row = data.order[epoch, position]
+        ask_for_row(data.X, row)
+        ask_for_row(data.Y, row)
 
 
 @functools.cache
@@ -43,13 +73,15 @@ def make_train(begin: Any, learn: Any, end: Any, wide: bool) -> Any:
         if wide:
             prefer_wide_vectors()
         begin(layers, p, moments, w)
-        per_update = 1 if span.rates.shape[1] > 1 else 0
+        far, per_update = lie_far(data.X, data.order), 1 if span.rates.shape[1] > 1 else 0
         if span.start < span.stop:
             last, carried = row_of(data.order, np.int64(0), span.start), p.dtype.type(0)
             for epoch in range(len(span.rates)):
                 total, penalties = span.loss_sums[epoch], span.penalty_sums[epoch]
                 for position in range(span.start, span.stop):
                     rate = span.rates[epoch, (position - span.start) * per_update]
+                    if far:
+                        ask_for_sample(data, epoch, position + AHEAD, span.stop)
                     row = row_of(data.order, epoch, position)
                     loss, penalty, carried = learn(
                         layers, p, t, data, last, row, rate, options, w, carried

@@ -40,7 +40,7 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.epochs import row_of
+from fastnn.kernels.epochs import ask_for_sample, lie_far, row_of
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
@@ -215,7 +215,7 @@ def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> 
         places, n_hidden = _places_of(layers), layers[0, N_OUT]
         extra = p.dtype.type(1 if bias else 0)
         take(layers, p, moments, workspace)
-        per_update = 1 if span.rates.shape[1] > 1 else 0
+        far, per_update = lie_far(data.X, data.order), 1 if span.rates.shape[1] > 1 else 0
         for epoch in range(len(span.rates)):
             total = span.loss_sums[epoch]
             for position in range(span.start, span.stop, np.int64(BLOCK)):
@@ -227,6 +227,8 @@ def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> 
                 for s in range(n):
                     z, d = places.z + s * n_hidden, places.d + s * n_hidden
                     gram, at = places.gram + s * BLOCK, position + np.int64(s)
+                    if far:
+                        ask_for_sample(data, epoch, at + np.int64(BLOCK), span.stop)
                     _take_off_earlier(workspace, z, gram, places.d, s, n_hidden, extra)
                     row = row_of(data.order, epoch, at)
                     rate = span.rates[epoch, (at - span.start) * per_update]
