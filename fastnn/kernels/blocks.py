@@ -117,12 +117,13 @@ def gather(X, order, epoch, position, n, turned, w, to):
         return
     rows, far = stack(lanes, PLACES), lie_far(X, order)
     for first in range(_0, n, lanes):
-        some = minimum(n - first, lanes)
+        some, at = minimum(n - first, lanes), position + np.int64(first)
         for s in range(some):
-            rows[s] = row_of(order, epoch, position + np.int64(first + s)) * X.shape[1]
+            rows[s] = row_of(order, epoch, at + np.int64(s)) * X.shape[1]
         if far:
-            for s in range(minimum(n - first - some, lanes)):
-                ask_for_row(X, order[epoch, position + np.int64(first + some + s)])
+            after = at + np.int64(some)
+            for k in range(after, minimum(after + np.int64(lanes), order.shape[1])):
+                ask_for_row(X, order[epoch, k])
         turn_rows(flat(X), rows, some, columns, w, to + first, n)
 
 
