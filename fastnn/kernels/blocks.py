@@ -22,7 +22,7 @@ from numba import types
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.elementary import exp, log
-from fastnn.kernels.epochs import ask_for_row, lie_far, row_of
+from fastnn.kernels.epochs import AHEAD, ask_for_row, lie_far, row_of
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import maximum, minimum, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
@@ -110,12 +110,15 @@ def _kinds(
 @linked(_kinds)
 def gather(X, order, epoch, position, n, turned, w, to):
     """n rows of X from a position of the epoch on, feature-major if *turned*."""
-    columns, lanes = np.uint64(X.shape[1]), width(w)
+    columns, lanes, far = np.uint64(X.shape[1]), width(w), lie_far(X, order)
     if not turned or columns == _1:
         for s in range(n):
-            load_row(X, row_of(order, epoch, position + np.int64(s)), w, to + s * columns)
+            at = position + np.int64(s)
+            if far and at + AHEAD < order.shape[1]:
+                ask_for_row(X, order[epoch, at + AHEAD])
+            load_row(X, row_of(order, epoch, at), w, to + s * columns)
         return
-    rows, far = stack(lanes, PLACES), lie_far(X, order)
+    rows = stack(lanes, PLACES)
     for first in range(_0, n, lanes):
         some, at = minimum(n - first, lanes), position + np.int64(first)
         for s in range(some):
