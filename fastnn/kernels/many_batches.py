@@ -65,41 +65,74 @@ def make_times_slope_of_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
 
 
 @functools.cache
+def _make_beginnings(lanes: int) -> Any:
+    """Make what says where sums begin, at 0 or with *more* at what is there: a number, a matrix."""
+
+    @inner
+    def so_far(scratch, g, b, more):
+        return load(g, b * lanes, lanes) if more else load(scratch.zero, 0, lanes)
+
+    @inner
+    def onto(scratch, G, more):
+        return G if more else matrix(scratch.zero, 0, 0, 0, (1, 1), lanes)
+
+    return so_far, onto
+
+
+@functools.cache
+def _make_ends_back(bias: bool, lanes: int) -> Any:
+    """Make the way back at both ends of a network.
+
+    From the outputs' deltas, which are returned, to the gradient of their biases; and from those of
+    some units of the first layer to the gradient of the weights that lead to them.
+    """
+    sums_over_rows, (so_far, onto) = make_sums_over_rows(lanes), _make_beginnings(lanes)
+
+    @inner
+    def outputs_back(layers, scratch, n, g, more):
+        last, height = len(layers) - 1, height_of(layers, scratch, lanes)
+        n_out, at = layers[last, N_OUT], layers[last, UNITS] * height
+        for j in range(n_out if bias else 0):
+            b = layers[last, BIAS] + j
+            total = so_far(scratch, g, b, more)
+            for s in range(n):
+                total = total + load(scratch.deltas, (at + j * height + s) * lanes, lanes)
+            store(g, b * lanes, total)
+        return matrix(scratch.deltas, at, 1, height, (n, n_out), lanes)
+
+    @inner
+    def inputs_back(layers, scratch, n, g, more, d, first, after):
+        n_in, height = layers[0, N_IN], height_of(layers, scratch, lanes)
+        x = matrix(scratch.values, 0, 1, height, (n, n_in), lanes)
+        G = matrix(g, first, layers[0, N_OUT], 1, (n_in, after - first), lanes)
+        sums_over_rows(x, d, onto(scratch, G, more), G, (n_in, n, after - first))
+
+    return outputs_back, inputs_back
+
+
+@functools.cache
 def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
     """Make the gradient of n rows, into g, or with *more* onto it."""
     sums, sums_over_rows = make_sums(lanes), make_sums_over_rows(lanes)
     times_slope = make_times_slope_of_many(hidden, keeps, lanes)
-
-    @inner
-    def so_far(scratch, g, b, more):
-        """The gradient of a bias from the rows before."""
-        return load(g, b * lanes, lanes) if more else load(scratch.zero, 0, lanes)
-
-    @inner
-    def units_of(vector, at, height, n, units):
-        """The rows' values of some units, the first one's from a place on."""
-        return matrix(vector, at, 1, height, (n, units), lanes)
-
-    @inner
-    def onto(scratch, G, more):
-        """Where the sums of a gradient begin: at what is there, or with nothing."""
-        return G if more else matrix(scratch.zero, 0, 0, 0, (1, 1), lanes)
+    so_far, onto = _make_beginnings(lanes)
+    outputs_back, inputs_back = _make_ends_back(bias, lanes)
 
     @inner
     def units_back(layers, p, scratch, n, g, more, l, first, after):
         """The units from *first* up to *after* of the layer below layer l; returns their deltas."""
         height, some = height_of(layers, scratch, lanes), after - first
         n_out, units = layers[l, N_OUT], layers[l, INPUTS]
-        W = layers[l, WEIGHTS] + first * n_out
-        a = units_of(scratch.values, (units + first) * height, height, n, some)
-        above = units_of(scratch.deltas, layers[l, UNITS] * height, height, n, n_out)
+        W, above = layers[l, WEIGHTS] + first * n_out, layers[l, UNITS] * height
+        a = matrix(scratch.values, (units + first) * height, 1, height, (n, some), lanes)
+        D = matrix(scratch.deltas, above, 1, height, (n, n_out), lanes)
         G = matrix(g, W, n_out, 1, (some, n_out), lanes)
-        sums_over_rows(a, above, onto(scratch, G, more), G, (some, n, n_out))
+        sums_over_rows(a, D, onto(scratch, G, more), G, (some, n, n_out))
         # The deltas of the first hidden layer are not needed again: the next take their place.
         place = units - first if l == 1 else units
-        d = units_of(scratch.deltas, (place + first) * height, height, n, some)
+        d = matrix(scratch.deltas, (place + first) * height, 1, height, (n, some), lanes)
         weights = matrix(p, W, 1, n_out, (n_out, some), lanes)
-        sums(turned(above), weights, onto(scratch, G, False), d, (n, n_out, some))
+        sums(turned(D), weights, onto(scratch, d, False), d, (n, n_out, some))
         for j in range(first, after):
             b = layers[l - 1, BIAS] + j if bias else 0
             total = so_far(scratch, g, b, more)
@@ -110,38 +143,17 @@ def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) ->
         return d
 
     @inner
-    def outputs_back(layers, scratch, n, g, more):
-        """The gradient of the outputs' biases; returns the outputs' deltas."""
-        last, height = len(layers) - 1, height_of(layers, scratch, lanes)
-        n_out, at = layers[last, N_OUT], layers[last, UNITS] * height
-        for j in range(n_out if bias else 0):
-            b = layers[last, BIAS] + j
-            total = so_far(scratch, g, b, more)
-            for s in range(n):
-                total = total + load(scratch.deltas, (at + j * height + s) * lanes, lanes)
-            store(g, b * lanes, total)
-        return units_of(scratch.deltas, at, height, n, n_out)
-
-    @inner
-    def first_back(layers, scratch, n, g, more, d, first, after):
-        """The gradient of the weights from the inputs to some units, from these units' deltas."""
-        n_in, height = layers[0, N_IN], height_of(layers, scratch, lanes)
-        x = units_of(scratch.values, 0, height, n, n_in)
-        G = matrix(g, first, layers[0, N_OUT], 1, (n_in, after - first), lanes)
-        sums_over_rows(x, d, onto(scratch, G, more), G, (n_in, n, after - first))
-
-    @inner
     def backward(layers, p, scratch, n, g, more):
         last, at_once = len(layers) - 1, units_at_once(p, lanes)
         outputs = outputs_back(layers, scratch, n, g, more)
         if last == 0:
-            first_back(layers, scratch, n, g, more, outputs, 0, layers[0, N_OUT])
+            inputs_back(layers, scratch, n, g, more, outputs, 0, layers[0, N_OUT])
         for l in range(last, 0, -1):
             for first in range(0, layers[l, N_IN], at_once):
                 after = min(first + at_once, layers[l, N_IN])
                 d = units_back(layers, p, scratch, n, g, more, l, first, after)
                 if l == 1:
-                    first_back(layers, scratch, n, g, more, d, first, after)
+                    inputs_back(layers, scratch, n, g, more, d, first, after)
 
     return backward
 

@@ -65,6 +65,9 @@ def matrix(vector, at, row, column, shape, lanes):
     It knows the address alone, not the vector: to pass it on costs little. So places are checked
     here, where they are.
     """
+    last = at + (shape[0] - 1) * row + (shape[1] - 1) * column
+    if min(shape) > 0 and not 0 <= at <= last < len(vector) // lanes:
+        raise IndexError("lanes outside the array")
     return Matrix(vector[at * lanes :], row, column)
 
 

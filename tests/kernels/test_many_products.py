@@ -54,7 +54,6 @@ def checked_entry(vector, at, row, column):
     return vector[0]
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="lanes are checked, not matrices")
 @pytest.mark.parametrize(
     ("at", "row", "column", "inside"),
     [(4, 3, 1, True), (5, 3, 1, False), (4, 1, 2, True), (5, 1, 2, False), (-1, 3, 1, False)],
