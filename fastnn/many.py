@@ -217,7 +217,7 @@ class _Door:
         key = id(architecture), engine, self._arguments.keys[k]
         asked = self._asked.get(key)
         if asked is None:
-            # Architectures that differ in their hidden layers alone are asked the same.
+            # Nothing that is asked depends on more of the architecture than that, but L-BFGS.
             of_kind = (*self._key(network), *key[1:])
             asked = self._asked.get(of_kind) or self._ask(k, network)
             if self._subsets is None and not asked.job.callbacks:  # those are of one network

@@ -89,6 +89,13 @@ CASES = {
         CLASSIFIERS | {"l2": 0.01, "label_smoothing": 0.1}, CLASSES,
         {"metrics": ["accuracy"], "validation_split": 0.2},
     ),
+    "class weights and a split of unlike networks": (
+        {"sizes": (3, lambda k: 2 + k % 5, 3), "loss": "cross_entropy", "l2": lambda k: 0.01 * k,
+         "label_smoothing": lambda k: 0.1 * (k % 3), "bias": lambda k: k % 7 > 0,
+         "activation": lambda k: ["relu", "tanh"][k % 2],
+         "reduction": lambda k: ["mean", "sum"][k % 2]},
+        CLASSES, {"learning_rate": 1e-3, "class_weight": "balanced", "validation_split": 0.2},
+    ),
     "metrics on subsets": (
         CLASSIFIERS | {"sizes": (3, lambda k: 2 + k % 3, 3)}, CLASSES,
         {"metrics": ["accuracy"], "subsets": [rows[:40] for rows in SUBSETS]},

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.jit import inner, kernel
-from fastnn.kernels.lanes import prefer_wide_vectors, prefetch, width
+from fastnn.kernels.lanes import prefer_wide_vectors, prefetch
 from fastnn.kernels.llvm import flat
 
-#: Bytes of X that caches keep near, and how many samples ahead others are asked for.
-NEAR, AHEAD = 1 << 19, 8
+#: Bytes of X that caches keep near, bytes of a cache line, and how many samples ahead is asked for.
+NEAR, LINE, AHEAD = 1 << 19, 64, 8
 
 
 @inner
@@ -37,17 +37,19 @@ def row_of(order, epoch, position):
 def lie_far(X, order):
     """Whether rows come from memory that is worth asking for ahead: shuffled ones, of many.
 
-    From beyond the caches a row takes longer to come than some samples to be learned.
+    From beyond the caches a row takes longer to come than some samples to be learned. Of samples it
+    is asked for X alone: Y is rarely the larger one.
     """
     return len(order) > 0 and X.size * X.itemsize > NEAR
 
 
 @inner
 def ask_for_row(X, row):
-    """Ask for the memory of a row."""
+    """Ask for the memory of a row, line by line; and for its end, since it may begin within one."""
     columns, flat_X = X.shape[1], flat(X)
-    for k in range(0, columns, width(flat_X)):
+    for k in range(0, columns, LINE // X.itemsize):
         prefetch(flat_X, row * columns + k)
+    prefetch(flat_X, row * columns + columns - 1)
 
 
 @inner

@@ -163,7 +163,8 @@ def not_unrolled(builder: Any, back: Any) -> None:
     module = builder.module
     wish = module.add_metadata(["llvm.loop.unroll.disable"])
     loop = ir.MDValue(module, [wish], name=str(len(module.metadata)))
-    loop.operands = (loop, wish)  # of each loop its own: it begins with itself
+    # Each loop has one of its own, which begins with itself; so it cannot be hashed or compared.
+    loop.operands = (loop, wish)
     back.set_metadata("llvm.loop", loop)
 
 

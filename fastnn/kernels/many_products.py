@@ -62,11 +62,11 @@ def _emit_units_at_once(context, builder, signature, values):
 def matrix(vector, at, row, column, shape, lanes):
     """The matrix of that *shape* whose first entry is at the place ``at`` of a vector.
 
-    It knows the address alone, not the vector: to pass it on costs little. So places are checked
-    here, where they are.
+    Both sizes are at least 1, the steps *row* and *column* at least 0. It knows the address alone,
+    not the vector: to pass it on costs little. So places are checked here, where they are.
     """
     last = at + (shape[0] - 1) * row + (shape[1] - 1) * column
-    if min(shape) > 0 and not 0 <= at <= last < len(vector) // lanes:
+    if not 0 <= at <= last < len(vector) // lanes:
         raise IndexError("lanes outside the array")
     return Matrix(vector[at * lanes :], row, column)
 
@@ -148,7 +148,7 @@ def _emit_multiply(context, builder, signature, values):
 
 
 def _shapes(room: int) -> dict[int, Sequence[int]]:
-    """Of tiles: by their columns their rows, as many as fit beside a number of columns' entries."""
+    """For `in_tiles`: tiles whose sums, a row of B and a number of A have room in the registers."""
     return {
         broad: [high for high in (8, SIX, 4, 2, 1) if high == 1 or (high + 1) * broad + 1 <= room]
         for broad in (4, 2, 1)

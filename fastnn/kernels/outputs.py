@@ -103,7 +103,8 @@ def make_outputs(
     X without rows stands for the one of the call before, if that was a block: it is still in the
     workspace. The kernel returns False, having stopped, if it meets an input that is not finite or
     a value that is not a number. *by_unit* chooses `_make_forward_by_unit`, which leaves nothing of
-    the hidden layer. With *sparse* X is, and must be finite; then not *by_unit*.
+    the hidden layer; rows are then as they lie, without an order. With *sparse* X is, and must be
+    finite; then not *by_unit*.
     """
     first_sums = sparse_rows.make_sums(bias) if sparse else None
     forward = (

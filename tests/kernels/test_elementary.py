@@ -22,7 +22,16 @@ compiled = numba.njit(**_OPTIONS)
 NAMES = ["exp", "expm1", "sigmoid", "tanh", "softplus", "log", "normal_cdf"]
 DTYPES = [np.float64, np.float32]
 #: What is asked of each function; its docstring says what it keeps.
-BOUND = {np.float64: 2e-14, np.float32: 3e-7}
+BOUND = {np.float64: 2e-14, np.float32: 4.5e-7}
+#: Where all numbers in float32 were tried, the worst: grids rarely meet them.
+WORST = {
+    "exp": [-4.5574245],
+    "expm1": [-0.29527414, -0.29650298, -0.3468243],
+    "sigmoid": [-7.9703097],
+    "tanh": [-0.18971018],
+    "softplus": [-3.8653615],
+    "normal_cdf": [-2.8326812, -4.0551653, -0.52684945],
+}
 #: How many points in each part of a grid. Without the JIT each costs some microseconds.
 N = 6_000 if JIT else 200
 
@@ -141,7 +150,8 @@ def test_error_is_within_the_bound(n, name, dtype):
     if name == "normal_cdf":
         if not JIT:
             bound *= 1.2  # no fused multiply-add: one more rounding in each step
-        x = x[:: 40 if JIT else 1].copy()  # the true values take long
+        x = x[:: 40 if JIT else 1]  # the true values take long
+    x = np.concatenate([x, np.array(WORST.get(name, []), dtype)])
     error = errors(values(name, x), in_longer_arithmetic(name, x), dtype)
     error -= rounding_of_the_square(name, x)
     worst = np.argmax(error)
