@@ -22,8 +22,10 @@ compiled = numba.njit(**_OPTIONS)
 NAMES = ["exp", "expm1", "sigmoid", "tanh", "softplus", "log", "normal_cdf"]
 DTYPES = [np.float64, np.float32]
 #: What is asked of each function; its docstring says what it keeps.
-BOUND = {np.float64: 2e-14, np.float32: 4.5e-7}
-#: Where all numbers in float32 were tried, the worst: grids rarely meet them.
+BOUND = {np.float64: 2e-14, np.float32: 3e-7}
+#: The one that misses it.
+BOUND_OF_NORMAL_CDF = {np.float64: 2e-14, np.float32: 4.5e-7}
+#: The worst of all numbers below -0.001 in float32, which grids rarely meet.
 WORST = {
     "exp": [-4.5574245],
     "expm1": [-0.29527414, -0.29650298, -0.3468243],
@@ -124,6 +126,11 @@ def grid(dtype, n=N):
     return np.concatenate([positive, -positive])
 
 
+def asked(name, dtype):
+    """The bound that it must keep."""
+    return (BOUND_OF_NORMAL_CDF if name == "normal_cdf" else BOUND)[dtype]
+
+
 def promised(name, dtype):
     """The bound in the docstring."""
     pattern = r"within ([\d.e-]+) \(float32: ([\d.e-]+)\)"
@@ -143,7 +150,7 @@ def rounding_of_the_square(name, x):
 @pytest.mark.parametrize("n", slow_but([N], [N, 50_000]))
 def test_error_is_within_the_bound(n, name, dtype):
     bound = promised(name, dtype)
-    assert bound < BOUND[dtype]
+    assert bound < asked(name, dtype)
     x = grid(dtype, n)
     if name == "expm1":
         x = x[x <= 0]
@@ -167,7 +174,7 @@ def test_agrees_with_mpmath(name, dtype):
     with mpmath.workdps(40):
         true = [with_mpmath(name, v) for v in x]
         error = [abs(y - t) / abs(t) for y, t in zip(values(name, x).tolist(), true, strict=True)]
-    assert max(np.array(error, np.float64) - rounding_of_the_square(name, x)) < BOUND[dtype]
+    assert max(np.array(error, np.float64) - rounding_of_the_square(name, x)) < asked(name, dtype)
 
 
 @compiled
