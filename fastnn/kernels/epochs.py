@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.jit import inner, kernel
-from fastnn.kernels.lanes import prefer_wide_vectors, prefetch
-from fastnn.kernels.llvm import flat
+from fastnn.kernels.lanes import prefer_wide_vectors
+from fastnn.kernels.llvm import flat, prefetch
 
 #: Bytes of X that caches keep near, bytes of a cache line, and how many samples ahead is asked for.
 NEAR, LINE, AHEAD = 1 << 19, 64, 8

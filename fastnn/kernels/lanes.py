@@ -87,6 +87,7 @@ from fastnn.kernels.llvm import (
     spread_pair,
     square_root,
     store_vector,
+    whole_numbers,
 )
 
 
@@ -199,7 +200,7 @@ def _emit_gather(context, builder, signature, values):
     lanes, (matrix, of_rows, of_column, _) = signature.return_type, signature.args
     array = context.make_array(matrix)(context, builder, values[0])
     rows = context.make_array(of_rows)(context, builder, values[1])
-    column = context.cast(builder, values[2], types.unliteral(of_column), types.intp)
+    [column] = whole_numbers(context, builder, [of_column], values[2:3])
     lengths = cgutils.unpack_tuple(builder, array.shape)
     value = ir.VectorType(context.get_value_type(lanes.dtype), lanes.n)(ir.Undefined)
     for l in range(lanes.n):
@@ -217,13 +218,10 @@ def _place(context, builder, lanes, kinds, values):
     array = context.make_array(kinds[0])(context, builder, values[0])
     several = isinstance(kinds[1], types.BaseTuple)
     places = cgutils.unpack_tuple(builder, values[1]) if several else [values[1]]
-    places = [
-        context.cast(builder, place, types.unliteral(kind), types.intp)
-        for place, kind in zip(places, getattr(kinds[1], "types", kinds[1:2]), strict=True)
-    ]
+    places = whole_numbers(context, builder, getattr(kinds[1], "types", kinds[1:2]), places)
     count, mask, size = cgutils.intp_t(lanes.n), None, lanes.dtype.bitwidth // 8
     if len(values) == 4:
-        wanted = context.cast(builder, values[3], types.unliteral(kinds[3]), types.intp)
+        [wanted] = whole_numbers(context, builder, kinds[3:], values[3:])
         count = at_most(builder, wanted, lanes.n)
         mask = first_lanes(builder, count, lanes.n, size)
     if context.enable_boundscheck:
@@ -242,24 +240,6 @@ def check_places(context, builder, places, counts, lengths):
         outside = builder.and_(used, builder.or_(below, beyond))
         with builder.if_then(outside, likely=False):
             context.call_conv.return_user_exc(builder, IndexError, ("lanes outside the array",))
-
-
-def prefetch(array, at):
-    """Ask for what is at a place of a vector before it is needed, from memory that may be far."""
-
-
-def _type_prefetch(array, at):
-    return types.none if array.layout == "C" and array.ndim == 1 else None
-
-
-@operation(prefetch, _type_prefetch)
-def _emit_prefetch(context, builder, signature, values):
-    array = context.make_array(signature.args[0])(context, builder, values[0])
-    at = context.cast(builder, values[1], types.unliteral(signature.args[1]), types.intp)
-    place = builder.bitcast(builder.gep(array.data, [at]), ir.IntType(8).as_pointer())
-    to_read, near, data = map(cgutils.int32_t, (0, 3, 1))
-    call(builder, "llvm.prefetch.p0", ir.VoidType(), place, to_read, near, data)
-    return context.get_dummy_value()
 
 
 # Numbers in all lanes

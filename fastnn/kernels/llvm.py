@@ -91,6 +91,12 @@ def in_all_lanes(builder: Any, number: Any, n: int) -> Any:
     return shuffle(builder, builder.insert_element(nothing, number, cgutils.int32_t(0)), [0] * n)
 
 
+def whole_numbers(context: Any, builder: Any, kinds: Any, values: Any) -> list[Any]:
+    """Whole numbers of any types, as LLVM has those of places."""
+    pairs = zip(values, kinds, strict=True)
+    return [context.cast(builder, v, types.unliteral(kind), types.intp) for v, kind in pairs]
+
+
 def at_most(builder: Any, count: Any, n: int) -> Any:
     """A whole number, or n if that is less."""
     most = count.type(n)
@@ -205,7 +211,7 @@ def _type_array_at(pointer: Any, n: Any) -> Any:
 
 @operation(array_at, _type_array_at)
 def _emit_array_at(context, builder, signature, values):
-    n = context.cast(builder, values[1], types.unliteral(signature.args[1]), types.intp)
+    [n] = whole_numbers(context, builder, signature.args[1:], values[1:])
     return borrowed(context, builder, signature.return_type, values[0], n)
 
 
@@ -222,6 +228,24 @@ def _type_flat(array: Any) -> Any:
 def _emit_flat(context, builder, signature, values):
     array = context.make_array(signature.args[0])(context, builder, values[0])
     return borrowed(context, builder, signature.return_type, array.data, array.nitems)
+
+
+def prefetch(vector: Any, at: Any) -> None:
+    """Ask for what is at a place of a vector before it is needed, from memory that may be far."""
+
+
+def _type_prefetch(vector: Any, at: Any) -> Any:
+    return types.none if vector.layout == "C" and vector.ndim == 1 else None
+
+
+@operation(prefetch, _type_prefetch)
+def _emit_prefetch(context, builder, signature, values):
+    array = context.make_array(signature.args[0])(context, builder, values[0])
+    [at] = whole_numbers(context, builder, signature.args[1:], values[1:])
+    place = builder.bitcast(builder.gep(array.data, [at]), ir.IntType(8).as_pointer())
+    to_read, near, data = map(cgutils.int32_t, (0, 3, 1))
+    call(builder, "llvm.prefetch.p0", ir.VoidType(), place, to_read, near, data)
+    return context.get_dummy_value()
 
 
 def borrowed(context: Any, builder: Any, kind: Any, data: Any, n: Any) -> Any:

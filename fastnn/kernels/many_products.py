@@ -23,6 +23,7 @@ from fastnn.kernels.llvm import (
     operation,
     store_vector,
     vector_registers,
+    whole_numbers,
 )
 from fastnn.kernels.tiles import SIX, Vectors, add_up, in_tiles, plus
 
@@ -79,15 +80,13 @@ def _type_matrix(vector, at, row, column, shape, lanes):
 
 @operation(matrix, _type_matrix)
 def _emit_matrix(context, builder, signature, values):
-    def whole(value, kind):
-        return context.cast(builder, value, types.unliteral(kind), types.intp)
-
     array = context.make_array(signature.args[0])(context, builder, values[0])
-    at, row, column = map(whole, values[1:4], signature.args[1:4])
+    at, row, column = whole_numbers(context, builder, signature.args[1:4], values[1:4])
     lanes, one = cgutils.intp_t(signature.args[5].literal_value), cgutils.intp_t(1)
     start = builder.mul(at, lanes)
     if context.enable_boundscheck:
-        shape = map(whole, cgutils.unpack_tuple(builder, values[4]), signature.args[4].types)
+        sizes = cgutils.unpack_tuple(builder, values[4])
+        shape = whole_numbers(context, builder, signature.args[4].types, sizes)
         rows, columns = (builder.sub(size, one) for size in shape)
         last = builder.add(builder.mul(rows, row), builder.mul(columns, column))
         count = builder.mul(builder.add(last, one), lanes)
@@ -99,9 +98,9 @@ def _emit_matrix(context, builder, signature, values):
 
 
 @inner
-def turned(matrix):
+def turned(M):
     """Its transpose."""
-    return Matrix(matrix.first, matrix.column, matrix.row)
+    return Matrix(M.first, M.column, M.row)
 
 
 def multiply(A, B, S, C, sizes, lanes):
@@ -118,8 +117,8 @@ def multiply(A, B, S, C, sizes, lanes):
             store(C.first, (i * C.row + j * C.column) * lanes, c)
 
 
-def _entry(matrix, m, n, lanes):
-    return load(matrix.first, (m * matrix.row + n * matrix.column) * lanes, lanes)
+def _entry(M, m, n, lanes):
+    return load(M.first, (m * M.row + n * M.column) * lanes, lanes)
 
 
 def _type_multiply(A, B, S, C, sizes, lanes):
@@ -135,10 +134,7 @@ def _emit_multiply(context, builder, signature, values):
         for kind, value in zip(signature.args[:4], values[:4], strict=True)
     ]
     sizes = cgutils.unpack_tuple(builder, values[4])
-    rows, depth, columns = (
-        context.cast(builder, size, types.unliteral(kind), types.intp)
-        for size, kind in zip(sizes, of_sizes.types, strict=True)
-    )
+    rows, depth, columns = whole_numbers(context, builder, of_sizes.types, sizes)
 
     def put(i, j, high, broad):
         _put(builder, operands, i, j, high, broad, depth)
@@ -206,13 +202,8 @@ class _Operand:
 
     def __init__(self, context: Any, builder: Any, lanes: Lanes, kind: Any, value: Any):
         self._first, *steps = cgutils.unpack_tuple(builder, value)
-        self._row, self._column = (
-            builder.mul(
-                context.cast(builder, step, types.unliteral(of), types.intp),
-                cgutils.intp_t(lanes.n),
-            )
-            for step, of in zip(steps, kind.types[1:], strict=True)
-        )
+        steps = whole_numbers(context, builder, kind.types[1:], steps)
+        self._row, self._column = (builder.mul(step, cgutils.intp_t(lanes.n)) for step in steps)
         self._builder, self._kind = builder, context.get_value_type(lanes)
         self._size = lanes.dtype.bitwidth // 8
 

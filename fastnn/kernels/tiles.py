@@ -34,6 +34,7 @@ from fastnn.kernels.llvm import (
     shuffle,
     store_vector,
     vector_registers,
+    whole_numbers,
 )
 
 #: A matrix in a flat *vector*: row-major from the place *at* on, *step* from row to row. With
@@ -267,11 +268,11 @@ def _type_tile(rows, registers, scale, A, B, keep, C, i, j, depth, count=None):
 def _emit_tile(context, builder, signature, values):
     n_rows, registers = (kind.literal_value for kind in signature.args[:2])
     product = _Product(context, builder, signature.args[2:7], values[2:7])
-    i, j, depth = _places(context, builder, signature.args[7:10], values[7:10])
+    i, j, depth = whole_numbers(context, builder, signature.args[7:10], values[7:10])
     zero, lanes, mask = cgutils.intp_t(0), registers * product.lanes, None
     n_columns = cgutils.intp_t(lanes)
     if len(values) == 11:
-        [count] = _places(context, builder, signature.args[10:], values[10:])
+        [count] = whole_numbers(context, builder, signature.args[10:], values[10:])
         n_columns = at_most(builder, count, lanes)
         mask = first_lanes(builder, n_columns, lanes, product.size)
     product.a.check(i, zero, cgutils.intp_t(n_rows), depth)
@@ -292,12 +293,6 @@ def _emit_tile(context, builder, signature, values):
     return context.get_dummy_value()
 
 
-def _places(context: Any, builder: Any, kinds: Any, values: Any) -> list[Any]:
-    """Whole numbers, of LLVM's type for places."""
-    pairs = zip(values, kinds, strict=True)
-    return [context.cast(builder, v, types.unliteral(kind), types.intp) for v, kind in pairs]
-
-
 def _type_dots(scale, A, B, keep, C, sizes):
     return _type_put((), A, B, C)
 
@@ -306,7 +301,7 @@ def _type_dots(scale, A, B, keep, C, sizes):
 def _emit_dots(context, builder, signature, values):
     product, zero = _Product(context, builder, signature.args[:5], values[:5]), cgutils.intp_t(0)
     sizes = cgutils.unpack_tuple(builder, values[5])
-    rows, depth, columns = _places(context, builder, signature.args[5].types, sizes)
+    rows, depth, columns = whole_numbers(context, builder, signature.args[5].types, sizes)
     product.a.check(zero, zero, rows, depth)
     product.b.check(zero, zero, depth, columns)
     product.c.check(zero, zero, rows, columns)

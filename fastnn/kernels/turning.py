@@ -22,6 +22,7 @@ from fastnn.kernels.llvm import (
     shuffle,
     stack,
     store_vector,
+    whole_numbers,
 )
 from fastnn.kernels.tiles import Matrix, Vectors, view
 
@@ -76,10 +77,8 @@ def _emit_turn_square(context, builder, signature, values):
     source, starts, into = (
         context.make_array(signature.args[k])(context, builder, values[k]) for k in (0, 1, 3)
     )
-    away, to, step, *counts = (
-        context.cast(builder, values[k], types.unliteral(signature.args[k]), types.intp)
-        for k in (2, 4, 5, *range(6, len(values)))
-    )
+    kinds, numbers = ((given[2], *given[4:]) for given in (signature.args, values))
+    away, to, step, *counts = whole_numbers(context, builder, kinds, numbers)
     most, none = cgutils.intp_t(n), cgutils.intp_t(0)
     rows, columns = (at_most(builder, count, n) for count in counts) if counts else (most, most)
 
