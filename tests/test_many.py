@@ -128,6 +128,16 @@ def of_network(k, y, arguments):
     return (X[rows], y[rows]), own
 
 
+def test_each_loss_takes_y_in_its_own_way():
+    kinds = {"binary_cross_entropy": [3, 4, 1], "cross_entropy": [3, 4, 2]}
+    together = [fastnn.Network(n, loss=loss, engine="numpy") for loss, n in kinds.items()]
+    alone = copy.deepcopy(together)
+    fastnn.fit_many(together, X, CLASSES % 2, epochs=2)
+    for net, twin in zip(together, alone, strict=True):
+        twin.fit(X, CLASSES % 2, epochs=2)
+        np.testing.assert_array_equal(net.parameters, twin.parameters)
+
+
 @pytest.mark.parametrize("case", slow_but(FAST, CASES))
 def test_each_network_becomes_what_it_becomes_alone(case):
     options, y, arguments = CASES[case]

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.kernels import wide_input
 from fastnn.kernels.epochs import NEAR
+from fastnn.kernels.layout import layer_table
 
 pytestmark = pytest.mark.own_kernels
 
@@ -12,7 +14,7 @@ pytestmark = pytest.mark.own_kernels
 KINDS = {
     "one output": ([70, 3, 1], 1),
     "one hidden layer": ([70, 3, 2], 1),
-    "wide input": ([70, 8, 2], 1),
+    "wide input": ([130, 64, 2], 1),
     "turned": ([70, 3, 2], 32),
     "as they lie": ([120, 3, 2], 32),
 }
@@ -24,6 +26,8 @@ def test_shuffled_rows_beyond_the_caches_are_learned_as_by_the_reference(kind):
     n, rng = NEAR // (8 * sizes[0]) + 3, np.random.default_rng(0)
     X, Y = rng.normal(size=(n, sizes[0])), rng.normal(size=(n, sizes[-1]))
     assert X.nbytes > NEAR
+    layers = layer_table(fastnn.Network(sizes)._architecture)
+    assert wide_input.pays(layers, 8) == (kind == "wide input")
     learned = []
     for engine in ("numba", "numpy"):
         net = fastnn.Network(sizes, engine=engine, seed=0)
