@@ -149,12 +149,12 @@ def _row(array, at, n):
     return row[first : first + n]
 
 
-def gather(array, rows, column, n):
-    """n numbers from a column of a C-contiguous matrix: those in *rows*, an array of uint64.
+def gather(array, rows, at, column, n):
+    """n numbers from a column of a C-contiguous matrix: those in *rows*, int64, from a place on.
 
     By way of memory lanes would have to wait until the last of them is written.
     """
-    return np.array([_row(array, (int(rows[l]), column), 1)[0] for l in range(n)], array.dtype)
+    return np.array([_row(array, (row, column), 1)[0] for row in _row(rows, at, n)], array.dtype)
 
 
 def _is_place(array: Any, at: Any) -> bool:
@@ -189,22 +189,25 @@ def _emit_store(context, builder, signature, values):
     return context.get_dummy_value()
 
 
-def _type_gather(array, rows, column, n):
+def _type_gather(array, rows, at, column, n):
     matrix = getattr(array, "layout", "") == "C" and array.ndim == 2
-    known = isinstance(n, types.IntegerLiteral) and rows.dtype == types.uint64
+    known = isinstance(n, types.IntegerLiteral) and rows.dtype == types.int64
     return Lanes(array.dtype, n.literal_value) if matrix and known else None
 
 
 @operation(gather, _type_gather)
 def _emit_gather(context, builder, signature, values):
-    lanes, (matrix, of_rows, of_column, _) = signature.return_type, signature.args
+    lanes, (matrix, of_rows, of_at, of_column, _) = signature.return_type, signature.args
     array = context.make_array(matrix)(context, builder, values[0])
     rows = context.make_array(of_rows)(context, builder, values[1])
-    [column] = whole_numbers(context, builder, [of_column], values[2:3])
+    at, column = whole_numbers(context, builder, [of_at, of_column], values[2:4])
     lengths = cgutils.unpack_tuple(builder, array.shape)
+    if context.enable_boundscheck:
+        known = cgutils.unpack_tuple(builder, rows.shape)
+        check_places(context, builder, [at], [cgutils.intp_t(lanes.n)], known)
     value = ir.VectorType(context.get_value_type(lanes.dtype), lanes.n)(ir.Undefined)
     for l in range(lanes.n):
-        row = builder.load(builder.gep(rows.data, [cgutils.intp_t(l)]))
+        row = builder.load(builder.gep(rows.data, [builder.add(at, cgutils.intp_t(l))]))
         if context.enable_boundscheck:
             check_places(context, builder, [row, column], [cgutils.intp_t(1)] * 2, lengths)
         place = builder.add(builder.mul(row, lengths[1]), column)

@@ -27,22 +27,33 @@ import numpy as np
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.jit import inner, ordered
-from fastnn.kernels.lanes import constant, convert, gather, load, maximum, select, splat, store
+from fastnn.kernels.lanes import (
+    constant,
+    convert,
+    gather,
+    load,
+    maximum,
+    select,
+    splat,
+    store,
+    width,
+)
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
+from fastnn.kernels.llvm import flat, stack
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.many_products import make_sums, matrix, units_at_once
 from fastnn.kernels.many_updates import number
 from fastnn.kernels.random import uniforms
 from fastnn.kernels.rows import make_finish_one
+from fastnn.kernels.turning import PLACES, turn_square
 
 #: The samples X (n, n_in) and Y (n, columns). Network l takes of them those of *rows*, (lanes, its
 #: n), by default all; in *order*, (epochs, lanes, its n), by default as they lie; with *weights*,
 #: (lanes, its n). What is not given has length 0.
 Data = namedtuple("Data", "X Y rows order weights")
 #: *values*, *slopes* and *deltas* are (inputs and all units, height), *targets* (height, columns of
-#: Y), *weights* (height,), *present* (hidden units,), *zero* is one 0. *numbers* and *rows*, of
-#: the samples that are taken, are uint64.
-Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero numbers rows")
+#: Y), *weights* (height,), *present* (hidden units,), *zero* is one 0. *rows* (ROWS,) are int64.
+Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero rows")
 #: As in `contract.Piece`, but rates (epochs, 1 or updates, lanes), and sums (epochs, lanes).
 Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")
 #: So many rows are there and back at once, and their gradients summed before the next.
@@ -61,47 +72,77 @@ def make_spread_row(lanes: int) -> Any:
     return spread_row
 
 
+@inner
+def takes_alike(data):
+    """Whether all networks take all rows, as they lie."""
+    return len(data.order) == 0 and data.rows.shape[1] == 0
+
+
+@functools.cache
+def make_find(lanes: int) -> Any:
+    """Make the finding of n samples, at most ROWS, from the position *first* of an epoch on.
+
+    In what row of X and Y the s-th one of each lane is comes to place s of the scratch's *rows*,
+    and with *weighted* its weight to the *weights*.
+    """
+
+    @inner
+    def turn_order(order, epoch, first, n, rows):
+        some = width(rows)
+        places = stack(some, PLACES)
+        for lane in range(0, lanes, some):
+            for l in range(some):
+                places[l] = (epoch * lanes + lane + l) * order.shape[2] + first
+            for s in range(0, n, some):
+                turn_square(flat(order), places, s, rows, s * lanes + lane, lanes, some, n - s)
+
+    @inner
+    def find(data, epoch, first, n, scratch, weighted):
+        rows, some = scratch.rows, data.rows.shape[1] > 0
+        if len(data.order) > 0:
+            turn_order(data.order, epoch, first, n, rows)
+        else:
+            for s in range(n):
+                store(rows, s * lanes, splat(np.int64(first + s), lanes))
+        if some or weighted:
+            for l in range(lanes):
+                for s in range(n):
+                    place = s * lanes + l
+                    k = rows[place]
+                    rows[place] = data.rows[l, k] if some else k
+                    if weighted:
+                        given = data.weights.shape[1] > 0
+                        scratch.weights[place] = data.weights[l, k] if given else 1.0
+
+    return find
+
+
 @functools.cache
 def make_take(lanes: int) -> Any:
-    """Make the gathering of n samples from the position *first* of an epoch on.
+    """Make the gathering of n of the samples that were found, from the one at place *first* on.
 
     The first one's inputs go to *at* and every *height* places from there, the next one's to the
-    place behind. With *weighted* their weights too.
+    place behind.
     """
     spread_row = make_spread_row(lanes)
 
     @inner
-    def find(data, epoch, position, numbers, rows):
-        """Of each lane the number of its sample, and in what row of X and Y that is."""
-        for l in range(lanes):
-            numbers[l] = data.order[epoch, l, position] if len(data.order) > 0 else position
-        for l in range(lanes):
-            rows[l] = data.rows[l, numbers[l]] if data.rows.shape[1] > 0 else numbers[l]
-
-    @inner
-    def gather_row(source, rows, into, at, step):
+    def gather_row(source, rows, s, into, at, step):
         for k in range(source.shape[1]):
-            store(into, (at + k * step) * lanes, gather(source, rows, k, lanes))
+            store(into, (at + k * step) * lanes, gather(source, rows, s * lanes, k, lanes))
 
     @inner
-    def take(data, epoch, first, n, at, height, scratch, weighted):
-        X, Y = data.X, data.Y
-        alike = len(data.order) == 0 and data.rows.shape[1] == 0
+    def take(data, first, n, at, height, scratch):
+        X, Y, rows, alike = data.X, data.Y, scratch.rows, takes_alike(data)
         for s in range(n):
-            x, y = at + s, s * Y.shape[1]
-            if not alike or weighted:
-                find(data, epoch, first + s, scratch.numbers, scratch.rows)
+            x, y, found = at + s, s * Y.shape[1], first + s
             if alike:
-                spread_row(X, first + s, scratch.values, x, height)
-                spread_row(Y, first + s, scratch.targets, y, 1)
+                row = rows[found * lanes]
+                spread_row(X, row, scratch.values, x, height)
+                spread_row(Y, row, scratch.targets, y, 1)
             else:
-                gather_row(X, scratch.rows, scratch.values, x, height)
-                gather_row(Y, scratch.rows, scratch.targets, y, 1)
-            if weighted:
-                for l in range(lanes):
-                    there = data.weights.shape[1] > 0
-                    weight = data.weights[l, scratch.numbers[l]] if there else 1.0
-                    scratch.weights[s * lanes + l] = weight
+                gather_row(X, rows, found, scratch.values, x, height)
+                gather_row(Y, rows, found, scratch.targets, y, 1)
 
     return take
 

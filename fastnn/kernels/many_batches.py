@@ -14,6 +14,7 @@ from fastnn.kernels.many import (
     by_code,
     height_of,
     make_add_sum,
+    make_find,
     make_finish_rows,
     make_forward_of_many,
     make_take,
@@ -167,7 +168,8 @@ def make_train_many(
 
     *t* (lanes,) counts updates; g is scratch like p; *options* are those of `many_updates`.
     """
-    take, finish_rows = make_take(lanes), make_finish_rows(output, loss, extras, lanes)
+    find, take = make_find(lanes), make_take(lanes)
+    finish_rows = make_finish_rows(output, loss, extras, lanes)
     forward = make_forward_of_many(hidden, bias, keeps, drops, lanes)
     backward = make_backward_of_many(hidden, bias, keeps, lanes)
     step, add_sum = make_step_of_many(rule, extras, lanes), make_add_sum(lanes)
@@ -186,7 +188,8 @@ def make_train_many(
                 )  # fmt: skip
                 for position in range(first, after, ROWS):
                     n = min(ROWS, after - position)
-                    take(data, epoch, position, n, 0, height, scratch, extras)
+                    find(data, epoch, position, n, scratch, extras)
+                    take(data, 0, n, 0, height, scratch)
                     done = np.uint64(position - first) * load(options.n_hidden, 0, lanes)
                     forward(layers, p, scratch, n, options, counter + done)
                     add_sum(span.loss_sums, epoch, finish_rows(layers, scratch, n, columns))

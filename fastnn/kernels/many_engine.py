@@ -388,6 +388,5 @@ def _scratch(widest: Architecture, lanes: int, n_rows: int, present: np.ndarray)
         weights=weights,
         present=present,
         zero=zero,
-        numbers=np.zeros(lanes, np.uint64),
-        rows=np.zeros(lanes, np.uint64),
+        rows=np.empty(ROWS * lanes, np.int64),
     )

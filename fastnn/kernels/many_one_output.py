@@ -15,7 +15,7 @@ from fastnn.kernels.jit import kernel, ordered
 from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
 from fastnn.kernels.losses import TERMS
-from fastnn.kernels.many import ROWS, make_add_sum, make_take
+from fastnn.kernels.many import ROWS, make_add_sum, make_find, make_take
 from fastnn.kernels.many_updates import number
 from fastnn.kernels.rows import make_finish_one
 
@@ -74,7 +74,7 @@ def make_train_one_output_of_many(
     hidden: Codes, output: int, loss: int, bias: bool, lanes: int
 ) -> Any:
     """Make the kernel; its arguments are those of `many_batches.make_train_many`'s."""
-    take, add_sum = make_take(lanes), make_add_sum(lanes)
+    find, take, add_sum = make_find(lanes), make_take(lanes), make_add_sum(lanes)
     sweep, finish_one = _make_sweep(hidden, bias, lanes), make_finish_one(output, loss)
 
     @ordered
@@ -106,12 +106,13 @@ def make_train_one_output_of_many(
         for epoch in range(len(span.rates)):
             rate = number(load(span.rates, (epoch, 0, 0), lanes), p)
             for first in range(span.start, span.stop, ROWS):
-                total = load(scratch.zero, 0, lanes)
-                for position in range(first, min(first + ROWS, span.stop)):
+                total, n = load(scratch.zero, 0, lanes), min(ROWS, span.stop - first)
+                find(data, epoch, first, n, scratch, False)
+                for s in range(n):
                     if per_update:
-                        update = (epoch, position - span.start, 0)
+                        update = (epoch, first + s - span.start, 0)
                         rate = number(load(span.rates, update, lanes), p)
-                    take(data, epoch, position, 1, x, 1, scratch, False)
+                    take(data, s, 1, x, 1, scratch)
                     z = sweep(layers, p, scratch, before, x, g_output)
                     y = load(scratch.targets, 0, lanes)
                     lost, g_output = end_of_sample(p, c, z, y, rate)

@@ -13,6 +13,7 @@ from fastnn.kernels.layout import N_OUT, UNITS
 from fastnn.kernels.many import (
     ROWS,
     height_of,
+    make_find,
     make_finish_rows,
     make_forward_of_many,
     make_softmax_of_many,
@@ -87,7 +88,7 @@ def make_losses_of_many(
     hidden: Codes, output: int, loss: int, bias: bool, weighted: bool, lanes: int
 ) -> Any:
     """Make the kernel that adds each network's losses to *sums*, (lanes,)."""
-    take = make_take(lanes)
+    find, take = make_find(lanes), make_take(lanes)
     forward = make_forward_of_many(hidden, bias, False, False, lanes)
     finish_rows = make_finish_rows(output, loss, weighted, lanes)
 
@@ -97,7 +98,8 @@ def make_losses_of_many(
         total = load(sums, 0, lanes)
         for position in range(0, n_samples, ROWS):
             n = min(ROWS, n_samples - position)
-            take(data, 0, position, n, 0, height, scratch, weighted)
+            find(data, 0, position, n, scratch, weighted)
+            take(data, 0, n, 0, height, scratch)
             forward(layers, p, scratch, n, None, 0)
             total = total + convert(finish_rows(layers, scratch, n, columns), np.float64)
         store(sums, 0, total)

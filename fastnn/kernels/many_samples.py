@@ -18,6 +18,7 @@ from fastnn.kernels.many import (
     ROWS,
     by_code,
     make_add_sum,
+    make_find,
     make_finish_many,
     make_take,
 )
@@ -214,7 +215,7 @@ def make_train_samples_of_many(
     hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, lanes: int
 ) -> Any:
     """Make the kernel; its arguments are those of `many_batches.make_train_many`'s."""
-    take, add_sum = make_take(lanes), make_add_sum(lanes)
+    find, take, add_sum = make_find(lanes), make_take(lanes), make_add_sum(lanes)
     learn = _make_learn(hidden, output, loss, bias, keeps, lanes)
 
     @kernel
@@ -223,12 +224,13 @@ def make_train_samples_of_many(
         for epoch in range(len(span.rates)):
             rate = number(load(span.rates, (epoch, 0, 0), lanes), p)
             for first in range(span.start, span.stop, ROWS):
-                total = load(scratch.zero, 0, lanes)
-                for position in range(first, min(first + ROWS, span.stop)):
+                total, n = load(scratch.zero, 0, lanes), min(ROWS, span.stop - first)
+                find(data, epoch, first, n, scratch, False)
+                for s in range(n):
                     if per_update:
-                        update = (epoch, position - span.start, 0)
+                        update = (epoch, first + s - span.start, 0)
                         rate = number(load(span.rates, update, lanes), p)
-                    take(data, epoch, position, 1, 0, 1, scratch, False)
+                    take(data, s, 1, 0, 1, scratch)
                     total = total + learn(layers, p, scratch, rate)
                 add_sum(span.loss_sums, epoch, total)
         n_updates = np.uint64(len(span.rates) * (span.stop - span.start))

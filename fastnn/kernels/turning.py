@@ -57,7 +57,7 @@ def turn_square(source, places, away, into, to, step, rows=None, columns=None):
     """Turn as many rows and columns as a register has numbers, or so many, if that is fewer.
 
     The rows begin *away* from the *places* in the vector *source*; as columns they go to the place
-    *to* of the vector *into*, whose rows are a *step* apart.
+    *to* of the vector *into*, whose rows are a *step* apart. At least one row and column are there.
     """
     n = width(source)
     rows, columns = (n if count is None else min(int(count), n) for count in (rows, columns))
@@ -79,23 +79,21 @@ def _emit_turn_square(context, builder, signature, values):
     )
     kinds, numbers = ((given[2], *given[4:]) for given in (signature.args, values))
     away, to, step, *counts = whole_numbers(context, builder, kinds, numbers)
-    most, none = cgutils.intp_t(n), cgutils.intp_t(0)
+    most = cgutils.intp_t(n)
     rows, columns = (at_most(builder, count, n) for count in counts) if counts else (most, most)
 
     def address_of(array, k, place, first, lines, along):
         """Where a line begins; and the mask of what is there of it, if not all.
 
-        Of a line beyond the last nothing is, and it begins where the first one does: for memory
-        that is not there a processor takes its time, whatever the mask says.
+        A line beyond the last is the first one once more: for memory that is not there a processor
+        takes its time, whatever the mask says.
         """
-        there = along
         if counts:
-            has = builder.icmp_signed("<", cgutils.intp_t(k), lines)
-            there, place = builder.select(has, along, none), builder.select(has, place, first)
+            place = builder.select(builder.icmp_signed("<", cgutils.intp_t(k), lines), place, first)
         if context.enable_boundscheck:
             lengths = cgutils.unpack_tuple(builder, array.shape)
-            check_places(context, builder, [place], [there], lengths)
-        mask = first_lanes(builder, there, n, size) if counts else None
+            check_places(context, builder, [place], [along], lengths)
+        mask = first_lanes(builder, along, n, size) if counts else None
         return builder.gep(array.data, [place]), size, mask
 
     kind, lines = ir.VectorType(context.get_value_type(number), n), []
@@ -104,7 +102,7 @@ def _emit_turn_square(context, builder, signature, values):
     for k, place in enumerate(places):
         at = address_of(source, k, place, places[0], rows, columns)
         lines.append(load_vector(builder, kind, *at))
-    for k, value in enumerate(_transposed(builder, lines)):
+    for k, value in reversed(list(enumerate(_transposed(builder, lines)))):  # the first at last
         place = builder.add(to, builder.mul(cgutils.intp_t(k), step))
         at = address_of(into, k, place, to, columns, rows)
         store_vector(builder, value, *at)

@@ -82,28 +82,31 @@ def test_rows_of_a_matrix():
 @every_width
 def test_numbers_from_rows_of_a_matrix(dtype, n):
     @compiled
-    def column(X, rows, k, y):
-        store(y, 0, gather(X, rows, k, n))
+    def column(X, rows, at, k, y):
+        store(y, 0, gather(X, rows, at, k, n))
 
     X, y = np.arange(21, dtype=dtype).reshape(7, 3), np.zeros(n, dtype)
     X.flags.writeable = False
-    rows = np.arange(0, 5 * n, 5, np.uint64) % np.uint64(7)
+    rows = np.arange(0, 5 * (n + 2), 5) % 7
     for k in range(3):
-        column(X, rows, k, y)
-        np.testing.assert_array_equal(y, X[rows, k])
+        column(X, rows, 2, k, y)
+        np.testing.assert_array_equal(y, X[rows[2:], k])
 
 
-@pytest.mark.parametrize(("row", "column"), [(2, 0), (2**62, 0), (0, -1), (1, 3)])
-def test_checked_numbers_outside_raise(row, column):
+OUTSIDE = [(2, 0, 0), (2**62, 0, 0), (0, 0, -1), (1, 0, 3), (0, 1, 0), (0, -1, 0)]
+
+
+@pytest.mark.parametrize(("row", "at", "column"), OUTSIDE)
+def test_checked_numbers_outside_raise(row, at, column):
     @numba.njit(boundscheck=True, **_OPTIONS)
-    def first(X, rows, column):
-        return total(gather(X, rows, column, 2))
+    def first(X, rows, at, column):
+        return total(gather(X, rows, at, column, 2))
 
-    X, rows = np.ones((4, 3))[1:3], np.array([1, 0], np.uint64)
-    assert first(X, rows, 2) == 2
+    X, rows = np.ones((4, 3))[1:3], np.array([1, 0])
+    assert first(X, rows, 0, 2) == 2
     rows[1] = row
     with pytest.raises(IndexError):
-        first(X, rows, column)
+        first(X, rows, at, column)
 
 
 @inner
