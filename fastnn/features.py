@@ -19,13 +19,15 @@ from fastnn.architecture import Architecture
 from fastnn.clock import Clock, rates_of_piece
 from fastnn.contract import Plan, quiet
 from fastnn.kernels import feature_rows as kernels
+from fastnn.kernels import ready
 from fastnn.kernels.held import Held
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS, layer_table
+from fastnn.kernels.recorded import Span
 from fastnn.kernels.row_outputs import make_outputs_by_row, vector_size
 from fastnn.kernels.samples_by_rule import (
     lanes_at_once,
     limits_of,
-    make_train_samples_by_rule,
+    make_kernels,
     table,
 )
 from fastnn.kernels.updates import options_of
@@ -248,16 +250,12 @@ class _Made:
         sizes = (network._widest, *network._architecture.sizes[1:])
         architecture = replace(network._architecture, sizes=sizes)
         of_class = architecture.loss.targets == "classes"
-        hidden = tuple(sorted({a.code for a in architecture.activations[:-1]})) or (0,)
-        output, loss = architecture.activations[-1].code, architecture.loss.code
-        rule = RULES[optimizer.rule]
-        limits = limits_of(architecture, optimizer)
-        keeps = any(a.slope_needs_z for a in architecture.activations[:-1])
+        hidden, output, loss, bias = ready.codes(architecture)
+        rule, limits = RULES[optimizer.rule], limits_of(architecture, optimizer)
+        keeps = ready.keeps_slopes(architecture)
         # As for one feature: a wider row is no reason to compile another kernel.
         lanes = lanes_at_once(network._architecture)
-        train = make_train_samples_by_rule(
-            hidden, output, loss, True, rule, limits, keeps, False, lanes
-        )
+        train, _ = make_kernels(hidden, output, loss, bias, rule, limits, keeps, False, lanes)
         self._rates, self._first = np.zeros(RATES), np.array([-1])
         self.set_rates(optimizer.learning_rate, network.updates)
         self._done = np.zeros(1, np.int64)
@@ -265,7 +263,7 @@ class _Made:
         self.address = self._held.address
         self.learn = _as_function(kernels.make_learn_rows(train, of_class, optimizer.n_moments))
         self.predict = _as_function(
-            kernels.make_predict_rows(make_outputs_by_row(hidden, output, True), of_class)
+            kernels.make_predict_rows(make_outputs_by_row(hidden, output, bias), of_class)
         )
 
     def _store(
@@ -306,7 +304,7 @@ class _Made:
             updates=network._updates,
             rates=self._rates,
             first=self._first,
-            span=kernels.Span(np.zeros((1, 1)), 0, 1, np.zeros(1), np.zeros(1)),
+            span=Span(np.zeros((1, 1)), 0, 1, np.zeros(1), np.zeros(1), 0),
             done=self._done,
         )
 

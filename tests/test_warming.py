@@ -23,7 +23,7 @@ MAKERS = (
     outputs.make_loss,
     outputs.make_outputs,
     row_outputs.make_outputs_by_row,
-    samples_by_rule.make_train_samples_by_rule,
+    samples_by_rule.make_kernels,
 )
 X, Y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0.0, 1.0, 1.0]
 

@@ -100,21 +100,6 @@ def sum_of_weights(data, epoch, first, after):
     return total
 
 
-@functools.cache
-def make_train_batches(
-    hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
-    drops: bool,
-) -> Any:  # fmt: skip
-    """Make the training kernel; *data*, *span* and *t* are as in `epochs`.
-
-    *g* is scratch as long as p. With *keep* the samples, taken in order, are gathered once and stay
-    in the workspace. The batches of plain SGD that fit a block are never summed in g: their
-    products go straight into p.
-    """
-    batch_gradient = make_batch_gradient(hidden, output, loss, bias, extras, keeps, drops)
-    return make_training(batch_gradient, rule, extras)
-
-
 @inner
 def batch_at(span, options, epoch, first, t, n_hidden):
     """Of the batch from a position on: where it ends, its rate, the number of its first dropout."""
@@ -145,8 +130,14 @@ def make_weigh(extras: bool) -> Any:
     return weigh
 
 
-def make_training(batch_gradient: Any, rule: int, extras: bool) -> Any:
-    """Make the training kernel of what `make_batch_gradient` made, or the like."""
+@functools.cache
+def make_train_batches(batch_gradient: Any, rule: int, extras: bool) -> Any:
+    """Make the training kernel of what `make_batch_gradient` made, or the like.
+
+    *data*, *span* and *t* are as in `epochs`; *g* is scratch as long as p. With *keep* the samples,
+    taken in order, are gathered once and stay in the workspace. The batches of plain SGD that fit a
+    block are never summed in g: their products go straight into p.
+    """
     step, weigh = make_step(rule, extras), make_weigh(extras)
     plain = rule == RULES["sgd"] and not extras
 
@@ -178,23 +169,12 @@ def make_training(batch_gradient: Any, rule: int, extras: bool) -> Any:
 
 
 @functools.cache
-def make_gradient(
-    hidden: Codes, output: int, loss: int, bias: bool, extras: bool, keeps: bool,
-    sparse: bool = False,
-) -> Any:  # fmt: skip
+def make_gradient(batch_gradient: Any, extras: bool, sparse: bool = False) -> Any:
     """Make the kernel that takes the first three steps of a plan, with all samples as one batch.
 
-    It writes the gradient to g, and returns what `make_train_batches` adds to the sums.
+    It is made as `make_train_batches` is. It writes the gradient to g, and returns what that one
+    adds to the sums.
     """
-    return make_gradient_alone(
-        make_batch_gradient(hidden, output, loss, bias, extras, keeps, False, sparse),
-        extras,
-        sparse,
-    )
-
-
-def make_gradient_alone(batch_gradient: Any, extras: bool, sparse: bool = False) -> Any:
-    """Make the kernel of `make_gradient` of what `make_batch_gradient` made, or the like."""
     weigh = make_weigh(extras)
 
     @kernel

@@ -67,9 +67,8 @@ def _sample_kernels_by_rule(
     keeps, drops = ready.keeps_slopes(architecture), any(architecture.dropout)
     lanes = samples_by_rule.lanes_at_once(architecture)
     kind = (*ready.codes(architecture), RULES[rule], limits, keeps, drops, lanes)
-    train = samples_by_rule.make_train_samples_by_rule(*kind)
-    learn = samples_by_rule.make_learn_by_rule(*kind)
-    return train, learn, *samples_by_rule.table(architecture, MOMENTS[rule], lanes)
+    kernels = samples_by_rule.make_kernels(*kind)
+    return *kernels, *samples_by_rule.table(architecture, MOMENTS[rule], lanes)
 
 
 def in_one_sweep(architecture: Architecture) -> bool:
@@ -251,7 +250,9 @@ class _BatchTrainer(_Trainer):
         self._workspace = np.empty(0, self._architecture.dtype)
         self._kept = -1  # samples that the workspace has places for; there is none yet
         self._gradient = _new_gradient(self._architecture)
-        self.kernel = batches.make_train_batches(*self._codes(plan))
+        *codes, rule, extras, keeps, drops = self._codes(plan)
+        gradient = batches.make_batch_gradient(*codes, extras, keeps, drops)
+        self.kernel = batches.make_train_batches(gradient, rule, extras)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         keep = len(piece.order) == 0 and samples.dense.size + samples.Y.size <= MOST_KEPT
@@ -276,6 +277,25 @@ class _BatchTrainer(_Trainer):
             self._kept, self._places, self._workspace = kept, places, workspace
 
 
+class _SlopedTrainer(StopsToRecord, _Trainer):
+    """In batches of any size, of samples whose loss has the error of the Jacobian in it."""
+
+    def _make_ready(self, plan: Plan) -> None:
+        architecture, extras = self._architecture, has_extras(self._architecture, plan)
+        self._layers = ready.layer_table(architecture)
+        self._places = derivative_engine.places_of_training(architecture)
+        self._workspace = ready.new_scratch(self._places.end, architecture)
+        self._gradient = _new_gradient(architecture)
+        gradient = derivative_engine.sloped_gradient(architecture, extras)
+        rule = RULES[plan.optimizer.rule]
+        self.kernel = batches.make_train_batches(gradient, rule, extras)
+
+    def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
+        layers, p, moments, t, data, *rest = super()._arguments(state, samples, piece)
+        data = derivative_engine.sloped_data(samples, data)
+        return (layers, self._places, p, moments, t, data, *rest, self._gradient, False)
+
+
 def trainer(architecture: Architecture, plan: Plan) -> Trainer:
     """See `fastnn.engines.Engine`. The kernel is compiled here, so that no piece waits for it."""
     idle = None
@@ -286,7 +306,7 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
         return idle
     made: Trainer
     if plan.sloped:
-        made = derivative_engine.SlopedTrainer(architecture, plan)
+        made = _SlopedTrainer(architecture, plan)
     elif plan.sparse:
         made = _SparseTrainer(architecture, plan)
     elif plan.batch_size > 1:

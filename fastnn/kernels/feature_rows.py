@@ -20,6 +20,7 @@ import numpy as np
 from fastnn.kernels.held import held
 from fastnn.kernels.jit import inner, quick
 from fastnn.kernels.layout import INPUTS, N_IN, UNITS
+from fastnn.kernels.recorded import Data
 from fastnn.kernels.rows import all_finite
 
 #: What there is to rows of features. *weights* and *moments* are the store, by feature; *rest* and
@@ -34,14 +35,17 @@ Store = namedtuple(
     "weights moments rest rest_moments layers training units p m x values Y weight order options"
     " workspace own_workspace counts means squares scales updates rates first span done",
 )
-#: The small network's data, as the trainer's kernel gets it.
-Data = namedtuple("Data", "X Y weights order")
-Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")
 #: The largest number that is scaled: the squares of many such have a finite sum.
 MOST_SCALED = 1e150
 #: Why a call stopped before the last row: nothing; a value or a target that is infinite, or too
 #: large to be scaled; a divergence; no more rates.
 WELL, NOT_FINITE, DIVERGED, NO_RATE = range(4)
+
+
+@inner
+def _width(store):
+    """The units of the first layer: weights of each feature."""
+    return len(store.weights) // (len(store.counts) - 1)
 
 
 @inner
@@ -72,8 +76,7 @@ def _gather(store, places, order, row, first, learns):
 
     A place below 0 is of a feature that is not known, and NaN stands for a value that is not there.
     """
-    width = len(store.weights) // (len(store.counts) - 1)
-    scales = store.scales[0] != 0
+    width, scales = _width(store), store.scales[0] != 0
     n_rest, k = len(store.rest), 0
     for i in range(len(places)):
         value, place = row[first + order[i]], places[i]
@@ -97,9 +100,7 @@ def _gather(store, places, order, row, first, learns):
 @inner
 def _move_moments(store, places, order, row, first, n, back, n_moments):
     """Take the moments of a row's features, or put these and the parameters *back*; n are known."""
-    n_rest = len(store.rest)
-    width = len(store.weights) // (len(store.counts) - 1)
-    whole, k = len(store.weights), 0
+    n_rest, width, whole, k = len(store.rest), _width(store), len(store.weights), 0
     for i in range(len(places)):
         place = places[i]
         if place < 0 or np.isnan(row[first + order[i]]):
@@ -178,7 +179,7 @@ def make_learn_rows(train: Any, of_class: bool, n_moments: int) -> Any:
     def learn_rows(rows, places, order, targets, address):
         store = held(address, "Store", rows)
         n_rest, span, scales = len(store.rest), store.span, store.scales[0] != 0
-        width = len(store.weights) // (len(store.counts) - 1)
+        width = _width(store)
         for row in range(len(targets)):
             store.done[0] = row
             first = row * len(places)
@@ -221,8 +222,7 @@ def make_predict_rows(outputs_by_row: Any, of_class: bool) -> Any:
     @quick
     def predict_rows(rows, places, order, outputs, n_rows, address):
         store = held(address, "Store", rows)
-        n_out = store.values.shape[1]
-        width = len(store.weights) // (len(store.counts) - 1)
+        n_out, width = store.values.shape[1], _width(store)
         at, all_well = len(store.counts) - 1, True
         for row in range(n_rows):
             k = _gather(store, places, order, rows, row * len(places), False)

@@ -44,7 +44,7 @@ FEW_ROWS = 8
 def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     """See `fastnn.engines.Engine`. Of few rows it takes hardly longer than the kernel."""
     if sparse:
-        return _predictor_of_sparse(architecture, architecture.sizes[-1])
+        return _predictor_of_many(architecture, architecture.sizes[-1], sparse=True)
     hidden, output, _, bias = ready.codes(architecture)
     kernel, layers = (
         row_outputs.make_outputs_by_row(hidden, output, bias),
@@ -69,46 +69,32 @@ def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     return predict
 
 
-def _predictor_of_many(architecture: Architecture, n_units: int) -> Predictor:
+def _predictor_of_many(architecture: Architecture, n_units: int, sparse: bool = False) -> Predictor:
     """The outputs of the last so many units, block by block."""
-    kernel, layers = _outputs_kernel(architecture, n_units), ready.layer_table(architecture)
-    places = ready.places(architecture, training=False)
+    kernel = _outputs_kernel(architecture, n_units, sparse)
+    layers, places = (
+        ready.layer_table(architecture),
+        ready.places(architecture, False, sparse=sparse),
+    )
     take, put_back = ready.workspaces(places.end, architecture)
-    helped = Help(architecture, int(places.block))
+    helped = Help(architecture, 0 if sparse else int(places.block))
 
-    def predict(parameters: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        workspace = take()
-        X = frozen(X)  # as it is in training
-        values = np.empty((len(X), n_units), architecture.dtype)
-        with helped.for_rows(len(X)):
-            well = kernel(layers, places, parameters, X, ready.NO_ORDER, values, workspace)
+    def predict(parameters: np.ndarray, X: AnyRows) -> np.ndarray | None:
+        workspace, n = take(), len(X)
+        inputs = entries_of(X) if isinstance(X, SparseRows) else frozen(X)  # as in training
+        values = np.empty((n, n_units), architecture.dtype)
+        with helped.for_rows(n):
+            well = kernel(layers, places, parameters, inputs, ready.NO_ORDER, values, workspace)
         put_back(workspace)
         return values if well else None
 
     return predict
 
 
-def _predictor_of_sparse(architecture: Architecture, n_units: int) -> Predictor:
-    """The same for sparse rows."""
-    hidden, output, _, bias = ready.codes(architecture)
-    kernel = outputs.make_outputs(hidden, output, bias, by_unit=False, sparse=True)
-    layers, places = ready.layer_table(architecture), ready.places(architecture, False, sparse=True)
-    take, put_back = ready.workspaces(places.end, architecture)
-
-    def predict(parameters: np.ndarray, X: SparseRows) -> np.ndarray | None:
-        workspace = take()
-        values = np.empty((len(X), n_units), architecture.dtype)
-        well = kernel(layers, places, parameters, entries_of(X), ready.NO_ORDER, values, workspace)
-        put_back(workspace)
-        return values if well else None
-
-    return predict
-
-
-def _outputs_kernel(architecture: Architecture, n_units: int) -> Any:
+def _outputs_kernel(architecture: Architecture, n_units: int, sparse: bool = False) -> Any:
     sizes, (hidden, output, _, bias) = architecture.sizes, ready.codes(architecture)
-    by_unit = len(sizes) == 3 and sizes[0] == n_units == 1
-    return outputs.make_outputs(hidden, output, bias, by_unit)
+    by_unit = len(sizes) == 3 and sizes[0] == n_units == 1 and not sparse
+    return outputs.make_outputs(hidden, output, bias, by_unit, sparse)
 
 
 def each_output(architecture: Architecture) -> EachOutput:
@@ -166,8 +152,8 @@ def layer_outputs(
 ) -> list[np.ndarray] | None:
     """See `fastnn.engines.Engine`."""
     sizes = architecture.sizes[1:]
-    of_many = _predictor_of_sparse if isinstance(X, SparseRows) else _predictor_of_many
-    values = of_many(architecture, sum(sizes))(parameters, X)
+    predict = _predictor_of_many(architecture, sum(sizes), isinstance(X, SparseRows))
+    values = predict(parameters, X)
     return None if values is None else np.split(values, np.cumsum(sizes)[:-1], axis=1)
 
 
@@ -217,10 +203,12 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     layers = ready.layer_table(architecture)
     places: Any = ready.places(architecture, True, sparse=plan.sparse)
     if plan.sloped:
-        run = derivative_engine.sloped_kernel(batches.make_gradient_alone, architecture, extras)
+        gradient_of = derivative_engine.sloped_gradient(architecture, extras)
         places = derivative_engine.places_of_training(architecture)
     else:
-        run = batches.make_gradient(*ready.codes(architecture), extras, keeps, plan.sparse)
+        kind = (*ready.codes(architecture), extras, keeps, False, plan.sparse)
+        gradient_of = batches.make_batch_gradient(*kind)
+    run = batches.make_gradient(gradient_of, extras, plan.sparse)
     options = options_of(architecture, plan)
     take, put_back = ready.workspaces(places.end, architecture)
     helped = Help(architecture, 0 if plan.sloped or plan.sparse else int(places.block))
@@ -230,7 +218,7 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
         workspace = take()
         data: Any = ready.data_for(samples, architecture, ready.NO_ORDER)
         if plan.sloped:
-            data = derivative_engine.sloped_data(samples, data.weights, ready.NO_ORDER)
+            data = derivative_engine.sloped_data(samples, data)
         with helped.for_rows(2 * len(samples)):  # back as well
             sums = run(layers, places, parameters, data, options, workspace, gradient)
         put_back(workspace)

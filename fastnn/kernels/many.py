@@ -19,7 +19,6 @@ in the first hidden layer the gradient of the weights that lead to them.
 
 import functools
 from collections import namedtuple
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,7 +43,7 @@ from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quan
 from fastnn.kernels.many_products import make_sums, matrix, units_at_once
 from fastnn.kernels.many_updates import number
 from fastnn.kernels.random import uniforms
-from fastnn.kernels.rows import make_finish_one
+from fastnn.kernels.rows import by_code, make_finish_one
 from fastnn.kernels.turning import PLACES, turn_square
 
 #: The samples X (n, n_in) and Y (n, columns). Network l takes of them those of *rows*, (lanes, its
@@ -158,7 +157,7 @@ def make_activate_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
         value, slope = VALUES[code], SLOPES[code]
 
         @ordered
-        def activate(scratch, at, unit, n):
+        def activate(code, scratch, at, unit, n):
             there = load(scratch.present, unit * lanes, lanes)
             for s in range(n):
                 place = (at + s) * lanes
@@ -171,32 +170,6 @@ def make_activate_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
         return activate
 
     return by_code(for_code, hidden)
-
-
-def by_code(for_code: Callable[[int], Any], hidden: Codes) -> Any:
-    """The functions for the codes in *hidden*, told apart at run time by the first argument."""
-    chain = None
-    for code in hidden:
-        chain = _link(code, for_code(code), chain)
-    return chain
-
-
-def _link(code: int, function: Any, otherwise: Any) -> Any:
-    if otherwise is None:
-
-        @inner
-        def only(wanted, *arguments):
-            return function(*arguments)
-
-        return only
-
-    @inner
-    def choose(wanted, *arguments):
-        if wanted == code:
-            return function(*arguments)
-        return otherwise(wanted, *arguments)
-
-    return choose
 
 
 @functools.cache

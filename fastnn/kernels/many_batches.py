@@ -11,7 +11,6 @@ from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.many import (
     ROWS,
-    by_code,
     height_of,
     make_add_sum,
     make_find,
@@ -27,6 +26,7 @@ from fastnn.kernels.many_products import (
     units_at_once,
 )
 from fastnn.kernels.many_updates import make_step_of_many
+from fastnn.kernels.rows import by_code
 
 
 @functools.cache
@@ -51,7 +51,7 @@ def make_times_slope_of_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
             return delta
 
         @ordered
-        def times_slope(scratch, at, d, n, total):
+        def times_slope(code, scratch, at, d, n, total):
             other = load(scratch.zero, 0, lanes)
             for s in range(0, n - 1, 2):  # two sums, of which neither waits for the other
                 total = total + delta_of(scratch, at + s, d + s)

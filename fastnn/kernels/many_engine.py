@@ -11,7 +11,6 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.contract import Numbers, Piece, Plan, Samples, Together, quiet
 from fastnn.kernels import many_one_output
-from fastnn.kernels.activations import Codes
 from fastnn.kernels.layout import layer_table
 from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.many import ROWS, Data, Scratch, Span
@@ -19,6 +18,7 @@ from fastnn.kernels.many_batches import make_train_many
 from fastnn.kernels.many_outputs import make_losses_of_many, make_outputs_of_many
 from fastnn.kernels.many_samples import make_train_samples_of_many
 from fastnn.kernels.many_updates import Options
+from fastnn.kernels.ready import codes, slopes_need_z
 from fastnn.kernels.updates import has_extras
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES, Optimizer
@@ -62,12 +62,6 @@ def places_in(architecture: Architecture, widest: Architecture) -> np.ndarray:
     return np.concatenate([p.ravel() for pair in zip(places, biases, strict=True) for p in pair])
 
 
-def _codes(widest: Architecture) -> tuple[Codes, int]:
-    """The codes of the hidden layers' activations, each once, and that of the outputs."""
-    hidden = tuple(sorted({a.code for a in widest.activations[:-1]})) or (0,)
-    return hidden, widest.activations[-1].code
-
-
 def _data(samples: Together, order: np.ndarray) -> Data:
     arrays = samples.X, samples.Y, samples.rows, order, samples.weights
     return Data(*(_read_only(array) for array in arrays))
@@ -93,7 +87,8 @@ class Outputs:
     """Predicts with networks of one architecture, *lanes* at once."""
 
     def __init__(self, architecture: Architecture, lanes: int, n_rows: int):
-        self._kernel = make_outputs_of_many(*_codes(architecture), architecture.bias, lanes)
+        hidden, output, _, bias = codes(architecture)
+        self._kernel = make_outputs_of_many(hidden, output, bias, lanes)
         self._layers = layer_table(architecture).view(np.int64)
         self._scratch = _scratch(architecture, lanes, n_rows, _all(architecture, lanes))
 
@@ -185,14 +180,13 @@ class Block:
     def losses(self, samples: Samples) -> np.ndarray:
         """The sums of each lane's losses, times the samples' weights if there are: (lanes,)."""
         widest, lanes, n = self.widest, self.lanes, len(samples)
-        hidden, output = _codes(widest)
         weighted = samples.weights is not None
         weights = np.empty((lanes, 0), widest.dtype)
         if samples.weights is not None:
             weights = np.tile(samples.weights, (lanes, 1))
         together = Together(samples.dense, samples.Y, np.empty((lanes, 0), np.int64), weights)
         sums = np.zeros(lanes)
-        run = make_losses_of_many(hidden, output, widest.loss.code, widest.bias, weighted, lanes)
+        run = make_losses_of_many(*codes(widest), weighted, lanes)
         layers = layer_table(widest).view(np.int64)
         scratch = _scratch(widest, lanes, n, _all(widest, lanes))
         run(layers, self.parameters, _data(together, _no_order(lanes)), n, sums, scratch)
@@ -213,9 +207,7 @@ class BlockTrainer(Block):
         plan = members[0][1]
         super().__init__(architectures, lanes, plan.optimizer.n_moments)
         widest = self.widest
-        hidden, output = _codes(widest)
-        keeps = any(a.slope_needs_z for a in widest.activations[:-1])
-        kinds = _distinct(members)
+        kind, keeps, kinds = codes(widest), slopes_need_z(widest), _distinct(members)
         drops = any(any(architecture.dropout) for architecture, _ in kinds)
         extras = any(has_extras(*member) for member in kinds)
         self._layers = layer_table(widest).view(np.int64)
@@ -223,15 +215,14 @@ class BlockTrainer(Block):
         present = _present(architectures, widest, lanes)
         self._scratch = _scratch(widest, lanes, plan.batch_size, present)
         self._gradient = aligned(widest.n_parameters * lanes, widest.dtype)
-        codes = (hidden, output, widest.loss.code, widest.bias)
         if plan.optimizer.rule == "sgd" and plan.batch_size == 1 and not (extras or drops):
             if many_one_output.pays(widest):
-                self._kernel = many_one_output.make_train_one_output_of_many(*codes, lanes)
+                self._kernel = many_one_output.make_train_one_output_of_many(*kind, lanes)
             else:
-                self._kernel = make_train_samples_of_many(*codes, keeps, lanes)
+                self._kernel = make_train_samples_of_many(*kind, keeps, lanes)
         else:
             rule = RULES[plan.optimizer.rule]
-            self._kernel = make_train_many(*codes, rule, extras, keeps or drops, drops, lanes)
+            self._kernel = make_train_many(*kind, rule, extras, keeps or drops, drops, lanes)
 
     @quiet
     def run(self, samples: Together, piece: Piece) -> None:

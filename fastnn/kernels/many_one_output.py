@@ -17,6 +17,7 @@ from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.many import ROWS, make_add_sum, make_find, make_take
 from fastnn.kernels.many_updates import number
+from fastnn.kernels.ready import slopes_need_z
 from fastnn.kernels.rows import make_finish_one
 
 #: Up to so many inputs the sweep takes 10 to 30 % less than two passes. The weights of more are so
@@ -28,9 +29,8 @@ MOST_INPUTS = 3
 def pays(architecture: Architecture) -> bool:
     """Whether the sweep is made for such networks, of any width, and faster."""
     n_in, *hidden, n_out = architecture.sizes
-    keeps = any(a.slope_needs_z for a in architecture.activations[:-1])
     one_of_each = len(hidden) == 1 and n_out == 1 and architecture.loss.code in TERMS
-    return one_of_each and n_in <= MOST_INPUTS and not keeps
+    return one_of_each and n_in <= MOST_INPUTS and not slopes_need_z(architecture)
 
 
 @functools.cache

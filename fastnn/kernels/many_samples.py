@@ -16,13 +16,13 @@ from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.many import (
     ROWS,
-    by_code,
     make_add_sum,
     make_find,
     make_finish_many,
     make_take,
 )
 from fastnn.kernels.many_updates import number
+from fastnn.kernels.rows import by_code
 
 
 @functools.cache
@@ -73,7 +73,7 @@ def _make_hidden_layer(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> An
                 store(scratch.slopes, place * lanes, slope(z, a))
 
         @ordered
-        def hidden_layer(p, W, b, n_in, n_out, scratch, x, units, unit):
+        def hidden_layer(code, p, W, b, n_in, n_out, scratch, x, units, unit):
             for j in range(0, n_out - 3, 4):
                 z0, z1, z2, z3 = four_sums(p, W, b, n_in, n_out, scratch, x, j)
                 put(scratch, units + j, unit + j, z0)
@@ -143,7 +143,7 @@ def _make_back(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
                 store(p, b * lanes, load(p, b * lanes, lanes) - d)
 
         @ordered
-        def back(p, W, b, n_in, n_out, scratch, x, d):
+        def back(code, p, W, b, n_in, n_out, scratch, x, d):
             for i in range(0, n_in - 1, 2):
                 total_0, total_1 = update_two(p, W, n_out, scratch, x, d, i)
                 put(p, b + i, scratch, x + i, total_0)

@@ -55,10 +55,14 @@ def workspaces(
     return take, idle.append
 
 
+def slopes_need_z(architecture: Architecture) -> bool:
+    """Whether slopes of hidden units cannot be told from their values."""
+    return any(activation.slope_needs_z for activation in architecture.activations[:-1])
+
+
 def keeps_slopes(architecture: Architecture) -> bool:
-    """Whether training has to keep the slopes of hidden units: they cannot be told from values."""
-    needs_z = any(activation.slope_needs_z for activation in architecture.activations[:-1])
-    return needs_z or any(architecture.dropout)
+    """Whether training has to keep the slopes of hidden units."""
+    return slopes_need_z(architecture) or any(architecture.dropout)
 
 
 def data_for(samples: Samples, architecture: Architecture, order: np.ndarray) -> Data:

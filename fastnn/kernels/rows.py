@@ -157,7 +157,10 @@ def make_times_slope(hidden: Codes, keeps: bool) -> Any:
 
 
 def by_code(for_code: Callable[[int], Any], hidden: Codes) -> Any:
-    """The function for the one code in *hidden*, or an if-else chain over several."""
+    """The function for the one code in *hidden*, or a chain over several.
+
+    The code that is wanted is their first argument.
+    """
     chain = None
     for code in hidden:
         chain = _link(code, for_code(code), chain)
@@ -171,9 +174,8 @@ def _link(code: int, function: Any, otherwise: Any) -> Any:
     @inner
     def choose(wanted, *arguments):
         if wanted == code:
-            function(wanted, *arguments)
-        else:
-            otherwise(wanted, *arguments)
+            return function(wanted, *arguments)
+        return otherwise(wanted, *arguments)
 
     return choose
 

@@ -173,15 +173,13 @@ def _limit_norms(layers, w, max_norm):
                     store(w, at, load(w, at, n) * convert(factors, w.dtype.type))
 
 
-@functools.cache
 def _make_update(
     hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
     drops: bool, lanes: int,
 ) -> Any:  # fmt: skip
     """Make the update from the sample *row*; it returns the loss and the penalty.
 
-    The codes are as in `make_train_samples_by_rule`; t is the number of updates so far, *weight*
-    the sample's.
+    The codes are as in `make_kernels`; t is the number of updates so far, *weight* the sample's.
     """
     finish, numbers_of = make_finish(output, loss), make_numbers(rule, *OF_ONE)
     act, limited = _make_act(rule, limits), limits > NONE
@@ -223,14 +221,16 @@ def _make_update(
 
 
 @functools.cache
-def make_train_samples_by_rule(
+def make_kernels(
     hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
     drops: bool, lanes: int,
-) -> Any:  # fmt: skip
-    """Make the kernel for any plan, see `epochs.make_train`; the layers are those of `table`.
+) -> tuple[Any, Any]:  # fmt: skip
+    """Make the kernel for any plan, see `epochs.make_train`, and the update from a row alone.
 
-    *limits* is what `limits_of` says. *keeps* and *drops* are as in `samples.make_forward`; the
-    lanes are those of `lanes_at_once`.
+    The layers are those of `table`. *limits* is what `limits_of` says, *keeps* and *drops* are as
+    in `samples.make_forward`; the lanes are those of `lanes_at_once`. The second is that of
+    `one_row.make_learn_one`. It is inlined there: to pass the hundred numbers that there are in the
+    arguments would take as long as the update of a small network.
     """
     take, give = make_copies(bias, KEPT[rule])
     update = _make_update(hidden, output, loss, bias, rule, limits, keeps, drops, lanes)
@@ -245,22 +245,6 @@ def make_train_samples_by_rule(
     def end(layers, p, moments, data, last, w, carried):
         give(layers, p, moments, w)
 
-    return make_train(take, learn, end, wide=True)
-
-
-@functools.cache
-def make_learn_by_rule(
-    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
-    drops: bool, lanes: int,
-) -> Any:  # fmt: skip
-    """Make the update of `one_row.make_learn_one`, with the codes of `make_train_samples_by_rule`.
-
-    It is inlined: to pass the hundred numbers that there are in the arguments would take as long as
-    the update of a small network.
-    """
-    take, give = make_copies(bias, KEPT[rule])
-    update = _make_update(hidden, output, loss, bias, rule, limits, keeps, drops, lanes)
-
     @inner
     def learn_by_rule(row):
         layers, p, moments, data, w = row.layers, row.p, row.moments, row.data, row.workspace
@@ -273,4 +257,4 @@ def make_learn_by_rule(
         give(layers, p, moments, w)
         return loss_of_all
 
-    return learn_by_rule
+    return make_train(take, learn, end, wide=True), learn_by_rule

@@ -28,9 +28,8 @@ from fastnn.kernels.losses import (
     gaussian,
     quantile,
 )
-from fastnn.kernels.many import by_code
 from fastnn.kernels.outputs import SOFTMAX
-from fastnn.kernels.rows import dot, softmax, weighted_sums
+from fastnn.kernels.rows import by_code, dot, softmax, weighted_sums
 from fastnn.losses import LOSSES, MISSING
 
 #: Numbers in a vector on the stack: three of them in float64 are 97 KB. No multiple of 4,096 bytes,
@@ -56,7 +55,7 @@ def _make_activate(keeps: bool) -> Any:
         value, slope = VALUES[code], SLOPES[code]
 
         @inner
-        def activate(w, z, at, n):
+        def activate(code, w, z, at, n):
             lanes = width(w)
             for j in range(0, n, lanes):
                 z_j = load(w, z + j, lanes)
@@ -69,7 +68,7 @@ def _make_activate(keeps: bool) -> Any:
 
     def for_softmax() -> Any:
         @inner
-        def activate_classes(w, z, at, n):
+        def activate_classes(code, w, z, at, n):
             if not keeps:
                 softmax(w, z, at, n)
 
@@ -168,7 +167,7 @@ def _make_finish_sum(loss: int) -> Any:
     term, gradient, from_logits = TERMS[loss], GRADIENTS[loss], loss in FROM_LOGITS
 
     @inner
-    def finish_sum(h, w, at, y):
+    def finish_sum(loss, h, w, at, y):
         result, n, ignores = w.dtype.type(0), h.n_outputs, h.loss >= MISSING
         for j in range(n):
             place = D + at + j
@@ -191,7 +190,7 @@ def _target(h, w, y, j):
 
 
 @inner
-def _finish_classes(h, w, at, y):
+def _finish_classes(loss, h, w, at, y):
     result, n, d = w.dtype.type(0), h.n_outputs, D + at
     log_total = softmax(w, d, at, n)
     for j in range(n):
@@ -202,24 +201,24 @@ def _finish_classes(h, w, at, y):
 
 
 @inner
-def _finish_gaussian(h, w, at, y):
+def _finish_gaussian(loss, h, w, at, y):
     result, m = w.dtype.type(0), h.n_targets
     d = D + at
     for j in range(m):
-        d_mean, d_log, loss = gaussian(w[d + j], w[d + m + j], y[j], m)
+        d_mean, d_log, lost = gaussian(w[d + j], w[d + m + j], y[j], m)
         w[d + j] = d_mean
         w[d + m + j] = d_log
-        result += loss
+        result += lost
     return result
 
 
 @inner
-def _finish_quantiles(h, w, at, y):
+def _finish_quantiles(loss, h, w, at, y):
     result, n, d = w.dtype.type(0), h.n_outputs, D + at
     for j in range(n):
-        g, loss = quantile(w[d + j], y[j % h.n_targets], h.levels[j], n)
+        g, lost = quantile(w[d + j], y[j % h.n_targets], h.levels[j], n)
         w[d + j] = g
-        result += loss
+        result += lost
     return result
 
 

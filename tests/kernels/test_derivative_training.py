@@ -71,7 +71,6 @@ def test_both_engines_learn_alike(case, batch_size, monkeypatch):
         guards.append(room[size:])
         return room[:size]
 
-    monkeypatch.setattr(derivative_engine, "aligned", poisoned)
     monkeypatch.setattr(
         ready, "new_scratch", lambda size, architecture: poisoned(int(size), architecture.dtype)
     )
