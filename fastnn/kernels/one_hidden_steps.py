@@ -18,6 +18,7 @@ from fastnn.kernels.lanes import load, splat, store, width
 from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.layout import INPUTS, N_IN, N_OUT, UNITS
 from fastnn.kernels.padded import ALL_UNITS, OWN_BIAS, OWN_WEIGHTS, ROW
+from fastnn.kernels.rows import sums_of_some
 
 _0, _1, _2, _3 = (np.uint64(k) for k in range(4))
 #: Where all is in the workspace, read once a sample: a table that is read in a loop with stores is
@@ -54,18 +55,8 @@ def make_forward(hidden: Codes, keeps: bool, lanes: int) -> Any:
     @ordered
     def values_of_some(at, w, j, total):
         """Units from j on; *total* is of the first output, to which they add their share."""
-        z, rest, even = (
-            load(w, at.b + j, lanes),
-            splat(w.dtype.type(0), lanes),
-            at.n_in - at.n_in % _2,
-        )
-        W = at.W + j
-        for i in range(_0, even, _2):  # two sums, of which none waits for the other
-            z = z + load(w, W + i * at.row, lanes) * w[at.x + i]
-            rest = rest + load(w, W + (i + _1) * at.row, lanes) * w[at.x + i + _1]
-        if even < at.n_in:
-            z = z + load(w, W + even * at.row, lanes) * w[at.x + even]
-        z = z + rest
+        W, b = at.W + j, at.b + j
+        z = sums_of_some(w, W, b, True, at.n_in, at.row, w, at.x, lanes, lanes)
         h = value(z)
         if keeps:
             store(w, at.slopes + j, slope(z, h))

@@ -72,7 +72,7 @@ def dot(p, row, w, at, n):
 
 
 @ordered
-def _sums_of_some(p, W, b, bias, n_in, n_out, w, x, lanes, count):
+def sums_of_some(p, W, b, bias, n_in, n_out, w, x, lanes, count):
     """b_j + Σ_i x_i W_ij of *count* neighbouring units: in two sums, of which none waits."""
     other = splat(p.dtype.type(0), lanes)
     total, even = load(p, b, lanes, count) if bias else other, n_in - n_in % _2
@@ -97,12 +97,12 @@ def weighted_sums(p, W, b, bias, n_in, n_out, w, x, z):
         return
     far, near = n_out - n_out % wide, n_out - n_out % n
     for j in range(_0, far, wide):  # in rows as long as this memory is read ahead
-        store(w, z + j, _sums_of_some(p, W + j, b + j, bias, n_in, n_out, w, x, wide, wide))
+        store(w, z + j, sums_of_some(p, W + j, b + j, bias, n_in, n_out, w, x, wide, wide))
     for j in range(far, near, n):
-        store(w, z + j, _sums_of_some(p, W + j, b + j, bias, n_in, n_out, w, x, n, n))
+        store(w, z + j, sums_of_some(p, W + j, b + j, bias, n_in, n_out, w, x, n, n))
     if near < n_out:
         left = n_out - near
-        last = _sums_of_some(p, W + near, b + near, bias, n_in, n_out, w, x, n, left)
+        last = sums_of_some(p, W + near, b + near, bias, n_in, n_out, w, x, n, left)
         store(w, z + near, last)
 
 

@@ -16,7 +16,7 @@ from fastnn.kernels.lanes import load, splat, store, width
 from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.layout import INPUTS, N_IN, N_OUT, UNITS
 from fastnn.kernels.padded import ALL_UNITS, OWN_BIAS, OWN_WEIGHTS, ROW, TURNED
-from fastnn.kernels.rows import by_code
+from fastnn.kernels.rows import by_code, dot, sums_of_some
 
 _0, _1, _2, _3 = (np.uint64(k) for k in (0, 1, 2, 3))
 
@@ -41,36 +41,6 @@ def _sums_of_some(w, W, row, b, x, n_in, j, n):
     return z
 
 
-@ordered
-def _sums_of_few(w, W, row, b, x, n_in, j, n):
-    """The same in two sums, of which none waits for the other."""
-    z, rest, even = load(w, b + j, n), splat(w.dtype.type(0), n), n_in - n_in % _2
-    for i in range(_0, even, _2):
-        z = z + load(w, W + i * row + j, n) * w[x + i]
-        rest = rest + load(w, W + (i + _1) * row + j, n) * w[x + i + _1]
-    if even < n_in:
-        z = z + load(w, W + even * row + j, n) * w[x + even]
-    return z + rest
-
-
-@ordered
-def _sum_over_inputs(w, W, row, x):
-    """Σ_i x_i W_i of one unit of a turned layer."""
-    n, wide, result = width(w), width(w, 4), w.dtype.type(0)
-    far = row - row % wide
-    if far > _0:  # in four sums, of which none waits for another
-        total = splat(result, wide)
-        for i in range(_0, far, wide):
-            total = total + load(w, W + i, wide) * load(w, x + i, wide)
-        result = sum_of(total)
-    if far < row:
-        rest = splat(w.dtype.type(0), n)
-        for i in range(far, row, n):
-            rest = rest + load(w, W + i, n) * load(w, x + i, n)
-        result += sum_of(rest)
-    return result
-
-
 @inner
 def weighted_sums(layers, l, w):
     """Write z of a layer to the place of its values."""
@@ -78,14 +48,14 @@ def weighted_sums(layers, l, w):
     x, z = layers[l, INPUTS], layers[l, UNITS]
     if layers[l, TURNED] == _1:
         for j in range(layers[l, N_OUT]):
-            w[z + j] = w[b + j] + _sum_over_inputs(w, W + j * row, row, x)
+            w[z + j] = w[b + j] + dot(w, W + j * row, w, x, row)
         return
     n, wide = width(w), width(w, 4)
     far = row - row % wide
     for j in range(_0, far, wide):
         store(w, z + j, _sums_of_some(w, W, row, b, x, n_in, j, wide))
     for j in range(far, row, n):
-        store(w, z + j, _sums_of_few(w, W, row, b, x, n_in, j, n))
+        store(w, z + j, sums_of_some(w, W + j, b + j, True, n_in, row, w, x, n, n))
 
 
 @functools.cache
