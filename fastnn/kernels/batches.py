@@ -7,12 +7,12 @@ import numpy as np
 
 from fastnn.kernels import sparse as sparse_rows
 from fastnn.kernels.activations import Codes
+from fastnn.kernels.block_ends import make_finish
 from fastnn.kernels.blocks import (
     WIDE_INPUT,
     gather,
     lie_ready,
     make_backward,
-    make_finish,
     make_forward,
 )
 from fastnn.kernels.epochs import row_of

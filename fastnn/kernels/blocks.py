@@ -1,4 +1,4 @@
-"""A block of samples through a network: forward, the losses at the output, backward.
+"""A block of samples through a network: forward and backward; between them is `block_ends`.
 
 Inside a block of n samples every matrix is feature-major: (width, n), the samples of one unit side
 by side. That keeps the samples in the SIMD lanes however narrow the layers are. Only wide inputs
@@ -21,22 +21,15 @@ from numba import types
 
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.elementary import exp, log
 from fastnn.kernels.epochs import AHEAD, ask_for_row, lie_far, row_of
 from fastnn.kernels.jit import inner
-from fastnn.kernels.lanes import maximum, minimum, width
+from fastnn.kernels.lanes import minimum, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
 from fastnn.kernels.linked import linked
 from fastnn.kernels.llvm import flat, stack
-from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.products import multiply
 from fastnn.kernels.random import uniform
-from fastnn.kernels.rows import (
-    load_row,
-    make_activate,
-    make_finish_one,
-    make_times_slope,
-)
+from fastnn.kernels.rows import load_row, make_activate, make_times_slope
 from fastnn.kernels.tiles import Matrix
 from fastnn.kernels.turning import PLACES, turn, turn_rows
 from fastnn.memory import MOST_BYTES
@@ -311,126 +304,3 @@ def make_backward(hidden: Codes, bias: bool, keeps: bool, first_gradient: Any = 
             d, below = below, d
 
     return backward
-
-
-@inner
-def softmax(w, z, a, n_classes, n, top, total):
-    """Columns of softmax values from (n_classes, n) sums z.
-
-    The largest sum of a sample is taken off first, so that nothing overflows; it is left at *top*,
-    and at *total* the Σ e^z of what remains.
-    """
-    for s in range(n):
-        w[top + s] = w[z + s]
-        w[total + s] = 0
-    for j in range(_1, n_classes):
-        for s in range(n):
-            w[top + s] = maximum(w[top + s], w[z + j * n + s])
-    for j in range(n_classes):
-        for s in range(n):
-            e = exp(w[z + j * n + s] - w[top + s])
-            w[a + j * n + s] = e
-            w[total + s] += e
-    for j in range(n_classes):
-        for s in range(n):
-            w[a + j * n + s] /= w[total + s]
-
-
-@functools.cache
-def make_finish(output: int, loss: int, weighted: bool) -> Any:
-    """Make the end of the forward pass: D of the output layer from its Z; the sum of losses.
-
-    Z and D are (n_out, n), Y (target_columns, n); *scratch* has room for 2 n numbers. With
-    *weighted* D and losses are multiplied by the n *weights*, which otherwise are not looked at.
-    """
-    if loss in (GAUSSIAN, QUANTILE):
-        return _make_finish_distribution(loss, weighted)
-    if weighted:
-        return _make_finish_weighted(output, loss)
-    if loss in OF_CLASSES:
-        return _make_finish_classes(loss)
-    finish_one = make_finish_one(output, loss)
-
-    @inner
-    def finish_outputs(w, z, y, d, n_out, n, scratch, weights):
-        total = w.dtype.type(0)
-        for k in range(n_out * n):
-            d_k, loss_k = finish_one(w[z + k], w[y + k], n_out)
-            w[d + k] = d_k
-            total += loss_k
-        return total
-
-    return finish_outputs
-
-
-@functools.cache
-def _make_finish_classes(loss: int) -> Any:
-    reported = OF_CLASSES[loss]
-
-    @inner
-    def finish_classes(w, z, y, d, n_out, n, scratch, weights):
-        softmax(w, z, d, n_out, n, scratch, scratch + n)
-        for s in range(n):
-            w[scratch + s] += log(w[scratch + n + s])
-        loss = w.dtype.type(0)
-        for j in range(n_out):
-            for s in range(n):
-                k = j * n + s
-                loss += w[y + k] * reported(w[scratch + s] - w[z + k])
-                w[d + k] -= w[y + k]
-        return loss
-
-    return finish_classes
-
-
-def _make_finish_distribution(loss: int, weighted: bool) -> Any:
-    """Make it for a loss whose outputs say more than a number of their target."""
-    is_gaussian = loss == GAUSSIAN
-
-    @inner
-    def finish_distribution(w, z, y, d, n_out, n, scratch, weights):
-        total, weight = w.dtype.type(0), w.dtype.type(1)
-        m = n_out >> _1 if is_gaussian else n_out
-        other = m * n
-        for j in range(m):
-            for s in range(n):
-                k = j * n + s
-                if weighted:
-                    weight = w[weights + s]
-                if is_gaussian:
-                    d_k, d_log, loss_k = gaussian(w[z + k], w[z + other + k], w[y + k], m)
-                    w[d + other + k] = weight * d_log
-                else:
-                    d_k, loss_k = quantile(w[z + k], w[y + k], w[y + other + k], m)
-                w[d + k] = weight * d_k
-                total += weight * loss_k
-        return total
-
-    return finish_distribution
-
-
-def _make_finish_weighted(output: int, loss: int) -> Any:
-    """Make it sample by sample's weight; classes once more for their loss."""
-    classes = loss in OF_CLASSES
-    finish_classes: Any = _make_finish_classes(loss) if classes else None
-    reported: Any = OF_CLASSES.get(loss)
-    finish_one: Any = None if classes else make_finish_one(output, loss)
-
-    @inner
-    def finish_weighted(w, z, y, d, n_out, n, scratch, weights):
-        if classes:
-            finish_classes(w, z, y, d, n_out, n, scratch, weights)
-        total = w.dtype.type(0)
-        for j in range(n_out):
-            for s in range(n):
-                k, weight = j * n + s, w[weights + s]
-                if classes:
-                    total += weight * (w[y + k] * reported(w[scratch + s] - w[z + k]))
-                    w[d + k] *= weight
-                else:
-                    d_k, loss_k = finish_one(w[z + k], w[y + k], n_out)
-                    w[d + k] = weight * d_k
-                    total += weight * loss_k
-        return total
-
-    return finish_weighted

@@ -15,11 +15,11 @@ import numpy as np
 
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.batches import gather_weights
+from fastnn.kernels.block_ends import make_finish
 from fastnn.kernels.blocks import (
     WIDE_INPUT,
     back_through_weights,
     gather,
-    make_finish,
     make_gradient,
 )
 from fastnn.kernels.derivatives import make_activate_layer, through

@@ -24,6 +24,7 @@ import numpy as np
 from fastnn.activations import ACTIVATIONS
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import CURVATURES, SLOPES, VALUES, Codes
+from fastnn.kernels.block_ends import softmax
 from fastnn.kernels.blocks import (
     BLOCK,
     WIDE_INPUT,
@@ -31,7 +32,6 @@ from fastnn.kernels.blocks import (
     gather,
     make_gradient,
     make_sums,
-    softmax,
     through_weights,
 )
 from fastnn.kernels.jit import inner, kernel, ordered, shared

@@ -8,13 +8,12 @@ import numpy as np
 from fastnn.activations import ACTIVATIONS
 from fastnn.kernels import sparse as sparse_rows
 from fastnn.kernels.activations import VALUES, Codes
+from fastnn.kernels.block_ends import make_finish, softmax
 from fastnn.kernels.blocks import (
     WIDE_INPUT,
     gather,
     lie_ready,
-    make_finish,
     make_forward,
-    softmax,
 )
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels import blocks, rows, sample_steps
+from fastnn.kernels import block_ends, blocks, rows, sample_steps
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import kernel
@@ -77,7 +77,7 @@ def make_block_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     sums, gradient = blocks.make_sums(bias), blocks.make_gradient(bias)
     activate = rows.make_activate(hidden, False)
     times_slope = rows.make_times_slope(hidden, False)
-    finish = blocks.make_finish(output, loss, False)
+    finish = block_ends.make_finish(output, loss, False)
 
     @kernel
     def block_phase(layers, places, p, data, w, batch_size, kept, l, phase, rate, epochs):
