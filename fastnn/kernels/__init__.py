@@ -45,12 +45,12 @@ each sample. `activations` and `losses` are of one number, by code; `derivatives
 `rules`, those of the optimisers; `updates`, what else is done to a batch's gradient; `random`, for
 dropout; `orders`, shuffled rows; `layout`, the table of layers. `lanes` are SIMD values, made in
 `llvm`, with the processor's `estimates`. `sparse` has the first layer's steps for sparse rows,
-which `batches` and `outputs` take in place of the dense ones. `many_products` and `many_updates`
-are of many networks. `ready` has what `engine` gives its kernels; `forward_engine`, `many_engine`,
-`many_predictions` and `derivative_engine` give theirs what they need. `held` finds arguments that
-stay by their address. Large products are shared with idle threads: `sharing`, with `atomics`;
-`team` has the threads. `jit` compiles (with private parts of numba in `inlined`), `notice` says
-so, `cache` keeps; what is `linked` is compiled once for all kernels.
+which `batches` and `outputs` take in place of the dense ones. `many_rows`, `many_products` and
+`many_updates` are of many networks. `ready` has what `engine` gives its kernels; `forward_engine`,
+`many_engine`, `many_predictions` and `derivative_engine` give theirs what they need. `held` finds
+arguments that stay by their address. Large products are shared with idle threads: `sharing`, with
+`atomics`; `team` has the threads. `jit` compiles (with private parts of numba in `inlined`),
+`notice` says so, `cache` keeps; what is `linked` is compiled once for all kernels.
 
 Names in kernels, capital where they are a matrix:
 

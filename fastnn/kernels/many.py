@@ -29,121 +29,23 @@ from fastnn.kernels.jit import inner, ordered
 from fastnn.kernels.lanes import (
     constant,
     convert,
-    gather,
     load,
     maximum,
     select,
-    splat,
     store,
-    width,
 )
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.llvm import flat, stack
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
-from fastnn.kernels.many_products import make_sums, matrix, units_at_once
+from fastnn.kernels.many_products import matrix, sums, units_at_once
 from fastnn.kernels.many_updates import number
 from fastnn.kernels.random import uniforms
 from fastnn.kernels.rows import by_code, make_finish_one
-from fastnn.kernels.turning import PLACES, turn_square
 
-#: The samples X (n, n_in) and Y (n, columns). Network l takes of them those of *rows*, (lanes, its
-#: n), by default all; in *order*, (epochs, lanes, its n), by default as they lie; with *weights*,
-#: (lanes, its n). What is not given has length 0.
-Data = namedtuple("Data", "X Y rows order weights")
 #: *values*, *slopes* and *deltas* are (inputs and all units, height), *targets* (height, columns of
 #: Y), *weights* (height,), *present* (hidden units,), *zero* is one 0. *rows* (ROWS,) are int64.
 Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero rows")
 #: As in `contract.Piece`, but rates (epochs, 1 or updates, lanes), and sums (epochs, lanes).
 Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")
-#: So many rows are there and back at once, and their gradients summed before the next.
-ROWS = 32
-
-
-@functools.cache
-def make_spread_row(lanes: int) -> Any:
-    """Make the copying of a row into all lanes, its numbers *step* places apart."""
-
-    @inner
-    def spread_row(rows, row, into, at, step):
-        for k in range(rows.shape[1]):
-            store(into, (at + k * step) * lanes, splat(rows[row, k], lanes))
-
-    return spread_row
-
-
-@inner
-def takes_alike(data):
-    """Whether all networks take all rows, as they lie."""
-    return len(data.order) == 0 and data.rows.shape[1] == 0
-
-
-@functools.cache
-def make_find(lanes: int) -> Any:
-    """Make the finding of n samples, at most ROWS, from the position *first* of an epoch on.
-
-    In what row of X and Y the s-th one of each lane is comes to place s of the scratch's *rows*,
-    and with *weighted* its weight to the *weights*.
-    """
-
-    @inner
-    def turn_order(order, epoch, first, n, rows):
-        some = width(rows)
-        places = stack(some, PLACES)
-        for lane in range(0, lanes, some):
-            for l in range(some):
-                places[l] = (epoch * lanes + lane + l) * order.shape[2] + first
-            for s in range(0, n, some):
-                turn_square(flat(order), places, s, rows, s * lanes + lane, lanes, some, n - s)
-
-    @inner
-    def find(data, epoch, first, n, scratch, weighted):
-        rows, some = scratch.rows, data.rows.shape[1] > 0
-        if len(data.order) > 0:
-            turn_order(data.order, epoch, first, n, rows)
-        else:
-            for s in range(n):
-                store(rows, s * lanes, splat(np.int64(first + s), lanes))
-        if some or weighted:
-            for l in range(lanes):
-                for s in range(n):
-                    place = s * lanes + l
-                    k = rows[place]
-                    rows[place] = data.rows[l, k] if some else k
-                    if weighted:
-                        given = data.weights.shape[1] > 0
-                        scratch.weights[place] = data.weights[l, k] if given else 1.0
-
-    return find
-
-
-@functools.cache
-def make_take(lanes: int) -> Any:
-    """Make the gathering of n of the samples that were found, from the one at place *first* on.
-
-    The first one's inputs go to *at* and every *height* places from there, the next one's to the
-    place behind.
-    """
-    spread_row = make_spread_row(lanes)
-
-    @inner
-    def gather_row(source, rows, s, into, at, step):
-        for k in range(source.shape[1]):
-            store(into, (at + k * step) * lanes, gather(source, rows, s * lanes, k, lanes))
-
-    @inner
-    def take(data, first, n, at, height, scratch):
-        X, Y, rows, alike = data.X, data.Y, scratch.rows, takes_alike(data)
-        for s in range(n):
-            x, y, found = at + s, s * Y.shape[1], first + s
-            if alike:
-                row = rows[found * lanes]
-                spread_row(X, row, scratch.values, x, height)
-                spread_row(Y, row, scratch.targets, y, 1)
-            else:
-                gather_row(X, rows, found, scratch.values, x, height)
-                gather_row(Y, rows, found, scratch.targets, y, 1)
-
-    return take
 
 
 @functools.cache
@@ -172,25 +74,20 @@ def make_activate_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
     return by_code(for_code, hidden)
 
 
-@functools.cache
-def make_drop_of_many(lanes: int) -> Any:
-    """Make the dropout of unit j of layer l in n rows, whose numbers begin with *counter*."""
-
-    @ordered
-    def drop(scratch, at, n, l, j, counter, options):
-        key = load(options.dropout_key, 0, lanes)
-        rate = load(options.dropout, l * lanes, lanes)
-        count = counter + load(options.first_unit, l * lanes, lanes) + np.uint64(j)
-        factor = constant(1.0, rate) / (constant(1.0, rate) - rate)
-        for s in range(n):
-            place = (at + s) * lanes
-            kept = uniforms(key, count) >= rate
-            count = count + load(options.n_hidden, 0, lanes)
-            times = number(select(kept, factor, constant(0.0, rate)), scratch.values)
-            store(scratch.values, place, load(scratch.values, place, lanes) * times)
-            store(scratch.slopes, place, load(scratch.slopes, place, lanes) * times)
-
-    return drop
+@ordered
+def drop(scratch, at, n, l, j, counter, options, lanes):
+    """Dropout of unit j of layer l in n rows, whose numbers begin with *counter*."""
+    key = load(options.dropout_key, 0, lanes)
+    rate = load(options.dropout, l * lanes, lanes)
+    count = counter + load(options.first_unit, l * lanes, lanes) + np.uint64(j)
+    factor = constant(1.0, rate) / (constant(1.0, rate) - rate)
+    for s in range(n):
+        place = (at + s) * lanes
+        kept = uniforms(key, count) >= rate
+        count = count + load(options.n_hidden, 0, lanes)
+        times = number(select(kept, factor, constant(0.0, rate)), scratch.values)
+        store(scratch.values, place, load(scratch.values, place, lanes) * times)
+        store(scratch.slopes, place, load(scratch.slopes, place, lanes) * times)
 
 
 @inner
@@ -203,7 +100,6 @@ def height_of(layers, scratch, lanes):
 @functools.cache
 def make_forward_of_many(hidden: Codes, bias: bool, keeps: bool, drops: bool, lanes: int) -> Any:
     """Make the forward pass of n rows up to the outputs' z; dropout is numbered from *counter*."""
-    sums, drop = make_sums(lanes), make_drop_of_many(lanes)
     activate = make_activate_many(hidden, keeps, lanes)
 
     @inner
@@ -221,12 +117,12 @@ def make_forward_of_many(hidden: Codes, bias: bool, keeps: bool, drops: bool, la
                 if bias:
                     start = matrix(p, layers[l, BIAS] + first, 0, 1, (1, some), lanes)
                 z = matrix(scratch.values, (units + first) * height, 1, height, (n, some), lanes)
-                sums(inputs, W, start, z, (n, n_in, some))
+                sums(inputs, W, start, z, (n, n_in, some), lanes)
                 for j in range(first, first if l == last else after):
                     at, unit = (units + j) * height, units + j - layers[0, N_IN]
                     activate(layers[l, ACTIVATION], scratch, at, unit, n)
                     if drops:
-                        drop(scratch, at, n, l, j, counter, options)
+                        drop(scratch, at, n, l, j, counter, options, lanes)
 
     return forward
 
@@ -286,11 +182,9 @@ def _make_finish_distribution(loss: int, lanes: int) -> Any:
 
 
 def _make_finish_classes(lanes: int) -> Any:
-    softmax = make_softmax_of_many(lanes)
-
     @ordered
     def finish(scratch, at, step, targets, n):
-        log_total = softmax(scratch.values, at, step, scratch.deltas, n)
+        log_total = softmax(scratch.values, at, step, scratch.deltas, n, lanes)
         total = load(scratch.zero, 0, lanes)
         for j in range(n):
             place = (at + j * step) * lanes
@@ -326,38 +220,28 @@ def make_finish_rows(output: int, loss: int, weighted: bool, lanes: int) -> Any:
     return finish_rows
 
 
-@functools.cache
-def make_add_sum(lanes: int) -> Any:
-    """Make the adding of a value to an epoch's sums, which are float64."""
-
-    @ordered
-    def add_sum(sums, epoch, value):
-        sum_so_far = load(sums, (epoch, 0), lanes)
-        store(sums, (epoch, 0), sum_so_far + convert(value, np.float64))
-
-    return add_sum
+@ordered
+def add_sum(sums, epoch, value, lanes):
+    """Add a value to an epoch's sums, which are float64."""
+    sum_so_far = load(sums, (epoch, 0), lanes)
+    store(sums, (epoch, 0), sum_so_far + convert(value, np.float64))
 
 
-@functools.cache
-def make_softmax_of_many(lanes: int) -> Any:
-    """Make a_j = e^z_j / Σ e^z_k of n units, *step* places apart, to the same places of *into*.
+@ordered
+def softmax(values, at, step, into, n, lanes):
+    """a_j = e^z_j / Σ e^z_k of n units, *step* places apart, to the same places of *into*.
 
     It returns log Σ e^z_k. The largest z is taken off: no overflow.
     """
-
-    @ordered
-    def softmax(values, at, step, into, n):
-        top = load(values, at * lanes, lanes)
-        for j in range(1, n):
-            top = maximum(top, load(values, (at + j * step) * lanes, lanes))
-        total = top - top
-        for j in range(n):
-            e = exp(load(values, (at + j * step) * lanes, lanes) - top)
-            store(into, (at + j * step) * lanes, e)
-            total = total + e
-        for j in range(n):
-            place = (at + j * step) * lanes
-            store(into, place, load(into, place, lanes) / total)
-        return top + log(total)
-
-    return softmax
+    top = load(values, at * lanes, lanes)
+    for j in range(1, n):
+        top = maximum(top, load(values, (at + j * step) * lanes, lanes))
+    total = top - top
+    for j in range(n):
+        e = exp(load(values, (at + j * step) * lanes, lanes) - top)
+        store(into, (at + j * step) * lanes, e)
+        total = total + e
+    for j in range(n):
+        place = (at + j * step) * lanes
+        store(into, place, load(into, place, lanes) / total)
+    return top + log(total)

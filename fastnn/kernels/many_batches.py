@@ -9,22 +9,9 @@ from fastnn.kernels.activations import SLOPES, Codes
 from fastnn.kernels.jit import inner, kernel, ordered
 from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.many import (
-    ROWS,
-    height_of,
-    make_add_sum,
-    make_find,
-    make_finish_rows,
-    make_forward_of_many,
-    make_take,
-)
-from fastnn.kernels.many_products import (
-    make_sums,
-    make_sums_over_rows,
-    matrix,
-    turned,
-    units_at_once,
-)
+from fastnn.kernels.many import add_sum, height_of, make_finish_rows, make_forward_of_many
+from fastnn.kernels.many_products import matrix, sums, sums_over_rows, turned, units_at_once
+from fastnn.kernels.many_rows import ROWS, find, take
 from fastnn.kernels.many_updates import make_step_of_many
 from fastnn.kernels.rows import by_code
 
@@ -65,19 +52,16 @@ def make_times_slope_of_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
     return by_code(for_code, hidden)
 
 
-@functools.cache
-def _make_beginnings(lanes: int) -> Any:
-    """Make what says where sums begin, at 0 or with *more* at what is there: a number, a matrix."""
+@inner
+def _so_far(scratch, g, b, more, lanes):
+    """Where a sum begins: at 0, or with *more* at what is there."""
+    return load(g, b * lanes, lanes) if more else load(scratch.zero, 0, lanes)
 
-    @inner
-    def so_far(scratch, g, b, more):
-        return load(g, b * lanes, lanes) if more else load(scratch.zero, 0, lanes)
 
-    @inner
-    def onto(scratch, G, more):
-        return G if more else matrix(scratch.zero, 0, 0, 0, (1, 1), lanes)
-
-    return so_far, onto
+@inner
+def _onto(scratch, G, more, lanes):
+    """The same of a product."""
+    return G if more else matrix(scratch.zero, 0, 0, 0, (1, 1), lanes)
 
 
 @functools.cache
@@ -87,7 +71,6 @@ def _make_ends_back(bias: bool, lanes: int) -> Any:
     From the outputs' deltas, which are returned, to the gradient of their biases; and from those of
     some units of the first layer to the gradient of the weights that lead to them.
     """
-    sums_over_rows, (so_far, onto) = make_sums_over_rows(lanes), _make_beginnings(lanes)
 
     @inner
     def outputs_back(layers, scratch, n, g, more):
@@ -95,7 +78,7 @@ def _make_ends_back(bias: bool, lanes: int) -> Any:
         n_out, at = layers[last, N_OUT], layers[last, UNITS] * height
         for j in range(n_out if bias else 0):
             b = layers[last, BIAS] + j
-            total = so_far(scratch, g, b, more)
+            total = _so_far(scratch, g, b, more, lanes)
             for s in range(n):
                 total = total + load(scratch.deltas, (at + j * height + s) * lanes, lanes)
             store(g, b * lanes, total)
@@ -106,7 +89,7 @@ def _make_ends_back(bias: bool, lanes: int) -> Any:
         n_in, height = layers[0, N_IN], height_of(layers, scratch, lanes)
         x = matrix(scratch.values, 0, 1, height, (n, n_in), lanes)
         G = matrix(g, first, layers[0, N_OUT], 1, (n_in, after - first), lanes)
-        sums_over_rows(x, d, onto(scratch, G, more), G, (n_in, n, after - first))
+        sums_over_rows(x, d, _onto(scratch, G, more, lanes), G, (n_in, n, after - first), lanes)
 
     return outputs_back, inputs_back
 
@@ -114,9 +97,7 @@ def _make_ends_back(bias: bool, lanes: int) -> Any:
 @functools.cache
 def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
     """Make the gradient of n rows, into g, or with *more* onto it."""
-    sums, sums_over_rows = make_sums(lanes), make_sums_over_rows(lanes)
     times_slope = make_times_slope_of_many(hidden, keeps, lanes)
-    so_far, onto = _make_beginnings(lanes)
     outputs_back, inputs_back = _make_ends_back(bias, lanes)
 
     @inner
@@ -128,15 +109,15 @@ def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) ->
         a = matrix(scratch.values, (units + first) * height, 1, height, (n, some), lanes)
         D = matrix(scratch.deltas, above, 1, height, (n, n_out), lanes)
         G = matrix(g, W, n_out, 1, (some, n_out), lanes)
-        sums_over_rows(a, D, onto(scratch, G, more), G, (some, n, n_out))
+        sums_over_rows(a, D, _onto(scratch, G, more, lanes), G, (some, n, n_out), lanes)
         # The deltas of the first hidden layer are not needed again: the next take their place.
         place = units - first if l == 1 else units
         d = matrix(scratch.deltas, (place + first) * height, 1, height, (n, some), lanes)
         weights = matrix(p, W, 1, n_out, (n_out, some), lanes)
-        sums(turned(D), weights, onto(scratch, d, False), d, (n, n_out, some))
+        sums(turned(D), weights, _onto(scratch, d, False, lanes), d, (n, n_out, some), lanes)
         for j in range(first, after):
             b = layers[l - 1, BIAS] + j if bias else 0
-            total = so_far(scratch, g, b, more)
+            total = _so_far(scratch, g, b, more, lanes)
             at, to, code = (units + j) * height, (place + j) * height, layers[l - 1, ACTIVATION]
             total = times_slope(code, scratch, at, to, n, total)
             if bias:
@@ -168,11 +149,10 @@ def make_train_many(
 
     *t* (lanes,) counts updates; g is scratch like p; *options* are those of `many_updates`.
     """
-    find, take = make_find(lanes), make_take(lanes)
     finish_rows = make_finish_rows(output, loss, extras, lanes)
     forward = make_forward_of_many(hidden, bias, keeps, drops, lanes)
     backward = make_backward_of_many(hidden, bias, keeps, lanes)
-    step, add_sum = make_step_of_many(rule, extras, lanes), make_add_sum(lanes)
+    step = make_step_of_many(rule, extras, lanes)
 
     @kernel
     def train_many(layers, p, moments, t, data, span, options, scratch, g):
@@ -188,16 +168,17 @@ def make_train_many(
                 )  # fmt: skip
                 for position in range(first, after, ROWS):
                     n = min(ROWS, after - position)
-                    find(data, epoch, position, n, scratch, extras)
-                    take(data, 0, n, 0, height, scratch)
+                    find(data, epoch, position, n, scratch, extras, lanes)
+                    take(data, 0, n, 0, height, scratch, lanes)
                     done = np.uint64(position - first) * load(options.n_hidden, 0, lanes)
                     forward(layers, p, scratch, n, options, counter + done)
-                    add_sum(span.loss_sums, epoch, finish_rows(layers, scratch, n, columns))
+                    lost = finish_rows(layers, scratch, n, columns)
+                    add_sum(span.loss_sums, epoch, lost, lanes)
                     backward(layers, p, scratch, n, g, position > first)
                 store(t, 0, load(t, 0, lanes) + np.uint64(1))
                 rate = load(span.rates, (epoch, update, 0), lanes)
                 penalty = step(layers, p, g, moments, t, after - first, rate, options)
                 if extras:
-                    add_sum(span.penalty_sums, epoch, penalty)
+                    add_sum(span.penalty_sums, epoch, penalty, lanes)
 
     return train_many

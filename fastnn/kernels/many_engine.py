@@ -13,9 +13,10 @@ from fastnn.contract import Numbers, Piece, Plan, Samples, Together, quiet
 from fastnn.kernels import many_one_output
 from fastnn.kernels.layout import layer_table
 from fastnn.kernels.llvm import lanes_of_register
-from fastnn.kernels.many import ROWS, Data, Scratch, Span
+from fastnn.kernels.many import Scratch, Span
 from fastnn.kernels.many_batches import make_train_many
 from fastnn.kernels.many_outputs import make_losses_of_many, make_outputs_of_many
+from fastnn.kernels.many_rows import ROWS, Data
 from fastnn.kernels.many_samples import make_train_samples_of_many
 from fastnn.kernels.many_updates import Options
 from fastnn.kernels.ready import codes, slopes_need_z

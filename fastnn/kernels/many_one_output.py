@@ -15,7 +15,8 @@ from fastnn.kernels.jit import kernel, ordered
 from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
 from fastnn.kernels.losses import TERMS
-from fastnn.kernels.many import ROWS, make_add_sum, make_find, make_take
+from fastnn.kernels.many import add_sum
+from fastnn.kernels.many_rows import ROWS, find, take
 from fastnn.kernels.many_updates import number
 from fastnn.kernels.ready import slopes_need_z
 from fastnn.kernels.rows import make_finish_one
@@ -74,7 +75,6 @@ def make_train_one_output_of_many(
     hidden: Codes, output: int, loss: int, bias: bool, lanes: int
 ) -> Any:
     """Make the kernel; its arguments are those of `many_batches.make_train_many`'s."""
-    find, take, add_sum = make_find(lanes), make_take(lanes), make_add_sum(lanes)
     sweep, finish_one = _make_sweep(hidden, bias, lanes), make_finish_one(output, loss)
 
     @ordered
@@ -107,18 +107,18 @@ def make_train_one_output_of_many(
             rate = number(load(span.rates, (epoch, 0, 0), lanes), p)
             for first in range(span.start, span.stop, ROWS):
                 total, n = load(scratch.zero, 0, lanes), min(ROWS, span.stop - first)
-                find(data, epoch, first, n, scratch, False)
+                find(data, epoch, first, n, scratch, False, lanes)
                 for s in range(n):
                     if per_update:
                         update = (epoch, first + s - span.start, 0)
                         rate = number(load(span.rates, update, lanes), p)
-                    take(data, s, 1, x, 1, scratch)
+                    take(data, s, 1, x, 1, scratch, lanes)
                     z = sweep(layers, p, scratch, before, x, g_output)
                     y = load(scratch.targets, 0, lanes)
                     lost, g_output = end_of_sample(p, c, z, y, rate)
                     total = total + lost
                     before, x = x, before
-                add_sum(span.loss_sums, epoch, total)
+                add_sum(span.loss_sums, epoch, total, lanes)
         sweep(layers, p, scratch, before, x, g_output)
         n_updates = np.uint64(len(span.rates) * (span.stop - span.start))
         store(t, 0, load(t, 0, lanes) + n_updates)

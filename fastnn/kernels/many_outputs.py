@@ -10,16 +10,8 @@ from fastnn.kernels.activations import VALUES, Codes
 from fastnn.kernels.jit import inner, kernel, ordered
 from fastnn.kernels.lanes import convert, load, store
 from fastnn.kernels.layout import N_OUT, UNITS
-from fastnn.kernels.many import (
-    ROWS,
-    height_of,
-    make_find,
-    make_finish_rows,
-    make_forward_of_many,
-    make_softmax_of_many,
-    make_spread_row,
-    make_take,
-)
+from fastnn.kernels.many import height_of, make_finish_rows, make_forward_of_many, softmax
+from fastnn.kernels.many_rows import ROWS, find, spread_row, take
 
 _SOFTMAX = ACTIVATIONS["softmax"].code
 
@@ -28,11 +20,10 @@ _SOFTMAX = ACTIVATIONS["softmax"].code
 def _make_activate_outputs(output: int, lanes: int) -> Any:
     """Make the activation of the n outputs of a sample, *step* places apart, in place."""
     if output == _SOFTMAX:
-        softmax = make_softmax_of_many(lanes)
 
         @inner
         def activate_softmax(values, at, step, n):
-            softmax(values, at, step, values, n)
+            softmax(values, at, step, values, n, lanes)
 
         return activate_softmax
     value = VALUES[output]
@@ -54,7 +45,7 @@ def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> 
     It returns whether all values are numbers.
     """
     forward = make_forward_of_many(hidden, bias, False, False, lanes)
-    activate, spread_row = _make_activate_outputs(output, lanes), make_spread_row(lanes)
+    activate = _make_activate_outputs(output, lanes)
 
     @kernel
     def outputs_of_many(layers, blocks, X, values, scratch):
@@ -68,7 +59,7 @@ def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> 
             for position in range(0, len(X), ROWS):
                 n = min(ROWS, len(X) - position)
                 for s in range(n):
-                    spread_row(X, position + s, scratch.values, s, height)
+                    spread_row(X, position + s, scratch.values, s, height, lanes)
                 forward(layers, blocks[block], scratch, n, None, 0)
                 for s in range(n):
                     at = outputs + s
@@ -88,7 +79,6 @@ def make_losses_of_many(
     hidden: Codes, output: int, loss: int, bias: bool, weighted: bool, lanes: int
 ) -> Any:
     """Make the kernel that adds each network's losses to *sums*, (lanes,)."""
-    find, take = make_find(lanes), make_take(lanes)
     forward = make_forward_of_many(hidden, bias, False, False, lanes)
     finish_rows = make_finish_rows(output, loss, weighted, lanes)
 
@@ -98,8 +88,8 @@ def make_losses_of_many(
         total = load(sums, 0, lanes)
         for position in range(0, n_samples, ROWS):
             n = min(ROWS, n_samples - position)
-            find(data, 0, position, n, scratch, weighted)
-            take(data, 0, n, 0, height, scratch)
+            find(data, 0, position, n, scratch, weighted, lanes)
+            take(data, 0, n, 0, height, scratch, lanes)
             forward(layers, p, scratch, n, None, 0)
             total = total + convert(finish_rows(layers, scratch, n, columns), np.float64)
         store(sums, 0, total)

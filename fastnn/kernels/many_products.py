@@ -5,7 +5,6 @@ in registers. Every sum goes through its products in the same order, in whatever
 file speaks LLVM, see `fastnn.kernels.lanes`.
 """
 
-import functools
 from collections import namedtuple
 from collections.abc import Sequence
 from typing import Any
@@ -170,31 +169,21 @@ def _put(builder: Any, operands: Any, i: Any, j: Any, high: int, broad: int, dep
         C.store(*place, total)
 
 
-@functools.cache
-def make_sums(lanes: int) -> Any:
-    """Make z = start + a W of n rows, which lie side by side in a (units, n) and in z.
+@shared
+def sums(a, W, start, z, sizes, lanes):
+    """z = start + a W of n rows, which lie side by side in a (units, n) and in z.
 
     The product's A, B, S and C are a, W, start, which has one row, and z.
     """
-
-    @shared
-    def sums(a, W, start, z, sizes):
-        a, z = Matrix(a.first, a.row, 1), Matrix(z.first, 1, z.column)
-        multiply(a, W, Matrix(start.first, 0, start.column), z, sizes, lanes)
-
-    return sums
+    a, z = Matrix(a.first, a.row, 1), Matrix(z.first, 1, z.column)
+    multiply(a, W, Matrix(start.first, 0, start.column), z, sizes, lanes)
 
 
-@functools.cache
-def make_sums_over_rows(lanes: int) -> Any:
-    """Make G = start + aᵀ d of n rows, which lie side by side in a and d (units, n)."""
-
-    @shared
-    def sums_over_rows(a, d, start, G, sizes):
-        a, d = Matrix(a.first, 1, a.column), Matrix(d.first, 1, d.column)
-        multiply(a, d, start, Matrix(G.first, G.row, 1), sizes, lanes)
-
-    return sums_over_rows
+@shared
+def sums_over_rows(a, d, start, G, sizes, lanes):
+    """G = start + aᵀ d of n rows, which lie side by side in a and d (units, n)."""
+    a, d = Matrix(a.first, 1, a.column), Matrix(d.first, 1, d.column)
+    multiply(a, d, start, Matrix(G.first, G.row, 1), sizes, lanes)
 
 
 class _Operand:

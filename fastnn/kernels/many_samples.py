@@ -14,13 +14,8 @@ from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.jit import kernel, ordered
 from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
-from fastnn.kernels.many import (
-    ROWS,
-    make_add_sum,
-    make_find,
-    make_finish_many,
-    make_take,
-)
+from fastnn.kernels.many import add_sum, make_finish_many
+from fastnn.kernels.many_rows import ROWS, find, take
 from fastnn.kernels.many_updates import number
 from fastnn.kernels.rows import by_code
 
@@ -89,38 +84,32 @@ def _make_hidden_layer(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> An
     return by_code(for_code, hidden)
 
 
-@functools.cache
-def _make_updates(lanes: int) -> tuple[Any, Any]:
-    """Make W_ij -= x_i d_j of input i, and of the two from i on, which share each d_j.
+@ordered
+def _update_one(p, W, n_out, scratch, x, d, i, lanes):
+    """W_ij -= x_i d_j of input i; Σ_j d_j W_ij of the weights before."""
+    x_i, total = load(scratch.values, (x + i) * lanes, lanes), load(scratch.zero, 0, lanes)
+    for j in range(n_out):
+        place = (W + i * n_out + j) * lanes
+        w, d_j = load(p, place, lanes), load(scratch.deltas, (d + j) * lanes, lanes)
+        total = total + d_j * w
+        store(p, place, w - x_i * d_j)
+    return total
 
-    They return Σ_j d_j W_ij of the weights before.
-    """
 
-    @ordered
-    def update_one(p, W, n_out, scratch, x, d, i):
-        x_i, total = load(scratch.values, (x + i) * lanes, lanes), load(scratch.zero, 0, lanes)
-        for j in range(n_out):
-            place = (W + i * n_out + j) * lanes
-            w, d_j = load(p, place, lanes), load(scratch.deltas, (d + j) * lanes, lanes)
-            total = total + d_j * w
-            store(p, place, w - x_i * d_j)
-        return total
-
-    @ordered
-    def update_two(p, W, n_out, scratch, x, d, i):
-        total_0 = total_1 = load(scratch.zero, 0, lanes)
-        x_0 = load(scratch.values, (x + i) * lanes, lanes)
-        x_1 = load(scratch.values, (x + i + 1) * lanes, lanes)
-        for j in range(n_out):
-            place = (W + i * n_out + j) * lanes
-            below, d_j = place + n_out * lanes, load(scratch.deltas, (d + j) * lanes, lanes)
-            w_0, w_1 = load(p, place, lanes), load(p, below, lanes)
-            total_0, total_1 = total_0 + d_j * w_0, total_1 + d_j * w_1
-            store(p, place, w_0 - x_0 * d_j)
-            store(p, below, w_1 - x_1 * d_j)
-        return total_0, total_1
-
-    return update_one, update_two
+@ordered
+def _update_two(p, W, n_out, scratch, x, d, i, lanes):
+    """The same of the two inputs from i on, which share each d_j."""
+    total_0 = total_1 = load(scratch.zero, 0, lanes)
+    x_0 = load(scratch.values, (x + i) * lanes, lanes)
+    x_1 = load(scratch.values, (x + i + 1) * lanes, lanes)
+    for j in range(n_out):
+        place = (W + i * n_out + j) * lanes
+        below, d_j = place + n_out * lanes, load(scratch.deltas, (d + j) * lanes, lanes)
+        w_0, w_1 = load(p, place, lanes), load(p, below, lanes)
+        total_0, total_1 = total_0 + d_j * w_0, total_1 + d_j * w_1
+        store(p, place, w_0 - x_0 * d_j)
+        store(p, below, w_1 - x_1 * d_j)
+    return total_0, total_1
 
 
 @functools.cache
@@ -129,7 +118,6 @@ def _make_back(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
 
     Their biases, at the place b, get these at once.
     """
-    update_one, update_two = _make_updates(lanes)
 
     def for_code(code: int) -> Any:
         slope = SLOPES[code]
@@ -145,11 +133,12 @@ def _make_back(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
         @ordered
         def back(code, p, W, b, n_in, n_out, scratch, x, d):
             for i in range(0, n_in - 1, 2):
-                total_0, total_1 = update_two(p, W, n_out, scratch, x, d, i)
+                total_0, total_1 = _update_two(p, W, n_out, scratch, x, d, i, lanes)
                 put(p, b + i, scratch, x + i, total_0)
                 put(p, b + i + 1, scratch, x + i + 1, total_1)
             for i in range(n_in - n_in % 2, n_in):
-                put(p, b + i, scratch, x + i, update_one(p, W, n_out, scratch, x, d, i))
+                total = _update_one(p, W, n_out, scratch, x, d, i, lanes)
+                put(p, b + i, scratch, x + i, total)
 
         return back
 
@@ -160,7 +149,6 @@ def _make_back(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
 def _make_learn(hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, lanes: int) -> Any:
     """Make the update from the sample whose inputs and targets are in the scratch."""
     one_sum, _ = _make_weighted_sums(bias, lanes)
-    update_one, update_two = _make_updates(lanes)
     hidden_layer = _make_hidden_layer(hidden, bias, keeps, lanes)
     back = _make_back(hidden, bias, keeps, lanes)
     finish = make_finish_many(output, loss, lanes)
@@ -189,9 +177,9 @@ def _make_learn(hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, 
                 back(code, p, W, b, n_in, n_out, scratch, x, d)
             else:
                 for i in range(0, n_in - 1, 2):
-                    update_two(p, W, n_out, scratch, x, d, i)
+                    _update_two(p, W, n_out, scratch, x, d, i, lanes)
                 if n_in % 2 == 1:
-                    update_one(p, W, n_out, scratch, x, d, n_in - 1)
+                    _update_one(p, W, n_out, scratch, x, d, n_in - 1, lanes)
 
     @ordered
     def learn(layers, p, scratch, rate):
@@ -215,7 +203,6 @@ def make_train_samples_of_many(
     hidden: Codes, output: int, loss: int, bias: bool, keeps: bool, lanes: int
 ) -> Any:
     """Make the kernel; its arguments are those of `many_batches.make_train_many`'s."""
-    find, take, add_sum = make_find(lanes), make_take(lanes), make_add_sum(lanes)
     learn = _make_learn(hidden, output, loss, bias, keeps, lanes)
 
     @kernel
@@ -225,14 +212,14 @@ def make_train_samples_of_many(
             rate = number(load(span.rates, (epoch, 0, 0), lanes), p)
             for first in range(span.start, span.stop, ROWS):
                 total, n = load(scratch.zero, 0, lanes), min(ROWS, span.stop - first)
-                find(data, epoch, first, n, scratch, False)
+                find(data, epoch, first, n, scratch, False, lanes)
                 for s in range(n):
                     if per_update:
                         update = (epoch, first + s - span.start, 0)
                         rate = number(load(span.rates, update, lanes), p)
-                    take(data, s, 1, 0, 1, scratch)
+                    take(data, s, 1, 0, 1, scratch, lanes)
                     total = total + learn(layers, p, scratch, rate)
-                add_sum(span.loss_sums, epoch, total)
+                add_sum(span.loss_sums, epoch, total, lanes)
         n_updates = np.uint64(len(span.rates) * (span.stop - span.start))
         store(t, 0, load(t, 0, lanes) + n_updates)
 

@@ -49,9 +49,6 @@ def make_step_of_many(rule: int, extras: bool, lanes: int) -> Any:
 
     n is the number of samples, t (lanes,) the number of this update from 1.
     """
-    add_penalty = _make_add_penalty(lanes)
-    limit = _make_limit(lanes)
-    limit_norms = _make_limit_norms(lanes)
     update = _make_update(rule, lanes)
 
     @ordered
@@ -61,87 +58,78 @@ def make_step_of_many(rule: int, extras: bool, lanes: int) -> Any:
         scale = one / constant(n, one) if options.mean else one
         if extras:
             if options.penalised:
-                penalty = add_penalty(layers, p, g, n if options.mean else 1, options)
+                penalty = _add_penalty(layers, p, g, n if options.mean else 1, options, lanes)
             if options.limited:
-                limit(g, scale, options)
+                _limit(g, scale, options, lanes)
                 scale = one
         update(p, g, moments, scale, rate, t, options)
         if extras and options.norms_limited:
-            limit_norms(layers, p, options)
+            _limit_norms(layers, p, options, lanes)
         return penalty
 
     return step
 
 
-def _make_add_penalty(lanes: int) -> Any:
-    @ordered
-    def add_penalty(layers, p, g, times, options):
-        l1, l2 = load(options.l1, 0, lanes), load(options.l2, 0, lanes)
-        factor = constant(times, l1)
-        first, second = number(l1 * factor, p), number(l2 * factor, p)
-        zero = constant(0, first)
-        absolute, square = l1 - l1, l1 - l1
-        for l in range(len(layers)):
-            W = layers[l, WEIGHTS]
-            for k in range(W, W + layers[l, N_IN] * layers[l, N_OUT]):
-                w = load(p, k * lanes, lanes)
-                pull = select(w > zero, first, select(w < zero, -first, zero)) + second * w
-                store(g, k * lanes, load(g, k * lanes, lanes) + pull)
-                wide = convert(w, np.float64)
-                absolute, square = absolute + abs(wide), square + wide * wide
-        return factor * (l1 * absolute + constant(0.5, l2) * l2 * square)
-
-    return add_penalty
+@ordered
+def _add_penalty(layers, p, g, times, options, lanes):
+    l1, l2 = load(options.l1, 0, lanes), load(options.l2, 0, lanes)
+    factor = constant(times, l1)
+    first, second = number(l1 * factor, p), number(l2 * factor, p)
+    zero = constant(0, first)
+    absolute, square = l1 - l1, l1 - l1
+    for l in range(len(layers)):
+        W = layers[l, WEIGHTS]
+        for k in range(W, W + layers[l, N_IN] * layers[l, N_OUT]):
+            w = load(p, k * lanes, lanes)
+            pull = select(w > zero, first, select(w < zero, -first, zero)) + second * w
+            store(g, k * lanes, load(g, k * lanes, lanes) + pull)
+            wide = convert(w, np.float64)
+            absolute, square = absolute + abs(wide), square + wide * wide
+    return factor * (l1 * absolute + constant(0.5, l2) * l2 * square)
 
 
-def _make_limit(lanes: int) -> Any:
-    @ordered
-    def limit(g, scale, options):
-        """Scale the gradient, then limit its entries, then its norm; a limit of 0 is none."""
-        clip_value, clip_norm = (
-            load(options.clip_value, 0, lanes),
-            load(options.clip_norm, 0, lanes),
-        )
-        none = clip_value - clip_value
-        limited = clip_value > none
-        most, factor = number(clip_value, g), number(scale, g)
-        square = none
-        for k in range(len(g) // lanes):
-            g_k = load(g, k * lanes, lanes) * factor
-            g_k = select(limited, minimum(maximum(g_k, -most), most), g_k)
-            store(g, k * lanes, g_k)
-            wide = convert(g_k, np.float64)
-            square = square + wide * wide
-        norm, little = sqrt(square), constant(1e-6, square)
-        beyond = (clip_norm > none) & (norm > clip_norm - little)
-        factor = number(select(beyond, clip_norm / (norm + little), constant(1.0, norm)), g)
-        for k in range(len(g) // lanes):
-            store(g, k * lanes, load(g, k * lanes, lanes) * factor)
-
-    return limit
+@ordered
+def _limit(g, scale, options, lanes):
+    """Scale the gradient, then limit its entries, then its norm; a limit of 0 is none."""
+    clip_value, clip_norm = (
+        load(options.clip_value, 0, lanes),
+        load(options.clip_norm, 0, lanes),
+    )
+    none = clip_value - clip_value
+    limited = clip_value > none
+    most, factor = number(clip_value, g), number(scale, g)
+    square = none
+    for k in range(len(g) // lanes):
+        g_k = load(g, k * lanes, lanes) * factor
+        g_k = select(limited, minimum(maximum(g_k, -most), most), g_k)
+        store(g, k * lanes, g_k)
+        wide = convert(g_k, np.float64)
+        square = square + wide * wide
+    norm, little = sqrt(square), constant(1e-6, square)
+    beyond = (clip_norm > none) & (norm > clip_norm - little)
+    factor = number(select(beyond, clip_norm / (norm + little), constant(1.0, norm)), g)
+    for k in range(len(g) // lanes):
+        store(g, k * lanes, load(g, k * lanes, lanes) * factor)
 
 
-def _make_limit_norms(lanes: int) -> Any:
-    @ordered
-    def limit_norms(layers, p, options):
-        """Scale the weights into a unit down to *max_norm* where they measure more."""
-        max_norm = load(options.max_norm, 0, lanes)
-        none, one = max_norm - max_norm, constant(1.0, max_norm)
-        for l in range(len(layers)):
-            W, n_in, n_out = layers[l, WEIGHTS], layers[l, N_IN], layers[l, N_OUT]
-            for j in range(n_out):
-                square = none
-                for i in range(n_in):
-                    w = convert(load(p, (W + i * n_out + j) * lanes, lanes), np.float64)
-                    square = square + w * w
-                norm = sqrt(square)
-                beyond = (max_norm > none) & (norm > max_norm)
-                factor = number(select(beyond, max_norm / norm, one), p)
-                for i in range(n_in):
-                    place = (W + i * n_out + j) * lanes
-                    store(p, place, load(p, place, lanes) * factor)
-
-    return limit_norms
+@ordered
+def _limit_norms(layers, p, options, lanes):
+    """Scale the weights into a unit down to *max_norm* where they measure more."""
+    max_norm = load(options.max_norm, 0, lanes)
+    none, one = max_norm - max_norm, constant(1.0, max_norm)
+    for l in range(len(layers)):
+        W, n_in, n_out = layers[l, WEIGHTS], layers[l, N_IN], layers[l, N_OUT]
+        for j in range(n_out):
+            square = none
+            for i in range(n_in):
+                w = convert(load(p, (W + i * n_out + j) * lanes, lanes), np.float64)
+                square = square + w * w
+            norm = sqrt(square)
+            beyond = (max_norm > none) & (norm > max_norm)
+            factor = number(select(beyond, max_norm / norm, one), p)
+            for i in range(n_in):
+                place = (W + i * n_out + j) * lanes
+                store(p, place, load(p, place, lanes) * factor)
 
 
 @functools.cache
@@ -170,19 +158,16 @@ def _of_many(lanes: int) -> tuple[Any, Any, Any, Any]:
     def rest(options, k):
         return load(options.rests, k * lanes, lanes)
 
-    return setting, rest, number, _make_powers(lanes)
+    return setting, rest, number, _powers
 
 
-def _make_powers(lanes: int) -> Any:
-    @ordered
-    def powers(a, b, t):
-        """a and b to the power of the whole numbers t, by squaring: functions of t alone."""
-        x, y = constant(1.0, a), constant(1.0, a)
-        none, one = t - t, (t - t) + np.uint64(1)
-        while largest(t) > np.uint64(0):
-            odd = (t & one) != none
-            x, y = select(odd, x * a, x), select(odd, y * b, y)
-            a, b, t = a * a, b * b, t >> one
-        return x, y
-
-    return powers
+@ordered
+def _powers(a, b, t):
+    """a and b to the power of the whole numbers t, by squaring: functions of t alone."""
+    x, y = constant(1.0, a), constant(1.0, a)
+    none, one = t - t, (t - t) + np.uint64(1)
+    while largest(t) > np.uint64(0):
+        odd = (t & one) != none
+        x, y = select(odd, x * a, x), select(odd, y * b, y)
+        a, b, t = a * a, b * b, t >> one
+    return x, y
