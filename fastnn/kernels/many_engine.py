@@ -30,6 +30,7 @@ MOST_FOR_FOUR, MOST_FOR_TWO, MOST_FOR_TWO_IN_BATCHES = 1 << 14, 1 << 16, 1 << 14
 
 #: Bytes of a network's parameters up to which it is better in a lane than alone: see `pays`.
 MOST_IN_BATCHES, MOST_BY_SAMPLE, MOST_BY_SAMPLE_DEEP = 20_000, 5_000, 16_000
+MOST_WITH_EXTRAS, MOST_WITH_EXTRAS_DEEP = 1_800, 6_000
 
 
 def lanes_for(architecture: Architecture, batch_size: int, n_networks: int) -> int:
@@ -216,14 +217,13 @@ class BlockTrainer(Block):
         present = _present(architectures, widest, lanes)
         self._scratch = _scratch(widest, lanes, plan.batch_size, present)
         self._gradient = aligned(widest.n_parameters * lanes, widest.dtype)
-        if plan.optimizer.rule == "sgd" and plan.batch_size == 1 and not (extras or drops):
-            if many_one_output.pays(widest):
-                self._kernel = many_one_output.make_train_one_output_of_many(*kind, lanes)
-            else:
-                self._kernel = make_train_samples_of_many(*kind, keeps, lanes)
-        else:
-            rule = RULES[plan.optimizer.rule]
+        rule = RULES[plan.optimizer.rule]
+        if plan.batch_size > 1 or extras or drops:
             self._kernel = make_train_many(*kind, rule, extras, keeps or drops, drops, lanes)
+        elif plan.optimizer.rule == "sgd" and many_one_output.pays(widest):
+            self._kernel = many_one_output.make_train_one_output_of_many(*kind, lanes)
+        else:
+            self._kernel = make_train_samples_of_many(*kind, rule, keeps, lanes)
 
     @quiet
     def run(self, samples: Together, piece: Piece) -> None:
@@ -248,20 +248,27 @@ def block(members: Sequence[tuple[Architecture, Plan]], lanes: int) -> BlockTrai
     return BlockTrainer(members, lanes)
 
 
-def pays(architecture: Architecture, batch_size: int) -> bool:
+def pays(architecture: Architecture, batch_size: int, extras: bool) -> bool:
     """See `fastnn.engines.Blocks`.
 
     A block of large networks does not fit into the caches, and a large one alone uses the vectors
     as well. One alone / one in a lane, relu, float32 and float64, sample by sample on Zen 5, 64 of
     them: 1-128-1 1.4, 1.15; 10-32-3 1.7, 1.2; 10-64-3 1.2, 0.83; 32-64-10 0.73, 0.57; with more
     hidden layers, which alone have more to wait for, 3-16-16-16-1 3.2, 2.2; 8-32-32-4 1.8, 1.05;
-    16-64-64-4 0.94, 0.83. In batches of 32 on Zen 4 10-64-3 1.5, 1.2; 32-64-10 1.2, 0.98; 64-64-10
-    0.98, 0.85. What a `fit` costs beside its kernel comes on top.
+    16-64-64-4 0.94, 0.83. Other rules change little of this: 10-32-3 by momentum 1.75, 1.13, by
+    Adam 1.8, 1.25; 1-128-1 1.1, 0.9. With *extras* it goes as a batch of one, by products of one
+    row: sigmoid with a penalty 3-4-1 6, 4.1; 10-16-2 1.6, 1.15; 10-32-3 1.0, 0.7; 8-32-32-4 1.0,
+    0.6. In batches of 32 on Zen 4 10-64-3 1.5, 1.2; 32-64-10 1.2, 0.98; 64-64-10 0.98, 0.85. What
+    a `fit` costs beside its kernel comes on top.
     """
-    size = architecture.n_parameters * architecture.dtype.itemsize
+    size, deep = (
+        architecture.n_parameters * architecture.dtype.itemsize,
+        len(architecture.sizes) > 3,
+    )
     if batch_size > 1:
         return size <= MOST_IN_BATCHES
-    deep = len(architecture.sizes) > 3
+    if extras:
+        return size <= (MOST_WITH_EXTRAS_DEEP if deep else MOST_WITH_EXTRAS)
     return size <= (MOST_BY_SAMPLE_DEEP if deep else MOST_BY_SAMPLE)
 
 

@@ -46,8 +46,8 @@ def find(data, epoch, first, n, scratch, weighted, lanes):
 @inner
 def _turn_order(order, epoch, first, n, rows, lanes):
     """Copy n row numbers of each lane, which lie side by side, by lanes."""
-    some = width(rows)
-    places = stack(some, PLACES)
+    n_places, some = width(rows), min(width(rows), lanes)
+    places = stack(n_places, PLACES)
     for lane in range(0, lanes, some):
         for l in range(some):
             places[l] = (epoch * lanes + lane + l) * order.shape[2] + first

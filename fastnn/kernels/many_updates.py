@@ -135,7 +135,7 @@ def _limit_norms(layers, p, options, lanes):
 @functools.cache
 def _make_update(rule: int, lanes: int) -> Any:
     """Make the update of p from g times *scale*."""
-    numbers_of, change = make_numbers(rule, *_of_many(lanes)), make_change(rule)
+    numbers_of, change = make_numbers_of_many(rule, lanes), make_change(rule)
 
     @ordered
     def update(p, g, moments, scale, rate, t, options):
@@ -147,8 +147,9 @@ def _make_update(rule: int, lanes: int) -> Any:
     return update
 
 
-def _of_many(lanes: int) -> tuple[Any, Any, Any, Any]:
-    """What `rules.make_numbers` takes, for lanes of networks."""
+@functools.cache
+def make_numbers_of_many(rule: int, lanes: int) -> Any:
+    """Make the numbers of a rule, see `fastnn.kernels.rules`, for lanes of networks."""
 
     @inner
     def setting(options, k):
@@ -158,7 +159,7 @@ def _of_many(lanes: int) -> tuple[Any, Any, Any, Any]:
     def rest(options, k):
         return load(options.rests, k * lanes, lanes)
 
-    return setting, rest, number, _powers
+    return make_numbers(rule, setting, rest, number, _powers)
 
 
 @ordered

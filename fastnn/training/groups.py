@@ -46,9 +46,12 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
     blocks, asked = job.engine.blocks, _asked(job)
     if blocks is None or asked is None or member.data.sparse:
         return None
-    if not blocks.pays(architecture, _batch_size(member)):
-        return None
+    drops, weighted = any(architecture.dropout), member.weights is not None
     penalised = bool(architecture.l1 or architecture.l2 or architecture.max_norm)
+    clipped = bool(job.optimizer.clip_value or job.optimizer.clip_norm)
+    extras = drops or weighted or penalised or clipped
+    if not blocks.pays(architecture, _batch_size(member), extras):
+        return None
     # A unit that is not there has a gradient of 0: without an epsilon its step is 0/0.
     sizes = architecture.sizes if getattr(job.optimizer, "epsilon", 1.0) == 0 else ()
     return (
@@ -61,9 +64,10 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
         architecture.dtype.char,
         architecture.label_smoothing,
         architecture.quantiles,
-        any(architecture.dropout),
+        drops,
+        weighted,
         penalised,
-        member.weights is None,
+        clipped,
         n,
         id(member.data),
         asked,
@@ -83,10 +87,8 @@ def _asked(job: Job) -> tuple[Any, ...] | None:
         return None
     if job.validation is not None and job.validation.sparse:
         return None
-    optimizer = job.optimizer
     return (
-        bool(optimizer.clip_value or optimizer.clip_norm),
-        optimizer.rule,
+        job.optimizer.rule,
         job.batch_size,
         job.shuffle,
         looks_at_epochs(job),

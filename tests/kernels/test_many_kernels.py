@@ -77,6 +77,8 @@ CASES = {
     ),
     "rmsprop": Case((3, 6, 2), "leaky_relu", "absolute_error", 4, fastnn.RMSprop(0.01)),
     "adagrad": Case((3, 6, 2), "hard_tanh", "hinge", 1, fastnn.Adagrad(0.05)),
+    "samples, adam": Case((3, 4, 5, 3), ("gelu", "tanh"), "cross_entropy", 1, fastnn.AdamW(0.01)),
+    "samples, momentum": Case((3, 5, 1), "tanh", optimizer=fastnn.SGD(0.005, momentum=0.9)),
     "quantiles": Case(
         (3, 5, 3), "tanh", "quantile", 7, arguments=(("quantiles", (0.1, 0.5, 0.9)),)
     ),
@@ -176,15 +178,19 @@ def test_bits_depend_neither_on_company_nor_on_order_cuts_and_what_was_in_memory
 
 
 #: One of each kernel, and one with everything.
-OF_A_KIND = ["one output", "one output, float32", "samples", "batches", "adam, everything"]
+OF_A_KIND = [
+    *("one output", "one output, float32", "samples", "samples, adam"),
+    *("batches", "adam, everything"),
+]
 
 
 @pytest.mark.parametrize("name", slow_but(FAST[:1], OF_A_KIND))
 def test_bits_do_not_depend_on_the_number_of_lanes(name):
     case = CASES[name]
-    networks, rates = case.networks(3), rates_of(CASES[name], 3)
-    eight, _, _ = train(case, networks, 8, rates)
-    four, _, _ = train(case, networks, 4, rates)
+    networks, rates, rng = case.networks(3), rates_of(CASES[name], 3), np.random.default_rng(3)
+    orders = [np.array([rng.permutation(N) for _ in range(EPOCHS)]) for _ in networks]
+    eight, _, _ = train(case, networks, 8, rates, orders=orders)
+    four, _, _ = train(case, networks, 4, rates, orders=orders)
     assert_same_bits(eight, four)
 
 
