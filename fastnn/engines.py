@@ -145,8 +145,8 @@ class BlockTrainer(Protocol):
     def put(self, numbers: Sequence[Numbers]) -> None:
         """Have the networks' numbers in the lanes, from the first on."""
 
-    def get(self, lanes: Sequence[int]) -> list[Numbers]:
-        """Copies of the numbers of some lanes."""
+    def get(self, lanes: Sequence[int], copy: Any = None) -> list[Numbers]:
+        """Copies of the numbers of some lanes, by default the present ones."""
 
     def copy(self) -> Any:
         """A copy of all lanes to come back to."""
@@ -154,17 +154,20 @@ class BlockTrainer(Protocol):
     def restore(self, copy: Any) -> None:
         """Go back to it."""
 
-    def finite(self) -> np.ndarray:
-        """Whether all parameters are, of each lane."""
+    def vectors(self, copies: Sequence[Any]) -> np.ndarray:
+        """The parameters of copies, shape (k, numbers), as the following take them."""
+
+    def finite(self, vectors: np.ndarray) -> np.ndarray:
+        """Whether all parameters are, of each lane: shape (k, lanes)."""
 
     def run(self, samples: Together, piece: Piece) -> None:
         """Run *piece*: its rates and sums have a last axis of lanes, its order a second one."""
 
-    def outputs(self, X: np.ndarray) -> np.ndarray:
-        """The outputs, shape (lanes, n, n_out)."""
+    def outputs(self, vectors: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """The outputs, shape (k, lanes, n, n_out)."""
 
-    def losses(self, samples: Samples) -> np.ndarray:
-        """The sums of losses, shape (lanes,)."""
+    def losses(self, vectors: np.ndarray, samples: Samples) -> np.ndarray:
+        """The sums of losses, shape (k, lanes)."""
 
 
 class Blocks(Protocol):

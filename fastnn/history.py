@@ -91,7 +91,7 @@ class History:
 
     def __post_init__(self) -> None:
         #: Courses as `append` got them; of many networks with the number of this one's column.
-        self._appended: list[tuple[dict[str, np.ndarray], int | None]] = []
+        self._appended: list[tuple[dict[str, np.ndarray], int, int | None]] = []
         self._epochs = len(self.__dict__.get("loss", ()))
         #: What `parameters` and its like look into; None without *record*.
         self.snapshots: Snapshots | None = None
@@ -186,7 +186,7 @@ class History:
         """
         if column is None:
             course = {name: values[:epochs].copy() for name, values in course.items()}
-        self._appended.append((course, column))
+        self._appended.append((course, epochs, column))
         self._epochs += epochs
 
     def _convert(self) -> None:
@@ -194,9 +194,9 @@ class History:
         if not self._appended:
             return
         appended, self._appended = self._appended, []
-        for course, column in appended:
+        for course, epochs, column in appended:
             for name, values in course.items():
-                own = values if column is None else values[:, column]
+                own = values if column is None else values[:epochs, column]
                 self._course(name).extend(_as_floats(own))
 
     def cut(self, epochs: int) -> None:

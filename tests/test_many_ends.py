@@ -9,6 +9,7 @@ import re
 import signal
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -24,9 +25,19 @@ RATES = [0.01 if k % 4 else 5.0 + k for k in range(K)]
 DIVERGING = [0, 4, 8, 12, 16]
 
 
-@pytest.mark.parametrize(("batch_size", "epochs"), slow_but([], [(8, 300), (1, 100), (None, 600)]))
-def test_those_that_diverge_stop_alone_with_their_last_finite_parameters(batch_size, epochs):
-    options = {"epochs": epochs, "batch_size": batch_size}
+WATCHED = {
+    "validation_data": (X[:20], Y[:20]),
+    "metrics": ["r2"],
+    "early_stopping": fastnn.EarlyStopping("val_loss", patience=10**6, restore_best=True),
+}
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "epochs", "more"),
+    slow_but([], [(8, 300, {}), (1, 100, {}), (None, 600, {}), (8, 300, WATCHED)]),
+)
+def test_those_that_diverge_stop_alone_with_their_last_finite_parameters(batch_size, epochs, more):
+    options = {"epochs": epochs, "batch_size": batch_size, **more}
     nets = networks(sizes=(3, 2), loss="half_squared_error")
     alone = copy.deepcopy(nets)
     with pytest.raises(fastnn.TrainingDivergedError, match=r"of 20 networks 5 diverged") as error:
@@ -39,8 +50,30 @@ def test_those_that_diverge_stop_alone_with_their_last_finite_parameters(batch_s
             assert k in DIVERGING
         assert net.history.epochs == twin.history.epochs
         assert net.history.stop_reason == twin.history.stop_reason
+        assert net.history.best_epoch == twin.history.best_epoch
         assert np.isfinite(net.parameters).all()
         check_same(net, twin, 1e-6)
+
+
+def test_how_many_epochs_are_looked_at_at_once_changes_no_bit(monkeypatch):
+    """They end at many epochs, in the midst of those that are: by a rule, or by a divergence."""
+    patience = each(lambda k: None if k % 4 == 0 else k % 8)
+    stop = each(lambda k: fastnn.EarlyStopping(
+        "r2", patience=patience[k], restore_best=k % 3 == 0, min_delta=0.003, max_seconds=1e6,
+    ))  # fmt: skip
+    found = []
+    for most in (many.MOST_KEPT, 1):
+        monkeypatch.setattr(many, "MOST_KEPT", most)
+        nets = networks(sizes=(3, 2), loss="half_squared_error")
+        with suppress(fastnn.TrainingDivergedError):
+            fastnn.fit_many(nets, X, Y, epochs=40, batch_size=8, metrics=["r2"],
+                            each={"early_stopping": stop, "learning_rate": RATES})  # fmt: skip
+        histories = [net.history for net in nets]
+        ends = [(h.epochs, h.stop_reason, h.best_epoch, h.loss, h.metrics) for h in histories]
+        found.append((states(nets), ends))
+    assert found[0] == found[1]
+    assert len({epochs for epochs, *_ in found[0][1]}) > 5
+    assert len({reason for _, reason, *_ in found[0][1]}) == 3
 
 
 def test_callbacks_see_their_network_while_it_is_trained():

@@ -12,6 +12,8 @@ from runs import EPOCHS, N, fit_noisily, full_course, make, regression, state, u
 
 import fastnn
 from fastnn.stopping import StopRule
+from fastnn.training.job import AT_FIRST
+from fastnn.training.run import Run
 
 
 def stop_epoch(values, **settings):
@@ -239,6 +241,22 @@ def test_early_stopping_with_epochs_run_in_parts(engine, monkeypatch, patience):
     fit_noisily(twin, n=N, epochs=stop)
     assert history.loss == full.loss[:stop]
     assert state(net, rng) == state(twin, twin_rng)
+
+
+@pytest.mark.parametrize("patience", [0, 3, 40])
+def test_few_epochs_are_run_in_vain(engine, monkeypatch, patience):
+    ran, advance = [], Run._advance
+
+    def counting(run, piece, *marks):
+        ran.append(len(piece.rates))
+        return advance(run, piece, *marks)
+
+    monkeypatch.setattr(Run, "_advance", counting)
+    rule = fastnn.EarlyStopping(patience=patience, min_delta=10.0, restore_best=False)
+    history = fit_noisily(make(engine)[0], epochs=10**6, early_stopping=rule)
+    assert history.epochs == patience + 2
+    again = history.epochs  # from where the piece began
+    assert sum(ran) <= max(4 * history.epochs, AT_FIRST) + again
 
 
 def test_a_rule_that_never_fires_changes_nothing(engine):

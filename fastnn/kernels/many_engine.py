@@ -146,12 +146,15 @@ class Block:
                     moments[:, self._places[lane], lane] = own_moments
         self.updates[:n] = [updates for _, _, updates in numbers]
 
-    def get(self, lanes: Sequence[int]) -> list[Numbers]:
-        """Copies of the numbers of some lanes."""
-        parameters, moments = self._by_lane()
+    def get(
+        self, lanes: Sequence[int], copy: tuple[np.ndarray, ...] | None = None
+    ) -> list[Numbers]:
+        """Copies of the numbers of some lanes, by default the present ones."""
+        parameters, moments = self._by_lane(copy)
+        updates = self.updates if copy is None else copy[2]
         own = np.ascontiguousarray(parameters.T[lanes])
         own_moments = np.ascontiguousarray(np.moveaxis(moments, -1, 0)[lanes])
-        numbers = list(zip(own, own_moments, self.updates[lanes].tolist(), strict=True))
+        numbers = list(zip(own, own_moments, updates[lanes].tolist(), strict=True))
         if not self._places:
             return numbers
         places = [self._places[lane] for lane in lanes]
@@ -165,40 +168,48 @@ class Block:
         """Go back to it."""
         self.parameters[:], self.moments[:], self.updates[:] = copy
 
-    def finite(self) -> np.ndarray:
-        """Whether all parameters are, of each lane."""
-        parameters, _ = self._by_lane()
-        finite: np.ndarray = np.isfinite(np.einsum("kl,kl->l", parameters, parameters))
-        return finite if finite.all() else np.isfinite(parameters).all(axis=0)
+    def vectors(self, copies: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
+        """The parameters of copies, shape (k, numbers)."""
+        return np.stack([parameters for parameters, _, _ in copies])
+
+    def finite(self, vectors: np.ndarray) -> np.ndarray:
+        """Whether all parameters are, of each lane: shape (k, lanes)."""
+        parameters = vectors.reshape(len(vectors), -1, self.lanes)
+        finite: np.ndarray = np.isfinite(np.einsum("kpl,kpl->kl", parameters, parameters))
+        return finite if finite.all() else np.isfinite(parameters).all(axis=1)
 
     @quiet
-    def outputs(self, X: np.ndarray) -> np.ndarray:
-        """The outputs of each lane's network for X (n, n_in): shape (lanes, n, n_out)."""
-        values = np.empty((self.lanes, len(X), self.widest.sizes[-1]), self.widest.dtype)
-        Outputs(self.widest, self.lanes, len(X)).fill(self.parameters[None], X, values)
-        return values
+    def outputs(self, vectors: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """The outputs of each lane's network for X (n, n_in): shape (k, lanes, n, n_out)."""
+        shape = len(vectors), self.lanes, len(X), self.widest.sizes[-1]
+        values = np.empty((shape[0] * shape[1], *shape[2:]), self.widest.dtype)
+        Outputs(self.widest, self.lanes, len(X)).fill(vectors, X, values)
+        return values.reshape(shape)
 
     @quiet
-    def losses(self, samples: Samples) -> np.ndarray:
-        """The sums of each lane's losses, times the samples' weights if there are: (lanes,)."""
+    def losses(self, vectors: np.ndarray, samples: Samples) -> np.ndarray:
+        """The sums of each lane's losses, times the samples' weights if any: (k, lanes)."""
         widest, lanes, n = self.widest, self.lanes, len(samples)
         weighted = samples.weights is not None
         weights = np.empty((lanes, 0), widest.dtype)
         if samples.weights is not None:
             weights = np.tile(samples.weights, (lanes, 1))
         together = Together(samples.dense, samples.Y, np.empty((lanes, 0), np.int64), weights)
-        sums = np.zeros(lanes)
+        sums = np.zeros((len(vectors), lanes))
         run = make_losses_of_many(*codes(widest), weighted, lanes)
         layers = layer_table(widest).view(np.int64)
         scratch = _scratch(widest, lanes, n, _all(widest, lanes))
-        run(layers, self.parameters, _data(together, _no_order(lanes)), n, sums, scratch)
+        data = _data(together, _no_order(lanes))
+        for parameters, own_sums in zip(vectors, sums, strict=True):
+            run(layers, parameters, data, n, own_sums, scratch)
         return sums
 
-    def _by_lane(self) -> tuple[np.ndarray, np.ndarray]:
+    def _by_lane(self, copy: tuple[np.ndarray, ...] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Parameters (P, lanes) and moments (n_moments, P, lanes)."""
+        parameters, moments, _ = copy or (self.parameters, self.moments, None)
         shape = self.widest.n_parameters, self.lanes
-        n_moments = self.moments.size // self.parameters.size
-        return self.parameters.reshape(shape), self.moments.reshape(n_moments, *shape)
+        n_moments = moments.size // parameters.size
+        return parameters.reshape(shape), moments.reshape(n_moments, *shape)
 
 
 class BlockTrainer(Block):

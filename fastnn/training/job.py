@@ -15,13 +15,15 @@ from fastnn.contract import Plan, Samples
 from fastnn.engines import Engine, get_engine
 from fastnn.metrics import Function, Metric, get_metrics
 from fastnn.optimizers import LBFGS, SGD, Optimizer, get_lbfgs, get_optimizer
-from fastnn.schedules import Schedule
+from fastnn.schedules import ReduceOnPlateau, Schedule
 from fastnn.stopping import EarlyStopping
 from fastnn.training.scoring import Scores
 from fastnn.training.watching import check_monitors
 
 #: Work that may take so many seconds is too long for Ctrl-C to wait for.
 LONG_SECONDS = 0.07
+#: Epochs that a rule is shown at once at first.
+AT_FIRST = 32
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,15 @@ class Job:
         return self.optimizer.learning_rate
 
     def stretch(self, epochs: int, most: int) -> int:
-        """How many epochs, at most *most*, come after so many before a function of the user's.
+        """How many epochs, at most *most*, may be run at once after so many that count.
 
-        Those are called only after epochs that count.
+        Functions of the user's are called only after epochs that count. Where a rule may speak up
+        after any epoch, those beyond are in vain: about three times those that count, at most.
         """
         if any(metric.of_user for metric in self.metrics):
             return min(1, most)
+        if self.early_stopping is not None or isinstance(self.learning_rate, ReduceOnPlateau):
+            most = min(most, max(3 * epochs, AT_FIRST))
         return min([most, *(each.every - epochs % each.every for each in self.callbacks)])
 
     def recorded_among(self, first: int, stop: int) -> range:

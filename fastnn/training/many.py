@@ -27,6 +27,9 @@ from fastnn.training.watching import Course, Watch
 #: The most numbers of rows that a piece's orders may hold.
 MOST_ORDERED = 1 << 20
 
+#: The most numbers of a block, in parameters, moments and outputs, that wait to be looked at.
+MOST_KEPT = 1 << 18
+
 #: For the first piece of a block: so many times as fast as what is said of its networks alone,
 #: which is what a slow machine takes. Mostly they are faster still.
 AT_LEAST_AS_FAST = 2
@@ -109,8 +112,9 @@ class _Lane:
 class _Block:
     """Networks whose epochs are run together.
 
-    A piece is any number of epochs, if nobody looks at single ones. Networks that come to their end
-    leave; those that diverge go back to the end of the last epoch in which all was well.
+    Networks that come to their end leave, and keep what they were there; those that diverge, what
+    they were after the last epoch in which all was well. Where somebody looks at single epochs, a
+    copy of all lanes is kept after each, until the piece is over.
     """
 
     def __init__(self, work: Work, report: Report):
@@ -170,12 +174,26 @@ class _Block:
                 self._remember()
             piece = self._pieces.next_piece(self, self._most_epochs())
             piece_started = time.perf_counter()
-            self._trainer.run(self._samples, piece)
+            copies = self._run(piece)
             now = time.perf_counter()
             self._pieces.took(piece, now - piece_started)
             self._seconds = now - started
-            self._take_in(piece)
+            if copies:
+                self._look_at(piece, copies)
+            else:
+                self._take_in(piece)
         return self._outcomes
+
+    def _run(self, piece: Piece) -> list[Any]:
+        """Run *piece*; copies of all lanes after each of its epochs, if somebody looks at them."""
+        copies: list[Any] = []
+        if not self._looks or piece.stop < self._n:
+            self._trainer.run(self._samples, piece)
+            return copies
+        for e in range(len(piece.rates)):
+            self._trainer.run(self._samples, piece.epoch(e))
+            copies.append(self._trainer.copy())
+        return copies
 
     def _remember(self) -> None:
         """Take note of where the piece begins, or its epoch: enough to come back to it."""
@@ -187,9 +205,19 @@ class _Block:
             }
 
     def _most_epochs(self) -> int:
-        if self._looks:
+        done, jobs = self._epochs, {id(k.member.job): k.member.job for k in self._lanes}.values()
+        if self._looks and any(isinstance(job.learning_rate, ReduceOnPlateau) for job in jobs):
             return 1
-        return min((lane.member.job.epochs or 1) - self._epochs for lane in self._lanes)
+        most = min(job.stretch(done, (job.epochs or 1) - done) for job in jobs)
+        return min(most, self._at_once()) if self._looks else most
+
+    def _at_once(self) -> int:
+        """Epochs of which all that is looked at may be kept."""
+        parameters, moments, _ = self._before
+        numbers, data = parameters.size + moments.size, self._job.validation or self._data
+        if self._job.metrics:
+            numbers += self._trainer.lanes * len(data) * self._architecture.sizes[-1]
+        return max(1, MOST_KEPT // int(numbers))
 
     def rates(self, epochs: int, updates: int) -> np.ndarray:
         """The rates of the next piece by lanes; 0 in those that are empty."""
@@ -229,59 +257,89 @@ class _Block:
 
     def _take_in(self, piece: Piece) -> None:
         """Write the epochs that *piece* completed into the histories; let go whose time is over."""
-        n_batches = -(-self._n // self._batch_size)
-        divisor = self._n if self._architecture.reduction == "mean" else n_batches
-        losses = (piece.loss_sums + piece.penalty_sums) / divisor
-        whole = self._pieces.part is None
-        scores = self._scores() if whole else {}
+        losses = self._losses(piece)
         well = np.isfinite(losses)
-        well[-1] &= self._trainer.finite()
-        for name, values in scores.items():
-            well[-1] &= np.isfinite(values) if name == "val_loss" else ~np.isnan(values)
+        [finite] = self._trainer.finite(self._trainer.vectors([self._trainer.copy()]))
+        well[-1] &= finite
         all_well = well.all(axis=0).tolist()
         diverged = [lane for lane in self._lanes if not all_well[lane.number]]
         if diverged:
             self._diverge(diverged, piece, losses)
         self._steps += self._steps_of(piece, len(piece.rates))
-        if not whole:
+        if self._pieces.part is not None:
             return
         self._epochs += len(piece.rates)
-        course = _course(piece, losses, scores)
+        course = _course(piece, losses, {})
         for lane in self._lanes:
             lane.history.append(course, len(piece.rates), lane.number)
-        if self._looks:
-            for lane in list(self._lanes):
-                self._look(lane, course)
         self._leave([k for k in self._lanes if k.member.job.epochs == self._epochs], "completed")
+
+    def _losses(self, piece: Piece) -> np.ndarray:
+        """The mean losses of the epochs of *piece*, (epochs, lanes)."""
+        n_batches = -(-self._n // self._batch_size)
+        divisor = self._n if self._architecture.reduction == "mean" else n_batches
+        losses: np.ndarray = (piece.loss_sums + piece.penalty_sums) / divisor
+        return losses
+
+    def _look_at(self, piece: Piece, copies: list[Any]) -> None:
+        """Show the rules the epochs of *piece*, after which *copies* were made."""
+        losses, vectors = self._losses(piece), self._trainer.vectors(copies)
+        scores = self._scores(vectors, copies)
+        well = np.isfinite(losses) & self._trainer.finite(vectors)
+        for name, values in scores.items():
+            well &= np.isfinite(values) if name == "val_loss" else ~np.isnan(values)
+        n_well = np.where(well.all(axis=0), len(well), well.argmin(axis=0)).tolist()
+        course = _course(piece, losses, scores)
+        self._steps += self._steps_of(piece, len(copies))
+        self._epochs += len(copies)
+        for lane in list(self._lanes):
+            self._look(lane, course, n_well[lane.number], piece, copies)
 
     def _steps_of(self, piece: Piece, epochs: int) -> tuple[int, int]:
         """Updates and epochs in so many epochs of *piece*."""
         updates = -(-(piece.stop - piece.start) // self._batch_size)
         return epochs * updates, epochs if piece.stop == self._n else 0
 
-    def _look(self, lane: _Lane, course: Course) -> None:
-        """Show the rules a lane's epoch, and let it go if they say so."""
-        job, history, watch, reason = lane.member.job, lane.history, lane.watch, None
-        rule = job.early_stopping
-        if watch is not None:
-            own = {name: values[:, lane.number] for name, values in course.items()}
-            reason = watch.look(own, 1, self._clock(lane).plateau).reason
-        if rule is not None and watch is not None and watch.best_epoch == self._epochs:
+    def _look(
+        self, lane: _Lane, course: Course, n_well: int, piece: Piece, copies: list[Any]
+    ) -> None:
+        """Show the rules those of a lane's epochs that are well; let it go if it ends with them."""
+        job, history, watch, first = lane.member.job, lane.history, lane.watch, lane.history.epochs
+        rule, k = job.early_stopping, lane.number
+        assert watch is not None
+        own = {name: values[:, k] for name, values in course.items()}
+        verdict = watch.look(own, n_well, self._clock(lane).plateau)
+        history.append(course, verdict.epochs, k)
+        best = (watch.best_epoch or 0) - first
+        if rule is not None and best > 0:
             history.best_epoch = watch.best_epoch
             if rule.restore_best:
-                [lane.best] = self._trainer.get([lane.number])
-                lane.clock_of_best = self._clock(lane).copy()
-        if reason is None and self._epochs == job.epochs:
+                [lane.best] = self._trainer.get([k], copies[best - 1])
+                lane.clock_of_best = self._clock_after(lane, best, piece)
+        reason, epochs = verdict.reason, verdict.epochs
+        if reason is None and epochs < len(copies):
+            self._note_divergence(lane, piece.rates[epochs])
+            reason = "diverged"
+        elif reason is None and self._epochs == job.epochs:
             reason = "completed"
-        if reason is None and rule is not None and rule.max_seconds is not None:
+        elif reason is None and rule is not None and rule.max_seconds is not None:
             reason = "time limit" if self._seconds >= rule.max_seconds else None
         if reason is not None:
-            self._leave([lane], reason)
+            if epochs < len(copies):
+                self._set_back(lane, epochs, piece)
+            self._leave([lane], reason, copies[epochs - 1] if epochs else self._before)
 
-    def _leave(self, lanes: Sequence[_Lane], reason: str) -> None:
+    def _clock_after(self, lane: _Lane, epochs: int, piece: Piece) -> Clock:
+        """A lane's clock after so many epochs of *piece*, whose end is the present."""
+        clock = self._clock(lane).copy()
+        clock.steps -= self._steps_of(piece, len(piece.rates) - epochs)
+        return clock
+
+    def _leave(self, lanes: Sequence[_Lane], reason: str, copy: Any = None) -> None:
+        """Have lanes leave with what they are in a copy, by default now."""
         if not lanes:
             return
-        all_numbers = self._trainer.get([lane.number for lane in lanes])
+        all_numbers = self._trainer.get([lane.number for lane in lanes], copy)
         steps, plateaus = self._steps.copy(), self._plateaus.copy()
         for lane, numbers in zip(lanes, all_numbers, strict=True):
             k, member, history = lane.number, lane.member, lane.history
@@ -307,7 +365,8 @@ class _Block:
         for e in range(len(piece.rates) - 1):
             before = self._trainer.copy()
             self._trainer.run(self._samples, piece.epoch(e))
-            well = np.isfinite(losses[e]) & self._trainer.finite()
+            [finite] = self._trainer.finite(self._trainer.vectors([self._trainer.copy()]))
+            well = np.isfinite(losses[e]) & finite
             spoiled = [lane for lane in lanes if not well[lane.number]]
             if spoiled:
                 here = self._trainer.copy()
@@ -321,52 +380,58 @@ class _Block:
     def _end_at(self, epochs: int, lanes: list[_Lane], piece: Piece, losses: np.ndarray) -> None:
         """Have lanes leave after so many epochs of *piece*: there the trainer is."""
         for lane in lanes:
-            rate = lane.member.job.learning_rate
-            lane.divergence = TrainingDivergedError(
-                lane.history.epochs + epochs + 1,
-                float(piece.rates[epochs, :, lane.number].max()),
-                rate if isinstance(rate, Schedule) else None,
-            )
-            for now, before in zip((self._steps, self._plateaus), self._clocks, strict=True):
-                now[lane.number] = before[lane.number]
-            lane.best = None
-            if self._job.shuffle:
-                lane.member.rng.bit_generator.state = self._randoms[lane.number]
-            if epochs:
-                if piece.order.size:
-                    self._permuted([lane], epochs)
-                self._steps[lane.number] += self._steps_of(piece, epochs)
-                course = _course(piece.stretch(0, epochs), losses[:epochs], {})
-                lane.history.append(course, epochs, lane.number)
+            self._set_back(lane, epochs, piece)
+            course = _course(piece.stretch(0, epochs), losses[:epochs], {})
+            lane.history.append(course, epochs, lane.number)
+            self._note_divergence(lane, piece.rates[epochs])
         self._leave(lanes, "diverged")
 
-    def _scores(self) -> dict[str, np.ndarray]:
-        """What is computed after an epoch, by lanes: as `scoring.Scorer` does of one network."""
-        job, held_out = self._job, self._job.validation
-        scores = {name: np.zeros(self._trainer.lanes) for name in job.scores.names}
+    def _set_back(self, lane: _Lane, epochs: int, piece: Piece) -> None:
+        """Have a lane's clock and generator be what they were after so many epochs of *piece*."""
+        for now, before in zip((self._steps, self._plateaus), self._clocks, strict=True):
+            now[lane.number] = before[lane.number]
+        if self._job.shuffle:
+            lane.member.rng.bit_generator.state = self._randoms[lane.number]
+        if epochs:
+            if piece.order.size:
+                self._permuted([lane], epochs)
+            self._steps[lane.number] += self._steps_of(piece, epochs)
+
+    def _note_divergence(self, lane: _Lane, rates: np.ndarray) -> None:
+        """A lane diverged in the epoch after those in its history, which had these *rates*."""
+        rate = lane.member.job.learning_rate
+        lane.divergence = TrainingDivergedError(
+            lane.history.epochs + 1,
+            float(rates[:, lane.number].max()),
+            rate if isinstance(rate, Schedule) else None,
+        )
+        lane.best = None
+
+    def _scores(self, vectors: np.ndarray, copies: list[Any]) -> dict[str, np.ndarray]:
+        """What is computed after epochs, (epochs, lanes): as `scoring.Scorer` does of a network."""
+        job, held_out, trainer = self._job, self._job.validation, self._trainer
+        scores = {name: np.zeros((len(vectors), trainer.lanes)) for name in job.scores.names}
         if held_out is not None:
-            sums = self._trainer.losses(held_out.for_loss(self._architecture))
+            sums = trainer.losses(vectors, held_out.for_loss(self._architecture))
             for lane in self._lanes:
-                scores["val_loss"][lane.number] = self._mean_loss(lane, sums, len(held_out))
+                k, architecture = lane.number, lane.member.architecture
+                penalised = architecture.l1 or architecture.l2
+                own = [trainer.get([k], copy)[0][0] for copy in copies] if penalised else []
+                losses = architecture.mean_losses(sums[:, k], len(held_out), np.array(own))
+                scores["val_loss"][:, k] = losses
         if job.metrics:
             data = held_out or self._data
-            outputs = self._trainer.outputs(data.dense)
+            outputs = trainer.outputs(vectors, data.dense)
             names = job.scores.names[-len(job.metrics) :]
-            for name, metric in zip(names, job.metrics, strict=True):
-                for lane in self._lanes:
-                    rows = slice(None) if held_out is not None else lane.rows
-                    own = outputs[lane.number, rows]
-                    nothing = np.isnan(own).any()
-                    weights = lane.member.weights if held_out is None else held_out.weights
-                    value = np.nan if nothing else metric.value(data.Y[rows], own, weights)
-                    scores[name][lane.number] = value
+            for lane in self._lanes:
+                rows = slice(None) if held_out is not None else lane.rows
+                own_outputs = np.ascontiguousarray(outputs[:, lane.number, rows])
+                weights = lane.member.weights if held_out is None else held_out.weights
+                nothing = np.isnan(own_outputs).any(axis=(1, 2))
+                for name, metric in zip(names, job.metrics, strict=True):
+                    values = metric.values(data.Y[rows], own_outputs, weights)
+                    scores[name][:, lane.number] = np.where(nothing, np.nan, values)
         return scores
-
-    def _mean_loss(self, lane: _Lane, sums: np.ndarray, n: int) -> float:
-        architecture = lane.member.architecture
-        penalised = architecture.l1 or architecture.l2
-        parameters = self._trainer.get([lane.number])[0][0] if penalised else np.empty(0)
-        return architecture.mean_loss(float(sums[lane.number]), n, parameters)
 
 
 def _plans(members: Sequence[Member], n: int) -> list[Plan]:
@@ -380,10 +445,10 @@ def _plans(members: Sequence[Member], n: int) -> list[Plan]:
 
 
 def _course(piece: Piece, losses: np.ndarray, scores: dict[str, np.ndarray]) -> Course:
-    """The values of each epoch of *piece* by name, (epochs, lanes); *scores* are of its last."""
+    """The values of each epoch of *piece* by name, (epochs, lanes)."""
     rates = piece.rates[:, -1]
     course = {"loss": losses, "learning_rate": rates if piece.rates.shape[1] == 1 else rates.copy()}
-    return course | {name: values[np.newaxis] for name, values in scores.items()}
+    return course | scores
 
 
 def looks_at_epochs(job: Job) -> bool:

@@ -244,8 +244,11 @@ def test_outputs_and_losses_of_a_block(name):
     block = Block([net._architecture for net in networks], 8, 0)
     block.put([(net.parameters, np.zeros((0, len(net.parameters))), 0) for net in networks])
     weights = np.random.default_rng(3).random(N)
-    outputs = block.outputs(X)
-    losses, weighted = block.losses(Samples(X, Y)), block.losses(Samples(X, Y, weights))
+    vectors = block.vectors([block.copy()] * 2)
+    outputs, _ = block.outputs(vectors, X)
+    (losses, _), (weighted, _) = (
+        block.losses(vectors, samples) for samples in (Samples(X, Y), Samples(X, Y, weights))
+    )
     for lane, net in enumerate(networks):
         np.testing.assert_allclose(outputs[lane], net.predict(X), rtol=1e-12, atol=1e-14)
         assert losses[lane] / N == pytest.approx(net.evaluate(X, Y)["loss"], rel=1e-11)
