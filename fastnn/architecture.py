@@ -129,9 +129,14 @@ class Architecture:
             "dtype": self.dtype.name,
         }
 
+    @property
+    def penalised(self) -> bool:
+        """Whether l1 or l2 add to the loss."""
+        return bool(self.l1 or self.l2)
+
     def penalty(self, parameters: np.ndarray) -> float:
         """What l1 and l2 add to the loss."""
-        if not (self.l1 or self.l2):
+        if not self.penalised:
             return 0.0
         weights = parameters[self.is_weight].astype(np.float64)
         return float(self.l1 * np.abs(weights).sum() + 0.5 * self.l2 * (weights @ weights))
@@ -147,7 +152,7 @@ class Architecture:
 
     def mean_losses(self, sums: np.ndarray, n_samples: int, vectors: np.ndarray) -> np.ndarray:
         """The same of many sums (K,) and vectors of parameters (K, n_parameters)."""
-        if not (self.l1 or self.l2):
+        if not self.penalised:
             return sums * self.gradient_scale(n_samples)
         pairs = zip(sums.tolist(), vectors, strict=True)
         return np.array([self.mean_loss(loss_sum, n_samples, p) for loss_sum, p in pairs])

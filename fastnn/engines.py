@@ -157,6 +157,9 @@ class BlockTrainer(Protocol):
     def vectors(self, copies: Sequence[Any]) -> np.ndarray:
         """The parameters of copies, shape (k, numbers), as the following take them."""
 
+    def parameters_in(self, vectors: np.ndarray, lane: int) -> np.ndarray:
+        """Those of the network in a lane, shape (k, P)."""
+
     def finite(self, vectors: np.ndarray) -> np.ndarray:
         """Whether all parameters are, of each lane: shape (k, lanes)."""
 

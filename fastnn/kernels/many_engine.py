@@ -172,6 +172,11 @@ class Block:
         """The parameters of copies, shape (k, numbers)."""
         return np.stack([parameters for parameters, _, _ in copies])
 
+    def parameters_in(self, vectors: np.ndarray, lane: int) -> np.ndarray:
+        """Those of the network in a lane, shape (k, P)."""
+        own = vectors.reshape(len(vectors), -1, self.lanes)[..., lane]
+        return np.ascontiguousarray(own[:, self._places[lane]] if self._places else own)
+
     def finite(self, vectors: np.ndarray) -> np.ndarray:
         """Whether all parameters are, of each lane: shape (k, lanes)."""
         parameters = vectors.reshape(len(vectors), -1, self.lanes)

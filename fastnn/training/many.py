@@ -284,7 +284,7 @@ class _Block:
     def _look_at(self, piece: Piece, copies: list[Any]) -> None:
         """Show the rules the epochs of *piece*, after which *copies* were made."""
         losses, vectors = self._losses(piece), self._trainer.vectors(copies)
-        scores = self._scores(vectors, copies)
+        scores = self._scores(vectors)
         well = np.isfinite(losses) & self._trainer.finite(vectors)
         for name, values in scores.items():
             well &= np.isfinite(values) if name == "val_loss" else ~np.isnan(values)
@@ -407,17 +407,19 @@ class _Block:
         )
         lane.best = None
 
-    def _scores(self, vectors: np.ndarray, copies: list[Any]) -> dict[str, np.ndarray]:
-        """What is computed after epochs, (epochs, lanes): as `scoring.Scorer` does of a network."""
+    def _scores(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
+        """What is computed after epochs, (epochs, lanes): as `scoring.Scorer` does of a network.
+
+        *vectors* are the parameters of all lanes after each.
+        """
         job, held_out, trainer = self._job, self._job.validation, self._trainer
         scores = {name: np.zeros((len(vectors), trainer.lanes)) for name in job.scores.names}
         if held_out is not None:
             sums = trainer.losses(vectors, held_out.for_loss(self._architecture))
             for lane in self._lanes:
                 k, architecture = lane.number, lane.member.architecture
-                penalised = architecture.l1 or architecture.l2
-                own = [trainer.get([k], copy)[0][0] for copy in copies] if penalised else []
-                losses = architecture.mean_losses(sums[:, k], len(held_out), np.array(own))
+                own = trainer.parameters_in(vectors, k) if architecture.penalised else vectors
+                losses = architecture.mean_losses(sums[:, k], len(held_out), own)
                 scores["val_loss"][:, k] = losses
         if job.metrics:
             data = held_out or self._data
