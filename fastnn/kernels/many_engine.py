@@ -30,7 +30,7 @@ MOST_FOR_FOUR, MOST_FOR_TWO, MOST_FOR_TWO_IN_BATCHES = 1 << 14, 1 << 16, 1 << 14
 
 #: Bytes of a network's parameters up to which it is better in a lane than alone: see `pays`.
 MOST_IN_BATCHES, MOST_BY_SAMPLE, MOST_BY_SAMPLE_DEEP = 20_000, 5_000, 16_000
-MOST_WITH_EXTRAS, MOST_WITH_EXTRAS_DEEP = 1_800, 6_000
+MOST_WITH_EXTRAS, MOST_WITH_EXTRAS_DEEP = 2_000, 6_000
 
 
 def lanes_for(architecture: Architecture, batch_size: int, n_networks: int) -> int:
