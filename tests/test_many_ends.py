@@ -18,7 +18,7 @@ from helpers import slow_but
 from runs import use
 
 import fastnn
-from fastnn.training import many
+from fastnn.training import block
 from fastnn.training.workers import Workers
 
 RATES = [0.01 if k % 4 else 5.0 + k for k in range(K)]
@@ -62,8 +62,8 @@ def test_how_many_epochs_are_looked_at_at_once_changes_no_bit(monkeypatch):
         "r2", patience=patience[k], restore_best=k % 3 == 0, min_delta=0.003, max_seconds=1e6,
     ))  # fmt: skip
     found = []
-    for most in (many.MOST_KEPT, 1):
-        monkeypatch.setattr(many, "MOST_KEPT", most)
+    for most in (block.MOST_KEPT, 1):
+        monkeypatch.setattr(block, "MOST_KEPT", most)
         nets = networks(sizes=(3, 2), loss="half_squared_error")
         with suppress(fastnn.TrainingDivergedError):
             fastnn.fit_many(nets, X, Y, epochs=40, batch_size=8, metrics=["r2"],
@@ -98,15 +98,15 @@ def test_callbacks_see_their_network_while_it_is_trained():
 def press_at_epoch(epoch, monkeypatch):
     """Have Ctrl-C pressed when a block of networks has come so far."""
     pressed = threading.Event()
-    take_in = many._Block._take_in
+    take_in = block.Block._take_in
 
-    def taking_in(block, piece):
-        take_in(block, piece)
-        if block._epochs >= epoch and not pressed.is_set():
+    def taking_in(networks, piece):
+        take_in(networks, piece)
+        if networks._epochs >= epoch and not pressed.is_set():
             pressed.set()
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(many._Block, "_take_in", taking_in)
+    monkeypatch.setattr(block.Block, "_take_in", taking_in)
 
 
 @pytest.mark.usefixtures("default_ctrl_c")

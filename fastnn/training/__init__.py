@@ -9,7 +9,8 @@
 ``changes``     what an update changes, to take it back
 ``lbfgs``       ``fit`` by SciPy's L-BFGS
 ``groups``      ``fit_many``: which networks are trained together
-``many``        a block of them in lanes, or one by its own kernel
+``block``       a block of them in lanes: its pieces, and what becomes of each
+``many``        such a block, or networks each by its own kernel
 ``workers``     who trains the blocks: this thread, several, or an executor
 ``watching``    the rules that look at each epoch's values
 ``scoring``     the validation loss and the metrics after each epoch, of many epochs at once

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fastnn.training.block import looks_at_epochs
 from fastnn.training.job import Job
-from fastnn.training.many import looks_at_epochs
 from fastnn.training.members import Member, Work
 
 

@@ -87,3 +87,8 @@ class Outcome(NamedTuple):
 def _frozen(rows: np.ndarray) -> np.ndarray:
     rows.flags.writeable = False
     return rows
+
+
+def numbers_of(state: State) -> Numbers:
+    """What training changes, but for the clock."""
+    return state.parameters, state.moments, int(state.updates[0])

@@ -15,8 +15,9 @@ from fastnn.history import History
 from fastnn.machine import cores
 from fastnn.names import describe
 from fastnn.progress import NetworksBar
+from fastnn.training.block import Report
 from fastnn.training.interrupts import Interrupts, remember_interrupt
-from fastnn.training.many import Report, do, unchanged
+from fastnn.training.many import do, unchanged
 from fastnn.training.members import Outcome, Work
 
 #: Seconds between two looks at what is done, at Ctrl-C, and at the bar.
