@@ -100,6 +100,10 @@ CASES = {
         CLASSIFIERS | {"sizes": (3, lambda k: 2 + k % 3, 3)}, CLASSES,
         {"metrics": ["accuracy"], "subsets": [rows[:40] for rows in SUBSETS]},
     ),
+    "a metric that is none": (
+        CLASSIFIERS, CLASSES,
+        {"metrics": ["auc"], "validation_data": (X[:20], np.zeros(20, int))},
+    ),
     "float32": ({"dtype": "float32"}, Y, {"optimizer": "adam"}),
     "no hidden layer, no biases": ({"sizes": (3, 2), "bias": False}, Y, {}),
     "sums": ({"reduction": "sum"}, Y, {"learning_rate": 1e-3}),
@@ -179,7 +183,10 @@ def test_bits_do_not_depend_on_order_or_threads():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("batch_size", "optimizer"), [(1, "sgd"), (8, "adam")])
+@pytest.mark.parametrize(
+    ("batch_size", "optimizer"),
+    [(1, "sgd"), (8, "adam"), (1, "adam"), (1, fastnn.SGD(0.01, momentum=0.9))],
+)
 def test_bits_do_not_depend_on_the_company(batch_size, optimizer):
     """Alone, a few, of other widths, among a hundred: with other numbers of lanes."""
     arguments = {"epochs": 5, "batch_size": batch_size, "optimizer": optimizer}

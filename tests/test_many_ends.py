@@ -19,6 +19,7 @@ from runs import use
 
 import fastnn
 from fastnn.training import block
+from fastnn.training.job import AT_FIRST
 from fastnn.training.workers import Workers
 
 RATES = [0.01 if k % 4 else 5.0 + k for k in range(K)]
@@ -55,25 +56,89 @@ def test_those_that_diverge_stop_alone_with_their_last_finite_parameters(batch_s
         check_same(net, twin, 1e-6)
 
 
-def test_how_many_epochs_are_looked_at_at_once_changes_no_bit(monkeypatch):
-    """They end at many epochs, in the midst of those that are: by a rule, or by a divergence."""
+@pytest.mark.parametrize("cutting", ["one epoch at once", "64 rows a piece"])
+def test_how_epochs_that_are_looked_at_are_cut_changes_no_bit(cutting, monkeypatch):
+    """They end at many epochs, in the midst of a piece: by a rule, or by a divergence."""
+    rows, targets = np.tile(X, (3, 1))[:150], np.tile(Y, (3, 1))[:150]
     patience = each(lambda k: None if k % 4 == 0 else k % 8)
-    stop = each(lambda k: fastnn.EarlyStopping(
-        "r2", patience=patience[k], restore_best=k % 3 == 0, min_delta=0.003, max_seconds=1e6,
-    ))  # fmt: skip
-    found = []
-    for most in (block.MOST_KEPT, 1):
-        monkeypatch.setattr(block, "MOST_KEPT", most)
-        nets = networks(sizes=(3, 2), loss="half_squared_error")
+    different = {
+        "early_stopping": each(lambda k: fastnn.EarlyStopping(
+            patience=patience[k], restore_best=k % 3 == 0, min_delta=0.003, max_seconds=1e6)),
+        "learning_rate": each(lambda k: RATES[k] if k % 4 != 1 else fastnn.CosineDecay(
+            0.01, decay_steps=500 + k, per="update")),
+    }  # fmt: skip
+    options = {"epochs": 20, "batch_size": 8}
+    whole, cut, alone = networks(), networks(), networks()
+    with suppress(fastnn.TrainingDivergedError):
+        fastnn.fit_many(whole, rows, targets, each=different, **options)
+    if cutting == "one epoch at once":
+        monkeypatch.setattr(block, "MOST_KEPT", 1)
+    else:
+        use(monkeypatch, cutting)
+    with suppress(fastnn.TrainingDivergedError):
+        fastnn.fit_many(cut, rows, targets, each=different, **options)
+    assert states(whole) == states(cut)
+    for k, (net, other, twin) in enumerate(zip(whole, cut, alone, strict=True)):
+        assert course_of(net) == course_of(other)
         with suppress(fastnn.TrainingDivergedError):
-            fastnn.fit_many(nets, X, Y, epochs=40, batch_size=8, metrics=["r2"],
-                            each={"early_stopping": stop, "learning_rate": RATES})  # fmt: skip
-        histories = [net.history for net in nets]
-        ends = [(h.epochs, h.stop_reason, h.best_epoch, h.loss, h.metrics) for h in histories]
-        found.append((states(nets), ends))
-    assert found[0] == found[1]
-    assert len({epochs for epochs, *_ in found[0][1]}) > 5
-    assert len({reason for _, reason, *_ in found[0][1]}) == 3
+            twin.fit(rows, targets, **{name: v[k] for name, v in different.items()}, **options)
+        assert course_of(net)[1:] == course_of(twin)[1:]
+        check_same(net, twin, 1e-6)
+    assert len({net.history.epochs for net in whole}) > 5
+    assert len({net.history.stop_reason for net in whole}) == 3
+
+
+def course_of(net):
+    history = net.history
+    return history.loss, history.epochs, history.stop_reason, history.best_epoch
+
+
+@pytest.mark.parametrize("more", [{}, {"early_stopping": fastnn.EarlyStopping(patience=5)}])
+def test_parameters_that_are_not_finite_after_a_finite_loss_are_a_divergence(more):
+    nets, rates = networks(), each(lambda k: 1e308 if k == 7 else 1e-9)
+    start = states(nets)
+    with pytest.raises(fastnn.TrainingDivergedError) as error:
+        fastnn.fit_many(nets, X, 1e3 * Y, epochs=1, batch_size=None, **more,
+                        each={"learning_rate": rates})  # fmt: skip
+    assert error.value.networks == (7,)
+    assert [net.history.epochs for net in nets] == each(lambda k: int(k != 7))
+    assert nets[7].parameters.tobytes() == start[7][0]
+
+
+def counted(monkeypatch):
+    """A list that receives how many epochs each piece of a block has."""
+    epochs, run = [], block.Block._run
+
+    def counting(networks, piece):
+        epochs.append(len(piece.rates))
+        return run(networks, piece)
+
+    monkeypatch.setattr(block.Block, "_run", counting)
+    return epochs
+
+
+def test_few_epochs_of_a_block_are_run_in_vain(monkeypatch):
+    ran = counted(monkeypatch)
+    rule = fastnn.EarlyStopping(patience=20, min_delta=10.0)
+    nets = networks()
+    fastnn.fit_many(nets, X, Y, epochs=10**6, batch_size=8, early_stopping=rule)
+    assert {net.history.epochs for net in nets} == {22}
+    assert sum(ran) <= max(4 * 22, AT_FIRST)
+
+
+@pytest.mark.slow
+def test_epochs_whose_scores_take_long_are_run_one_by_one(monkeypatch):
+    """The clock, and Ctrl-C, are looked at in between."""
+    ran = counted(monkeypatch)
+    monkeypatch.setattr(block, "MOST_KEPT", 32 * 200)
+    rule, held_out = fastnn.EarlyStopping(patience=None, max_seconds=1e6), (X, Y)
+    options = {"epochs": 9, "batch_size": 8, "early_stopping": rule}
+    fastnn.fit_many(networks(), X, Y, **options)
+    assert max(ran) > 1
+    ran.clear()
+    held_out = np.tile(X, (4, 1)), np.tile(Y, (4, 1))
+    fastnn.fit_many(networks(), X, Y, validation_data=held_out, **options)
+    assert set(ran) == {1}
 
 
 def test_callbacks_see_their_network_while_it_is_trained():
@@ -98,15 +163,15 @@ def test_callbacks_see_their_network_while_it_is_trained():
 def press_at_epoch(epoch, monkeypatch):
     """Have Ctrl-C pressed when a block of networks has come so far."""
     pressed = threading.Event()
-    take_in = block.Block._take_in
+    run = block.Block._run
 
-    def taking_in(networks, piece):
-        take_in(networks, piece)
+    def running(networks, piece):
         if networks._epochs >= epoch and not pressed.is_set():
             pressed.set()
             os.kill(os.getpid(), signal.SIGINT)
+        return run(networks, piece)
 
-    monkeypatch.setattr(block.Block, "_take_in", taking_in)
+    monkeypatch.setattr(block.Block, "_run", running)
 
 
 @pytest.mark.usefixtures("default_ctrl_c")
@@ -127,6 +192,22 @@ def test_ctrl_c_ends_training_and_all_keep_what_they_learned(n_jobs, monkeypatch
         fastnn.fit_many([twin, *networks()], X, Y, epochs=max(history.epochs, 1), batch_size=8)
         assert history.epochs == 0 or np.array_equal(twin.parameters, net.parameters)
         assert not net._in_training
+
+
+@pytest.mark.usefixtures("default_ctrl_c")
+def test_ctrl_c_leaves_the_best_of_networks_that_are_watched(monkeypatch):
+    nets = networks()
+    press_at_epoch(3, monkeypatch)
+    rule = fastnn.EarlyStopping(patience=None, max_seconds=1e6, restore_best=True)
+    rates = each(lambda k: 0.01 if k % 2 else 1.0)
+    options = {"batch_size": 8, "each": {"learning_rate": rates}}
+    histories = fastnn.fit_many(nets, X, Y, epochs=10**9, early_stopping=rule, **options)
+    assert {history.stop_reason for history in histories} == {"interrupted"}
+    assert any(history.best_epoch < history.epochs for history in histories)
+    for k, (net, history) in enumerate(zip(nets, histories, strict=True)):
+        twins = networks()
+        fastnn.fit_many(twins, X, Y, epochs=history.best_epoch, **options)
+        assert twins[k].parameters.tobytes() == net.parameters.tobytes()
 
 
 @pytest.mark.usefixtures("default_ctrl_c")

@@ -272,10 +272,10 @@ def pays(architecture: Architecture, batch_size: int, extras: bool) -> bool:
     them: 1-128-1 1.4, 1.15; 10-32-3 1.7, 1.2; 10-64-3 1.2, 0.83; 32-64-10 0.73, 0.57; with more
     hidden layers, which alone have more to wait for, 3-16-16-16-1 3.2, 2.2; 8-32-32-4 1.8, 1.05;
     16-64-64-4 0.94, 0.83. Other rules change little of this: 10-32-3 by momentum 1.75, 1.13, by
-    Adam 1.8, 1.25; 1-128-1 1.1, 0.9. With *extras* it goes as a batch of one, by products of one
-    row: sigmoid with a penalty 3-4-1 6, 4.1; 10-16-2 1.6, 1.15; 10-32-3 1.0, 0.7; 8-32-32-4 1.0,
-    0.6. In batches of 32 on Zen 4 10-64-3 1.5, 1.2; 32-64-10 1.2, 0.98; 64-64-10 0.98, 0.85. What
-    a `fit` costs beside its kernel comes on top.
+    Adam 1.8, 1.25; 1-128-1 1.1, 0.9, which is not told from 10-32-3. With *extras* it goes as a
+    batch of one, by products of one row: sigmoid with a penalty 3-4-1 6, 4.1; 10-16-2 1.6, 1.15;
+    10-32-3 1.0, 0.7; 8-32-32-4 1.0, 0.6. In batches of 32 on Zen 4 10-64-3 1.5, 1.2; 32-64-10 1.2,
+    0.98; 64-64-10 0.98, 0.85. What a `fit` costs beside its kernel comes on top.
     """
     size, deep = (
         architecture.n_parameters * architecture.dtype.itemsize,

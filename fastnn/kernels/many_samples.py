@@ -71,7 +71,7 @@ def _make_hidden_layer(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> An
         def put(scratch, place, unit, z):
             a = value(z)
             store(scratch.values, place * lanes, a * load(scratch.present, unit * lanes, lanes))
-            if keeps:
+            if keeps:  # of a unit that is not present too: the weights that lead on from it are 0
                 store(scratch.slopes, place * lanes, slope(z, a))
 
         @ordered

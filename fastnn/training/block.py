@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,19 @@ class _Lane:
     def rows(self) -> Any:
         """Of the data."""
         return slice(None) if self.member.rows is None else self.member.rows
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """What was seen after each epoch of a piece.
+
+    Copies of all lanes, scores by name, and whether outputs and parameters are numbers, shapes
+    (epochs, lanes).
+    """
+
+    copies: list[Any]
+    scores: dict[str, np.ndarray]
+    well: np.ndarray
 
 
 class Block:
@@ -120,26 +133,28 @@ class Block:
                 self._remember()
             piece = self._pieces.next_piece(self, self._most_epochs())
             piece_started = time.perf_counter()
-            copies = self._run(piece)
+            looks = self._run(piece)
             now = time.perf_counter()
             self._pieces.took(piece, now - piece_started)
             self._seconds = now - started
-            if copies:
-                self._look_at(piece, copies)
+            if looks is not None:
+                self._look_at(piece, looks)
             else:
                 self._take_in(piece)
         return self._outcomes
 
-    def _run(self, piece: Piece) -> list[Any]:
-        """Run *piece*; copies of all lanes after each of its epochs, if somebody looks at them."""
-        copies: list[Any] = []
+    def _run(self, piece: Piece) -> _Looks | None:
+        """Run *piece*, and look at the epochs that it completes if anybody does."""
         if not self._looks or piece.stop < self._n:
             self._trainer.run(self._samples, piece)
-            return copies
+            return None
+        copies = []
         for e in range(len(piece.rates)):
             self._trainer.run(self._samples, piece.epoch(e))
             copies.append(self._trainer.copy())
-        return copies
+        vectors = self._trainer.vectors(copies)
+        scores, well = self._scores(vectors)
+        return _Looks(copies, scores, well & self._trainer.finite(vectors))
 
     def _remember(self) -> None:
         """Take note of where the piece begins, or its epoch: enough to come back to it."""
@@ -151,8 +166,9 @@ class Block:
             }
 
     def _most_epochs(self) -> int:
+        """How many epochs may be run at once: one, where the next one's rate may depend on it."""
         done, jobs = self._epochs, {id(k.member.job): k.member.job for k in self._lanes}.values()
-        if self._looks and any(isinstance(job.learning_rate, ReduceOnPlateau) for job in jobs):
+        if any(isinstance(job.learning_rate, ReduceOnPlateau) for job in jobs):
             return 1
         most = min(job.stretch(done, (job.epochs or 1) - done) for job in jobs)
         return min(most, self._at_once()) if self._looks else most
@@ -160,9 +176,10 @@ class Block:
     def _at_once(self) -> int:
         """Epochs of which all that is looked at may be kept."""
         parameters, moments, _ = self._before
-        numbers, data = parameters.size + moments.size, self._job.validation or self._data
-        if self._job.metrics:
-            numbers += self._trainer.lanes * len(data) * self._architecture.sizes[-1]
+        numbers, job, outputs = parameters.size + moments.size, self._job, 0
+        if job.scores.names:
+            outputs = self._architecture.sizes[-1] if job.metrics else 1  # or losses
+        numbers += self._trainer.lanes * len(job.validation or self._data) * outputs
         return max(1, MOST_KEPT // int(numbers))
 
     def rates(self, epochs: int, updates: int) -> np.ndarray:
@@ -205,8 +222,7 @@ class Block:
         """Write the epochs that *piece* completed into the histories; let go whose time is over."""
         losses = self._losses(piece)
         well = np.isfinite(losses)
-        [finite] = self._trainer.finite(self._trainer.vectors([self._trainer.copy()]))
-        well[-1] &= finite
+        well[-1] &= self._finite()
         all_well = well.all(axis=0).tolist()
         diverged = [lane for lane in self._lanes if not all_well[lane.number]]
         if diverged:
@@ -227,15 +243,18 @@ class Block:
         losses: np.ndarray = (piece.loss_sums + piece.penalty_sums) / divisor
         return losses
 
-    def _look_at(self, piece: Piece, copies: list[Any]) -> None:
-        """Show the rules the epochs of *piece*, after which *copies* were made."""
-        losses, vectors = self._losses(piece), self._trainer.vectors(copies)
-        scores = self._scores(vectors)
-        well = np.isfinite(losses) & self._trainer.finite(vectors)
-        for name, values in scores.items():
-            well &= np.isfinite(values) if name == "val_loss" else ~np.isnan(values)
+    def _finite(self) -> np.ndarray:
+        """Whether all parameters are now, of each lane."""
+        vectors = self._trainer.vectors([self._trainer.copy()])
+        finite: np.ndarray = self._trainer.finite(vectors)[0]
+        return finite
+
+    def _look_at(self, piece: Piece, looks: _Looks) -> None:
+        """Show the rules the epochs of *piece*."""
+        losses, copies = self._losses(piece), looks.copies
+        well = np.isfinite(losses) & looks.well
         n_well = np.where(well.all(axis=0), len(well), well.argmin(axis=0)).tolist()
-        course = _course(piece, losses, scores)
+        course = _course(piece, losses, looks.scores)
         self._steps += self._steps_of(piece, len(copies))
         self._epochs += len(copies)
         for lane in list(self._lanes):
@@ -311,8 +330,7 @@ class Block:
         for e in range(len(piece.rates) - 1):
             before = self._trainer.copy()
             self._trainer.run(self._samples, piece.epoch(e))
-            [finite] = self._trainer.finite(self._trainer.vectors([self._trainer.copy()]))
-            well = np.isfinite(losses[e]) & finite
+            well = np.isfinite(losses[e]) & self._finite()
             spoiled = [lane for lane in lanes if not well[lane.number]]
             if spoiled:
                 here = self._trainer.copy()
@@ -353,13 +371,15 @@ class Block:
         )
         lane.best = None
 
-    def _scores(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
+    def _scores(self, vectors: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """What is computed after epochs, (epochs, lanes): as `scoring.Scorer` does of a network.
 
-        *vectors* are the parameters of all lanes after each.
+        *vectors* are the parameters of all lanes after each. With it, whether the validation loss
+        is finite and all outputs are numbers: a metric alone may be none.
         """
         job, held_out, trainer = self._job, self._job.validation, self._trainer
-        scores = {name: np.zeros((len(vectors), trainer.lanes)) for name in job.scores.names}
+        shape = len(vectors), trainer.lanes
+        scores, well = {name: np.zeros(shape) for name in job.scores.names}, np.ones(shape, bool)
         if held_out is not None:
             sums = trainer.losses(vectors, held_out.for_loss(self._architecture))
             for lane in self._lanes:
@@ -367,6 +387,7 @@ class Block:
                 own = trainer.parameters_in(vectors, k) if architecture.penalised else vectors
                 losses = architecture.mean_losses(sums[:, k], len(held_out), own)
                 scores["val_loss"][:, k] = losses
+            well &= np.isfinite(scores["val_loss"])
         if job.metrics:
             data = held_out or self._data
             outputs = trainer.outputs(vectors, data.dense)
@@ -375,11 +396,11 @@ class Block:
                 rows = slice(None) if held_out is not None else lane.rows
                 own_outputs = np.ascontiguousarray(outputs[:, lane.number, rows])
                 weights = lane.member.weights if held_out is None else held_out.weights
-                nothing = np.isnan(own_outputs).any(axis=(1, 2))
+                well[:, lane.number] &= ~np.isnan(own_outputs).any(axis=(1, 2))
                 for name, metric in zip(names, job.metrics, strict=True):
                     values = metric.values(data.Y[rows], own_outputs, weights)
-                    scores[name][:, lane.number] = np.where(nothing, np.nan, values)
-        return scores
+                    scores[name][:, lane.number] = values
+        return scores, well
 
 
 def _plans(members: Sequence[Member], n: int) -> list[Plan]:

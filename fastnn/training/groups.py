@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fastnn.schedules import ReduceOnPlateau
 from fastnn.training.block import looks_at_epochs
 from fastnn.training.job import Job
 from fastnn.training.members import Member, Work
@@ -52,11 +53,8 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
     extras = drops or weighted or penalised or clipped
     if not blocks.pays(architecture, _batch_size(member), extras):
         return None
-    # A unit that is not there has a gradient of 0: without an epsilon its step is 0/0.
-    sizes = architecture.sizes if getattr(job.optimizer, "epsilon", 1.0) == 0 else ()
     return (
         len(architecture.sizes),
-        sizes,
         tuple([activation.code for activation in architecture.activations]),
         architecture.loss.code,
         architecture.reduction,
@@ -92,6 +90,7 @@ def _asked(job: Job) -> tuple[Any, ...] | None:
         job.batch_size,
         job.shuffle,
         looks_at_epochs(job),
+        isinstance(job.learning_rate, ReduceOnPlateau),  # then epochs go one by one
         id(job.validation),
         tuple(metric.name for metric in job.metrics),
     )

@@ -124,7 +124,8 @@ class Job:
         """How many epochs, at most *most*, may be run at once after so many that count.
 
         Functions of the user's are called only after epochs that count. Where a rule may speak up
-        after any epoch, those beyond are in vain: about three times those that count, at most.
+        after any epoch, those beyond are in vain: about three times those that count, at most, but
+        for `AT_FIRST`.
         """
         if any(metric.of_user for metric in self.metrics):
             return min(1, most)

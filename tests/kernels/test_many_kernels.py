@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, replace
 
 import numba
@@ -11,11 +12,11 @@ from helpers import slow_but
 
 import fastnn
 from fastnn.contract import Piece, Plan, Samples, State, Together
-from fastnn.kernels.many_engine import Block, BlockTrainer
+from fastnn.kernels.many_engine import Block, BlockTrainer, pays
 
 pytestmark = pytest.mark.own_kernels
 
-N, EPOCHS = 29, 4
+N, EPOCHS = 39, 4
 MOMENTUM = fastnn.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01, clip_norm=0.5)
 
 
@@ -242,15 +243,34 @@ def test_outputs_and_losses_of_a_block(name):
     case = CASES[name]
     networks, (X, Y) = case.networks(5), case.data()
     block = Block([net._architecture for net in networks], 8, 0)
-    block.put([(net.parameters, np.zeros((0, len(net.parameters))), 0) for net in networks])
+    copies = []
+    for factor in (0.5, 1.0):
+        own = [net.parameters * factor for net in networks]
+        block.put([(parameters, np.zeros((0, len(parameters))), 0) for parameters in own])
+        copies.append(block.copy())
     weights = np.random.default_rng(3).random(N)
-    vectors = block.vectors([block.copy()] * 2)
-    outputs, _ = block.outputs(vectors, X)
-    (losses, _), (weighted, _) = (
+    vectors = block.vectors(copies)
+    smaller, outputs = block.outputs(vectors, X)
+    (less, losses), (_, weighted) = (
         block.losses(vectors, samples) for samples in (Samples(X, Y), Samples(X, Y, weights))
     )
     for lane, net in enumerate(networks):
+        half = copy.deepcopy(net).set_parameters(net.parameters * 0.5)
+        np.testing.assert_allclose(smaller[lane], half.predict(X), rtol=1e-12, atol=1e-14)
+        assert less[lane] / N == pytest.approx(half.evaluate(X, Y)["loss"], rel=1e-11)
+        np.testing.assert_array_equal(block.parameters_in(vectors, lane)[1], net.parameters)
         np.testing.assert_allclose(outputs[lane], net.predict(X), rtol=1e-12, atol=1e-14)
         assert losses[lane] / N == pytest.approx(net.evaluate(X, Y)["loss"], rel=1e-11)
         each = [net.evaluate(X[k : k + 1], Y[k : k + 1])["loss"] for k in range(N)]
         assert weighted[lane] == pytest.approx(weights @ each, rel=1e-11)
+
+
+def test_lanes_pay_for_larger_networks_in_batches_and_without_extras():
+    small, larger, large = (
+        fastnn.Network(sizes)._architecture for sizes in ([3, 4, 1], [10, 40, 4], [64, 128, 10])
+    )
+    assert pays(small, 1, True)
+    assert pays(larger, 1, False)
+    assert not pays(larger, 1, True)
+    assert pays(larger, 32, True)
+    assert not pays(large, 32, False)
