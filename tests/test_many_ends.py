@@ -131,12 +131,12 @@ def test_epochs_whose_scores_take_long_are_run_one_by_one(monkeypatch):
     """The clock, and Ctrl-C, are looked at in between."""
     ran = counted(monkeypatch)
     monkeypatch.setattr(block, "MOST_KEPT", 32 * 200)
-    rule, held_out = fastnn.EarlyStopping(patience=None, max_seconds=1e6), (X, Y)
+    rule = fastnn.EarlyStopping(patience=None, max_seconds=1e6)
     options = {"epochs": 9, "batch_size": 8, "early_stopping": rule}
     fastnn.fit_many(networks(), X, Y, **options)
     assert all(max(epochs) > 1 for epochs in ran.values())
     ran.clear()
-    held_out = np.tile(X, (4, 1)), np.tile(Y, (4, 1))
+    held_out = np.tile(X, (20, 1)), np.tile(Y, (20, 1))
     fastnn.fit_many(networks(), X, Y, validation_data=held_out, **options)
     assert ran
     assert all(set(epochs) == {1} for epochs in ran.values())

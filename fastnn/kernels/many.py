@@ -4,6 +4,9 @@ What is a number in the other kernels is here `lanes.Lanes` of them, one for eac
 a unit's value, a loss. So nothing waits for a neighbour, nothing is added up across lanes, and what
 a network gets depends neither on the networks beside it nor on how many lanes there are.
 
+Numbers are added up in functions that are `jit.ordered`, kernels not among them: the order of a sum
+must not hang on how many registers lanes take.
+
 Networks of a block have the same number of layers, activations, loss and rule. Hidden layers may
 differ in width: the block has the widest, and units that a network does not have are *present* 0
 times. Their weights are 0 and stay 0, and sums get zeros added at their end.

@@ -72,7 +72,7 @@ def _make_ends_back(bias: bool, lanes: int) -> Any:
     some units of the first layer to the gradient of the weights that lead to them.
     """
 
-    @inner
+    @ordered
     def outputs_back(layers, scratch, n, g, more):
         last, height = len(layers) - 1, height_of(layers, scratch, lanes)
         n_out, at = layers[last, N_OUT], layers[last, UNITS] * height

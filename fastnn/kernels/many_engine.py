@@ -205,8 +205,8 @@ class Block:
         layers = layer_table(widest).view(np.int64)
         scratch = _scratch(widest, lanes, n, _all(widest, lanes))
         data = _data(together, _no_order(lanes))
-        for parameters, own_sums in zip(vectors, sums, strict=True):
-            run(layers, parameters, data, n, own_sums, scratch)
+        for k, parameters in enumerate(vectors):
+            run(layers, parameters, data, n, sums[k : k + 1], scratch)
         return sums
 
     def _by_lane(self, copy: tuple[np.ndarray, ...] | None = None) -> tuple[np.ndarray, np.ndarray]:

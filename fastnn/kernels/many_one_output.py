@@ -86,15 +86,15 @@ def make_train_one_output_of_many(
             store(scratch.values, (x + i) * lanes, load(scratch.zero, 0, lanes))
 
     @ordered
-    def end_of_sample(p, c, z, y, rate):
-        """The loss, and g for the sweep; the output's bias is changed."""
+    def end_of_sample(p, c, z, y, rate, total):
+        """*total* and the loss, and g for the sweep; the output's bias is changed."""
         if bias:
             z = z + load(p, c, lanes)
         d, lost = finish_one(z, y, 1)
         g = d * rate
         if bias:
             store(p, c, load(p, c, lanes) - g)
-        return lost, g
+        return total + lost, g
 
     @kernel
     def train_one_output_of_many(layers, p, moments, t, data, span, options, scratch, g):
@@ -115,8 +115,7 @@ def make_train_one_output_of_many(
                     take(data, s, 1, x, 1, scratch, lanes)
                     z = sweep(layers, p, scratch, before, x, g_output)
                     y = load(scratch.targets, 0, lanes)
-                    lost, g_output = end_of_sample(p, c, z, y, rate)
-                    total = total + lost
+                    total, g_output = end_of_sample(p, c, z, y, rate, total)
                     before, x = x, before
                 add_sum(span.loss_sums, epoch, total, lanes)
         sweep(layers, p, scratch, before, x, g_output)

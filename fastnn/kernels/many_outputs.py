@@ -3,14 +3,12 @@
 import functools
 from typing import Any
 
-import numpy as np
-
 from fastnn.activations import ACTIVATIONS
 from fastnn.kernels.activations import VALUES, Codes
 from fastnn.kernels.jit import inner, kernel, ordered
-from fastnn.kernels.lanes import convert, load, store
+from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import N_OUT, UNITS
-from fastnn.kernels.many import height_of, make_finish_rows, make_forward_of_many, softmax
+from fastnn.kernels.many import add_sum, height_of, make_finish_rows, make_forward_of_many, softmax
 from fastnn.kernels.many_rows import ROWS, find, spread_row, take
 
 _SOFTMAX = ACTIVATIONS["softmax"].code
@@ -78,20 +76,18 @@ def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> 
 def make_losses_of_many(
     hidden: Codes, output: int, loss: int, bias: bool, weighted: bool, lanes: int
 ) -> Any:
-    """Make the kernel that adds each network's losses to *sums*, (lanes,)."""
+    """Make the kernel that adds each network's losses to *sums*, (1, lanes)."""
     forward = make_forward_of_many(hidden, bias, False, False, lanes)
     finish_rows = make_finish_rows(output, loss, weighted, lanes)
 
     @kernel
     def losses_of_many(layers, p, data, n_samples, sums, scratch):
         height, columns = height_of(layers, scratch, lanes), data.Y.shape[1]
-        total = load(sums, 0, lanes)
         for position in range(0, n_samples, ROWS):
             n = min(ROWS, n_samples - position)
             find(data, 0, position, n, scratch, weighted, lanes)
             take(data, 0, n, 0, height, scratch, lanes)
             forward(layers, p, scratch, n, None, 0)
-            total = total + convert(finish_rows(layers, scratch, n, columns), np.float64)
-        store(sums, 0, total)
+            add_sum(sums, 0, finish_rows(layers, scratch, n, columns), lanes)
 
     return losses_of_many

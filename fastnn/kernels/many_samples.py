@@ -184,7 +184,10 @@ def _make_back(hidden: Codes, bias: bool, rule: int, keeps: bool, lanes: int) ->
 def _make_learn(
     hidden: Codes, output: int, loss: int, bias: bool, rule: int, keeps: bool, lanes: int
 ) -> Any:
-    """Make the update from the sample whose inputs and targets are in the scratch."""
+    """Make the update from the sample whose inputs and targets are in the scratch.
+
+    It returns *total* and the loss.
+    """
     one_sum, _ = _make_weighted_sums(bias, lanes)
     hidden_layer = _make_hidden_layer(hidden, bias, keeps, lanes)
     back = _make_back(hidden, bias, rule, keeps, lanes)
@@ -222,7 +225,7 @@ def _make_learn(
                     update_one(own, W, n_out, scratch, x, d, i)
 
     @ordered
-    def learn(layers, own, scratch):
+    def learn(layers, own, scratch, total):
         forward(layers, own.p, scratch)
         last = len(layers) - 1
         b, n_out, outputs = layers[last, BIAS], layers[last, N_OUT], layers[last, UNITS]
@@ -236,7 +239,7 @@ def _make_learn(
                 place = (b + j) * lanes
                 act(own, place, load(own.p, place, lanes), d_j)
         backward(layers, own, scratch)
-        return lost
+        return total + lost
 
     return learn
 
@@ -266,7 +269,7 @@ def make_train_samples_of_many(
                     if per_update or counts:
                         numbers = numbers_of(p, options, one, rate, update)
                     take(data, s, 1, 0, 1, scratch, lanes)
-                    total = total + learn(layers, Own(p, moments, numbers), scratch)
+                    total = learn(layers, Own(p, moments, numbers), scratch, total)
                 add_sum(span.loss_sums, epoch, total, lanes)
         store(t, 0, update)
 

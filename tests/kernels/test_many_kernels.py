@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass, field, replace
 
 import numba
 import numpy as np
 import pytest
 from helpers import slow_but
+from simd import AVX2, BASELINE, on_x86, run
 
 import fastnn
 from fastnn.contract import Piece, Plan, Samples, State, Together
@@ -181,7 +183,7 @@ def test_bits_depend_neither_on_company_nor_on_order_cuts_and_what_was_in_memory
 #: One of each kernel, and one with everything.
 OF_A_KIND = [
     *("one output", "one output, float32", "samples", "samples, adam"),
-    *("batches", "adam, everything"),
+    *("batches", "rmsprop", "adam, everything"),
 ]
 
 
@@ -193,6 +195,26 @@ def test_bits_do_not_depend_on_the_number_of_lanes(name):
     eight, _, _ = train(case, networks, 8, rates, orders=orders)
     four, _, _ = train(case, networks, 4, rates, orders=orders)
     assert_same_bits(eight, four)
+
+
+@on_x86
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", [AVX2, BASELINE], ids=["AVX2", "SSE2"])
+def test_bits_do_not_depend_on_it_on_other_machines(machine):
+    """Where so many lanes take other numbers of registers."""
+    output = run(
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "",
+        __file__,
+        "-k",
+        "number_of_lanes",
+        **machine,
+    )
+    assert re.search(rf"\b{len(OF_A_KIND)} passed", output)
 
 
 @pytest.mark.parametrize("name", slow_but(["one output"], ["one output", "samples", "batches"]))
