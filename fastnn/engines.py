@@ -160,8 +160,8 @@ class BlockTrainer(Protocol):
     def parameters_in(self, vectors: np.ndarray, lane: int) -> np.ndarray:
         """Those of the network in a lane, shape (k, P)."""
 
-    def finite(self, vectors: np.ndarray) -> np.ndarray:
-        """Whether all parameters are, of each lane: shape (k, lanes)."""
+    def finite(self, vectors: np.ndarray | None = None) -> np.ndarray:
+        """Whether all parameters are, by default the present ones, of each lane: (k, lanes)."""
 
     def run(self, samples: Together, piece: Piece) -> None:
         """Run *piece*: its rates and sums have a last axis of lanes, its order a second one."""

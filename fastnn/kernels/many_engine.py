@@ -177,8 +177,9 @@ class Block:
         own = vectors.reshape(len(vectors), -1, self.lanes)[..., lane]
         return np.ascontiguousarray(own[:, self._places[lane]] if self._places else own)
 
-    def finite(self, vectors: np.ndarray) -> np.ndarray:
-        """Whether all parameters are, of each lane: shape (k, lanes)."""
+    def finite(self, vectors: np.ndarray | None = None) -> np.ndarray:
+        """Whether all parameters are, by default the present ones, of each lane: (k, lanes)."""
+        vectors = self.parameters[np.newaxis] if vectors is None else vectors
         parameters = vectors.reshape(len(vectors), -1, self.lanes)
         finite: np.ndarray = np.isfinite(np.einsum("kpl,kpl->kl", parameters, parameters))
         return finite if finite.all() else np.isfinite(parameters).all(axis=1)

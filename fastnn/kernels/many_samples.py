@@ -151,7 +151,7 @@ def _make_back(hidden: Codes, bias: bool, rule: int, keeps: bool, lanes: int) ->
     Their biases, at the place b, get these at once.
     """
     act, (update_one, update_two) = _make_act(rule, lanes), _make_updates(rule, lanes)
-    in_pairs = rule == _SGD
+    plain = rule == _SGD
 
     def for_code(code: int) -> Any:
         slope = SLOPES[code]
@@ -166,12 +166,12 @@ def _make_back(hidden: Codes, bias: bool, rule: int, keeps: bool, lanes: int) ->
 
         @ordered
         def back(code, own, W, b, n_in, n_out, scratch, x, d):
-            if in_pairs:
+            if plain:
                 for i in range(0, n_in - 1, 2):
                     total_0, total_1 = update_two(own, W, n_out, scratch, x, d, i)
                     put(own, b + i, scratch, x + i, total_0)
                     put(own, b + i + 1, scratch, x + i + 1, total_1)
-            for i in range(n_in - n_in % 2 if in_pairs else 0, n_in):
+            for i in range(n_in - n_in % 2 if plain else 0, n_in):
                 total = update_one(own, W, n_out, scratch, x, d, i)
                 put(own, b + i, scratch, x + i, total)
 
@@ -250,6 +250,7 @@ def make_train_samples_of_many(
 ) -> Any:
     """Make the kernel; its arguments are those of `many_batches.make_train_many`'s."""
     learn = _make_learn(hidden, output, loss, bias, rule, keeps, lanes)
+    # Adam's numbers are others in each update; those of the others as long as the rate is the same.
     numbers_of, counts = make_numbers_of_many(rule, lanes), rule == RULES["adam"]
 
     @kernel

@@ -13,9 +13,8 @@ from fastnn.clock import Clock, rates_of_piece
 from fastnn.contract import Numbers, Piece, Plan, Samples, Together
 from fastnn.errors import TrainingDivergedError
 from fastnn.history import History
-from fastnn.schedules import ReduceOnPlateau, Schedule
+from fastnn.schedules import Schedule
 from fastnn.training import cuts
-from fastnn.training.job import Job
 from fastnn.training.members import Member, Outcome, Work, numbers_of
 from fastnn.training.watching import Course, Watch
 
@@ -90,7 +89,7 @@ class Block:
         self._trainer.put([numbers_of(member.state) for member in members])
         self._steps = np.array([member.state.clock.steps for member in members])
         self._plateaus = np.array([member.state.clock.plateau for member in members])
-        self._looks = looks = looks_at_epochs(first.job)
+        self._looks = looks = first.job.looks_at_epochs
         self._lanes = [_Lane(k, member, looks) for k, member in enumerate(members)]
         rates: list[Any] = [member.job.learning_rate for member in members]
         self._constant_rates: np.ndarray | None = None
@@ -167,9 +166,9 @@ class Block:
 
     def _most_epochs(self) -> int:
         """How many epochs may be run at once: one, where the next one's rate may depend on it."""
-        done, jobs = self._epochs, {id(k.member.job): k.member.job for k in self._lanes}.values()
-        if any(isinstance(job.learning_rate, ReduceOnPlateau) for job in jobs):
+        if self._job.waits_for_plateau:
             return 1
+        done, jobs = self._epochs, {id(k.member.job): k.member.job for k in self._lanes}.values()
         most = min(job.stretch(done, (job.epochs or 1) - done) for job in jobs)
         return min(most, self._at_once()) if self._looks else most
 
@@ -222,7 +221,7 @@ class Block:
         """Write the epochs that *piece* completed into the histories; let go whose time is over."""
         losses = self._losses(piece)
         well = np.isfinite(losses)
-        well[-1] &= self._finite()
+        well[-1] &= self._trainer.finite()[0]
         all_well = well.all(axis=0).tolist()
         diverged = [lane for lane in self._lanes if not all_well[lane.number]]
         if diverged:
@@ -242,12 +241,6 @@ class Block:
         divisor = self._n if self._architecture.reduction == "mean" else n_batches
         losses: np.ndarray = (piece.loss_sums + piece.penalty_sums) / divisor
         return losses
-
-    def _finite(self) -> np.ndarray:
-        """Whether all parameters are now, of each lane."""
-        vectors = self._trainer.vectors([self._trainer.copy()])
-        finite: np.ndarray = self._trainer.finite(vectors)[0]
-        return finite
 
     def _look_at(self, piece: Piece, looks: _Looks) -> None:
         """Show the rules the epochs of *piece*."""
@@ -330,7 +323,7 @@ class Block:
         for e in range(len(piece.rates) - 1):
             before = self._trainer.copy()
             self._trainer.run(self._samples, piece.epoch(e))
-            well = np.isfinite(losses[e]) & self._finite()
+            well = np.isfinite(losses[e]) & self._trainer.finite()[0]
             spoiled = [lane for lane in lanes if not well[lane.number]]
             if spoiled:
                 here = self._trainer.copy()
@@ -418,9 +411,3 @@ def _course(piece: Piece, losses: np.ndarray, scores: dict[str, np.ndarray]) -> 
     rates = piece.rates[:, -1]
     course = {"loss": losses, "learning_rate": rates if piece.rates.shape[1] == 1 else rates.copy()}
     return course | scores
-
-
-def looks_at_epochs(job: Job) -> bool:
-    """Whether something looks at the network, or only at its loss, after each epoch."""
-    stopping = job.early_stopping is not None
-    return stopping or bool(job.scores.names) or isinstance(job.learning_rate, ReduceOnPlateau)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastnn.schedules import ReduceOnPlateau
-from fastnn.training.block import looks_at_epochs
 from fastnn.training.job import Job
 from fastnn.training.members import Member, Work
 
@@ -89,8 +87,8 @@ def _asked(job: Job) -> tuple[Any, ...] | None:
         job.optimizer.rule,
         job.batch_size,
         job.shuffle,
-        looks_at_epochs(job),
-        isinstance(job.learning_rate, ReduceOnPlateau),  # then epochs go one by one
+        job.looks_at_epochs,
+        job.waits_for_plateau,  # then epochs go one by one
         id(job.validation),
         tuple(metric.name for metric in job.metrics),
     )

@@ -120,6 +120,21 @@ class Job:
         """The optimiser's."""
         return self.optimizer.learning_rate
 
+    @property
+    def waits_for_plateau(self) -> bool:
+        """Whether the rate of an epoch depends on how the one before went."""
+        return isinstance(self.learning_rate, ReduceOnPlateau)
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether a rule is shown each epoch, and may speak up."""
+        return self.early_stopping is not None or self.waits_for_plateau
+
+    @property
+    def looks_at_epochs(self) -> bool:
+        """Whether something looks at the network, or only at its loss, after each epoch."""
+        return self.has_rules or bool(self.scores.names)
+
     def stretch(self, epochs: int, most: int) -> int:
         """How many epochs, at most *most*, may be run at once after so many that count.
 
@@ -129,7 +144,7 @@ class Job:
         """
         if any(metric.of_user for metric in self.metrics):
             return min(1, most)
-        if self.early_stopping is not None or isinstance(self.learning_rate, ReduceOnPlateau):
+        if self.has_rules:
             most = min(most, max(3 * epochs, AT_FIRST))
         return min([most, *(each.every - epochs % each.every for each in self.callbacks)])
 
