@@ -199,6 +199,18 @@ def test_bits_do_not_depend_on_the_company(batch_size, optimizer):
 
 
 @pytest.mark.slow
+def test_a_network_that_limits_its_gradient_is_not_in_company_with_others():
+    """They have other kernels, which its own bits are not to hang on."""
+    optimizers = each(lambda k: fastnn.SGD(0.01, clip_norm=0.1 if k % 2 else None))
+    together, alone = networks(), networks()
+    options = {"epochs": 3, "batch_size": 1}
+    fastnn.fit_many(together, X, Y, each={"optimizer": optimizers}, **options)
+    for net, optimizer in zip(alone[:2], optimizers, strict=False):
+        fastnn.fit_many([net], X, Y, optimizer=optimizer, **options)
+    assert states(together[:2]) == states(alone[:2])
+
+
+@pytest.mark.slow
 def test_processes_give_the_same_bits_and_histories():
     context = multiprocessing.get_context("spawn")
     expected = trained()

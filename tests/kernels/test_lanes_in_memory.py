@@ -102,7 +102,7 @@ def test_checked_numbers_outside_raise(row, at, column):
     def first(X, rows, at, column):
         return total(gather(X, rows, at, column, 2))
 
-    X, rows = np.ones((4, 3))[1:3], np.array([1, 0])
+    X, rows = np.ones((4, 3))[1:3], np.array([0, 1, 0, 0])[1:3]
     assert first(X, rows, 0, 2) == 2
     rows[1] = row
     with pytest.raises(IndexError):
