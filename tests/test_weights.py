@@ -243,3 +243,16 @@ def test_bad_class_weights_are_named(weights, error, message):
 def test_class_weights_need_classes():
     with pytest.raises(ValueError, match="class_weight needs loss 'cross_entropy'"):
         regression().fit(X, Y, class_weight={0: 1}, epochs=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["cross_entropy", "half_squared_error"])
+def test_weighted_batches_are_what_numpy_makes_of_them(loss):
+    """Each weight multiplies its sample's loss and gradient."""
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(40, 3)), rng.uniform(0, 2, 40)
+    y = rng.integers(0, 3, 40) if loss == "cross_entropy" else rng.normal(size=(40, 3))
+    nets = [fastnn.Network([3, 4, 3], loss=loss, seed=0, engine=e) for e in ("numba", "numpy")]
+    histories = [net.fit(X, y, epochs=3, batch_size=8, sample_weight=weights) for net in nets]
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(histories[0].loss, histories[1].loss, rtol=1e-10)
