@@ -19,7 +19,7 @@ from fastnn.architecture import Architecture
 from fastnn.contract import Numbers, Piece, Plan, Samples, State, Together
 from fastnn.names import find
 from fastnn.optimizers import SGD
-from fastnn.sparse import AnyRows, SparseRows
+from fastnn.sparse import AnyRows
 
 
 class Trainer(Protocol):
@@ -118,9 +118,9 @@ Predictor = Callable[[np.ndarray, Any], np.ndarray | None]
 EachLoss = Callable[[np.ndarray, Samples], np.ndarray]
 
 
-#: Takes vectors of parameters (K, P) and X: what a `Predictor` returns, shape (K, n, n_out), and
-#: whether it returned anything, shape (K,).
-EachOutput = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+#: Takes vectors of parameters (K, P), X, and values (K, n, n_out), which it fills with what a
+#: `Predictor` returns; it returns whether that was anything, shape (K,).
+EachOutput = Callable[[np.ndarray, Any, np.ndarray], np.ndarray]
 
 
 #: Fills orders (epochs, k, n), int64, with random ones of n rows, by k generators: to the bit what
@@ -279,18 +279,6 @@ class Engine(Protocol):
     def predictor(self, architecture: Architecture, sparse: bool = False) -> Predictor:
         """Get ready to predict, for arrays or for sparse rows."""
 
-    def fill_outputs(
-        self,
-        architectures: Sequence[Architecture],
-        vectors: Sequence[np.ndarray] | np.ndarray,
-        X: AnyRows,
-        values: np.ndarray,
-    ) -> bool:
-        """Fill values (K, n, n_out) from K networks and vectors; return whether none is NaN.
-
-        All networks have the same numbers of inputs and outputs, and the same dtype.
-        """
-
     def layer_outputs(
         self, architecture: Architecture, parameters: np.ndarray, X: AnyRows
     ) -> list[np.ndarray] | None:
@@ -304,27 +292,38 @@ class Engine(Protocol):
     def each_loss(self, architecture: Architecture, weighted: bool) -> EachLoss:
         """Get ready to do what an evaluator of arrays does, to the bit, for many parameters."""
 
-    def each_output(self, architecture: Architecture) -> EachOutput:
-        """Get ready to do what a predictor of arrays does, to the bit, for many parameters."""
+    def each_output(self, architecture: Architecture, sparse: bool = False) -> EachOutput:
+        """Get ready to do what a predictor does, to the bit, for many parameters."""
 
     def differentiator(self, architecture: Architecture, plan: Plan) -> Differentiator:
         """Get ready for the first three steps of *plan*, all samples as one batch, no dropout."""
 
 
-def fill_one_by_one(
+def losses_one_by_one(
+    evaluator: Callable[[Architecture, bool], Evaluator], architecture: Architecture, weighted: bool
+) -> EachLoss:
+    """`Engine.each_loss` by an engine's *evaluator*."""
+    evaluate = evaluator(architecture, weighted)
+    return lambda vectors, samples: np.array([evaluate(vector, samples) for vector in vectors])
+
+
+def outputs_one_by_one(
     predictor: Callable[[Architecture, bool], Predictor],
-    architectures: Sequence[Architecture],
-    vectors: Sequence[np.ndarray] | np.ndarray,
-    X: AnyRows,
-    values: np.ndarray,
-) -> bool:
-    """`Engine.fill_outputs` by an engine's *predictor*."""
-    for architecture, vector, outputs in zip(architectures, vectors, values, strict=True):
-        predicted = predictor(architecture, isinstance(X, SparseRows))(vector, X)
-        if predicted is None:
-            return False
-        outputs[:] = predicted
-    return True
+    architecture: Architecture,
+    sparse: bool = False,
+) -> EachOutput:
+    """`Engine.each_output` by an engine's *predictor*."""
+    predict = predictor(architecture, sparse)
+
+    def fill(vectors: np.ndarray, X: Any, values: np.ndarray) -> np.ndarray:
+        well = np.zeros(len(vectors), bool)
+        for k, vector in enumerate(vectors):
+            predicted = predict(vector, X)
+            if predicted is not None:
+                values[k], well[k] = predicted, True
+        return well
+
+    return fill
 
 
 _MODULES = {

@@ -886,8 +886,8 @@ class Network(Differentiable, Pictured):
     def predict_with(self, parameters: Any, X: Any) -> np.ndarray:
         """Outputs for each row of *X* with each of many vectors in place of the parameters.
 
-        For populations and samples of parameters: 5 to 10 times as fast as a loop of
-        `set_parameters` and `predict` for small networks. The network is not changed.
+        For populations and samples of parameters: of a small network 3 to 15 times as fast as a
+        loop of `set_parameters` and `predict`. The network is not changed.
 
         Parameters
         ----------
@@ -898,7 +898,7 @@ class Network(Differentiable, Pictured):
         Returns
         -------
         ndarray, shape (n_vectors, n, n_outputs)
-            As `predict` with each vector, to rounding.
+            As `predict` with each vector.
 
         Raises
         ------
@@ -923,8 +923,9 @@ class Network(Differentiable, Pictured):
         shape = (len(vectors), len(inputs), architecture.sizes[-1])
         with memory_for("the outputs, of shape {}, do not fit into memory", shape):
             values = np.empty(shape, dtype)
-        engine = get_engine(self._engine_name)
-        if not engine.fill_outputs([architecture] * len(vectors), vectors, inputs, values):
+        sparse = isinstance(inputs, SparseRows)
+        fill = get_engine(self._engine_name).each_output(architecture, sparse)
+        if not fill(vectors, inputs, values).all():
             raise validation.too_large("parameters and X")
         return values
 

@@ -1,25 +1,30 @@
 """Predictions of many networks for the same rows: `predict_many`."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastnn import validation
+from fastnn.architecture import Architecture
 from fastnn.contract import quiet
-from fastnn.engines import get_engine
+from fastnn.engines import get_engine, outputs_one_by_one
 from fastnn.memory import memory_for
 from fastnn.names import short
 from fastnn.network import Network
-from fastnn.sparse import AnyRows
+from fastnn.sparse import AnyRows, SparseRows
+
+#: Parameters or outputs that are copied at once.
+MOST_NUMBERS = 1 << 17
+#: Parameters up to which networks are computed by one call: to copy more takes longer than calls.
+MOST_TOGETHER = 1 << 13
 
 
 @quiet
 def predict_many(networks: Sequence[Network], X: Any) -> np.ndarray:
     """Outputs of each network for each row of *X*.
 
-    Networks of the same activations, of any widths, are computed together.
+    Networks of the same architecture are computed by one call of compiled code.
 
     Parameters
     ----------
@@ -31,7 +36,7 @@ def predict_many(networks: Sequence[Network], X: Any) -> np.ndarray:
     Returns
     -------
     ndarray, shape (n_networks, n, n_outputs)
-        ``predict(X)`` of each network, to rounding; float64 if any network is.
+        ``predict(X)`` of each network; float64 if any network is.
 
     Raises
     ------
@@ -49,20 +54,17 @@ def predict_many(networks: Sequence[Network], X: Any) -> np.ndarray:
     (5, 2, 2)
     """
     members = _networks(networks)
-    n_in, n_out = _ends(members[0])
-    dtype = np.result_type(*{network.dtype for network in members})
-    inputs = validation.features(X, n_in, dtype)
-    shape = (len(members), len(inputs), n_out)
+    architectures = [network._architecture for network in members]
+    n_in, n_out = _ends(architectures[0])
+    dtypes = {architecture.dtype for architecture in {id(a): a for a in architectures}.values()}
+    dtype = np.result_type(*dtypes)
+    inputs = {own: validation.features(X, n_in, own) for own in dtypes}
+    shape = (len(members), len(inputs[dtype]), n_out)
     with memory_for("the outputs, of shape {}, do not fit into memory", shape):
         values = np.empty(shape, dtype)
-    together = defaultdict(list)
-    for k, network in enumerate(members):
-        together[network.engine, network.dtype].append(k)
-    for numbers in together.values():
-        if not _fill([members[k] for k in numbers], numbers, inputs, values):
-            for k in numbers:
-                validation.finite_parameters(members[k].parameters, f"networks[{k}].parameters")
-            raise validation.too_large("X")
+    for numbers in _alike(members):
+        first = members[numbers[0]]
+        _fill(members, numbers, inputs[first.dtype], values)
     return values
 
 
@@ -74,32 +76,53 @@ def _networks(value: Any) -> list[Network]:
     for k, network in enumerate(networks):
         if not isinstance(network, Network):
             raise TypeError(f"networks[{k}] must be a fastnn.Network, got {short(network)}")
-    expected = _ends(networks[0])
+    first = networks[0]._architecture
     for k, network in enumerate(networks):
-        if _ends(network) != expected:
+        own = network._architecture
+        if own is not first and _ends(own) != _ends(first):
             raise ValueError(
                 "networks must have the same number of inputs and of outputs: networks[0] has "
-                "{} and {}, networks[{}] has {} and {}".format(*expected, k, *_ends(network))
+                "{} and {}, networks[{}] has {} and {}".format(*_ends(first), k, *_ends(own))
             )
     return networks
 
 
-def _ends(network: Network) -> tuple[int, int]:
-    return network.layer_sizes[0], network.layer_sizes[-1]
+def _ends(architecture: Architecture) -> tuple[int, int]:
+    return architecture.sizes[0], architecture.sizes[-1]
 
 
-def _fill(networks: list[Network], numbers: list[int], X: AnyRows, values: np.ndarray) -> bool:
-    """Fill the values of networks of one engine and dtype; see `fastnn.engines.Engine`."""
-    first = networks[0]
-    whole = len(numbers) == len(values)
-    own = values if whole else np.empty((len(numbers), *values.shape[1:]), first.dtype)
-    inputs = validation.features(X, X.shape[1], first.dtype)
-    well = get_engine(first.engine).fill_outputs(
-        [network._architecture for network in networks],
-        [network.parameters for network in networks],
-        inputs,
-        own,
-    )
-    if not whole:
-        values[numbers] = own
-    return well
+def _alike(networks: list[Network]) -> Iterable[list[int]]:
+    """The numbers of those that have equal architectures and the same engine."""
+    known: dict[Any, list[int]] = {}  # by what is found quickly: equal ones are mostly the same
+    alike: dict[Any, list[int]] = {}
+    for k, network in enumerate(networks):
+        own = network._engine_name, id(network._architecture)
+        if own not in known:
+            known[own] = alike.setdefault((network._engine_name, network._architecture), [])
+        known[own].append(k)
+    return alike.values()
+
+
+def _fill(networks: list[Network], numbers: list[int], X: AnyRows, values: np.ndarray) -> None:
+    """Fill the values of some that are alike, a few at a time."""
+    first, n_outputs = networks[numbers[0]], values[0].size
+    architecture, sparse = first._architecture, isinstance(X, SparseRows)
+    engine, together = get_engine(first._engine_name), architecture.n_parameters <= MOST_TOGETHER
+    fill: Any = outputs_one_by_one(engine.predictor, architecture, sparse)
+    if together:
+        fill = engine.each_output(architecture, sparse)
+    at_once = max(1, MOST_NUMBERS // max(architecture.n_parameters, n_outputs))
+    in_place = len(numbers) == len(values) and values.dtype == architecture.dtype
+    room = values[:0]
+    if not in_place:
+        room = np.empty((min(at_once, len(numbers)), *values.shape[1:]), architecture.dtype)
+    for start in range(0, len(numbers), at_once):
+        some = numbers[start : start + at_once]
+        outputs = values[start : start + at_once] if in_place else room[: len(some)]
+        vectors: Any = [networks[k]._state.parameters for k in some]
+        well = fill(np.array(vectors) if together else vectors, X, outputs)
+        for k in np.array(some)[~well]:
+            validation.finite_parameters(networks[k].parameters, f"networks[{k}].parameters")
+            raise validation.too_large("X")
+        if not in_place:
+            values[some] = outputs

@@ -11,9 +11,8 @@ from functools import partial
 
 import numpy as np
 
-from fastnn.engines import StopsToRecord
+from fastnn.engines import StopsToRecord, losses_one_by_one, outputs_one_by_one
 from fastnn.reference import vectors
-from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
 
 #: Losses of a sample, update by update and then again from the start; they fall, and not steadily.
 LOSSES = (np.linspace(1.0, 0.8, 997) + np.random.default_rng(5).uniform(-0.1, 0.1, 997)).tolist()

@@ -12,10 +12,9 @@ from numba.core.dispatcher import Dispatcher
 
 import fastnn
 from fastnn import engines
-from fastnn.engines import StopsToRecord, get_engine
+from fastnn.engines import StopsToRecord, get_engine, losses_one_by_one, outputs_one_by_one
 from fastnn.kernels import engine as kernels
 from fastnn.reference import loops, vectors
-from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
 from fastnn.training import cuts
 
 
@@ -112,8 +111,8 @@ class Watching:
     def each_loss(self, architecture, weighted):
         return losses_one_by_one(self.evaluator, architecture, weighted)
 
-    def each_output(self, architecture):
-        return outputs_one_by_one(self.predictor, architecture)
+    def each_output(self, architecture, sparse=False):
+        return outputs_one_by_one(self.predictor, architecture, sparse)
 
     def predictor(self, architecture, sparse=False):
         predict = vectors.predictor(architecture)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
+import scipy.sparse
 from helpers import ENGINES, NUMBA_SLOW
 
 import fastnn
+from fastnn import predictions
 
 X = np.random.default_rng(1).normal(size=(37, 3))
 
@@ -25,37 +29,47 @@ def test_vectors_in_place_of_the_parameters(engine):
     net = networks(1, engine=engine)[0]
     before = net.parameters.copy()
     vectors = np.random.default_rng(2).normal(size=(19, len(before)))
-    outputs = net.predict_with(vectors, X)
-    assert np.array_equal(net.parameters, before)
-    alone = [net.set_parameters(vector).predict(X) for vector in vectors]
-    np.testing.assert_allclose(outputs, alone, rtol=1e-13, atol=1e-14)
+    for some in (X, X[:1]):  # few rows have another kernel
+        outputs = net.predict_with(vectors, some)
+        assert np.array_equal(net.parameters, before)
+        twin = copy.deepcopy(net)
+        alone = [twin.set_parameters(vector).predict(some) for vector in vectors]
+        np.testing.assert_array_equal(outputs, alone)
 
 
 @pytest.mark.parametrize("engine", NUMBA_SLOW)
 def test_networks_of_several_widths_and_activations(engine):
     many = networks(activations=("relu", "sigmoid"), engine=engine)
-    alone = [net.predict(X) for net in many]
-    np.testing.assert_allclose(fastnn.predict_many(many, X), alone, rtol=1e-13, atol=1e-14)
+    for some in (X, X[:1]):
+        alone = [net.predict(some) for net in many]
+        np.testing.assert_array_equal(fastnn.predict_many(many, some), alone)
+
+
+@pytest.mark.parametrize("limit", ["MOST_NUMBERS", "MOST_TOGETHER"])
+def test_a_few_at_a_time_and_one_by_one(limit, monkeypatch):
+    many = networks()
+    expected = [net.predict(X) for net in many]
+    monkeypatch.setattr(predictions, limit, 20)
+    np.testing.assert_array_equal(fastnn.predict_many(many, X), expected)
+
+
+@pytest.mark.slow
+def test_sparse_rows():
+    rows = scipy.sparse.random_array((37, 3), density=0.3, rng=1, format="csr")
+    many = networks(activations=("relu", "sigmoid"))
+    alone = [net.predict(rows) for net in many]
+    np.testing.assert_array_equal(fastnn.predict_many(many, rows), alone)
+    vectors = np.array([net.parameters for net in many[::10]])
+    np.testing.assert_array_equal(many[0].predict_with(vectors, rows), alone[::10])
 
 
 @pytest.mark.own_kernels
-def test_networks_of_several_dtypes_and_engines_and_one_too_wide_for_lanes():
+def test_networks_of_several_dtypes_and_engines_and_a_wide_one():
     wide = fastnn.Network([3, 4000, 2], activation="relu", seed=1)
     many = [*networks(3), *networks(3, dtype="float32"), *networks(2, engine="numpy"), wide, wide]
     outputs = fastnn.predict_many(many, X)
     assert outputs.dtype == np.float64
-    alone = [net.predict(X) for net in many]
-    np.testing.assert_allclose(outputs, alone, rtol=1e-5, atol=1e-6)
-
-
-def test_what_a_network_predicts_does_not_depend_on_its_company():
-    many = networks()
-    alone = [net.predict(X) for net in many]
-    together = fastnn.predict_many(many, X)
-    np.testing.assert_allclose(together, alone, rtol=1e-13, atol=1e-14)
-    for some in (many[::-1], many[3:4], many[2:11]):
-        outputs = fastnn.predict_many(some, X)
-        assert all(np.array_equal(outputs[some.index(n)], together[many.index(n)]) for n in some)
+    np.testing.assert_array_equal(outputs, [net.predict(X) for net in many])
 
 
 BAD_NETWORKS = {

@@ -37,20 +37,20 @@ the profiler's ceilings, and single steps of a layer   `ceilings`, `phases`
 
 What they are made of: the steps of a layer, forward, backward and gradient, for a sample in
 `sample_steps`, on parameters that are `padded` meanwhile; for a block of samples in `blocks`, and
-the losses in `block_ends`, with the products of `products`, whose `tiles` are in registers, and
-the `turning` of what lies the other way; through all layers they go in `samples` and `blocks`.
-`rows` has what one sample needs in several kernels; `epochs` is the shell around what is done for
-each sample. `activations` and `losses` are of one number, by code; `derivatives` and
+the losses in `block_ends`, with the products of `products`, whose `tiles` are in registers, and the
+`turning` of what lies the other way; through all layers they go in `samples` and `blocks`. `rows`
+has what one sample needs in several kernels; `epochs` is the shell around what is done for each
+sample. `activations` and `losses` are of one number, by code; `derivatives` and
 `second_derivatives` have the steps for directions of the inputs; `elementary`, exp and its like;
 `rules`, those of the optimisers; `updates`, what else is done to a batch's gradient; `random`, for
 dropout; `orders`, shuffled rows; `layout`, the table of layers. `lanes` are SIMD values, made in
 `llvm`, with the processor's `estimates`. `sparse` has the first layer's steps for sparse rows,
 which `batches` and `outputs` take in place of the dense ones. `many_rows`, `many_products` and
 `many_updates` are of many networks. `ready` has what `engine` gives its kernels; `forward_engine`,
-`many_engine`, `many_predictions` and `derivative_engine` give theirs what they need. `held` finds
-arguments that stay by their address. Large products are shared with idle threads: `sharing`, with
-`atomics`; `team` has the threads. `jit` compiles (with private parts of numba in `inlined`),
-`notice` says so, `cache` keeps; what is `linked` is compiled once for all kernels.
+`many_engine` and `derivative_engine` give theirs what they need. `held` finds arguments that stay
+by their address. Large products are shared with idle threads: `sharing`, with `atomics`; `team` has
+the threads. `jit` compiles (with private parts of numba in `inlined`), `notice` says so, `cache`
+keeps; what is `linked` is compiled once for all kernels.
 
 Names in kernels, capital where they are a matrix:
 

@@ -90,7 +90,7 @@ blocks = many_engine
 derivatives = derivative_engine
 permuter = orders.permuter
 predictor, single_predictor = forward_engine.predictor, forward_engine.single_predictor
-fill_outputs, layer_outputs = forward_engine.fill_outputs, forward_engine.layer_outputs
+layer_outputs = forward_engine.layer_outputs
 each_output, each_loss = forward_engine.each_output, forward_engine.each_loss
 evaluator, differentiator = forward_engine.evaluator, forward_engine.differentiator
 

@@ -4,8 +4,6 @@ The functions are those of `fastnn.engines.Engine`.
 """
 
 import contextlib
-import functools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +16,11 @@ from fastnn.engines import (
     EachOutput,
     Evaluator,
     Predictor,
-    fill_one_by_one,
+    outputs_one_by_one,
 )
 from fastnn.kernels import (
     batches,
     derivative_engine,
-    many_predictions,
     outputs,
     ready,
     recorded,
@@ -39,6 +36,8 @@ from fastnn.sparse import AnyRows, SparseRows
 
 #: Up to this many samples less one, prediction goes sample by sample.
 FEW_ROWS = 8
+#: In one call for many vectors, a tenth of a second of them: only between calls there is Ctrl-C.
+MOST_MULTIPLICATIONS = 1 << 30
 
 
 def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
@@ -97,21 +96,31 @@ def _outputs_kernel(architecture: Architecture, n_units: int, sparse: bool = Fal
     return outputs.make_outputs(hidden, output, bias, by_unit, sparse)
 
 
-def each_output(architecture: Architecture) -> EachOutput:
+def each_output(architecture: Architecture, sparse: bool = False) -> EachOutput:
     """See `fastnn.engines.Engine`."""
+    if sparse:
+        return outputs_one_by_one(predictor, architecture, sparse)
     hidden, output, _, bias = ready.codes(architecture)
     by_row = row_outputs.make_outputs_by_row(hidden, output, bias)
     layers, places = ready.layer_table(architecture), ready.places(architecture, training=False)
     by_block = _outputs_kernel(architecture, architecture.sizes[-1])
     few = ready.new_scratch(vector_size(sum(architecture.sizes)), architecture)
     many = ready.new_scratch(places.end, architecture)
+    helped = Help(architecture, int(places.block))
 
-    def fill(vectors: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values = np.empty((len(vectors), len(X), architecture.sizes[-1]), architecture.dtype)
+    def fill_some(vectors: np.ndarray, X: np.ndarray, values: np.ndarray) -> np.ndarray:
         if len(X) < FEW_ROWS:
             return recorded.fill(by_row, (layers,), vectors, (_as_writable(X),), values, few, False)
-        between, kept = (X, ready.NO_ORDER), len(X) <= int(places.block)
-        return recorded.fill(by_block, (layers, places), vectors, between, values, many, kept)
+        between, kept = (frozen(X), ready.NO_ORDER), len(X) <= int(places.block)
+        with helped.for_rows(len(X)):
+            return recorded.fill(by_block, (layers, places), vectors, between, values, many, kept)
+
+    def fill(vectors: np.ndarray, X: np.ndarray, values: np.ndarray) -> np.ndarray:
+        vectors = _as_writable(vectors)
+        at_once = max(1, MOST_MULTIPLICATIONS // (architecture.n_parameters * max(1, len(X))))
+        starts = range(0, max(1, len(vectors)), at_once)
+        some = [slice(start, start + at_once) for start in starts]
+        return np.concatenate([fill_some(vectors[k], X, values[k]) for k in some])
 
     return fill
 
@@ -125,19 +134,6 @@ def _as_writable(X: np.ndarray) -> np.ndarray:
     with contextlib.suppress(ValueError):
         view.flags.writeable = True
     return view
-
-
-def fill_outputs(
-    architectures: Sequence[Architecture],
-    vectors: Sequence[np.ndarray] | np.ndarray,
-    X: AnyRows,
-    values: np.ndarray,
-) -> bool:
-    """See `fastnn.engines.Engine`."""
-    alone = functools.partial(fill_one_by_one, predictor)
-    if isinstance(X, SparseRows):
-        return alone(architectures, vectors, X, values)
-    return many_predictions.fill_outputs(architectures, vectors, X, values, alone)
 
 
 def single_predictor(architecture: Architecture, state: State) -> SinglePredictor:

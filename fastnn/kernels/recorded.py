@@ -96,8 +96,10 @@ def sum_losses(
 def fill(
     kernel: Any, before: Any, vectors: np.ndarray, between: Any, values: np.ndarray, w: np.ndarray,
     kept: bool,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """*values* (K, n, m) of a kernel for outputs with each of the *vectors*; which are numbers.
+) -> np.ndarray:  # fmt: skip
+    """Fill *values* (K, n, m) by a kernel for outputs with each of the *vectors*.
+
+    It returns which are numbers, (K,).
 
     *kept*: X, with which *between* begins, stays in the workspace from one call to the next.
     """
@@ -105,7 +107,7 @@ def fill(
     arguments = (*before, one, *between, np.empty(values.shape[1:], values.dtype), w)
     address, later = address_of(kernel, arguments), _without_rows(between) if kept else between
     outputs(address, before, vectors, between, later, values, w, well)
-    return values, well
+    return well
 
 
 def _without_rows(arguments: Any) -> Any:

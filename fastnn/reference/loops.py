@@ -24,11 +24,17 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.contract import Piece, Plan, Samples, State, quiet
-from fastnn.engines import Differentiator, Evaluator, Predictor, StopsToRecord, fill_one_by_one
+from fastnn.engines import (
+    Differentiator,
+    Evaluator,
+    Predictor,
+    StopsToRecord,
+    losses_one_by_one,
+    outputs_one_by_one,
+)
 from fastnn.reference import loops_derivatives, plans, random
 from fastnn.reference import loops_updates as updates
 from fastnn.reference.loops_functions import ACTIVATIONS, Matrix, Vector, loss_function, softmax
-from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
 from fastnn.sparse import AnyRows, SparseRows
 
 #: The inputs of a sample, all in order or as pairs.
@@ -313,7 +319,6 @@ def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
 
 
 #: See `fastnn.engines.Engine`.
-fill_outputs = partial(fill_one_by_one, predictor)
 each_output = partial(outputs_one_by_one, predictor)
 
 

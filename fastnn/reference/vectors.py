@@ -18,11 +18,17 @@ import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.contract import Piece, Plan, Samples, State, quiet
-from fastnn.engines import Differentiator, Evaluator, Predictor, StopsToRecord, fill_one_by_one
+from fastnn.engines import (
+    Differentiator,
+    Evaluator,
+    Predictor,
+    StopsToRecord,
+    losses_one_by_one,
+    outputs_one_by_one,
+)
 from fastnn.memory import MOST_BYTES
 from fastnn.reference import plans, random, vectors_derivatives
 from fastnn.reference import vectors_updates as updates
-from fastnn.reference.one_by_one import losses_one_by_one, outputs_one_by_one
 from fastnn.reference.vectors_functions import ACTIVATIONS, loss_function, softmax
 from fastnn.sparse import AnyRows, SparseRows
 
@@ -239,7 +245,6 @@ def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
 
 
 #: See `fastnn.engines.Engine`.
-fill_outputs = partial(fill_one_by_one, predictor)
 each_output = partial(outputs_one_by_one, predictor)
 
 

@@ -152,7 +152,9 @@ class Scorer:
 
     def _metrics_of_each(self, vectors: np.ndarray, data: Samples) -> tuple[Any, np.ndarray]:
         """The metrics, (metrics, K), and whether the outputs are numbers, (K,)."""
-        outputs, well = self._each_output(vectors, data.dense)
+        shape, dtype = (len(data), self._architecture.sizes[-1]), self._architecture.dtype
+        outputs = np.zeros((len(vectors), *shape), dtype)
+        well = self._each_output(vectors, data.dense, outputs)
         return [metric.values(data.Y, outputs, data.weights) for metric in self._metrics], well
 
     @cached_property

@@ -20,7 +20,7 @@ from recipes import summed
 
 import fastnn
 from fastnn import contract
-from fastnn.kernels import blocks, engine, ready, samples, wide_input
+from fastnn.kernels import blocks, engine, forward_engine, ready, samples, wide_input
 from fastnn.reference import vectors
 
 #: One network for each way through the kernels.
@@ -298,7 +298,7 @@ def test_records_with_any_rule(dtype, batch_size):
 
 @some_paths(*PATHS, fast=FAST[:1], own=FAST[1:])
 @pytest.mark.parametrize("n", [3, 23, 300])
-def test_scores_of_many_vectors_are_those_of_each(path, n):
+def test_scores_of_many_vectors_are_those_of_each(path, n, monkeypatch):
     sizes, loss, activation = PATHS[path]
     problem = make_problem(sizes, loss, activation, n=n)
     architecture, samples = problem.architecture, problem.samples
@@ -307,8 +307,13 @@ def test_scores_of_many_vectors_are_those_of_each(path, n):
     sums = engine.each_loss(architecture, False)(vectors, samples)
     assert sums.tolist() == [evaluate(vector, samples) for vector in vectors]
     predict = engine.predictor(architecture)
-    values, well = engine.each_output(architecture)(vectors, samples.X)
+    values = np.full((3, n, sizes[-1]), 7.0)
+    well = engine.each_output(architecture)(vectors, samples.X, values)
     assert well.tolist() == [True] * 3
+    again = np.full_like(values, 7.0)
+    monkeypatch.setattr(forward_engine, "MOST_MULTIPLICATIONS", 2 * n * architecture.n_parameters)
+    assert engine.each_output(architecture)(vectors, samples.X, again).tolist() == [True] * 3
+    assert again.tobytes() == values.tobytes()
     for value, vector in zip(values, vectors, strict=True):
         assert value.tobytes() == predict(vector, samples.X).tobytes()
 
@@ -316,7 +321,9 @@ def test_scores_of_many_vectors_are_those_of_each(path, n):
 def test_scores_tell_which_vectors_overflow():
     problem = make_problem(*PATHS["transposed"])
     vectors = np.array([problem.parameters, np.full_like(problem.parameters, np.nan)])
-    _, well = engine.each_output(problem.architecture)(vectors, problem.samples.X)
+    X = problem.samples.X
+    values = np.empty((2, len(X), problem.architecture.sizes[-1]))
+    well = engine.each_output(problem.architecture)(vectors, X, values)
     assert well.tolist() == [True, False]
 
 
