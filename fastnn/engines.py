@@ -176,11 +176,8 @@ class BlockTrainer(Protocol):
 class Blocks(Protocol):
     """What an engine offers that trains many networks at once."""
 
-    def pays(self, architecture: Architecture, batch_size: int, extras: bool) -> bool:
-        """Whether such networks are better trained together than each alone.
-
-        *extras*: with dropout, weights of samples, penalties or limits.
-        """
+    def pays(self, architecture: Architecture, batch_size: int) -> bool:
+        """Whether such networks are better trained together than each alone."""
 
     def lanes_for(self, architecture: Architecture, batch_size: int, n_networks: int) -> int:
         """How many such networks to train together, where there are *n_networks*."""

@@ -24,13 +24,8 @@ from fastnn.kernels.held import Held
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS, layer_table
 from fastnn.kernels.recorded import Span
 from fastnn.kernels.row_outputs import make_outputs_by_row, vector_size
-from fastnn.kernels.samples_by_rule import (
-    lanes_at_once,
-    limits_of,
-    make_kernels,
-    table,
-)
-from fastnn.kernels.updates import options_of
+from fastnn.kernels.samples_by_rule import lanes_at_once, make_kernels, table
+from fastnn.kernels.updates import limits_of, options_of
 from fastnn.memory import aligned
 from fastnn.network import Network
 from fastnn.optimizers import RULES, Optimizer

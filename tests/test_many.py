@@ -199,15 +199,21 @@ def test_bits_do_not_depend_on_the_company(batch_size, optimizer):
 
 
 @pytest.mark.slow
-def test_a_network_that_limits_its_gradient_is_not_in_company_with_others():
-    """They have other kernels, which its own bits are not to hang on."""
-    optimizers = each(lambda k: fastnn.SGD(0.01, clip_norm=0.1 if k % 2 else None))
-    together, alone = networks(), networks()
-    options = {"epochs": 3, "batch_size": 1}
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_bits_do_not_depend_on_how_others_are_limited(batch_size):
+    """Which kernel there is for a network, and what it does, is not for its company to say."""
+    kinds = [{}, {"clip_norm": 0.1}, {"clip_value": 0.02}, {"clip_norm": 0.1, "clip_value": 0.02}]
+    optimizers = each(lambda k: fastnn.SGD(0.01, momentum=0.9, **kinds[k % 4]))
+    limits = {
+        "l1": lambda k: 0.01 * (k // 4 % 2), "l2": lambda k: 0.02 * (k // 8 % 2),
+        "max_norm": lambda k: [None, 0.5][k // 16],
+    }  # fmt: skip
+    together, alone = networks(**limits), networks(**limits)
+    options = {"epochs": 3, "batch_size": batch_size}
     fastnn.fit_many(together, X, Y, each={"optimizer": optimizers}, **options)
-    for net, optimizer in zip(alone[:2], optimizers, strict=False):
+    for net, optimizer in zip(alone, optimizers, strict=True):
         fastnn.fit_many([net], X, Y, optimizer=optimizer, **options)
-    assert states(together[:2]) == states(alone[:2])
+    assert states(together) == states(alone)
 
 
 @pytest.mark.slow

@@ -26,8 +26,9 @@ training on them                                       `derivative_training`, by
 many networks at once, a lane each: see `many`
     training sample by sample, plain SGD: one hidden   `many_one_output`
     layer, one output, few inputs
-    the same with other layers, or another rule        `many_samples`
-    training otherwise                                 `many_batches.make_train_many`
+    the same otherwise, by steps in                    `many_samples`;
+                                                       `many_sample_steps`
+    training in batches                                `many_batches.make_train_many`
     their outputs; their losses                        `many_outputs.make_outputs_of_many`;
                                                        `many_outputs.make_losses_of_many`
 in users' own compiled code (`fastnn.jit`), one row    `compiled`, of steps in `stack_rows`;

@@ -30,7 +30,7 @@ from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.learner import Learner
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.recorded import Data, Span
-from fastnn.kernels.updates import has_extras, options_of
+from fastnn.kernels.updates import has_extras, limits_of, options_of
 from fastnn.memory import LARGE
 from fastnn.optimizers import MOMENTS, RULES
 
@@ -206,7 +206,7 @@ class _SampleTrainer(_Trainer):
             self.kernel, self._layers, size = _sample_kernel(architecture)
             self.learn = one_row.make_learn_plainly(self.kernel)
         else:
-            limits = samples_by_rule.limits_of(architecture, optimizer)
+            limits = limits_of(architecture, optimizer)
             made = _sample_kernels_by_rule(architecture, optimizer.rule, limits)
             self.kernel, self.learn, self._layers, size = made
         self._workspace = ready.new_scratch(size, architecture)

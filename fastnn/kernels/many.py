@@ -45,7 +45,7 @@ from fastnn.kernels.random import uniforms
 from fastnn.kernels.rows import by_code, make_finish_one
 
 #: *values*, *slopes* and *deltas* are (inputs and all units, height), *targets* (height, columns of
-#: Y), *weights* (height,), *present* (hidden units,), *zero* is one 0. *rows* (ROWS,) are int64.
+#: Y), *weights* (ROWS,), *present* (hidden units,), *zero* is one 0. *rows* (ROWS,) are int64.
 Scratch = namedtuple("Scratch", "values slopes deltas targets weights present zero rows")
 #: As in `contract.Piece`, but rates (epochs, 1 or updates, lanes), and sums (epochs, lanes).
 Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")

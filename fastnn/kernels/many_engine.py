@@ -20,31 +20,31 @@ from fastnn.kernels.many_rows import ROWS, Data
 from fastnn.kernels.many_samples import make_train_samples_of_many
 from fastnn.kernels.many_updates import Options
 from fastnn.kernels.ready import codes, slopes_need_z
-from fastnn.kernels.updates import has_extras
+from fastnn.kernels.updates import has_extras, limits_of
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES, Optimizer
 
 #: Bytes of a block's parameters up to which a number has 4 registers, and 2, sample by sample and
 #: in batches.
-MOST_FOR_FOUR, MOST_FOR_TWO, MOST_FOR_TWO_IN_BATCHES = 1 << 14, 1 << 16, 1 << 14
+MOST_FOR_FOUR, MOST_FOR_TWO, MOST_FOR_TWO_IN_BATCHES = 1 << 14, 50_000, 1 << 14
 
 #: Bytes of a network's parameters up to which it is better in a lane than alone: see `pays`.
-MOST_IN_BATCHES, MOST_BY_SAMPLE, MOST_BY_SAMPLE_DEEP = 20_000, 5_000, 16_000
-MOST_WITH_EXTRAS, MOST_WITH_EXTRAS_DEEP = 2_000, 6_000
+MOST_IN_BATCHES, MOST_BY_SAMPLE, MOST_BY_SAMPLE_DEEP = 20_000, 4_000, 16_000
 
 
 def lanes_for(architecture: Architecture, batch_size: int, n_networks: int) -> int:
     """How many networks of this kind are best trained together: 1, 2 or 4 registers of them.
 
     Their instructions need not wait for one another, but a block is larger, and its sums take more
-    registers. Nanoseconds a sample and network on Zen 4 with 1, 2 and 4, sample by sample: 3-4-1 in
-    float64 11, 5.6, 5.2, in float32 3.6, 2.7, 2.6; 1-128-1 in float64 130, 117, 111, in float32 65,
-    56, 51; 10-32-3 in float64 93, 87, -, in float32 43, 42, 58. In batches: 10-50-2 in float32 40,
-    45, -; 10-10-2 10.3, 11.5, -; the smallest have more for what a block takes to set up.
+    registers. Nanoseconds a sample and network on Zen 5 with 1, 2 and 4, sample by sample, in
+    float64, tanh and relu: 3-4-1 4.7, 3.4, 2.9 and 2.6, 2.1, 1.8; 1-64-1 37, 33, 31 and 12, 12, 15;
+    1-128-1 70, 64, 61 and 24, 29, 29; 10-32-3 53, 53, 67 and 42, 50, 60. In batches on Zen 4:
+    10-50-2 in float32 40, 45, -; 10-10-2 10.3, 11.5, -; the smallest have more for what a block
+    takes to set up.
     """
     one = lanes_of_register(architecture.dtype.itemsize)
     size = one * architecture.n_parameters * architecture.dtype.itemsize
-    if n_networks > 2 * one and (4 * size <= MOST_FOR_FOUR or many_one_output.pays(architecture)):
+    if n_networks > 2 * one and 4 * size <= MOST_FOR_FOUR:
         return 4 * one
     most = MOST_FOR_TWO_IN_BATCHES if batch_size > 1 else MOST_FOR_TWO
     return 2 * one if n_networks > one and 2 * size <= most else one
@@ -226,7 +226,7 @@ class BlockTrainer(Block):
         plan = members[0][1]
         super().__init__(architectures, lanes, plan.optimizer.n_moments)
         widest = self.widest
-        kind, keeps, kinds = codes(widest), slopes_need_z(widest), _distinct(members)
+        kind, kinds = codes(widest), _distinct(members)
         drops = any(any(architecture.dropout) for architecture, _ in kinds)
         extras = any(has_extras(*member) for member in kinds)
         self._layers = layer_table(widest).view(np.int64)
@@ -235,12 +235,19 @@ class BlockTrainer(Block):
         self._scratch = _scratch(widest, lanes, plan.batch_size, present)
         self._gradient = aligned(widest.n_parameters * lanes, widest.dtype)
         rule = RULES[plan.optimizer.rule]
-        if plan.batch_size > 1 or extras or drops:
-            self._kernel = make_train_many(*kind, rule, extras, keeps or drops, drops, lanes)
-        elif plan.optimizer.rule == "sgd" and many_one_output.pays(widest):
-            self._kernel = many_one_output.make_train_one_output_of_many(*kind, lanes)
+        keeps = slopes_need_z(widest) or drops
+        sweeps = plan.optimizer.rule == "sgd" and many_one_output.pays(widest)
+        if plan.batch_size > 1:
+            self._kernel = make_train_many(*kind, rule, extras, keeps, drops, lanes)
+        elif sweeps and not (extras or drops):
+            self._kernel = many_one_output.make_train_one_output_of_many(
+                *kind, widest.sizes[0], lanes
+            )
         else:
-            self._kernel = make_train_samples_of_many(*kind, rule, keeps, lanes)
+            limits = max(limits_of(a, own.optimizer) for a, own in kinds)
+            self._kernel = make_train_samples_of_many(
+                *kind, rule, limits, keeps, drops, plan.weighted, lanes
+            )
 
     @quiet
     def run(self, samples: Together, piece: Piece) -> None:
@@ -265,28 +272,22 @@ def block(members: Sequence[tuple[Architecture, Plan]], lanes: int) -> BlockTrai
     return BlockTrainer(members, lanes)
 
 
-def pays(architecture: Architecture, batch_size: int, extras: bool) -> bool:
+def pays(architecture: Architecture, batch_size: int) -> bool:
     """See `fastnn.engines.Blocks`.
 
     A block of large networks does not fit into the caches, and a large one alone uses the vectors
-    as well. One alone / one in a lane, relu, float32 and float64, sample by sample on Zen 5, 64 of
-    them: 1-128-1 1.4, 1.15; 10-32-3 1.7, 1.2; 10-64-3 1.2, 0.83; 32-64-10 0.73, 0.57; with more
-    hidden layers, which alone have more to wait for, 3-16-16-16-1 3.2, 2.2; 8-32-32-4 1.8, 1.05;
-    16-64-64-4 0.94, 0.83. Other rules change little of this: 10-32-3 by momentum 1.75, 1.13, by
-    Adam 1.8, 1.25; 1-128-1 1.1, 0.9, which is not told from 10-32-3. With *extras* it goes as a
-    batch of one, by products of one row: sigmoid with a penalty 3-4-1 6, 4.1; 10-16-2 1.6, 1.15;
-    10-32-3 1.0, 0.7; 8-32-32-4 1.0, 0.6. In batches of 32 on Zen 4 10-64-3 1.5, 1.2; 32-64-10 1.2,
-    0.98; 64-64-10 0.98, 0.85. What a `fit` costs beside its kernel comes on top.
+    as well. One alone / one in a lane, relu, float32 and float64, 64 of them on Zen 5, sample by
+    sample: 1-128-1 1.3, 0.95; 10-32-3 1.7, 1.2; 10-64-3 0.97, 0.73; with more hidden layers, which
+    alone have more to wait for, 8-32-32-4 1.75, 1.05; 16-64-64-4 0.86, 0.64. With a penalty these
+    are 1.4, 1.2; 1.5, 1.3; 1.3, 1.1; 1.6, 1.3; 1.2, 1.1; by momentum 1.2, 0.8; 1.5, 1.06; 1.0, 0.8;
+    1.3, 1.0; 0.9, 1.0; by Adam, with dropout or weights between that. In batches of 32 on Zen 4
+    10-64-3 1.5, 1.2; 32-64-10 1.2, 0.98; 64-64-10 0.98, 0.85. Other activations take more of both,
+    and what a `fit` costs beside its kernel comes on top.
     """
-    size, deep = (
-        architecture.n_parameters * architecture.dtype.itemsize,
-        len(architecture.sizes) > 3,
-    )
+    size = architecture.n_parameters * architecture.dtype.itemsize
     if batch_size > 1:
         return size <= MOST_IN_BATCHES
-    if extras:
-        return size <= (MOST_WITH_EXTRAS_DEEP if deep else MOST_WITH_EXTRAS)
-    return size <= (MOST_BY_SAMPLE_DEEP if deep else MOST_BY_SAMPLE)
+    return size <= (MOST_BY_SAMPLE_DEEP if len(architecture.sizes) > 3 else MOST_BY_SAMPLE)
 
 
 def widest_of(architectures: Sequence[Architecture]) -> Architecture:
@@ -332,7 +333,8 @@ def _options(
         batch_size=members[0][1].batch_size,
         mean=widest.reduction == "mean",
         penalised=any_of[0] or any_of[1],
-        limited=any_of[3] or any_of[4],
+        clipped=any_of[3] or any_of[4],
+        norms_clipped=any_of[4],
         norms_limited=any_of[2],
         settings=settings,
         rests=1.0 - settings,
@@ -390,7 +392,7 @@ def _scratch(widest: Architecture, lanes: int, n_rows: int, present: np.ndarray)
     """Room for so many rows at once, or for ROWS; for at least 2 of them."""
     rows = max(2, min(ROWS, n_rows))
     units = rows * sum(widest.sizes)
-    sizes = [n * lanes for n in (units, units, units, rows * widest.target_columns, rows, 1)]
+    sizes = [n * lanes for n in (units, units, units, rows * widest.target_columns, ROWS, 1)]
     room = aligned(sum(sizes), widest.dtype)
     values, slopes, deltas, targets, weights, zero = (
         room[after - size : after] for size, after in zip(sizes, accumulate(sizes), strict=True)

@@ -13,7 +13,7 @@ from fastnn.architecture import Architecture
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.jit import kernel, ordered
 from fastnn.kernels.lanes import load, store
-from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
+from fastnn.kernels.layout import BIAS, N_OUT, WEIGHTS
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.many import add_sum
 from fastnn.kernels.many_rows import ROWS, find, take
@@ -35,8 +35,11 @@ def pays(architecture: Architecture) -> bool:
 
 
 @functools.cache
-def _make_sweep(hidden: Codes, bias: bool, lanes: int) -> Any:
-    """Make the update with the last sample, and the forward pass of the next.
+def _make_sweep(hidden: Codes, bias: bool, n_in: int, lanes: int) -> Any:
+    """Make the update with the last sample, and the forward pass of the next, of *n_in* inputs.
+
+    So many are known when it is compiled, and the loops over them no loops any longer: 1-128-1 relu
+    in float64 takes 0.7 of the time, sigmoid 0.92, 3-4-1 0.88.
 
     Their inputs are at *before* and *x*; g is the rate times the last one's ∂loss/∂z of the output.
     It returns the next output's z, without its bias.
@@ -45,7 +48,7 @@ def _make_sweep(hidden: Codes, bias: bool, lanes: int) -> Any:
 
     @ordered
     def sweep(layers, p, scratch, before, x, g):
-        n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
+        n_hidden = layers[0, N_OUT]
         W, b, V = layers[0, WEIGHTS], layers[0, BIAS], layers[1, WEIGHTS]
         output = load(scratch.zero, 0, lanes)
         for j in range(n_hidden):
@@ -72,10 +75,10 @@ def _make_sweep(hidden: Codes, bias: bool, lanes: int) -> Any:
 
 @functools.cache
 def make_train_one_output_of_many(
-    hidden: Codes, output: int, loss: int, bias: bool, lanes: int
+    hidden: Codes, output: int, loss: int, bias: bool, n_in: int, lanes: int
 ) -> Any:
-    """Make the kernel; its arguments are those of `many_batches.make_train_many`'s."""
-    sweep, finish_one = _make_sweep(hidden, bias, lanes), make_finish_one(output, loss)
+    """Make the kernel for *n_in* inputs; its arguments are as in `many_batches.make_train_many`."""
+    sweep, finish_one = _make_sweep(hidden, bias, n_in, lanes), make_finish_one(output, loss)
 
     @ordered
     def begin(scratch, x, n_in, n_hidden):
@@ -98,7 +101,7 @@ def make_train_one_output_of_many(
 
     @kernel
     def train_one_output_of_many(layers, p, moments, t, data, span, options, scratch, g):
-        n_in, n_hidden, c = layers[0, N_IN], layers[0, N_OUT], layers[1, BIAS] * lanes
+        n_hidden, c = layers[0, N_OUT], layers[1, BIAS] * lanes
         width, per_update = n_in + n_hidden + 1, span.rates.shape[1] > 1
         before, x = width, 0
         begin(scratch, before, n_in, n_hidden)

@@ -1,8 +1,9 @@
 """Sample by sample, many networks at once: a weight is changed where its gradient is made.
 
-A sample goes forward through all layers, and back from the last to the first. There, one sweep over
-a layer's weights has both uses of each: the gradient for the layer below is made with the weight as
-it was, and then the weight is changed. With plain SGD what goes back is a delta times the rate.
+A sample goes forward through all layers, and back from the last to the first, see
+`many_sample_steps`. With plain SGD what goes back is a delta times the rate. Where penalties and
+limits change the gradient, it is the delta alone; and only where the norm of somebody's whole
+gradient is limited, a first way back measures it.
 """
 
 import functools
@@ -11,258 +12,199 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.activations import SLOPES, VALUES, Codes
-from fastnn.kernels.jit import kernel, ordered
-from fastnn.kernels.lanes import load, splat, store
-from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
+from fastnn.kernels.activations import Codes
+from fastnn.kernels.jit import inner, kernel, ordered
+from fastnn.kernels.lanes import (
+    constant,
+    convert,
+    load,
+    maximum,
+    minimum,
+    select,
+    splat,
+    store,
+)
+from fastnn.kernels.layout import N_OUT, UNITS
 from fastnn.kernels.many import add_sum, make_finish_many
 from fastnn.kernels.many_rows import ROWS, find, take
-from fastnn.kernels.many_updates import make_numbers_of_many
-from fastnn.kernels.rows import by_code
+from fastnn.kernels.many_sample_steps import make_backward, make_forward
+from fastnn.kernels.many_updates import (
+    factors_for_norms,
+    limit_norms,
+    make_numbers_of_many,
+    number,
+)
 from fastnn.kernels.rules import make_change
+from fastnn.kernels.updates import LIMITED, NONE, PENALISED
 from fastnn.optimizers import RULES
 
 _SGD = RULES["sgd"]
-#: What an update changes, by its numbers, see `fastnn.kernels.rules`.
-Own = namedtuple("Own", "p moments numbers")
+#: What an update changes, by its numbers, see `fastnn.kernels.rules`, and by those of `_limits_of`.
+Own = namedtuple("Own", "p moments numbers limits")
+
+
+@inner
+def _limits_of(p, options, lanes):
+    """What gradients are limited by."""
+    l1, l2 = load(options.l1, 0, lanes), load(options.l2, 0, lanes)
+    clip_value = load(options.clip_value, 0, lanes)
+    none, beyond_all = constant(0.0, l1), constant(np.inf, l1)
+    most = number(select(clip_value > none, clip_value, beyond_all), p)
+    return number(l1, p), number(l2, p), number(constant(0.5, l2) * l2, p), most
 
 
 @functools.cache
-def _make_weighted_sums(bias: bool, lanes: int) -> tuple[Any, Any]:
-    """Make z_j = b_j + Σ_i x_i W_ij of unit j of a sample, and of four units from j on.
-
-    Four share each x_i that is loaded. The inputs are at the place x.
-    """
+def _make_limit(limits: int, lanes: int) -> Any:
+    """Make the gradient of w with that of the penalty, limited; and the penalty."""
+    penalised = limits == PENALISED
 
     @ordered
-    def one_sum(p, W, b, n_in, n_out, scratch, x, j):
-        z = load(p, (b + j) * lanes, lanes) if bias else load(scratch.zero, 0, lanes)
-        for i in range(n_in):
-            w = load(p, (W + i * n_out + j) * lanes, lanes)
-            z = z + load(scratch.values, (x + i) * lanes, lanes) * w
-        return z
+    def limit(own, w, g):
+        l1, l2, half_l2, most = own.limits
+        penalty = splat(0.0, lanes)
+        if penalised:
+            zero = constant(0, w)
+            pull = select(w > zero, l1, select(w < zero, -l1, zero))
+            penalty = convert(w * (pull + w * half_l2), np.float64)
+            g = g + pull + w * l2
+        return minimum(maximum(g, -most), most), penalty
 
-    @ordered
-    def four_sums(p, W, b, n_in, n_out, scratch, x, j):
-        z0 = z1 = z2 = z3 = load(scratch.zero, 0, lanes)
-        if bias:
-            z0, z1 = load(p, (b + j) * lanes, lanes), load(p, (b + j + 1) * lanes, lanes)
-            z2, z3 = load(p, (b + j + 2) * lanes, lanes), load(p, (b + j + 3) * lanes, lanes)
-        for i in range(n_in):
-            x_i, row = load(scratch.values, (x + i) * lanes, lanes), W + i * n_out + j
-            z0 = z0 + x_i * load(p, row * lanes, lanes)
-            z1 = z1 + x_i * load(p, (row + 1) * lanes, lanes)
-            z2 = z2 + x_i * load(p, (row + 2) * lanes, lanes)
-            z3 = z3 + x_i * load(p, (row + 3) * lanes, lanes)
-        return z0, z1, z2, z3
-
-    return one_sum, four_sums
+    return limit
 
 
 @functools.cache
-def _make_hidden_layer(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
-    """Make a hidden layer's values from its inputs', and slopes if they are kept."""
-    one_sum, four_sums = _make_weighted_sums(bias, lanes)
+def _make_measure(limits: int, lanes: int) -> Any:
+    """Make the square of a parameter's gradient, in the place of its change."""
+    limit = _make_limit(limits, lanes)
 
-    def for_code(code: int) -> Any:
-        value, slope = VALUES[code], SLOPES[code]
+    @ordered
+    def measure(own, place, w, g):
+        g, _ = limit(own, w, g)
+        wide = convert(g, np.float64)
+        return wide * wide
 
-        @ordered
-        def put(scratch, place, unit, z):
-            a = value(z)
-            store(scratch.values, place * lanes, a * load(scratch.present, unit * lanes, lanes))
-            if keeps:  # of a unit that is not present too: the weights that lead on from it are 0
-                store(scratch.slopes, place * lanes, slope(z, a))
-
-        @ordered
-        def hidden_layer(code, p, W, b, n_in, n_out, scratch, x, units, unit):
-            for j in range(0, n_out - 3, 4):
-                z0, z1, z2, z3 = four_sums(p, W, b, n_in, n_out, scratch, x, j)
-                put(scratch, units + j, unit + j, z0)
-                put(scratch, units + j + 1, unit + j + 1, z1)
-                put(scratch, units + j + 2, unit + j + 2, z2)
-                put(scratch, units + j + 3, unit + j + 3, z3)
-            for j in range(n_out - n_out % 4, n_out):
-                z = one_sum(p, W, b, n_in, n_out, scratch, x, j)
-                put(scratch, units + j, unit + j, z)
-
-        return hidden_layer
-
-    return by_code(for_code, hidden)
+    return measure
 
 
-def _make_act(rule: int, lanes: int) -> Any:
-    """Make the change of a parameter w at a place, from its gradient."""
-    change = make_change(rule)
+@functools.cache
+def _make_act(rule: int, limits: int, lanes: int) -> Any:
+    """Make the change of a parameter w at a place, from its gradient; it returns the penalty."""
+    change, limited, limit = make_change(rule), limits > NONE, _make_limit(limits, lanes)
 
     @ordered
     def act_plainly(own, place, w, g):
         store(own.p, place, w - g)
+        return splat(0.0, lanes)
 
     @ordered
     def act(own, place, w, g):
-        n = len(own.p)
+        n, penalty = len(own.p), splat(0.0, lanes)
+        if limited:
+            g, penalty = limit(own, w, g)
         change(own.p, place, w, g, own.moments, place, n, lanes, lanes, own.numbers)
+        return penalty
 
-    return act_plainly if rule == _SGD else act
+    return act_plainly if _is_plain(rule, limits) else act
 
 
-@functools.cache
-def _make_updates(rule: int, lanes: int) -> tuple[Any, Any]:
-    """Make the change of all W_ij of input i, and of the two from i on, which share each d_j.
-
-    They return Σ_j d_j W_ij of the weights before. Plain SGD takes two where it can. The arithmetic
-    of another rule may come out with other last bits by two, see `fastnn.kernels.jit`, and how many
-    inputs a layer has is the block's: so it goes by one alone.
-    """
-    act = _make_act(rule, lanes)
-
-    @ordered
-    def update_one(own, W, n_out, scratch, x, d, i):
-        x_i, total = load(scratch.values, (x + i) * lanes, lanes), load(scratch.zero, 0, lanes)
-        for j in range(n_out):
-            place = (W + i * n_out + j) * lanes
-            w, d_j = load(own.p, place, lanes), load(scratch.deltas, (d + j) * lanes, lanes)
-            total = total + d_j * w
-            act(own, place, w, x_i * d_j)
-        return total
-
-    @ordered
-    def update_two(own, W, n_out, scratch, x, d, i):
-        total_0 = total_1 = load(scratch.zero, 0, lanes)
-        x_0 = load(scratch.values, (x + i) * lanes, lanes)
-        x_1 = load(scratch.values, (x + i + 1) * lanes, lanes)
-        for j in range(n_out):
-            place = (W + i * n_out + j) * lanes
-            below, d_j = place + n_out * lanes, load(scratch.deltas, (d + j) * lanes, lanes)
-            w_0, w_1 = load(own.p, place, lanes), load(own.p, below, lanes)
-            total_0, total_1 = total_0 + d_j * w_0, total_1 + d_j * w_1
-            act(own, place, w_0, x_0 * d_j)
-            act(own, below, w_1, x_1 * d_j)
-        return total_0, total_1
-
-    return update_one, update_two
+def _is_plain(rule: int, limits: int) -> bool:
+    """Whether a parameter's change is its gradient times the rate."""
+    return rule == _SGD and limits == NONE
 
 
 @functools.cache
-def _make_back(hidden: Codes, bias: bool, rule: int, keeps: bool, lanes: int) -> Any:
-    """Make the update of a layer's weights, and the deltas of the hidden units that it comes from.
+def _make_deltas(output: int, loss: int, plain: bool, weighted: bool, lanes: int) -> Any:
+    """Make the outputs' deltas, times the sample's weight if any, and of plain SGD the rate.
 
-    Their biases, at the place b, get these at once.
+    The sample is the s-th that was found. It returns the loss.
     """
-    act, (update_one, update_two) = _make_act(rule, lanes), _make_updates(rule, lanes)
-    plain = rule == _SGD
+    finish = make_finish_many(output, loss, lanes)
 
-    def for_code(code: int) -> Any:
-        slope = SLOPES[code]
-
-        @ordered
-        def put(own, b, scratch, at, total):
-            place, a = at * lanes, load(scratch.values, at * lanes, lanes)
-            d = total * (load(scratch.slopes, place, lanes) if keeps else slope(a, a))
-            store(scratch.deltas, place, d)
-            if bias:
-                act(own, b * lanes, load(own.p, b * lanes, lanes), d)
-
-        @ordered
-        def back(code, own, W, b, n_in, n_out, scratch, x, d):
+    @ordered
+    def deltas(layers, own, scratch, s):
+        last = len(layers) - 1
+        n_out, outputs = layers[last, N_OUT], layers[last, UNITS]
+        lost = finish(scratch, outputs, 1, 0, n_out)
+        if weighted:
+            lost = lost * load(scratch.weights, s * lanes, lanes)
+        for j in range(n_out if weighted or plain else 0):
+            place = (outputs + j) * lanes
+            d_j = load(scratch.deltas, place, lanes)
+            if weighted:
+                d_j = d_j * load(scratch.weights, s * lanes, lanes)
             if plain:
-                for i in range(0, n_in - 1, 2):
-                    total_0, total_1 = update_two(own, W, n_out, scratch, x, d, i)
-                    put(own, b + i, scratch, x + i, total_0)
-                    put(own, b + i + 1, scratch, x + i + 1, total_1)
-            for i in range(n_in - n_in % 2 if plain else 0, n_in):
-                total = update_one(own, W, n_out, scratch, x, d, i)
-                put(own, b + i, scratch, x + i, total)
+                d_j = d_j * own.numbers[0]
+            store(scratch.deltas, place, d_j)
+        return lost
 
-        return back
-
-    return by_code(for_code, hidden)
+    return deltas
 
 
 @functools.cache
 def _make_learn(
-    hidden: Codes, output: int, loss: int, bias: bool, rule: int, keeps: bool, lanes: int
-) -> Any:
-    """Make the update from the sample whose inputs and targets are in the scratch.
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
+    drops: bool, weighted: bool, lanes: int,
+) -> Any:  # fmt: skip
+    """Make the update from the s-th sample that was found, which is in the scratch.
 
-    It returns *total* and the loss.
+    It returns the loss and the penalty.
     """
-    one_sum, _ = _make_weighted_sums(bias, lanes)
-    hidden_layer = _make_hidden_layer(hidden, bias, keeps, lanes)
-    back = _make_back(hidden, bias, rule, keeps, lanes)
-    act, (update_one, update_two) = _make_act(rule, lanes), _make_updates(rule, lanes)
-    plain = rule == _SGD
-    finish = make_finish_many(output, loss, lanes)
+    # Plain SGD takes two rows of weights at once where it can. The arithmetic of another rule may
+    # come out with other last bits by two, see `fastnn.kernels.jit`, and how many inputs a layer
+    # has is the block's: so it goes by one alone.
+    plain, limited, of_biases = _is_plain(rule, limits), limits > NONE, min(limits, LIMITED)
+    forward = make_forward(hidden, bias, keeps, drops, lanes)
+    deltas = _make_deltas(output, loss, plain, weighted, lanes)
+    acts = _make_act(rule, limits, lanes), _make_act(rule, of_biases, lanes)
+    backward = make_backward(hidden, bias, keeps, *acts, plain, lanes)
+    acts = _make_measure(limits, lanes), _make_measure(of_biases, lanes)
+    measure = make_backward(hidden, bias, keeps, *acts, False, lanes)
+    numbers_of = make_numbers_of_many(rule, lanes)
 
     @ordered
-    def forward(layers, p, scratch):
-        last = len(layers) - 1
-        for l in range(last + 1):
-            n_in, n_out, units = layers[l, N_IN], layers[l, N_OUT], layers[l, UNITS]
-            W, b, x = layers[l, WEIGHTS], layers[l, BIAS], layers[l, INPUTS]
-            if l < last:
-                unit, code = units - layers[0, N_IN], layers[l, ACTIVATION]
-                hidden_layer(code, p, W, b, n_in, n_out, scratch, x, units, unit)
-            else:
-                for j in range(n_out):
-                    z = one_sum(p, W, b, n_in, n_out, scratch, x, j)
-                    store(scratch.values, (units + j) * lanes, z)
-
-    @ordered
-    def backward(layers, own, scratch):
-        for l in range(len(layers) - 1, -1, -1):
-            W, n_in, n_out = layers[l, WEIGHTS], layers[l, N_IN], layers[l, N_OUT]
-            x, d = layers[l, INPUTS], layers[l, UNITS]
-            if l > 0:
-                code, b = layers[l - 1, ACTIVATION], layers[l - 1, BIAS]
-                back(code, own, W, b, n_in, n_out, scratch, x, d)
-            else:
-                if plain:
-                    for i in range(0, n_in - 1, 2):
-                        update_two(own, W, n_out, scratch, x, d, i)
-                for i in range(n_in - n_in % 2 if plain else 0, n_in):
-                    update_one(own, W, n_out, scratch, x, d, i)
-
-    @ordered
-    def learn(layers, own, scratch, total):
-        forward(layers, own.p, scratch)
-        last = len(layers) - 1
-        b, n_out, outputs = layers[last, BIAS], layers[last, N_OUT], layers[last, UNITS]
-        lost = finish(scratch, outputs, 1, 0, n_out)
-        for j in range(n_out):
-            d_j = load(scratch.deltas, (outputs + j) * lanes, lanes)
-            if plain:
-                d_j = d_j * own.numbers[0]
-                store(scratch.deltas, (outputs + j) * lanes, d_j)
-            if bias:
-                place = (b + j) * lanes
-                act(own, place, load(own.p, place, lanes), d_j)
-        backward(layers, own, scratch)
-        return total + lost
+    def learn(layers, own, scratch, options, rate, update, s):
+        counter = (update - np.uint64(1)) * load(options.n_hidden, 0, lanes)
+        forward(layers, own.p, scratch, options, counter)
+        lost = deltas(layers, own, scratch, s)
+        if limited:  # noqa: SIM102 - alone, since so numba does not compile what is below it
+            if options.norms_clipped:
+                factors = factors_for_norms(measure(layers, own, scratch), options, lanes)
+                numbers = numbers_of(own.p, options, factors, rate, update)
+                own = Own(own.p, own.moments, numbers, own.limits)
+        penalty = backward(layers, own, scratch)
+        if limited:  # noqa: SIM102 - as above
+            if options.norms_limited:
+                limit_norms(layers, own.p, options, lanes)
+        return lost, penalty
 
     return learn
 
 
 @functools.cache
 def make_train_samples_of_many(
-    hidden: Codes, output: int, loss: int, bias: bool, rule: int, keeps: bool, lanes: int
-) -> Any:
-    """Make the kernel; its arguments are those of `many_batches.make_train_many`'s."""
-    learn = _make_learn(hidden, output, loss, bias, rule, keeps, lanes)
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
+    drops: bool, weighted: bool, lanes: int,
+) -> Any:  # fmt: skip
+    """Make the kernel; its arguments are those of `many_batches.make_train_many`'s.
+
+    *limits* is what `updates.limits_of` says.
+    """
+    kind = hidden, output, loss, bias, rule, limits, keeps, drops, weighted
+    learn, penalised = _make_learn(*kind, lanes), limits == PENALISED
     # Adam's numbers are others in each update; those of the others as long as the rate is the same.
     numbers_of, counts = make_numbers_of_many(rule, lanes), rule == RULES["adam"]
 
     @kernel
     def train_samples_of_many(layers, p, moments, t, data, span, options, scratch, g):
         per_update, one = span.rates.shape[1] > 1, splat(1.0, lanes)
-        update = load(t, 0, lanes)
+        update, of_limits = load(t, 0, lanes), _limits_of(p, options, lanes)
         for epoch in range(len(span.rates)):
             rate = load(span.rates, (epoch, 0, 0), lanes)
             numbers = numbers_of(p, options, one, rate, update)
             for first in range(span.start, span.stop, ROWS):
                 total, n = load(scratch.zero, 0, lanes), min(ROWS, span.stop - first)
-                find(data, epoch, first, n, scratch, False, lanes)
+                penalties = splat(0.0, lanes)
+                find(data, epoch, first, n, scratch, weighted, lanes)
                 for s in range(n):
                     update = update + np.uint64(1)
                     if per_update:
@@ -270,8 +212,12 @@ def make_train_samples_of_many(
                     if per_update or counts:
                         numbers = numbers_of(p, options, one, rate, update)
                     take(data, s, 1, 0, 1, scratch, lanes)
-                    total = learn(layers, Own(p, moments, numbers), scratch, total)
+                    own = Own(p, moments, numbers, of_limits)
+                    lost, penalty = learn(layers, own, scratch, options, rate, update, s)
+                    total, penalties = total + lost, penalties + penalty
                 add_sum(span.loss_sums, epoch, total, lanes)
+                if penalised:
+                    add_sum(span.penalty_sums, epoch, penalties, lanes)
         store(t, 0, update)
 
     return train_samples_of_many

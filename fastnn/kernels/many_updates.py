@@ -26,14 +26,15 @@ from fastnn.kernels.layout import N_IN, N_OUT, WEIGHTS
 from fastnn.kernels.rules import make_change, make_numbers
 
 #: Vectors over the lanes, of float64, but for numbers that all networks share: *batch_size*,
-#: *mean* (the reduction), *penalised*, *limited*, *norms_limited*: whether any network has
-#: penalties, limits on gradients, on norms. *settings* and *rests* (1 - settings) have one after
-#: another the rule's settings, *dropout* a rate per hidden layer, *first_unit* the number of each
-#: hidden layer's first unit among the *n_hidden*; these two and *dropout_key* are uint64.
+#: *mean* (the reduction), *penalised*, *clipped*, *norms_clipped*, *norms_limited*: whether any
+#: network has penalties, limits on gradients, on their norm, on the norms of weights. *settings*
+#: and *rests* (1 - settings) have one after another the rule's settings, *dropout* a rate per
+#: hidden layer, *first_unit* the number of each hidden layer's first unit among the *n_hidden*;
+#: these two and *dropout_key* are uint64.
 Options = namedtuple(
     "Options",
-    "batch_size mean penalised limited norms_limited settings rests l1 l2 max_norm clip_value"
-    " clip_norm dropout dropout_key first_unit n_hidden",
+    "batch_size mean penalised clipped norms_clipped norms_limited settings rests l1 l2 max_norm"
+    " clip_value clip_norm dropout dropout_key first_unit n_hidden",
 )
 
 
@@ -59,12 +60,12 @@ def make_step_of_many(rule: int, extras: bool, lanes: int) -> Any:
         if extras:
             if options.penalised:
                 penalty = _add_penalty(layers, p, g, n if options.mean else 1, options, lanes)
-            if options.limited:
+            if options.clipped:
                 _limit(g, scale, options, lanes)
                 scale = one
         update(p, g, moments, scale, rate, t, options)
         if extras and options.norms_limited:
-            _limit_norms(layers, p, options, lanes)
+            limit_norms(layers, p, options, lanes)
         return penalty
 
     return step
@@ -91,11 +92,8 @@ def _add_penalty(layers, p, g, times, options, lanes):
 @ordered
 def _limit(g, scale, options, lanes):
     """Scale the gradient, then limit its entries, then its norm; a limit of 0 is none."""
-    clip_value, clip_norm = (
-        load(options.clip_value, 0, lanes),
-        load(options.clip_norm, 0, lanes),
-    )
-    none = clip_value - clip_value
+    clip_value = load(options.clip_value, 0, lanes)
+    none = constant(0.0, clip_value)
     limited = clip_value > none
     most, factor = number(clip_value, g), number(scale, g)
     square = none
@@ -105,15 +103,23 @@ def _limit(g, scale, options, lanes):
         store(g, k * lanes, g_k)
         wide = convert(g_k, np.float64)
         square = square + wide * wide
-    norm, little = sqrt(square), constant(1e-6, square)
-    beyond = (clip_norm > none) & (norm > clip_norm - little)
-    factor = number(select(beyond, clip_norm / (norm + little), constant(1.0, norm)), g)
-    for k in range(len(g) // lanes):
-        store(g, k * lanes, load(g, k * lanes, lanes) * factor)
+    if options.norms_clipped:
+        factor = number(factors_for_norms(square, options, lanes), g)
+        for k in range(len(g) // lanes):
+            store(g, k * lanes, load(g, k * lanes, lanes) * factor)
 
 
 @ordered
-def _limit_norms(layers, p, options, lanes):
+def factors_for_norms(square, options, lanes):
+    """What to multiply gradients by whose norms are √square: see `updates.factor_for_norm`."""
+    clip_norm = load(options.clip_norm, 0, lanes)
+    norm, little = sqrt(square), constant(1e-6, square)
+    beyond = (clip_norm > constant(0.0, clip_norm)) & (norm > clip_norm - little)
+    return select(beyond, clip_norm / (norm + little), constant(1.0, norm))
+
+
+@ordered
+def limit_norms(layers, p, options, lanes):
     """Scale the weights into a unit down to *max_norm* where they measure more."""
     max_norm = load(options.max_norm, 0, lanes)
     none, one = max_norm - max_norm, constant(1.0, max_norm)

@@ -45,19 +45,9 @@ from fastnn.kernels.rows import make_finish
 from fastnn.kernels.rules import KEPT, OF_ONE, make_change, make_numbers
 from fastnn.kernels.sample_steps import scale, take_row
 from fastnn.kernels.samples import make_back, make_forward
-from fastnn.kernels.updates import factor_for_norm, has_limits
-from fastnn.optimizers import Optimizer
+from fastnn.kernels.updates import NONE, PENALISED, factor_for_norm
 
 _0, _1 = np.uint64(0), np.uint64(1)
-#: Whether there are neither penalties nor limits, limits alone, or penalties too.
-NONE, LIMITED, PENALISED = range(3)
-
-
-def limits_of(architecture: Architecture, optimizer: Optimizer) -> int:
-    """Which of these it is."""
-    if architecture.l1 or architecture.l2:
-        return PENALISED
-    return LIMITED if has_limits(architecture, optimizer) else NONE
 
 
 def lanes_at_once(architecture: Architecture) -> int:
@@ -227,8 +217,8 @@ def make_kernels(
 ) -> tuple[Any, Any]:  # fmt: skip
     """Make the kernel for any plan, see `epochs.make_train`, and the update from a row alone.
 
-    The layers are those of `table`. *limits* is what `limits_of` says, *keeps* and *drops* are as
-    in `samples.make_forward`; the lanes are those of `lanes_at_once`. The second is that of
+    The layers are those of `table`. *limits* is what `updates.limits_of` says, *keeps* and *drops*
+    are as in `samples.make_forward`; the lanes are those of `lanes_at_once`. The second is that of
     `one_row.make_learn_one`. It is inlined there: to pass the hundred numbers that there are in the
     arguments would take as long as the update of a small network.
     """

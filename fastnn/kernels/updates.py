@@ -28,12 +28,21 @@ Options = namedtuple(
     "batch_size settings rests mean l1 l2 max_norm clip_value clip_norm scale penalty_per_batch"
     " divide_by_weights dropout dropout_key",
 )
+#: Whether there are neither penalties nor limits, limits alone, or penalties too.
+NONE, LIMITED, PENALISED = range(3)
 
 
 def has_limits(architecture: Architecture, optimizer: Optimizer) -> bool:
     """Whether there are penalties, or limits on gradients or norms."""
     regularised = architecture.l1 or architecture.l2 or architecture.max_norm
     return bool(regularised or optimizer.clip_value or optimizer.clip_norm)
+
+
+def limits_of(architecture: Architecture, optimizer: Optimizer) -> int:
+    """Which of `NONE`, `LIMITED` and `PENALISED` it is."""
+    if architecture.l1 or architecture.l2:
+        return PENALISED
+    return LIMITED if has_limits(architecture, optimizer) else NONE
 
 
 def has_extras(architecture: Architecture, plan: Plan) -> bool:

@@ -46,10 +46,9 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
     if blocks is None or asked is None or member.data.sparse:
         return None
     drops, weighted = any(architecture.dropout), member.weights is not None
-    penalised = bool(architecture.l1 or architecture.l2 or architecture.max_norm)
+    penalised, limited = bool(architecture.l1 or architecture.l2), bool(architecture.max_norm)
     clipped = bool(job.optimizer.clip_value or job.optimizer.clip_norm)
-    extras = drops or weighted or penalised or clipped
-    if not blocks.pays(architecture, _batch_size(member), extras):
+    if not blocks.pays(architecture, _batch_size(member)):
         return None
     return (
         len(architecture.sizes),
@@ -63,6 +62,7 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
         drops,
         weighted,
         penalised,
+        limited,
         clipped,
         n,
         id(member.data),

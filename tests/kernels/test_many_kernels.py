@@ -20,6 +20,7 @@ pytestmark = pytest.mark.own_kernels
 
 N, EPOCHS = 39, 4
 MOMENTUM = fastnn.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01, clip_norm=0.5)
+CLIPPED = fastnn.SGD(0.1, clip_value=0.2, clip_norm=0.3)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,13 @@ CASES = {
     "adagrad": Case((3, 6, 2), "hard_tanh", "hinge", 1, fastnn.Adagrad(0.05)),
     "samples, adam": Case((3, 4, 5, 3), ("gelu", "tanh"), "cross_entropy", 1, fastnn.AdamW(0.01)),
     "samples, momentum": Case((3, 5, 1), "tanh", optimizer=fastnn.SGD(0.005, momentum=0.9)),
+    "samples, penalised": Case(
+        (3, 5, 2), "relu", "huber", 1, arguments=(("l1", 0.01), ("l2", 0.1))
+    ),
+    "samples, limited": Case((3, 4, 2), "gelu", "squared_error", 1, CLIPPED),
+    "samples, float32, everything": Case(
+        (3, 4, 3), "tanh", "squared_error", 1, MOMENTUM, EVERYTHING, "float32"
+    ),
     "quantiles": Case(
         (3, 5, 3), "tanh", "quantile", 7, arguments=(("quantiles", (0.1, 0.5, 0.9)),)
     ),
@@ -236,8 +244,12 @@ def test_rows_and_orders_of_own(name):
         np.testing.assert_allclose(state.parameters, net.parameters, rtol=1e-11, atol=1e-12)
 
 
-def test_weights_of_own():
-    case = CASES["adam, everything"]
+WEIGHTED = ["adam, everything", "samples", "samples, relu", "samples, limited"]
+
+
+@pytest.mark.parametrize("name", slow_but(WEIGHTED[:1], WEIGHTED))
+def test_weights_of_own(name):
+    case = CASES[name]
     networks, rates = case.networks(3), rates_of(case, 3)
     weights = np.random.default_rng(3).random((3, N))
     states, _, _ = train(case, networks, 8, rates, weights=weights)
@@ -287,12 +299,15 @@ def test_outputs_and_losses_of_a_block(name):
         assert weighted[lane] == pytest.approx(weights @ each, rel=1e-11)
 
 
-def test_lanes_pay_for_larger_networks_in_batches_and_without_extras():
-    small, larger, large = (
-        fastnn.Network(sizes)._architecture for sizes in ([3, 4, 1], [10, 40, 4], [64, 128, 10])
+def test_lanes_pay_for_larger_networks_where_they_are_deep_or_go_in_batches():
+    small, wide, deep, large = (
+        fastnn.Network(sizes)._architecture
+        for sizes in ([3, 4, 1], [10, 64, 4], [8, 32, 32, 4], [64, 128, 10])
     )
-    assert pays(small, 1, True)
-    assert pays(larger, 1, False)
-    assert not pays(larger, 1, True)
-    assert pays(larger, 32, True)
-    assert not pays(large, 32, False)
+    assert [pays(network, 1) for network in (small, wide, deep, large)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert [pays(network, 32) for network in (small, wide, large)] == [True, True, False]
