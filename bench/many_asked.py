@@ -44,6 +44,9 @@ def cases() -> dict[str, tuple[list[int], dict[str, Any], dict[str, Any]]]:
             ("momentum", {}, {"optimizer": momentum}),
             ("Adam", {}, {"optimizer": "adam"}),
             ("SGD, a penalty", {"l2": 1e-4}, {"optimizer": "sgd"}),
+            ("Adam, a penalty", {"l2": 1e-4}, {"optimizer": "adam"}),
+            ("SGD, dropout", {"dropout": 0.1}, {"optimizer": "sgd"}),
+            ("SGD, weights", {}, {"optimizer": "sgd", "sample_weight": np.linspace(0.5, 2, ROWS)}),
         ):
             by_sample = {"batch_size": 1, "epochs": BY_SAMPLE, "shuffle": False}
             asked[f"{name} by samples, {rule}"] = sizes, options, settings | by_sample

@@ -28,8 +28,10 @@ from fastnn.optimizers import RULES, Optimizer
 #: in batches.
 MOST_FOR_FOUR, MOST_FOR_TWO, MOST_FOR_TWO_IN_BATCHES = 1 << 14, 50_000, 1 << 14
 
-#: Bytes of a network's parameters up to which it is better in a lane than alone: see `pays`.
-MOST_IN_BATCHES, MOST_BY_SAMPLE, MOST_BY_SAMPLE_DEEP = 20_000, 4_000, 16_000
+#: Bytes of a network's parameters up to which it is better in a lane than alone: see `pays`. In
+#: batches, of a network with a layer that is THICK, also up to which they are times the batch.
+MOST_BY_SAMPLE, MOST_BY_SAMPLE_DEEP, MOST_IN_BATCHES = 4_000, 16_000, 24_000
+MOST_BY_BATCH, THICK = 200_000, 16
 
 
 def lanes_for(architecture: Architecture, batch_size: int, n_networks: int) -> int:
@@ -280,13 +282,17 @@ def pays(architecture: Architecture, batch_size: int) -> bool:
     sample: 1-128-1 1.3, 0.95; 10-32-3 1.7, 1.2; 10-64-3 0.97, 0.73; with more hidden layers, which
     alone have more to wait for, 8-32-32-4 1.75, 1.05; 16-64-64-4 0.86, 0.64. With a penalty these
     are 1.4, 1.2; 1.5, 1.3; 1.3, 1.1; 1.6, 1.3; 1.2, 1.1; by momentum 1.2, 0.8; 1.5, 1.06; 1.0, 0.8;
-    1.3, 1.0; 0.9, 1.0; by Adam, with dropout or weights between that. In batches of 32 on Zen 4
-    10-64-3 1.5, 1.2; 32-64-10 1.2, 0.98; 64-64-10 0.98, 0.85. Other activations take more of both,
-    and what a `fit` costs beside its kernel comes on top.
+    1.3, 1.0; 0.9, 1.0; by Adam, with dropout or weights between that. In batches of 8, 32 and 256,
+    float64: 10-64-3 1.7, 1.3, 1.2; 10-100-2 1.65, 1.3, 1.2; 64-16-10 1.2, 0.73, 0.65; 8-32-32-4
+    1.3, 0.87, 0.86; 64-64-10 0.93, 0.7, 0.7; in float32 3.0, 2.0, 1.4; 3.0, 2.0, 1.35; 2.0, 0.93,
+    0.79; 2.4, 1.15, 0.85; 1.45, 0.80, 0.87: alone, a batch takes something however small it is, and
+    products of many inputs and many units reuse more of what they load. Other activations take more
+    of both, and what a `fit` costs beside its kernel comes on top.
     """
     size = architecture.n_parameters * architecture.dtype.itemsize
     if batch_size > 1:
-        return size <= MOST_IN_BATCHES
+        thick = any(min(layer.n_in, layer.n_out) >= THICK for layer in architecture.layers)
+        return size <= MOST_IN_BATCHES and not (thick and size * batch_size > MOST_BY_BATCH)
     return size <= (MOST_BY_SAMPLE_DEEP if len(architecture.sizes) > 3 else MOST_BY_SAMPLE)
 
 

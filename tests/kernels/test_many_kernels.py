@@ -299,15 +299,18 @@ def test_outputs_and_losses_of_a_block(name):
         assert weighted[lane] == pytest.approx(weights @ each, rel=1e-11)
 
 
-def test_lanes_pay_for_larger_networks_where_they_are_deep_or_go_in_batches():
+def test_where_lanes_pay():
+    """For larger networks where they are deep, or in batches that are small, or layers thin."""
     small, wide, deep, large = (
         fastnn.Network(sizes)._architecture
         for sizes in ([3, 4, 1], [10, 64, 4], [8, 32, 32, 4], [64, 128, 10])
     )
-    assert [pays(network, 1) for network in (small, wide, deep, large)] == [
-        True,
-        False,
-        True,
-        False,
-    ]
-    assert [pays(network, 32) for network in (small, wide, large)] == [True, True, False]
+    paying = {
+        batch_size: [pays(network, batch_size) for network in (small, wide, deep, large)]
+        for batch_size in (1, 8, 256)
+    }
+    assert paying == {
+        1: [True, False, True, False],
+        8: [True, True, True, False],
+        256: [True, True, False, False],
+    }
