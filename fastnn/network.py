@@ -886,8 +886,8 @@ class Network(Differentiable, Pictured):
     def predict_with(self, parameters: Any, X: Any) -> np.ndarray:
         """Outputs for each row of *X* with each of many vectors in place of the parameters.
 
-        For populations and samples of parameters: of a small network 3 to 15 times as fast as a
-        loop of `set_parameters` and `predict`. The network is not changed.
+        For populations and samples of parameters: of a small network, on up to 100 rows, 4 to 15
+        times as fast as a loop of `set_parameters` and `predict`. The network is not changed.
 
         Parameters
         ----------

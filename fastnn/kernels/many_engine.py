@@ -87,23 +87,6 @@ def _all(widest: Architecture, lanes: int) -> np.ndarray:
     return np.ones(sum(widest.sizes[1:-1]) * lanes, widest.dtype)
 
 
-class Outputs:
-    """Predicts with networks of one architecture, *lanes* at once."""
-
-    def __init__(self, architecture: Architecture, lanes: int, n_rows: int):
-        hidden, output, _, bias = codes(architecture)
-        self._kernel = make_outputs_of_many(hidden, output, bias, lanes)
-        self._layers = layer_table(architecture).view(np.int64)
-        self._scratch = _scratch(architecture, lanes, n_rows, _all(architecture, lanes))
-
-    def fill(self, blocks: np.ndarray, X: np.ndarray, values: np.ndarray) -> bool:
-        """Fill values (K, n, n_out) with the outputs of the first K; return whether none is NaN.
-
-        A row of *blocks* has the parameters of as many networks as there are lanes, by lanes.
-        """
-        return bool(self._kernel(self._layers, blocks, _read_only(X), values, self._scratch))
-
-
 class Block:
     """Networks that are trained together: parameters and all that training changes, by lanes.
 
@@ -189,10 +172,13 @@ class Block:
     @quiet
     def outputs(self, vectors: np.ndarray, X: np.ndarray) -> np.ndarray:
         """The outputs of each lane's network for X (n, n_in): shape (k, lanes, n, n_out)."""
-        shape = len(vectors), self.lanes, len(X), self.widest.sizes[-1]
-        values = np.empty((shape[0] * shape[1], *shape[2:]), self.widest.dtype)
-        Outputs(self.widest, self.lanes, len(X)).fill(vectors, X, values)
-        return values.reshape(shape)
+        widest, lanes = self.widest, self.lanes
+        values = np.empty((len(vectors), lanes, len(X), widest.sizes[-1]), widest.dtype)
+        hidden, output, _, bias = codes(widest)
+        run = make_outputs_of_many(hidden, output, bias, lanes)
+        scratch = _scratch(widest, lanes, len(X), _all(widest, lanes))
+        run(layer_table(widest).view(np.int64), vectors, _read_only(X), values, scratch)
+        return values
 
     @quiet
     def losses(self, vectors: np.ndarray, samples: Samples) -> np.ndarray:

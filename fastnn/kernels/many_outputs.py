@@ -37,11 +37,7 @@ def _make_activate_outputs(output: int, lanes: int) -> Any:
 
 @functools.cache
 def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> Any:
-    """Make the kernel that fills *values*, (K, n, n_out), from *blocks*, (blocks, numbers).
-
-    A row of *blocks* is the parameters of *lanes* networks; the last may have more than are wanted.
-    It returns whether all values are numbers.
-    """
+    """Make the kernel that fills *values*, (blocks, lanes, n, n_out), from (blocks, numbers)."""
     forward = make_forward_of_many(hidden, bias, False, False, lanes)
     activate = _make_activate_outputs(output, lanes)
 
@@ -50,10 +46,7 @@ def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> 
         last = len(layers) - 1
         n_out, height = layers[last, N_OUT], height_of(layers, scratch, lanes)
         outputs = layers[last, UNITS] * height
-        numbers = True
         for block in range(len(blocks)):
-            first = block * lanes
-            there = min(lanes, len(values) - first)
             for position in range(0, len(X), ROWS):
                 n = min(ROWS, len(X) - position)
                 for s in range(n):
@@ -62,12 +55,10 @@ def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> 
                 for s in range(n):
                     at = outputs + s
                     activate(scratch.values, at, height, n_out)
-                    for l in range(there):
+                    for l in range(lanes):
                         for o in range(n_out):
                             number = scratch.values[(at + o * height) * lanes + l]
-                            values[first + l, position + s, o] = number
-                            numbers &= number == number
-        return numbers
+                            values[block, l, position + s, o] = number
 
     return outputs_of_many
 
