@@ -814,14 +814,10 @@ class Network(Differentiable, Pictured):
             values = empty((1, n_outputs), dtype)
             if X.flags.carray and predict(X[0], values[0], address):
                 return values
-        if self._predictor is None:
-            self._predictor = get_engine(self._engine_name).predictor(self._architecture)
         parameters, architecture = self._state.parameters, self._architecture
         ready = is_ready(X, architecture.sizes[0], architecture.dtype)
         inputs = X if ready else self._inputs.features(X)
-        predictor = self._predictor
-        if not ready and isinstance(inputs, SparseRows):
-            predictor = get_engine(self._engine_name).predictor(architecture, sparse=True)
+        predictor = self._predictor_for(not ready and isinstance(inputs, SparseRows))
         try:
             outputs = predictor(parameters, inputs)
         except MemoryError as error:
@@ -834,6 +830,14 @@ class Network(Differentiable, Pictured):
         if small and ready and len(X) == 1 and self._quick_prediction is NO_PREDICTION:
             self._make_quick_prediction()
         return outputs
+
+    def _predictor_for(self, sparse: bool) -> Predictor:
+        """What predicts for arrays, which is kept, or for sparse rows."""
+        if sparse:
+            return get_engine(self._engine_name).predictor(self._architecture, sparse)
+        if self._predictor is None:
+            self._predictor = get_engine(self._engine_name).predictor(self._architecture)
+        return self._predictor
 
     def predict_one(self, x: Any) -> np.ndarray:
         """Outputs of the network for one sample: ``predict([x])[0]``, to the bit.

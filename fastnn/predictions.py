@@ -8,7 +8,7 @@ import numpy as np
 from fastnn import validation
 from fastnn.architecture import Architecture
 from fastnn.contract import quiet
-from fastnn.engines import get_engine, outputs_one_by_one
+from fastnn.engines import get_engine
 from fastnn.memory import memory_for
 from fastnn.names import short
 from fastnn.network import Network
@@ -16,8 +16,9 @@ from fastnn.sparse import AnyRows, SparseRows
 
 #: Parameters or outputs that are copied at once.
 MOST_NUMBERS = 1 << 17
-#: Parameters up to which networks are computed by one call: to copy more takes longer than calls.
-MOST_TOGETHER = 1 << 13
+#: By one call go at least so many networks that are alike, for which it takes some 20 µs to set up,
+#: of at most so many parameters: to copy more takes longer than calls.
+FEW, MOST_TOGETHER = 8, 1 << 13
 
 
 @quiet
@@ -104,25 +105,42 @@ def _alike(networks: list[Network]) -> Iterable[list[int]]:
 
 
 def _fill(networks: list[Network], numbers: list[int], X: AnyRows, values: np.ndarray) -> None:
-    """Fill the values of some that are alike, a few at a time."""
+    """Fill the values of some that are alike."""
+    architecture = networks[numbers[0]]._architecture
+    if len(numbers) < FEW or architecture.n_parameters > MOST_TOGETHER:
+        for k in numbers:
+            predict = networks[k]._predictor_for(isinstance(X, SparseRows))
+            outputs = predict(networks[k]._state.parameters, X)
+            if outputs is None:
+                raise _complaint(networks, k)
+            values[k] = outputs
+    else:
+        _fill_together(networks, numbers, X, values)
+
+
+def _fill_together(
+    networks: list[Network], numbers: list[int], X: AnyRows, values: np.ndarray
+) -> None:
+    """The same by one call for many networks, whose parameters are copied side by side."""
     first, n_outputs = networks[numbers[0]], values[0].size
-    architecture, sparse = first._architecture, isinstance(X, SparseRows)
-    engine, together = get_engine(first._engine_name), architecture.n_parameters <= MOST_TOGETHER
-    fill: Any = outputs_one_by_one(engine.predictor, architecture, sparse)
-    if together:
-        fill = engine.each_output(architecture, sparse)
+    architecture = first._architecture
+    fill = get_engine(first._engine_name).each_output(architecture, isinstance(X, SparseRows))
     at_once = max(1, MOST_NUMBERS // max(architecture.n_parameters, n_outputs))
-    in_place = len(numbers) == len(values) and values.dtype == architecture.dtype
-    room = values[:0]
+    in_place, room = len(numbers) == len(values), values[:0]
     if not in_place:
         room = np.empty((min(at_once, len(numbers)), *values.shape[1:]), architecture.dtype)
     for start in range(0, len(numbers), at_once):
         some = numbers[start : start + at_once]
         outputs = values[start : start + at_once] if in_place else room[: len(some)]
-        vectors: Any = [networks[k]._state.parameters for k in some]
-        well = fill(np.array(vectors) if together else vectors, X, outputs)
-        for k in np.array(some)[~well]:
-            validation.finite_parameters(networks[k].parameters, f"networks[{k}].parameters")
-            raise validation.too_large("X")
+        vectors = np.array([networks[k]._state.parameters for k in some])
+        well = fill(vectors, X, outputs)
+        if not well.all():
+            raise _complaint(networks, some[int(well.argmin())])
         if not in_place:
             values[some] = outputs
+
+
+def _complaint(networks: list[Network], k: int) -> ValueError:
+    """Of an output of network k that is not a number."""
+    validation.finite_parameters(networks[k].parameters, f"networks[{k}].parameters")
+    return validation.too_large("X")

@@ -199,14 +199,14 @@ def test_bits_do_not_depend_on_the_company(batch_size, optimizer):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch_size", [1, 8])
-def test_bits_do_not_depend_on_how_others_are_limited(batch_size):
+@pytest.mark.parametrize(("batch_size", "momentum"), [(1, 0.0), (1, 0.9), (8, 0.0)])
+def test_bits_do_not_depend_on_how_others_are_limited(batch_size, momentum):
     """Which kernel there is for a network, and what it does, is not for its company to say."""
     kinds = [{}, {"clip_norm": 0.1}, {"clip_value": 0.02}, {"clip_norm": 0.1, "clip_value": 0.02}]
-    optimizers = each(lambda k: fastnn.SGD(0.01, momentum=0.9, **kinds[k % 4]))
+    optimizers = each(lambda k: fastnn.SGD(0.01, momentum=momentum, **kinds[k % 4]))
     limits = {
         "l1": lambda k: 0.01 * (k // 4 % 2), "l2": lambda k: 0.02 * (k // 8 % 2),
-        "max_norm": lambda k: [None, 0.5][k // 16],
+        "max_norm": lambda k: 0.5 if k % 3 else None, "dropout": lambda k: 0.2 * (k % 5 == 0),
     }  # fmt: skip
     together, alone = networks(**limits), networks(**limits)
     options = {"epochs": 3, "batch_size": batch_size}
@@ -214,6 +214,21 @@ def test_bits_do_not_depend_on_how_others_are_limited(batch_size):
     for net, optimizer in zip(alone, optimizers, strict=True):
         fastnn.fit_many([net], X, Y, optimizer=optimizer, **options)
     assert states(together) == states(alone)
+
+
+@pytest.mark.slow
+def test_penalties_of_weights_whose_squares_are_too_large_for_float32():
+    together, alone = (
+        fastnn.Network([1, 2, 1], activation="tanh", dtype="float32", seed=1, l2=1.0)
+        for _ in range(2)
+    )
+    for net in (together, alone):
+        net.parameters[:2] = 3e19
+    arguments = {"epochs": 1, "batch_size": 1, "learning_rate": 0.01, "shuffle": False}
+    [history] = fastnn.fit_many([together], X[:, :1], Y[:, :1], **arguments)
+    expected = alone.fit(X[:, :1], Y[:, :1], **arguments)
+    np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-5)
+    assert 1e38 < history.loss[0] < np.inf
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from helpers import ENGINES, NUMBA_SLOW
 
 import fastnn
 from fastnn import predictions
+from fastnn.kernels import forward_engine
 
 X = np.random.default_rng(1).normal(size=(37, 3))
 
@@ -45,12 +46,44 @@ def test_networks_of_several_widths_and_activations(engine):
         np.testing.assert_array_equal(fastnn.predict_many(many, some), alone)
 
 
-@pytest.mark.parametrize("limit", ["MOST_NUMBERS", "MOST_TOGETHER"])
-def test_a_few_at_a_time_and_one_by_one(limit, monkeypatch):
-    many = networks()
+@pytest.mark.parametrize(
+    "limits",
+    [{"MOST_NUMBERS": 3 * 74}, {"MOST_NUMBERS": 20}, {"MOST_TOGETHER": 20}, {"FEW": 21}],
+    ids=str,
+)
+@pytest.mark.parametrize("widths", [1, 2])
+def test_a_few_at_a_time_and_one_by_one(limits, widths, monkeypatch):
+    many = [fastnn.Network([3, 4 + k % widths, 2], activation="relu", seed=k) for k in range(20)]
     expected = [net.predict(X) for net in many]
-    monkeypatch.setattr(predictions, limit, 20)
+    for name, limit in limits.items():
+        monkeypatch.setattr(predictions, name, limit)
     np.testing.assert_array_equal(fastnn.predict_many(many, X), expected)
+    many[17].parameters[1] = np.nan
+    with pytest.raises(ValueError, match=r"networks\[17\]\.parameters\[1\] = nan"):
+        fastnn.predict_many(many, X)
+
+
+def test_calls_take_no_longer_than_somebody_waits_for_ctrl_c(monkeypatch):
+    """What took a second at once: small networks, of which hardly anything is multiplications."""
+    calls = []
+
+    def fill(kernel, before, vectors, *others):
+        calls.append(len(vectors))
+        return np.ones(len(vectors), bool)
+
+    monkeypatch.setattr(forward_engine.recorded, "fill", fill)
+    for sizes, vectors, rows, least in (
+        ([1, 4, 1], 8_000, 10_000, 8),
+        ([1, 1, 1], 20_000, 5_000, 5),
+        ([3, 4, 1], 2_000_000, 7, 3),
+    ):
+        calls.clear()
+        net = fastnn.Network(sizes, activation="tanh")
+        net.predict_with(
+            np.broadcast_to(net.parameters, (vectors, net.n_parameters)), np.zeros((rows, sizes[0]))
+        )
+        assert sum(calls) == vectors
+        assert len(calls) >= least
 
 
 @pytest.mark.slow

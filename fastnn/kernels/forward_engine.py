@@ -36,8 +36,8 @@ from fastnn.sparse import AnyRows, SparseRows
 
 #: Up to this many samples less one, prediction goes sample by sample.
 FEW_ROWS = 8
-#: In one call for many vectors, a tenth of a second of them: only between calls there is Ctrl-C.
-MOST_MULTIPLICATIONS = 1 << 30
+#: In one call for many vectors: some tenths of a second, since only between calls there is Ctrl-C.
+MOST_WORK = 1 << 30
 
 
 def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
@@ -99,28 +99,52 @@ def _outputs_kernel(architecture: Architecture, n_units: int, sparse: bool = Fal
 def each_output(architecture: Architecture, sparse: bool = False) -> EachOutput:
     """See `fastnn.engines.Engine`."""
     if sparse:
-        return outputs_one_by_one(predictor, architecture, sparse)
-    hidden, output, _, bias = ready.codes(architecture)
-    by_row = row_outputs.make_outputs_by_row(hidden, output, bias)
-    layers, places = ready.layer_table(architecture), ready.places(architecture, training=False)
-    by_block = _outputs_kernel(architecture, architecture.sizes[-1])
-    few = ready.new_scratch(vector_size(sum(architecture.sizes)), architecture)
-    many = ready.new_scratch(places.end, architecture)
-    helped = Help(architecture, int(places.block))
-
-    def fill_some(vectors: np.ndarray, X: np.ndarray, values: np.ndarray) -> np.ndarray:
-        if len(X) < FEW_ROWS:
-            return recorded.fill(by_row, (layers,), vectors, (_as_writable(X),), values, few, False)
-        between, kept = (frozen(X), ready.NO_ORDER), len(X) <= int(places.block)
-        with helped.for_rows(len(X)):
-            return recorded.fill(by_block, (layers, places), vectors, between, values, many, kept)
+        one_by_one = outputs_one_by_one(predictor, architecture, sparse)
+        return lambda vectors, X, values: one_by_one(_as_writable(vectors), X, values)
+    ways: dict[bool, EachOutput] = {}
 
     def fill(vectors: np.ndarray, X: np.ndarray, values: np.ndarray) -> np.ndarray:
-        vectors = _as_writable(vectors)
-        at_once = max(1, MOST_MULTIPLICATIONS // (architecture.n_parameters * max(1, len(X))))
+        few, vectors = len(X) < FEW_ROWS, _as_writable(vectors)
+        if few not in ways:
+            ways[few] = (_each_by_row if few else _each_by_block)(architecture)
+        at_once = _vectors_at_once(architecture, len(X))
         starts = range(0, max(1, len(vectors)), at_once)
         some = [slice(start, start + at_once) for start in starts]
-        return np.concatenate([fill_some(vectors[k], X, values[k]) for k in some])
+        return np.concatenate([ways[few](vectors[k], X, values[k]) for k in some])
+
+    return fill
+
+
+def _vectors_at_once(architecture: Architecture, n_rows: int) -> int:
+    """How many are MOST_WORK: in multiplications, of which a unit's activation counts 32."""
+    of_row = architecture.n_parameters + 32 * sum(architecture.sizes[1:])
+    return max(1, MOST_WORK // (of_row * n_rows + 512))
+
+
+def _each_by_row(architecture: Architecture) -> EachOutput:
+    """Of few rows."""
+    hidden, output, _, bias = ready.codes(architecture)
+    kernel = row_outputs.make_outputs_by_row(hidden, output, bias)
+    before = (ready.layer_table(architecture),)
+    workspace = ready.new_scratch(vector_size(sum(architecture.sizes)), architecture)
+    return lambda vectors, X, values: recorded.fill(
+        kernel, before, vectors, (_as_writable(X),), values, workspace, False
+    )
+
+
+def _each_by_block(architecture: Architecture) -> EachOutput:
+    """Of more."""
+    layers, places = ready.layer_table(architecture), ready.places(architecture, training=False)
+    kernel = _outputs_kernel(architecture, architecture.sizes[-1])
+    workspace = ready.new_scratch(places.end, architecture)
+    helped = Help(architecture, int(places.block))
+
+    def fill(vectors: np.ndarray, X: np.ndarray, values: np.ndarray) -> np.ndarray:
+        between, kept = (frozen(X), ready.NO_ORDER), len(X) <= int(places.block)
+        with helped.for_rows(len(X)):
+            return recorded.fill(
+                kernel, (layers, places), vectors, between, values, workspace, kept
+            )
 
     return fill
 

@@ -145,7 +145,7 @@ def make_train_many(
     hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
     drops: bool, lanes: int,
 ) -> Any:  # fmt: skip
-    """Make the training kernel for any rule, in batches; for single samples where there are extras.
+    """Make the training kernel for any rule, in batches.
 
     *t* (lanes,) counts updates; g is scratch like p; *options* are those of `many_updates`.
     """

@@ -53,7 +53,7 @@ def lanes_for(architecture: Architecture, batch_size: int, n_networks: int) -> i
 
 
 @functools.lru_cache(maxsize=1024)
-def places_in(architecture: Architecture, widest: Architecture) -> np.ndarray:
+def _places_in(architecture: Architecture, widest: Architecture) -> np.ndarray:
     """Where the parameters of a network are in the vector of the block's widest network."""
     places = [
         np.arange(layer.n_in)[:, None] * wide.n_out + np.arange(layer.n_out) + wide.weights.start
@@ -100,12 +100,12 @@ class Block:
     """
 
     def __init__(self, architectures: Sequence[Architecture], lanes: int, n_moments: int):
-        self.widest = widest = widest_of(architectures)
+        self.widest = widest = _widest_of(architectures)
         self.lanes = lanes
         # Where each one's parameters are among those of the widest, unless all are alike.
         self._places: list[np.ndarray] = []
         if len(_sizes(architectures)) > 1:
-            self._places = [places_in(architecture, widest) for architecture in architectures]
+            self._places = [_places_in(architecture, widest) for architecture in architectures]
         size = widest.n_parameters
         self.parameters = self._zeros(size)
         self.moments = self._zeros(n_moments * size)
@@ -282,7 +282,7 @@ def pays(architecture: Architecture, batch_size: int) -> bool:
     return size <= (MOST_BY_SAMPLE_DEEP if len(architecture.sizes) > 3 else MOST_BY_SAMPLE)
 
 
-def widest_of(architectures: Sequence[Architecture]) -> Architecture:
+def _widest_of(architectures: Sequence[Architecture]) -> Architecture:
     """The first of them, with each layer as wide as the widest of all."""
     sizes = _sizes(architectures)
     if len(sizes) == 1:

@@ -38,7 +38,7 @@ def pays(architecture: Architecture) -> bool:
 def _make_sweep(hidden: Codes, bias: bool, n_in: int, lanes: int) -> Any:
     """Make the update with the last sample, and the forward pass of the next, of *n_in* inputs.
 
-    So many are known when it is compiled, and the loops over them no loops any longer: 1-128-1 relu
+    It is known how many when it is compiled, and loops over them are none any longer: 1-128-1 relu
     in float64 takes 0.7 of the time, sigmoid 0.92, 3-4-1 0.88.
 
     Their inputs are at *before* and *x*; g is the rate times the last one's ∂loss/∂z of the output.
@@ -81,7 +81,7 @@ def make_train_one_output_of_many(
     sweep, finish_one = _make_sweep(hidden, bias, n_in, lanes), make_finish_one(output, loss)
 
     @ordered
-    def begin(scratch, x, n_in, n_hidden):
+    def begin(scratch, x, n_hidden):
         """Hidden values and inputs for a first sweep that changes nothing, and a last one."""
         for j in range(n_hidden):
             store(scratch.deltas, j * lanes, load(scratch.zero, 0, lanes))
@@ -104,7 +104,7 @@ def make_train_one_output_of_many(
         n_hidden, c = layers[0, N_OUT], layers[1, BIAS] * lanes
         width, per_update = n_in + n_hidden + 1, span.rates.shape[1] > 1
         before, x = width, 0
-        begin(scratch, before, n_in, n_hidden)
+        begin(scratch, before, n_hidden)
         g_output = load(scratch.zero, 0, lanes)
         for epoch in range(len(span.rates)):
             rate = number(load(span.rates, (epoch, 0, 0), lanes), p)

@@ -65,7 +65,7 @@ def _make_limit(limits: int, lanes: int) -> Any:
         if penalised:
             zero = constant(0, w)
             pull = select(w > zero, l1, select(w < zero, -l1, zero))
-            penalty = convert(w * (pull + w * half_l2), np.float64)
+            penalty = convert(w, np.float64) * convert(pull + w * half_l2, np.float64)
             g = g + pull + w * l2
         return minimum(maximum(g, -most), most), penalty
 

@@ -73,7 +73,7 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
 def _batch_size(member: Member) -> int:
     """Rows in its batches."""
     everything = len(member.data) if member.rows is None else len(member.rows)
-    return member.job.batch_size or everything
+    return min(member.job.batch_size or everything, everything)
 
 
 def _asked(job: Job) -> tuple[Any, ...] | None:

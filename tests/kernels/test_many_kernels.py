@@ -14,7 +14,8 @@ from simd import AVX2, BASELINE, on_x86, run
 
 import fastnn
 from fastnn.contract import Piece, Plan, Samples, State, Together
-from fastnn.kernels.many_engine import Block, BlockTrainer, pays
+from fastnn.kernels.llvm import lanes_of_register
+from fastnn.kernels.many_engine import Block, BlockTrainer, lanes_for, pays
 
 pytestmark = pytest.mark.own_kernels
 
@@ -190,8 +191,8 @@ def test_bits_depend_neither_on_company_nor_on_order_cuts_and_what_was_in_memory
 
 #: One of each kernel, and one with everything.
 OF_A_KIND = [
-    *("one output", "one output, float32", "samples", "samples, adam"),
-    *("batches", "rmsprop", "adam, everything"),
+    *("one output", "one output, float32", "samples", "samples, adam", "samples, penalised"),
+    *("samples, limited", "momentum, everything", "batches", "rmsprop", "adam, everything"),
 ]
 
 
@@ -297,6 +298,20 @@ def test_outputs_and_losses_of_a_block(name):
         assert losses[lane] / N == pytest.approx(net.evaluate(X, Y)["loss"], rel=1e-11)
         each = [net.evaluate(X[k : k + 1], Y[k : k + 1])["loss"] for k in range(N)]
         assert weighted[lane] == pytest.approx(weights @ each, rel=1e-11)
+
+
+def test_how_many_lanes():
+    """Registers of numbers: more for smaller networks, and no more than there are networks for."""
+    small, middle, large = (
+        fastnn.Network(sizes)._architecture for sizes in ([3, 4, 1], [1, 64, 1], [10, 32, 3])
+    )
+    one = lanes_of_register(8)
+    assert lanes_for(small, 1, 1000) == 4 * one
+    assert lanes_for(small, 1, 2 * one) == 2 * one
+    assert lanes_for(small, 1, one) == one
+    sizes = [lanes_for(network, 1, 1000) for network in (small, middle, large)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert lanes_for(large, 32, 1000) <= lanes_for(large, 1, 1000)
 
 
 def test_where_lanes_pay():

@@ -311,7 +311,7 @@ def test_scores_of_many_vectors_are_those_of_each(path, n, monkeypatch):
     well = engine.each_output(architecture)(vectors, samples.X, values)
     assert well.tolist() == [True] * 3
     again = np.full_like(values, 7.0)
-    monkeypatch.setattr(forward_engine, "MOST_MULTIPLICATIONS", 2 * n * architecture.n_parameters)
+    monkeypatch.setattr(forward_engine, "_vectors_at_once", lambda architecture, n_rows: 2)
     assert engine.each_output(architecture)(vectors, samples.X, again).tolist() == [True] * 3
     assert again.tobytes() == values.tobytes()
     for value, vector in zip(values, vectors, strict=True):
