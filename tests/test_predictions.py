@@ -162,7 +162,7 @@ def test_sums_that_overflow_to_no_number_are_an_error(engine):
     huge = np.full(len(net.parameters), 1e200)
     huge[-2] = -1e200  # the last weight: infinity less infinity
     with pytest.raises(ValueError, match="parameters and X must be smaller"):
-        net.predict_with([huge], [[1e150, 1e150]])
+        net.predict_with([huge], [[1e150, 1e150]] * 8)
     net.parameters[:] = huge
     with pytest.raises(ValueError, match="X must be smaller"):
         fastnn.predict_many([net], [[1e150, 1e150]])
