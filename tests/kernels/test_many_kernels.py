@@ -85,7 +85,7 @@ CASES = {
     "samples, adam": Case((3, 4, 5, 3), ("gelu", "tanh"), "cross_entropy", 1, fastnn.AdamW(0.01)),
     "samples, momentum": Case((3, 5, 1), "tanh", optimizer=fastnn.SGD(0.005, momentum=0.9)),
     "samples, penalised": Case(
-        (3, 5, 2), "relu", "huber", 1, arguments=(("l1", 0.01), ("l2", 0.1))
+        (3, 5, 1), "relu", "huber", 1, arguments=(("l1", 0.01), ("l2", 0.1), ("max_norm", 1.0))
     ),
     "samples, limited": Case((3, 4, 2), "gelu", "squared_error", 1, CLIPPED),
     "samples, float32, everything": Case(
@@ -253,14 +253,15 @@ def test_weights_of_own(name):
     case = CASES[name]
     networks, rates = case.networks(3), rates_of(case, 3)
     weights = np.random.default_rng(3).random((3, N))
-    states, _, _ = train(case, networks, 8, rates, weights=weights)
+    states, sums, _ = train(case, networks, 8, rates, weights=weights)
     for lane, (net, state) in enumerate(zip(networks, states, strict=True)):
-        net.fit(
+        history = net.fit(
             *case.data(), epochs=EPOCHS, batch_size=case.batch_size, shuffle=False,
             optimizer=replace(case.optimizer, learning_rate=float(rates[lane])),
             sample_weight=weights[lane],
         )  # fmt: skip
         np.testing.assert_allclose(state.parameters, net.parameters, rtol=1e-11, atol=1e-12)
+        assert sums[:, lane].sum() / N == pytest.approx(sum(history.loss), rel=1e-9)
 
 
 @some_cases
