@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from crowds import (
 from helpers import slow_but
 
 import fastnn
+from fastnn.training import groups
 
 CLASSIFIERS = {"sizes": (3, 4, 3), "loss": "cross_entropy"}
 #: Options of the networks, targets, and arguments of `fit_many`.
@@ -206,7 +208,7 @@ def test_bits_do_not_depend_on_how_others_are_limited(batch_size, momentum):
     optimizers = each(lambda k: fastnn.SGD(0.01, momentum=momentum, **kinds[k % 4]))
     limits = {
         "l1": lambda k: 0.01 * (k // 4 % 2), "l2": lambda k: 0.02 * (k // 8 % 2),
-        "max_norm": lambda k: 0.5 if k % 3 else None, "dropout": lambda k: 0.2 * (k % 5 == 0),
+        "max_norm": lambda k: 0.5 if k % 3 else None, "dropout": lambda k: 0.2 * (k % 5 == 2),
     }  # fmt: skip
     together, alone = networks(**limits), networks(**limits)
     options = {"epochs": 3, "batch_size": batch_size}
@@ -229,6 +231,14 @@ def test_penalties_of_weights_whose_squares_are_too_large_for_float32():
     expected = alone.fit(X[:, :1], Y[:, :1], **arguments)
     np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-5)
     assert 1e38 < history.loss[0] < np.inf
+
+
+def test_batches_are_no_larger_than_the_data():
+    """Nor judged so, where it is asked whether lanes pay."""
+    job = SimpleNamespace(batch_size=256)
+    for rows, expected in ((None, 10), (range(7), 7)):
+        member = SimpleNamespace(job=job, data=range(10), rows=rows)
+        assert groups._batch_size(member) == expected
 
 
 @pytest.mark.slow

@@ -97,9 +97,11 @@ def test_sparse_rows():
 
 
 @pytest.mark.own_kernels
-def test_networks_of_several_dtypes_and_engines_and_a_wide_one():
+@pytest.mark.parametrize("few", [1, predictions.FEW])
+def test_networks_of_several_dtypes_and_engines_and_a_wide_one(few, monkeypatch):
+    monkeypatch.setattr(predictions, "FEW", few)
     wide = fastnn.Network([3, 4000, 2], activation="relu", seed=1)
-    many = [*networks(3), *networks(3, dtype="float32"), *networks(2, engine="numpy"), wide, wide]
+    many = [*networks(3), *networks(3, dtype="float32"), *networks(2, engine="python"), wide, wide]
     outputs = fastnn.predict_many(many, X)
     assert outputs.dtype == np.float64
     np.testing.assert_array_equal(outputs, [net.predict(X) for net in many])
