@@ -63,27 +63,20 @@ def test_a_few_at_a_time_and_one_by_one(limits, widths, monkeypatch):
         fastnn.predict_many(many, X)
 
 
-def test_calls_take_no_longer_than_somebody_waits_for_ctrl_c(monkeypatch):
+@pytest.mark.parametrize(
+    ("sizes", "rows", "most"),
+    [([1, 4, 1], 10_000, 1_000), ([1, 1, 1], 5_000, 4_000), ([3, 4, 1], 7, 700_000)],
+    ids=str,
+)
+def test_calls_take_no_longer_than_somebody_waits_for_ctrl_c(sizes, rows, most):
     """What took a second at once: small networks, of which hardly anything is multiplications."""
-    calls = []
+    architecture = fastnn.Network(sizes)._architecture
+    assert 1 < forward_engine._vectors_at_once(architecture, rows) <= most
 
-    def fill(kernel, before, vectors, *others):
-        calls.append(len(vectors))
-        return np.ones(len(vectors), bool)
 
-    monkeypatch.setattr(forward_engine.recorded, "fill", fill)
-    for sizes, vectors, rows, least in (
-        ([1, 4, 1], 8_000, 10_000, 8),
-        ([1, 1, 1], 20_000, 5_000, 5),
-        ([3, 4, 1], 2_000_000, 7, 3),
-    ):
-        calls.clear()
-        net = fastnn.Network(sizes, activation="tanh")
-        net.predict_with(
-            np.broadcast_to(net.parameters, (vectors, net.n_parameters)), np.zeros((rows, sizes[0]))
-        )
-        assert sum(calls) == vectors
-        assert len(calls) >= least
+def test_one_vector_at_once_is_the_least():
+    architecture = fastnn.Network([784, 512, 10])._architecture
+    assert forward_engine._vectors_at_once(architecture, 10**6) == 1
 
 
 @pytest.mark.slow

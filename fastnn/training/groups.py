@@ -46,7 +46,7 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
     if blocks is None or asked is None or member.data.sparse:
         return None
     drops, weighted = any(architecture.dropout), member.weights is not None
-    penalised, limited = bool(architecture.l1 or architecture.l2), bool(architecture.max_norm)
+    penalised, norms_limited = bool(architecture.l1 or architecture.l2), bool(architecture.max_norm)
     clipped = bool(job.optimizer.clip_value or job.optimizer.clip_norm)
     if not blocks.pays(architecture, _batch_size(member)):
         return None
@@ -62,7 +62,7 @@ def _company(member: Member, n: int | None) -> tuple[Any, ...] | None:
         drops,
         weighted,
         penalised,
-        limited,
+        norms_limited,
         clipped,
         n,
         id(member.data),

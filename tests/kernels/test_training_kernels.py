@@ -310,9 +310,16 @@ def test_scores_of_many_vectors_are_those_of_each(path, n, monkeypatch):
     values = np.full((3, n, sizes[-1]), 7.0)
     well = engine.each_output(architecture)(vectors, samples.X, values)
     assert well.tolist() == [True] * 3
-    again = np.full_like(values, 7.0)
+    again, calls, fill = np.full_like(values, 7.0), [], forward_engine.recorded.fill
+
+    def counted(kernel, before, some, *others):
+        calls.append(len(some))
+        return fill(kernel, before, some, *others)
+
+    monkeypatch.setattr(forward_engine.recorded, "fill", counted)
     monkeypatch.setattr(forward_engine, "_vectors_at_once", lambda architecture, n_rows: 2)
     assert engine.each_output(architecture)(vectors, samples.X, again).tolist() == [True] * 3
+    assert calls == [2, 1]
     assert again.tobytes() == values.tobytes()
     for value, vector in zip(values, vectors, strict=True):
         assert value.tobytes() == predict(vector, samples.X).tobytes()
