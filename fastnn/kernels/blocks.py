@@ -27,7 +27,7 @@ from fastnn.kernels.lanes import minimum, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
 from fastnn.kernels.linked import linked
 from fastnn.kernels.llvm import flat, stack
-from fastnn.kernels.products import multiply
+from fastnn.kernels.products import multiply, multiply_onto
 from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import load_row, make_activate, make_times_slope
 from fastnn.kernels.tiles import Matrix
@@ -145,36 +145,40 @@ def drop(w, a, slopes, n_units, n, options, layer, counter, step):
             w[slopes + j * n + s] *= times
 
 
-@inner
-def through_weights(p, W, n_in, n_out, w, source, a, turned, z, n, scratch):
-    """Z (n_out, n) = Wᵀ A. A is (n_in, n) if *turned*, otherwise (n, n_in).
+@functools.cache
+def make_sums(bias: bool) -> Any:
+    """Make Z (n_out, n) = b + Wᵀ A. A is (n_in, n) if *turned*, otherwise (n, n_in).
 
     Then it goes by way of Zᵀ, for which *scratch* has room. A is in the vector *source*, which may
     be w, at the place a.
     """
-    one = p.dtype.type(1)
-    if turned:
-        weights, A = Matrix(p, W, n_out, True), Matrix(source, a, n, False)
-        multiply(one, weights, A, one - one, Matrix(w, z, n, False), (n_out, n_in, n))
-    else:
-        A, weights = Matrix(source, a, n_in, False), Matrix(p, W, n_out, False)
-        multiply(one, A, weights, one - one, Matrix(w, scratch, n_out, False), (n, n_in, n_out))
-        turn(w, scratch, n, n_out, w, z, n)
-
-
-@functools.cache
-def make_sums(bias: bool) -> Any:
-    """Make Z (n_out, n) = b + Wᵀ A; what is of A and *scratch* are as in `through_weights`."""
 
     @inner
     def sums(p, W, b, n_in, n_out, w, source, a, turned, z, n, scratch):
-        through_weights(p, W, n_in, n_out, w, source, a, turned, z, n, scratch)
-        if bias:
-            for j in range(n_out):
-                for s in range(n):
-                    w[z + j * n + s] += p[b + j]
+        keep, kept = p.dtype.type(1 if bias else 0), b if bias else W
+        if turned:
+            weights, A, Z = (
+                Matrix(p, W, n_out, True),
+                Matrix(source, a, n, False),
+                Matrix(w, z, n, False),
+            )
+            multiply_onto(weights, A, keep, Matrix(p, kept, _0, True), Z, (n_out, n_in, n))
+        else:
+            A, weights = Matrix(source, a, n_in, False), Matrix(p, W, n_out, False)
+            Z = Matrix(w, scratch, n_out, False)
+            multiply_onto(A, weights, keep, Matrix(p, kept, _0, False), Z, (n, n_in, n_out))
+            turn(w, scratch, n, n_out, w, z, n)
 
     return sums
+
+
+_through_weights = make_sums(False)
+
+
+@inner
+def through_weights(p, W, n_in, n_out, w, source, a, turned, z, n, scratch):
+    """Z (n_out, n) = Wᵀ A; what is of A and *scratch* are as in `make_sums`."""
+    _through_weights(p, W, W, n_in, n_out, w, source, a, turned, z, n, scratch)
 
 
 @inner

@@ -7,7 +7,7 @@ import numpy as np
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import gather, splat, store, width
 from fastnn.kernels.llvm import flat, stack
-from fastnn.kernels.turning import PLACES, turn_square
+from fastnn.kernels.turning import PLACES, turn_tile
 
 #: The samples X (n, n_in) and Y (n, columns). Network l takes of them those of *rows*, (lanes, its
 #: n), by default all; in *order*, (epochs, lanes, its n), by default as they lie; with *weights*,
@@ -52,7 +52,8 @@ def _turn_order(order, epoch, first, n, rows, lanes):
         for l in range(some):
             places[l] = (epoch * lanes + lane + l) * order.shape[2] + first
         for s in range(0, n, some):
-            turn_square(flat(order), places, s, rows, s * lanes + lane, lanes, some, n - s)
+            to, there = s * lanes + lane, (some, n - s)
+            turn_tile(n_places, n_places, flat(order), places, s, rows, to, lanes, there)
 
 
 @inner

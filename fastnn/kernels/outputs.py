@@ -20,8 +20,9 @@ from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.llvm import flat
 from fastnn.kernels.rows import all_finite, make_activate
+from fastnn.kernels.turning import turn
 
-SOFTMAX = ACTIVATIONS["softmax"].code
+SOFTMAX, _1 = ACTIVATIONS["softmax"].code, np.uint64(1)
 
 
 @functools.cache
@@ -47,6 +48,26 @@ def all_numbers(values):
     for k in range(len(values)):
         numbers &= not np.isnan(values[k])
     return numbers
+
+
+@inner
+def _put(w, at, n_out, n, values, position, column, scratch):
+    """Write (n_out, n) outputs to n rows of *values*, from a position and a column on.
+
+    They are turned in the cache, since there it does not matter how few numbers are stored at once.
+    """
+    step = np.uint64(values.shape[1])
+    into, to = flat(values), np.uint64(position) * step + np.uint64(column)
+    if n_out > _1:
+        turn(w, at, n_out, n, w, scratch, n_out)
+        at = scratch
+    if n_out == step:
+        for k in range(n_out * n):
+            into[to + k] = w[at + k]
+    else:
+        for s in range(n):
+            for j in range(n_out):
+                into[to + s * step + j] = w[at + s * n_out + j]
 
 
 @functools.cache
@@ -138,10 +159,7 @@ def make_outputs(
                     activate_outputs(w, at, n_out, n, places.scratch)
                 if not all_numbers(w[at : at + n_out * n]):
                     return False
-                for j in range(n_out):
-                    unit, start = column + np.int64(j), at + j * n
-                    for s in range(n):
-                        values[position + np.int64(s), unit] = w[start + s]
+                _put(w, at, n_out, n, values, position, column, places.scratch)
         return True
 
     return outputs

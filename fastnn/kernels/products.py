@@ -40,17 +40,17 @@ SHARED_FROM, LEAST_PART, LOOKS_OF_PART, GRAIN = np.uint64(1 << 19), np.uint64(1 
 
 
 def _kinds(
-    scale: Any, A: Any, B: Any, keep: Any, C: Any, sizes: Any, in_columns: Any, first: Any,
-    after: Any,
+    scale: Any, A: Any, B: Any, keep: Any, K: Any, C: Any, sizes: Any, in_columns: Any,
+    first: Any, after: Any,
 ) -> Any:  # fmt: skip
     """What products are compiled for: matrices of one dtype, all of the same types."""
     dtype = C[0].dtype
-    if any(M[0].dtype != dtype or M[0].layout != "C" for M in (A, B)) or not C[0].mutable:
+    if any(M[0].dtype != dtype or M[0].layout != "C" for M in (A, B, K)) or not C[0].mutable:
         return None
     vector, place = types.Array(dtype, 1, "C"), types.uint64
     matrix = types.NamedTuple((vector, place, place, types.boolean), Matrix)
     sizes = types.UniTuple(place, 3)
-    return dtype, matrix, matrix, dtype, matrix, sizes, types.boolean, place, place
+    return dtype, matrix, matrix, dtype, matrix, matrix, sizes, types.boolean, place, place
 
 
 @inner
@@ -59,32 +59,40 @@ def multiply(scale, A, B, keep, C, sizes):
 
     *sizes* are rows, depth, columns, each at least 1.
     """
-    multiply_part(scale, A, B, keep, C, sizes, False, _0, sizes[0])
+    multiply_part(scale, A, B, keep, C, C, sizes, False, _0, sizes[0])
+
+
+@inner
+def multiply_onto(A, B, keep, K, C, sizes):
+    """C = A B + keep K. K is one row for all of C, or, turned, one column: its step is zero."""
+    multiply_part(C.vector.dtype.type(1), A, B, keep, K, C, sizes, False, _0, sizes[0])
 
 
 @linked(_kinds)
-def multiply_part(scale, A, B, keep, C, sizes, in_columns, first, after):
-    """The same for some rows of C alone, or some columns."""
+def multiply_part(scale, A, B, keep, K, C, sizes, in_columns, first, after):
+    """C = scale A B + keep K for some rows of C alone, or some columns."""
     rows, depth, columns = sizes
     if rows * depth * columns >= SHARED_FROM and after - first == (columns if in_columns else rows):
         code = board()[SHARE_SINGLES if C.vector.itemsize == 4 else SHARE_DOUBLES]
-        all_of_it = (own_address(), scale, A, B, keep, C, sizes)
+        all_of_it = (own_address(), scale, A, B, keep, K, C, sizes)
         if code != 0 and truth_at(code, all_of_it):
             return
     packs = _packs(rows, B)
     if in_columns:
-        B, C, columns = _from_column(B, first), _from_column(C, first), after - first
+        B, columns = _from_column(B, first), after - first
+        K, C = _from_column(K, first), _from_column(C, first)
     else:
-        A, C, rows = _from_row(A, first), _from_row(C, first), after - first
+        A, rows = _from_row(A, first), after - first
+        K, C = _from_row(K, first), _from_row(C, first)
     if B.turned:
-        _multiply_turned(scale, A, B, keep, C, (rows, depth, columns))
+        _multiply_turned(scale, A, B, keep, K, C, (rows, depth, columns))
     else:
         B = Matrix(B.vector, B.at, B.step, False)
-        _multiply(scale, A, B, keep, C, (rows, depth, columns), packs)
+        _multiply(scale, A, B, keep, K, C, (rows, depth, columns), packs)
 
 
 @kernel
-def share_product(code, scale, A, B, keep, C, sizes):
+def share_product(code, scale, A, B, keep, K, C, sizes):
     """Share a product with threads that help; whether it was shared. *code* does a part of it.
 
     If its columns make parts of about the same size it is shared by them: what W is multiplied by
@@ -99,7 +107,7 @@ def share_product(code, scale, A, B, keep, C, sizes):
     even = parts * part_of(np.int64(columns), parts, panel) * 4 <= np.int64(columns) * 5
     in_columns = even and np.int64(columns) >= parts * panel
     n, grain = (columns, panel) if in_columns else (rows, GRAIN)
-    arguments = (scale, A, B, keep, C, sizes, in_columns)
+    arguments = (scale, A, B, keep, K, C, sizes, in_columns)
     saved = LOOKS_OF_PART * (most - most // parts)
     return share(code, arguments, C.vector.itemsize, np.int64(n), parts, grain, saved)
 
@@ -108,7 +116,7 @@ def share_product(code, scale, A, B, keep, C, sizes):
 def nothing(vector):
     """A product's arguments, of the types for a dtype."""
     M, zero = Matrix(vector, _0, _0, False), vector.dtype.type(0)
-    return zero, M, M, zero, M, (_0, _0, _0), False
+    return zero, M, M, zero, M, M, (_0, _0, _0), False
 
 
 @inner
@@ -134,29 +142,29 @@ def _packs(rows, B):
 
 
 @inner
-def _multiply(scale, A, B, keep, C, sizes, packs):
+def _multiply(scale, A, B, keep, K, C, sizes, packs):
     """The same for B as it lies."""
     rows, depth, columns = sizes
     n, panel = width(C.vector), width(C.vector, tile_side())
     eights, fours, twos = rows - rows % 8, rows - rows % 4, rows - rows % 2
     wide = columns - columns % panel
-    _multiply_wide(scale, A, B, keep, C, (fours, depth, wide), packs)
+    _multiply_wide(scale, A, B, keep, K, C, (fours, depth, wide), packs)
     for j in range(_0, wide, panel):
         for i in range(fours, twos, 2):
-            tile(2, tile_side(), scale, A, B, keep, C, i, j, depth)
+            tile(2, tile_side(), scale, A, B, keep, K, C, i, j, depth)
         for i in range(twos, rows):
-            tile(1, tile_side(), scale, A, B, keep, C, i, j, depth)
+            tile(1, tile_side(), scale, A, B, keep, K, C, i, j, depth)
     for j in range(wide, columns, n):
         for i in range(_0, eights, 8):
-            tile(8, 1, scale, A, B, keep, C, i, j, depth, columns - j)
+            tile(8, 1, scale, A, B, keep, K, C, i, j, depth, columns - j)
         for i in range(eights, twos, 2):
-            tile(2, 1, scale, A, B, keep, C, i, j, depth, columns - j)
+            tile(2, 1, scale, A, B, keep, K, C, i, j, depth, columns - j)
         for i in range(twos, rows):
-            tile(1, 1, scale, A, B, keep, C, i, j, depth, columns - j)
+            tile(1, 1, scale, A, B, keep, K, C, i, j, depth, columns - j)
 
 
 @inner
-def _multiply_wide(scale, A, B, keep, C, sizes, packs):
+def _multiply_wide(scale, A, B, keep, K, C, sizes, packs):
     """The same for rows in fours, and columns that fill `tile_side` registers each.
 
     With *packs* B's columns are copied first, `PACKED` rows at a time.
@@ -167,6 +175,7 @@ def _multiply_wide(scale, A, B, keep, C, sizes, packs):
     at_once = minimum(depth, PACKED) if packs else depth
     for k in range(_0, depth, at_once):
         some, kept = minimum(at_once, depth - k), keep if k == _0 else type(keep)(1)
+        old = K if k == _0 else C
         left = Matrix(A.vector, A.at + k * across, A.step, A.turned)
         for j in range(_0, columns, n):
             # Of the type that the copy has, whether B may be written to or not.
@@ -176,12 +185,12 @@ def _multiply_wide(scale, A, B, keep, C, sizes, packs):
                     b = load(right.vector, right.at + r * right.step, width(room, tile_side()))
                     store(room, r * n, b)
                 right = Matrix(room, _0, n, False)
-            out = Matrix(C.vector, C.at + j, C.step, False)
+            out, before = Matrix(C.vector, C.at + j, C.step, False), _from_column(old, j)
             for i in range(_0, rows, 4):
-                tile(4, tile_side(), scale, left, right, kept, out, i, _0, some)
+                tile(4, tile_side(), scale, left, right, kept, before, out, i, _0, some)
 
 
 @shared  # a small part of the one above: not inlined there
-def _multiply_turned(scale, A, B, keep, C, sizes):
+def _multiply_turned(scale, A, B, keep, K, C, sizes):
     """The same for B turned: what a sum multiplies lies side by side in both."""
-    dots(scale, A, B, keep, C, sizes)
+    dots(scale, A, B, keep, K, C, sizes)

@@ -65,7 +65,7 @@ def _make_ready(dtype: Any) -> None:
         help_out(NOBODY, *_EMPTY)  # leaves at once
         nowhere, none = np.uint64(0), dtype.type(0)
         M = Matrix(np.empty(0, dtype), nowhere, nowhere, False)
-        arguments = (0, none, M, M, none, M, (nowhere, nowhere, nowhere))
+        arguments = (0, none, M, M, none, M, M, (nowhere, nowhere, nowhere))
         sharing.board_words[place] = address_of(products.share_product, arguments)
 
 

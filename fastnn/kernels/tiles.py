@@ -65,27 +65,28 @@ def _emit_tile_side(context, builder, signature, values):
     return literal(signature)
 
 
-def tile(rows, registers, scale, A, B, keep, C, i, j, depth, count=None):
-    """C = scale A B + keep C for so many rows from i on, and so many registers' columns from j on.
+def tile(rows, registers, scale, A, B, keep, K, C, i, j, depth, count=None):
+    """C = scale A B + keep K for so many rows from i on, and so many registers' columns from j on.
 
     Or, of one register, for *count* columns. *rows* and *registers* are constants; *depth* is the
-    number of A's columns. B is not turned, and of C what is not kept is not looked at.
+    number of A's columns. B is not turned. K may be C; turned, it is the same in all columns. If
+    *keep* is zero it is not looked at.
     """
     columns = width(C.vector, registers)
     columns = columns if count is None else min(int(count), columns)
-    _put(rows, columns, scale, A, B, keep, C, i, j, depth)
+    _put(rows, columns, scale, A, B, keep, K, C, i, j, depth)
 
 
-def dots(scale, A, B, keep, C, sizes):
-    """C = scale A B + keep C, where A is not turned and B is; *sizes*: rows, depth, columns."""
+def dots(scale, A, B, keep, K, C, sizes):
+    """C = scale A B + keep K, where A is not turned and B is; *sizes*: rows, depth, columns."""
     rows, depth, columns = sizes
-    _put(rows, columns, scale, A, B, keep, C, 0, 0, depth)
+    _put(rows, columns, scale, A, B, keep, K, C, 0, 0, depth)
 
 
-def _put(rows, columns, scale, A, B, keep, C, i, j, depth):
+def _put(rows, columns, scale, A, B, keep, K, C, i, j, depth):
     left, right = view(A, i + rows, depth)[i:], view(B, depth, j + columns)[:, j:]
-    out = view(C, i + rows, j + columns)[i:, j:]
-    out[...] = scale * (left @ right) + keep * out if keep else scale * (left @ right)
+    kept, out = (view(M, i + rows, j + columns)[i:, j:] for M in (K, C))
+    out[...] = scale * (left @ right) + keep * kept if keep else scale * (left @ right)
 
 
 def view(matrix, rows, columns):
@@ -108,9 +109,9 @@ class _Operand:
         self._context, self._builder = context, builder
         self._array = context.make_array(kind[0])(context, builder, vector)
         self._at, one = at, cgutils.intp_t(1)
-        turned = context.cast(builder, turned, types.unliteral(kind[3]), types.boolean)
-        self._row = builder.select(turned, one, step)
-        self._column = builder.select(turned, step, one)
+        self.turned = context.cast(builder, turned, types.unliteral(kind[3]), types.boolean)
+        self._row = builder.select(self.turned, one, step)
+        self._column = builder.select(self.turned, step, one)
 
     def _place(self, row: Any, column: Any) -> Any:
         build = self._builder
@@ -202,12 +203,30 @@ def plus(builder: Any, total: Any, a: Any, b: Any) -> Any:
     return builder.fadd(total, builder.fmul(a, b, flags=_FLAGS), flags=_FLAGS)
 
 
+def _either(
+    builder: Any, condition: Any, this: Callable[[], Vectors], that: Callable[[], Vectors]
+) -> Vectors:
+    """Emit both, and a choice: the vectors of the one that is taken."""
+    with builder.if_else(condition) as (then, otherwise):
+        with then:
+            those, one = this(), builder.basic_block
+        with otherwise:
+            others, other = that(), builder.basic_block
+    chosen = [builder.phi(value.type) for value in those]
+    for phi, value, another in zip(chosen, those, others, strict=True):
+        phi.add_incoming(value, one)
+        phi.add_incoming(another, other)
+    return chosen
+
+
 class _Product:
-    """What both operations are given, in LLVM: *scale*, A, B, *keep* and C."""
+    """What both operations are given, in LLVM: *scale*, A, B, *keep*, K and C."""
 
     def __init__(self, context: Any, builder: Any, kinds: Any, values: Any):
-        scale, a, b, keep, c = zip(kinds, values, strict=True)
-        self.a, self.b, self.c = (_Operand(context, builder, *matrix) for matrix in (a, b, c))
+        scale, a, b, keep, k, c = zip(kinds, values, strict=True)
+        self.a, self.b, self.k, self.c = (
+            _Operand(context, builder, *matrix) for matrix in (a, b, k, c)
+        )
         number = c[0][0].dtype
         self.builder, self.size = builder, number.bitwidth // 8
         self.number = context.get_value_type(number)
@@ -221,6 +240,11 @@ class _Product:
         """So many sums of nothing."""
         return [ir.VectorType(self.number, lanes)([0.0] * lanes)] * count
 
+    def check_out(self, row: Any, column: Any, rows: Any, columns: Any) -> None:
+        """With bounds checks, of K and C."""
+        for matrix in (self.k, self.c):
+            matrix.check(row, column, rows, columns)
+
     def number_at(self, address: Any) -> Any:
         """A number that lies somewhere."""
         return self.builder.load(address, align=self.size)
@@ -233,51 +257,61 @@ class _Product:
     def put(self, i: Any, j: Any, rows: Vectors, mask: Any) -> None:
         """Write a tile's rows, scaled, and with them what is kept, from row i and column j on."""
         build, lanes = self.builder, rows[0].type.count
-        places = [self.c.at(build.add(i, cgutils.intp_t(r)), j) for r in range(len(rows))]
-        before, nothing = build.basic_block, self.zeros(len(rows), lanes)
+        numbers = [build.add(i, cgutils.intp_t(r)) for r in range(len(rows))]
+        # All before the first store: what was just stored would have to be waited for.
         kept = build.fcmp_unordered("!=", self._keep, self.number(0.0))
-        with build.if_then(kept):
-            keep = in_all_lanes(build, self._keep, lanes)
-            # All before the first store: what was just stored would have to be waited for.
-            olds = [self.vector_at(place, lanes, mask) for place in places]
-            olds = [build.fmul(keep, old, flags=_FLAGS) for old in olds]
-            within = build.basic_block
-        starts = []
-        for zero, old in zip(nothing, olds, strict=True):
-            start = build.phi(old.type)
-            start.add_incoming(zero, before)
-            start.add_incoming(old, within)
-            starts.append(start)
+        starts = _either(
+            build,
+            kept,
+            lambda: self._kept(numbers, j, lanes, mask),
+            lambda: self.zeros(len(rows), lanes),
+        )
         scale = in_all_lanes(build, self._scale, lanes)
-        for place, start, row in zip(places, starts, rows, strict=True):
-            store_vector(build, plus(build, start, scale, row), place, self.size, mask)
+        for number, start, row in zip(numbers, starts, rows, strict=True):
+            total = plus(build, start, scale, row)
+            store_vector(build, total, self.c.at(number, j), self.size, mask)
+
+    def _kept(self, numbers: Vectors, j: Any, lanes: int, mask: Any) -> Vectors:
+        """Rows of K with these numbers, from column j on, times *keep*."""
+        build = self.builder
+        keep = in_all_lanes(build, self._keep, lanes)
+
+        def from_columns() -> Vectors:
+            places = [self.k.at(number, j) for number in numbers]
+            return [in_all_lanes(build, self.number_at(place), lanes) for place in places]
+
+        def from_rows() -> Vectors:
+            return [self.vector_at(self.k.at(number, j), lanes, mask) for number in numbers]
+
+        rows = _either(build, self.k.turned, from_columns, from_rows)
+        return [build.fmul(keep, row, flags=_FLAGS) for row in rows]
 
 
-def _type_put(constants, A, B, C):
+def _type_put(constants, A, B, K, C):
     known = all(isinstance(constant, types.IntegerLiteral) for constant in constants)
-    arrays = [matrix[0] for matrix in (A, B, C)]
-    alike = all(a.layout == "C" and a.dtype == arrays[2].dtype for a in arrays)
-    return types.none if known and alike and arrays[2].mutable else None
+    arrays = [matrix[0] for matrix in (A, B, K, C)]
+    alike = all(a.layout == "C" and a.dtype == arrays[3].dtype for a in arrays)
+    return types.none if known and alike and arrays[3].mutable else None
 
 
-def _type_tile(rows, registers, scale, A, B, keep, C, i, j, depth, count=None):
-    return _type_put((rows, registers), A, B, C)
+def _type_tile(rows, registers, scale, A, B, keep, K, C, i, j, depth, count=None):
+    return _type_put((rows, registers), A, B, K, C)
 
 
 @operation(tile, _type_tile)
 def _emit_tile(context, builder, signature, values):
     n_rows, registers = (kind.literal_value for kind in signature.args[:2])
-    product = _Product(context, builder, signature.args[2:7], values[2:7])
-    i, j, depth = whole_numbers(context, builder, signature.args[7:10], values[7:10])
+    product = _Product(context, builder, signature.args[2:8], values[2:8])
+    i, j, depth = whole_numbers(context, builder, signature.args[8:11], values[8:11])
     zero, lanes, mask = cgutils.intp_t(0), registers * product.lanes, None
     n_columns = cgutils.intp_t(lanes)
-    if len(values) == 11:
-        [count] = whole_numbers(context, builder, signature.args[10:], values[10:])
+    if len(values) == 12:
+        [count] = whole_numbers(context, builder, signature.args[11:], values[11:])
         n_columns = at_most(builder, count, lanes)
         mask = first_lanes(builder, n_columns, lanes, product.size)
     product.a.check(i, zero, cgutils.intp_t(n_rows), depth)
     product.b.check(zero, j, depth, n_columns)
-    product.c.check(i, j, cgutils.intp_t(n_rows), n_columns)
+    product.check_out(i, j, cgutils.intp_t(n_rows), n_columns)
     rows = [builder.add(i, cgutils.intp_t(r)) for r in range(n_rows)]
 
     def round_of(k, sums):
@@ -293,18 +327,18 @@ def _emit_tile(context, builder, signature, values):
     return context.get_dummy_value()
 
 
-def _type_dots(scale, A, B, keep, C, sizes):
-    return _type_put((), A, B, C)
+def _type_dots(scale, A, B, keep, K, C, sizes):
+    return _type_put((), A, B, K, C)
 
 
 @operation(dots, _type_dots)
 def _emit_dots(context, builder, signature, values):
-    product, zero = _Product(context, builder, signature.args[:5], values[:5]), cgutils.intp_t(0)
-    sizes = cgutils.unpack_tuple(builder, values[5])
-    rows, depth, columns = whole_numbers(context, builder, signature.args[5].types, sizes)
+    product, zero = _Product(context, builder, signature.args[:6], values[:6]), cgutils.intp_t(0)
+    sizes = cgutils.unpack_tuple(builder, values[6])
+    rows, depth, columns = whole_numbers(context, builder, signature.args[6].types, sizes)
     product.a.check(zero, zero, rows, depth)
     product.b.check(zero, zero, depth, columns)
-    product.c.check(zero, zero, rows, columns)
+    product.check_out(zero, zero, rows, columns)
     whole = builder.and_(depth, cgutils.intp_t(-product.lanes))
 
     def put(i, j, high, broad):

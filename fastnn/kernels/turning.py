@@ -1,6 +1,7 @@
 """Turning matrices: rows become columns, a square of a register's numbers at a time.
 
 A square's rows are loaded, exchanged by halves, quarters and so on of the registers, and stored.
+Of a few rows, or columns, several squares of four by four lie side by side in the registers.
 This file speaks LLVM, see `fastnn.kernels.lanes`.
 """
 
@@ -13,12 +14,14 @@ from numba.core import cgutils
 
 from fastnn.kernels.jit import inner, shared
 from fastnn.kernels.lanes import check_places, width
+from fastnn.kernels.linked import linked
 from fastnn.kernels.llvm import (
     at_most,
     first_lanes,
+    lanes_of_register,
+    literal,
     load_vector,
     operation,
-    register_bits,
     shuffle,
     stack,
     store_vector,
@@ -29,95 +32,158 @@ from fastnn.kernels.tiles import Matrix, Vectors, view
 _0 = np.uint64(0)
 #: An array of what places are.
 PLACES = np.empty(0, np.int64)
+#: So many rows or columns are few.
+FEW = 4
 
 
-@inner
+def _kinds(source: Any, at: Any, rows: Any, columns: Any, into: Any, to: Any, step: Any) -> Any:
+    """What `turn` is compiled for."""
+    if any(array.layout != "C" for array in (source, into)) or not into.mutable:
+        return None
+    place, vectors = types.uint64, [types.Array(array.dtype, 1, "C") for array in (source, into)]
+    return vectors[0], place, place, place, vectors[1], place, place
+
+
+@linked(_kinds)
 def turn(source, at, rows, columns, into, to, step):
     """Copy a (rows, columns) matrix as (columns, rows) with a *step* from row to row."""
-    n = width(into)
-    places = stack(n, PLACES)
-    for first in range(_0, rows, n):
+    n, few = width(into), few_lines(into)
+    places, many = stack(n, PLACES), _in_squares(rows, n)
+    for first in range(_0, many, n):
         for r in range(n):
             places[r] = at + (first + r) * columns
         turn_rows(source, places, rows - first, columns, into, to + first, step)
+    for first in range(many, rows, few):
+        for r in range(few):
+            places[r] = at + (first + r) * columns
+        for j in range(_0, columns, n):
+            there = rows - first, columns - j
+            turn_tile(few, n, source, places, j, into, to + first + j * step, step, there)
 
 
 @shared
 def turn_rows(source, places, rows, columns, into, to, step):
     """Copy rows that begin at *places*, at most as many as there are lanes, as columns."""
-    n = width(into)
-    for j in range(_0, columns, n):
-        if rows >= n and columns - j >= n:
-            turn_square(source, places, j, into, to + j * step, step)
+    n, few = width(into), few_lines(into)
+    many = _in_squares(columns, n)
+    for j in range(_0, many, n):
+        there = rows, columns - j
+        if there[0] >= n and there[1] >= n:
+            turn_tile(n, n, source, places, j, into, to + j * step, step)
         else:
-            turn_square(source, places, j, into, to + j * step, step, rows, columns - j)
+            turn_tile(n, n, source, places, j, into, to + j * step, step, there)
+    for j in range(many, columns, few):
+        there = rows, columns - j
+        turn_tile(n, few, source, places, j, into, to + j * step, step, there)
 
 
-def turn_square(source, places, away, into, to, step, rows=None, columns=None):
-    """Turn as many rows and columns as a register has numbers, or so many, if that is fewer.
+@inner
+def _in_squares(count, n):
+    """How many lines are turned by squares: all but a last half square, or less."""
+    return (count + n // 2 - 1) // n * n
+
+
+def few_lines(array):
+    """`FEW`, or the numbers of a register, if that is less. A constant."""
+    return min(FEW, width(array))
+
+
+@operation(
+    few_lines, lambda array: types.literal(min(FEW, lanes_of_register(array.dtype.bitwidth // 8)))
+)
+def _emit_few_lines(context, builder, signature, values):
+    return literal(signature)
+
+
+def turn_tile(high, broad, source, places, away, into, to, step, there=None):
+    """Turn *high* rows and *broad* columns, or so many as are *there*, at least one of each.
 
     The rows begin *away* from the *places* in the vector *source*; as columns they go to the place
-    *to* of the vector *into*, whose rows are a *step* apart. At least one row and column are there.
+    *to* of the vector *into*, whose rows are a *step* apart. *high* and *broad* are constants: what
+    a register holds, or one of them `few_lines`.
     """
-    n = width(source)
-    rows, columns = (n if count is None else min(int(count), n) for count in (rows, columns))
+    rows, columns = (high, broad) if there is None else map(int, there)
+    rows, columns = min(rows, high), min(columns, broad)
     out = view(Matrix(into, to, step, False), columns, rows)
     for r in range(rows):
         out[:, r] = view(Matrix(source, places[r] + int(away), 0, False), 1, columns)
 
 
-def _type_turn_square(source, places, away, into, to, step, rows=None, columns=None):
-    return types.none if source.dtype == into.dtype and into.mutable else None
+def _type_turn_tile(high, broad, source, places, away, into, to, step, there=None):
+    known = all(isinstance(size, types.IntegerLiteral) for size in (high, broad))
+    return types.none if known and source.dtype == into.dtype and into.mutable else None
 
 
-@operation(turn_square, _type_turn_square)
-def _emit_turn_square(context, builder, signature, values):
-    number = signature.args[0].dtype
-    size, n = number.bitwidth // 8, register_bits() // number.bitwidth
+@operation(turn_tile, _type_turn_tile)
+def _emit_turn_tile(context, builder, signature, values):
+    high, broad = (kind.literal_value for kind in signature.args[:2])
+    kinds, values = signature.args[2:], values[2:]
     source, starts, into = (
-        context.make_array(signature.args[k])(context, builder, values[k]) for k in (0, 1, 3)
+        context.make_array(kinds[k])(context, builder, values[k]) for k in (0, 1, 3)
     )
-    kinds, numbers = ((given[2], *given[4:]) for given in (signature.args, values))
-    away, to, step, *counts = whole_numbers(context, builder, kinds, numbers)
-    most = cgutils.intp_t(n)
-    rows, columns = (at_most(builder, count, n) for count in counts) if counts else (most, most)
+    whole = [(kinds[k], values[k]) for k in (2, 4, 5)]
+    away, to, step = whole_numbers(context, builder, *zip(*whole, strict=True))
+    rows, columns = cgutils.intp_t(high), cgutils.intp_t(broad)
+    counted = len(values) == 7
+    if counted:
+        counts = cgutils.unpack_tuple(builder, values[6])
+        counts = whole_numbers(context, builder, kinds[6].types, counts)
+        rows, columns = (
+            at_most(builder, *pair) for pair in zip(counts, (high, broad), strict=True)
+        )
+    number = context.get_value_type(kinds[0].dtype)
+    size = kinds[0].dtype.bitwidth // 8
 
-    def address_of(array, k, place, first, lines, along):
-        """Where a line begins; and the mask of what is there of it, if not all.
+    def address_of(array, k, place, first, lines, along, n):
+        """Where a line of n begins; and the mask of what is there of it, if not all.
 
         A line beyond the last is the first one once more: for memory that is not there a processor
         takes its time, whatever the mask says.
         """
-        if counts:
+        if counted:
             place = builder.select(builder.icmp_signed("<", cgutils.intp_t(k), lines), place, first)
         if context.enable_boundscheck:
             lengths = cgutils.unpack_tuple(builder, array.shape)
             check_places(context, builder, [place], [along], lengths)
-        mask = first_lanes(builder, along, n, size) if counts else None
+        mask = first_lanes(builder, along, n, size) if counted else None
         return builder.gep(array.data, [place]), size, mask
 
-    kind, lines = ir.VectorType(context.get_value_type(number), n), []
-    begins = [builder.load(builder.gep(starts.data, [cgutils.intp_t(k)])) for k in range(n)]
-    places = [builder.add(start, away) for start in begins]
+    begins = [builder.load(builder.gep(starts.data, [cgutils.intp_t(k)])) for k in range(high)]
+    places, lines = [builder.add(start, away) for start in begins], []
     for k, place in enumerate(places):
-        at = address_of(source, k, place, places[0], rows, columns)
-        lines.append(load_vector(builder, kind, *at))
-    for k, value in reversed(list(enumerate(_transposed(builder, lines)))):  # the first at last
+        at = address_of(source, k, place, places[0], rows, columns, broad)
+        lines.append(load_vector(builder, ir.VectorType(number, broad), *at))
+    turned = _turned(builder, lines)
+    for k, value in reversed(list(enumerate(turned))):  # the first at last
         place = builder.add(to, builder.mul(cgutils.intp_t(k), step))
-        at = address_of(into, k, place, to, columns, rows)
-        store_vector(builder, value, *at)
+        store_vector(builder, value, *address_of(into, k, place, to, columns, rows, high))
     return context.get_dummy_value()
 
 
-def _transposed(builder: Any, lines: Vectors) -> Vectors:
-    """n vectors of n lanes with rows and columns changed: by halves, quarters and so on."""
-    n, half = len(lines), len(lines) // 2
-    while half:
+def _turned(builder: Any, lines: Vectors) -> Vectors:
+    """Rows as columns: by squares that lie side by side, in as many vectors as one has lines."""
+    high, broad = len(lines), lines[0].type.count
+    side = min(high, broad)
+    lines = [_joined(builder, lines[k::side]) for k in range(side)]
+    n, half = lines[0].type.count, side // 2
+    while half:  # rows and columns exchanged by halves, quarters and so on of the squares
         upper = [l if l & half == 0 else n + l - half for l in range(n)]
         lower = [l + half if l & half == 0 else n + l for l in range(n)]
         lines = [
             shuffle(builder, lines[k & ~half], lower if k & half else upper, lines[k | half])
-            for k in range(n)
+            for k in range(side)
         ]
         half //= 2
-    return lines
+    if high == n:
+        return lines
+    parts = [range(first, first + high) for first in range(0, n, high)]
+    return [shuffle(builder, line, part) for part in parts for line in lines]
+
+
+def _joined(builder: Any, vectors: Vectors) -> Any:
+    """Vectors, a power of two, side by side in one."""
+    while len(vectors) > 1:
+        both = range(2 * vectors[0].type.count)
+        pairs = zip(vectors[::2], vectors[1::2], strict=True)
+        vectors = [shuffle(builder, a, both, b) for a, b in pairs]
+    return vectors[0]

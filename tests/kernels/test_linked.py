@@ -154,5 +154,5 @@ def test_without_a_key_the_name_is_of_this_process(tmp_path):
 @only_compiled
 def test_python_does_not_call_it():
     with pytest.raises(TypeError, match="multiply_part is for kernels"):
-        products.multiply_part(1.0, None, None, 1.0, None, None, False, 0, 1)
+        products.multiply_part(1.0, None, None, 1.0, None, None, None, False, 0, 1)
     assert products.multiply_part.compiled.py_func.__name__ in cache.makers

@@ -24,6 +24,32 @@ def multiply(scale, keep, vector, places, steps, turned, rows, inner, columns):
     products.multiply(scale, A, B, keep, C, (rows, inner, columns))
 
 
+@kernel
+def multiply_onto(keep, vector, places, steps, turned, rows, inner, columns):
+    A = products.Matrix(vector, places[0], steps[0], turned[0])
+    B = products.Matrix(vector, places[1], steps[1], False)
+    K = products.Matrix(vector, places[3], np.uint64(0), turned[1])
+    C = products.Matrix(vector, places[2], steps[2], False)
+    products.multiply_onto(A, B, keep, K, C, (rows, inner, columns))
+
+
+def check_product_onto(rows, inner, columns, dtype, turned=False, keep=1.0):
+    """K is a row for all of C, and a column; of C nothing is kept."""
+    rng = np.random.default_rng(0)
+    for across in (False, True):
+        shapes = (rows, inner), (inner, columns), (rows, 1) if across else (1, columns)
+        A, B, K = (rng.uniform(-1, 1, shape).astype(dtype) for shape in shapes)
+        stored, C = (A.T if turned else A, B), np.full((rows, columns), np.nan, dtype)
+        vector, places = laid_out(*stored, C, K)
+        steps = np.array([matrix.shape[1] for matrix in (*stored, C)], np.uint64)
+        sizes = map(np.uint64, (rows, inner, columns))
+        multiply_onto(C.dtype.type(keep), vector, places, steps, np.array([turned, across]), *sizes)
+        wanted = A.astype("f8") @ B + keep * K.astype("f8")
+        expected, _ = laid_out(*stored, wanted.astype(dtype), K)
+        tolerance = {"float64": 1e-14, "float32": 1e-5}[dtype]
+        np.testing.assert_allclose(vector, expected, rtol=tolerance, atol=tolerance * inner)
+
+
 def check_product(
     rows, inner, columns, dtype, turned=(False, False), scale=1.0, keep=1.0, further=0
 ):
@@ -67,6 +93,17 @@ def test_products_whose_columns_are_copied_first(dtype, turned, keep):
     for depth in (packed - 1, packed, packed + 1, 2 * packed + 9):
         for columns in (8, 64, 75, 130):
             check_product(rows + 3, depth, columns, dtype, (turned, False), keep=keep, further=5)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_onto_one_row_or_column(dtype, turned):
+    """At the ends of tiles, and in parts, of which the first one is onto it."""
+    for size in range(1, 71):
+        for sizes in ((size, 3, 5), (5, 3, size)):
+            check_product_onto(*sizes, dtype, turned)
+    check_product_onto(9, 4, 40, dtype, turned, keep=-0.5)
+    check_product_onto(int(products.PACK_FROM) + 3, int(products.PACKED) + 9, 75, dtype, turned)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -163,9 +200,9 @@ def checked_tile(a, b, c, by_rows):
     B = products.Matrix(b, np.uint64(0), np.uint64(3 if by_rows else 4), by_rows)
     C, one = products.Matrix(c, np.uint64(0), np.uint64(4), False), a.dtype.type(1)
     if by_rows:
-        tiles.dots(one, A, B, one, C, (4, 3, 4))
+        tiles.dots(one, A, B, one, C, C, (4, 3, 4))
     else:
-        tiles.tile(4, 1, one, A, B, one, C, 0, 0, 3, 4)
+        tiles.tile(4, 1, one, A, B, one, C, C, 0, 0, 3, 4)
 
 
 @pytest.mark.parametrize("by_rows", [False, True])

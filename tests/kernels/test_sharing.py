@@ -24,14 +24,14 @@ SHAPES = [(96, 60, 250), (300, 70, 31), (96, 180, 100), (260, 130, 47)]
 
 
 @kernel
-def note_part(scale, A, B, keep, C, sizes, in_columns, first, after):
+def note_part(scale, A, B, keep, K, C, sizes, in_columns, first, after):
     """Stands for a product: notes what part it was called for."""
     for row in range(first, after):
         C.vector[row] += scale
 
 
 @kernel
-def leave_the_rest(scale, A, B, keep, C, sizes, in_columns, first, after):
+def leave_the_rest(scale, A, B, keep, K, C, sizes, in_columns, first, after):
     """Stands for one of which another thread takes the other part."""
     sharing.board()[sharing.LEFT] = 0
 
@@ -39,22 +39,25 @@ def leave_the_rest(scale, A, B, keep, C, sizes, in_columns, first, after):
 @kernel
 def share_noting(code, numbers, n, parts, grain):
     """What `products` does, for one number a row."""
-    scale, M, _, keep, _, sizes, in_columns = products.nothing(numbers)
-    arguments = (scale + numbers.dtype.type(1), M, M, keep, M, sizes, in_columns)
+    scale, M, _, keep, _, _, sizes, in_columns = products.nothing(numbers)
+    arguments = (scale + numbers.dtype.type(1), M, M, keep, M, M, sizes, in_columns)
     return sharing.share(code, arguments, numbers.itemsize, n, parts, grain, 0)
 
 
 @kernel
-def multiply(A, B, C, sizes, turned):
+def multiply(A, B, C, sizes, turned, across):
+    """Twice: onto a row for all of C, or with *across* a column, and onto what that gives."""
     one = C.dtype.type(1)
     left = products.Matrix(A, _0, sizes[1], False)
     right = products.Matrix(B, _0, sizes[1] if turned else sizes[2], turned)
-    products.multiply(one, left, right, one, products.Matrix(C, _0, sizes[2], False), sizes)
+    out = products.Matrix(C, _0, sizes[2], False)
+    products.multiply_onto(left, right, one, products.Matrix(A, _0, _0, across), out, sizes)
+    products.multiply(one, left, right, one, out, sizes)
 
 
 def address_for(numbers, function=note_part):
     zero, M = numbers.dtype.type(0), products.Matrix(numbers, _0, _0, False)
-    return address_of(function, (zero, M, M, zero, M, (_0, _0, _0), False, _0, _0))
+    return address_of(function, (zero, M, M, zero, M, M, (_0, _0, _0), False, _0, _0))
 
 
 @pytest.fixture
@@ -126,18 +129,19 @@ def test_products_are_the_same_with_help(two_threads):
             sizes = tuple(map(np.uint64, (rows, depth, columns)))
             assert np.prod(sizes) >= products.SHARED_FROM
             expected = C.copy()
-            multiply(A, B, expected, sizes, turned)
-            work.append((A, B, C, sizes, turned, expected))
+            for across in (False, True):
+                multiply(A, B, expected, sizes, turned, across)
+                work.append((A, B, C, sizes, turned, across, expected.copy()))
     with team.Help(WideSingles, 1000), team.Help(Wide, 1000):
         pass
     with team.Help(Wide, 1000):
         wait_for(lambda: words[sharing.HELPERS] == 1)
         helped, end = dict.fromkeys(("float64", "float32"), 0), time.monotonic() + 20
         while min(helped.values()) < 100 and time.monotonic() < end:
-            for A, B, C, sizes, turned, expected in work:
+            for A, B, C, sizes, turned, across, expected in work:
                 result = C.copy()
                 words[sharing.ALONE] = words[sharing.ROWS] = 0
-                multiply(A, B, result, sizes, turned)
+                multiply(A, B, result, sizes, turned, across)
                 np.testing.assert_array_equal(result, expected)
                 assert words[sharing.ROWS] in (sizes[0], sizes[2])
                 assert words[sharing.PART] < words[sharing.ROWS]
@@ -152,7 +156,7 @@ FLUSH = 0x8040  # of x86: results and operands that are too small for all digits
 def multiply_flushing(A, B, C, sizes):
     before = atomics.rounding()
     atomics.set_rounding(before | FLUSH)
-    multiply(A, B, C, sizes, False)
+    multiply(A, B, C, sizes, False, False)
     atomics.set_rounding(before)
 
 
@@ -163,7 +167,7 @@ def test_who_helps_takes_the_same_numbers_for_zero(two_threads):
     A, B, C = (np.ones(n, "f") for n in (rows * depth, depth * columns, rows * columns))
     A *= np.float32(1e-40)
     sizes, helped, end = tuple(map(np.uint64, SHAPES[0])), 0, time.monotonic() + 20
-    multiply(A, B, C, sizes, False)
+    multiply(A, B, C, sizes, False, False)
     with team.Help(WideSingles, 1000):
         while helped == 0 and time.monotonic() < end:
             words[sharing.ALONE] = words[sharing.DONE] = 0

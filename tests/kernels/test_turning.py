@@ -7,6 +7,7 @@ from matrices import NOTHING, laid_out
 
 from fastnn.kernels import turning
 from fastnn.kernels.jit import _OPTIONS, kernel
+from fastnn.kernels.lanes import width
 
 
 @kernel
@@ -28,17 +29,18 @@ def test_turning_a_matrix(rows, columns, dtype):
 
 
 @numba.njit(boundscheck=True, **_OPTIONS)
-def checked_square(source, places, into):
-    turning.turn_square(source, places, 1, into, 1, 3, 2, 2)
+def checked_tile(source, places, into):
+    n = width(into)
+    turning.turn_tile(n, n, source, places, 1, into, 1, 3, (2, 2))
 
 
 @pytest.mark.parametrize(("source", "into"), [(12, 6), (11, 6), (12, 5)])
-def test_checked_squares_outside_raise(source, into):
+def test_checked_tiles_outside_raise(source, into):
     """Rows of two numbers from places 5 and 10 on, to places 1 to 5."""
     places, arrays = np.array([4, 9] + 30 * [2**40]), (np.arange(float(source)), np.zeros(into))
     if (source, into) == (12, 6):
-        checked_square(arrays[0], places, arrays[1])
+        checked_tile(arrays[0], places, arrays[1])
         np.testing.assert_array_equal(arrays[1], [0, 5, 10, 0, 6, 11])
     else:
         with pytest.raises(IndexError, match="outside the array"):
-            checked_square(arrays[0], places, arrays[1])
+            checked_tile(arrays[0], places, arrays[1])
