@@ -73,7 +73,7 @@ def make_batch_gradient(
                 forward(layers, p, w, places, rows, n, options, at)
             else:
                 forward(layers, p, w, places, rows, n, None, None)
-            total += finish(w, z, y, places.d, n_out, n, places.scratch, places.weights)
+            total += finish(w, z, y, places.d, n_out, n, places.weights)
             keep = one - one if fresh and position == first else one
             backward(layers, p, w, places, rows, n, into, scale, keep)
         return total

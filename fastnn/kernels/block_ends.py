@@ -10,40 +10,49 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.elementary import exp, log
-from fastnn.kernels.jit import inner
-from fastnn.kernels.lanes import maximum
+from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.lanes import constant, load, maximum, splat, store, width
+from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.rows import make_finish_one
 
-_1 = np.uint64(1)
+_0, _1 = np.uint64(0), np.uint64(1)
+
+
+@ordered
+def softmax_in_lanes(values, z, into, a, n_classes, step, lanes, count):
+    """a_j = e^z_j / Σ e^z_k in *count* lanes, j going *step* places further each time.
+
+    It returns log Σ e^z_k. The largest z is taken off: no overflow.
+    """
+    top = load(values, z, lanes, count)
+    for j in range(1, n_classes):
+        top = maximum(top, load(values, z + j * step, lanes, count))
+    total = constant(0, top)
+    for j in range(n_classes):
+        e = exp(load(values, z + j * step, lanes, count) - top)
+        store(into, a + j * step, e, count)
+        total = total + e
+    share = constant(1, total) / total
+    for j in range(n_classes):
+        store(into, a + j * step, load(into, a + j * step, lanes, count) * share, count)
+    return top + log(total)
 
 
 @inner
-def softmax(w, z, a, n_classes, n, top, total):
-    """Columns of softmax values from (n_classes, n) sums z.
-
-    The largest sum of a sample is taken off first, so that nothing overflows; it is left at *top*,
-    and at *total* the Σ e^z of what remains.
-    """
-    for s in range(n):
-        w[top + s] = w[z + s]
-        w[total + s] = 0
-    for j in range(_1, n_classes):
-        for s in range(n):
-            w[top + s] = maximum(w[top + s], w[z + j * n + s])
-    for j in range(n_classes):
-        for s in range(n):
-            e = exp(w[z + j * n + s] - w[top + s])
-            w[a + j * n + s] = e
-            w[total + s] += e
-    for j in range(n_classes):
-        for s in range(n):
-            w[a + j * n + s] /= w[total + s]
+def softmax(w, z, n_classes, n):
+    """Columns of (n_classes, n) sums z become softmax values."""
+    lanes = width(w)
+    whole = n - n % lanes
+    for s in range(_0, whole, lanes):
+        softmax_in_lanes(w, z + s, w, z + s, n_classes, n, lanes, lanes)
+    if whole < n:
+        softmax_in_lanes(w, z + whole, w, z + whole, n_classes, n, lanes, n - whole)
 
 
 @functools.cache
 def make_finish(output: int, loss: int, weighted: bool) -> Any:
-    """Make the end; *scratch* has room for 2 n numbers.
+    """Make the end.
 
     With *weighted* D and losses are multiplied by the n *weights*, which otherwise are not looked
     at: by the constant 1.
@@ -59,7 +68,7 @@ def _make_finish_outputs(output: int, loss: int, weighted: bool) -> Any:
     finish_one = make_finish_one(output, loss)
 
     @inner
-    def finish_outputs(w, z, y, d, n_out, n, scratch, weights):
+    def finish_outputs(w, z, y, d, n_out, n, weights):
         total, weight = w.dtype.type(0), w.dtype.type(1)
         rows, columns = (n_out, n) if weighted else (_1, n_out * n)  # the longer, the better
         for j in range(rows):
@@ -78,20 +87,28 @@ def _make_finish_outputs(output: int, loss: int, weighted: bool) -> Any:
 def _make_finish_classes(loss: int, weighted: bool) -> Any:
     reported = OF_CLASSES[loss]
 
-    @inner
-    def finish_classes(w, z, y, d, n_out, n, scratch, weights):
-        softmax(w, z, d, n_out, n, scratch, scratch + n)
-        for s in range(n):
-            w[scratch + s] += log(w[scratch + n + s])
-        total, weight = w.dtype.type(0), w.dtype.type(1)
+    @ordered
+    def finish_some(w, z, y, d, n_out, n, weights, lanes, count):
+        log_total = softmax_in_lanes(w, z, w, d, n_out, n, lanes, count)
+        total = constant(0, log_total)
+        weight = load(w, weights, lanes, count) if weighted else constant(1, total)
         for j in range(n_out):
-            for s in range(n):
-                k = j * n + s
-                if weighted:
-                    weight = w[weights + s]
-                total += weight * (w[y + k] * reported(w[scratch + s] - w[z + k]))
-                w[d + k] = weight * (w[d + k] - w[y + k])
-        return total
+            target = load(w, y + j * n, lanes, count)
+            total = total + target * reported(log_total - load(w, z + j * n, lanes, count))
+            gradient = load(w, d + j * n, lanes, count) - target
+            store(w, d + j * n, weight * gradient if weighted else gradient, count)
+        return weight * total
+
+    @inner
+    def finish_classes(w, z, y, d, n_out, n, weights):
+        lanes = width(w)
+        total, whole = splat(w.dtype.type(0), lanes), n - n % lanes
+        for s in range(_0, whole, lanes):
+            total = total + finish_some(w, z + s, y + s, d + s, n_out, n, weights + s, lanes, lanes)
+        if whole < n:
+            s, left = whole, n - whole
+            total = total + finish_some(w, z + s, y + s, d + s, n_out, n, weights + s, lanes, left)
+        return sum_of(total)
 
     return finish_classes
 
@@ -101,7 +118,7 @@ def _make_finish_distribution(loss: int, weighted: bool) -> Any:
     is_gaussian = loss == GAUSSIAN
 
     @inner
-    def finish_distribution(w, z, y, d, n_out, n, scratch, weights):
+    def finish_distribution(w, z, y, d, n_out, n, weights):
         total, weight = w.dtype.type(0), w.dtype.type(1)
         m = n_out >> _1 if is_gaussian else n_out
         other = m * n

@@ -55,9 +55,7 @@ def make_sloped_gradient(codes: Codes, output: int, loss: int, bias: bool, extra
             if extras:
                 gather_weights(data, epoch, position, n, options.scale, w, places.weights)
             push(layers, p, w, places, n, m, False, False)
-            total += finish(
-                w, z, places.y, places.e_below, n_out, n, places.scratch, places.weights
-            )
+            total += finish(w, z, places.y, places.e_below, n_out, n, places.weights)
             activate_layer(layers, last, w, places, n)
             through(layers, last, w, places, n, t, m, places.d)
             total += _compare(w, places, n_out, m, n, data.dydx_weight, extras)

@@ -124,7 +124,7 @@ def make_activate_layer(codes: Codes, curved: bool) -> Any:
         at, n_out = (layers[l, UNITS] - layers[0, UNITS]) * places.block, layers[l, N_OUT]
         z = places.units + at
         if layers[l, ACTIVATION] == SOFTMAX:
-            softmax(w, z, z, n_out, n, places.scratch, places.scratch + n)
+            softmax(w, z, n_out, n)
         else:
             slopes, curves = places.slopes + at, places.curves + at
             activate(layers[l, ACTIVATION], w, z, n_out * n, slopes, curves)

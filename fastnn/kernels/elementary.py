@@ -48,7 +48,7 @@ _SHIFT_F, _ROOT_BITS_F = _i(23), _i(0x3F3504F3)
 _0, _1, _2, _INF, _NAN = _f(0), _f(1), _f(2), _f(np.inf), _f(np.nan)
 
 
-def _computed_by(for_float64: Any, for_float32: Any) -> Callable[[Any], Any]:
+def computed_by(for_float64: Any, for_float32: Any) -> Callable[[Any], Any]:
     """Make of a docstring the function that it describes, compiled or not."""
 
     def define(documented: Any) -> Any:
@@ -97,7 +97,7 @@ def _exp_float32(x: Any) -> Any:
     return select(x < _f(-87.33654), _0, y)
 
 
-@_computed_by(_exp_float64, _exp_float32)
+@computed_by(_exp_float64, _exp_float32)
 def exp(x: Any) -> Any:
     """Return eˣ, within 1.6e-14 (float32: 1.9e-7).
 
@@ -132,7 +132,7 @@ def _expm1_float32(x: Any) -> Any:
     return select(x < _f(-20.0), -_1, y)
 
 
-@_computed_by(_expm1_float64, _expm1_float32)
+@computed_by(_expm1_float64, _expm1_float32)
 def expm1(x: Any) -> Any:
     """Return eˣ - 1 of x <= 0, within 1.6e-15 (float32: 1e-7).
 
@@ -167,7 +167,7 @@ def _sigmoid_float32(x: Any) -> Any:
     return select(x > _f(20.0), _1, y)
 
 
-@_computed_by(_sigmoid_float64, _sigmoid_float32)
+@computed_by(_sigmoid_float64, _sigmoid_float32)
 def sigmoid(x: Any) -> Any:
     """Return 1/(1 + e⁻ˣ), within 1.2e-14 (float32: 2.1e-7).
 
@@ -211,7 +211,7 @@ def _tanh_float32(x: Any) -> Any:
     return select(x > _f(10.0), _1, y)
 
 
-@_computed_by(_tanh_float64, _tanh_float32)
+@computed_by(_tanh_float64, _tanh_float32)
 def tanh(x: Any) -> Any:
     """Return (1 − e⁻²ˣ)/(1 + e⁻²ˣ), within 7e-16 (float32: 2.5e-7).
 
@@ -252,7 +252,7 @@ def _log_float32(x: Any) -> Any:
     return select(x > _0, y, select(x == _0, -_INF, _NAN))
 
 
-@_computed_by(_log_float64, _log_float32)
+@computed_by(_log_float64, _log_float32)
 def log(x: Any) -> Any:
     """Return the natural logarithm, within 6e-16 (float32: 1.8e-7), near 1 too.
 
@@ -311,7 +311,7 @@ def _softplus_float32(x: Any) -> Any:
     return select(x < _0, _0, x) + (e - e * (e * p / q))
 
 
-@_computed_by(_softplus_float64, _softplus_float32)
+@computed_by(_softplus_float64, _softplus_float32)
 def softplus(x: Any) -> Any:
     """Return log(1 + eˣ), within 1.9e-14 (float32: 2.6e-7).
 
@@ -350,7 +350,7 @@ def _normal_float32(x: Any) -> Any:
     return select(x > _0, _1 - below, below), e
 
 
-@_computed_by(_normal_float64, _normal_float32)
+@computed_by(_normal_float64, _normal_float32)
 def normal(x: Any) -> Any:
     """Return `normal_cdf` of x, and e^(-x²/2), which is computed on the way."""
 
@@ -359,7 +359,7 @@ def _normal_cdf(x: Any) -> Any:
     return normal(x)[0]
 
 
-@_computed_by(_normal_cdf, _normal_cdf)
+@computed_by(_normal_cdf, _normal_cdf)
 def normal_cdf(x: Any) -> Any:
     """Return Φ(x) of the normal distribution, within 1.9e-14 (float32: 4.2e-7).
 

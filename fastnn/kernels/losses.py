@@ -5,16 +5,13 @@ lanes, and the number of outputs m. Cross-entropy couples the outputs: see `fast
 So does a Gaussian, and a quantile needs to be known: their functions say what they take.
 """
 
-import numpy as np
+from typing import Any
 
-from fastnn.kernels.elementary import exp, log, softplus
+from fastnn.kernels.elementary import computed_by, exp, log, softplus
 from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import constant, maximum, minimum, select
 from fastnn.losses import CLIPPED, COUPLED, LOSSES, MISSING
 
-#: The limits of a logarithm -log p with p clipped to [ε, 1 - ε]: ε and -log ε, by the dtype.
-_DOUBLE_EPSILON, _DOUBLE_LIMIT = 2.0**-52, 36.04365338911715
-_SINGLE_EPSILON, _SINGLE_LIMIT = 2.0**-23, 15.942385152878742
 _TINY = 1e-30  # above 0 in both dtypes
 
 
@@ -50,12 +47,20 @@ def as_it_is(value):
     return value
 
 
-@inner
-def clipped(value):
+# The limits of a logarithm -log p with p clipped to [ε, 1 - ε]: ε and -log ε, by the dtype.
+
+
+def _clipped_float64(x: Any) -> Any:
+    return minimum(maximum(x, constant(2.0**-52, x)), constant(36.04365338911715, x))
+
+
+def _clipped_float32(x: Any) -> Any:
+    return minimum(maximum(x, constant(2.0**-23, x)), constant(15.942385152878742, x))
+
+
+@computed_by(_clipped_float64, _clipped_float32)
+def clipped(x: Any) -> Any:
     """The loss of one class, of a clipped probability: see `fastnn.losses.CLIPPED`."""
-    if np.finfo(value).bits == 64:
-        return min(max(value, _DOUBLE_EPSILON), _DOUBLE_LIMIT)
-    return min(max(value, type(value)(_SINGLE_EPSILON)), type(value)(_SINGLE_LIMIT))
 
 
 @inner

@@ -27,16 +27,9 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
-from fastnn.kernels.elementary import exp, log
+from fastnn.kernels.block_ends import softmax_in_lanes
 from fastnn.kernels.jit import inner, ordered
-from fastnn.kernels.lanes import (
-    constant,
-    convert,
-    load,
-    maximum,
-    select,
-    store,
-)
+from fastnn.kernels.lanes import constant, convert, load, select, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.many_products import matrix, sums, units_at_once
@@ -187,7 +180,10 @@ def _make_finish_distribution(loss: int, lanes: int) -> Any:
 def _make_finish_classes(lanes: int) -> Any:
     @ordered
     def finish(scratch, at, step, targets, n):
-        log_total = softmax(scratch.values, at, step, scratch.deltas, n, lanes)
+        first = at * lanes
+        log_total = softmax_in_lanes(
+            scratch.values, first, scratch.deltas, first, n, step * lanes, lanes, lanes
+        )
         total = load(scratch.zero, 0, lanes)
         for j in range(n):
             place = (at + j * step) * lanes
@@ -228,23 +224,3 @@ def add_sum(sums, epoch, value, lanes):
     """Add a value to an epoch's sums, which are float64."""
     sum_so_far = load(sums, (epoch, 0), lanes)
     store(sums, (epoch, 0), sum_so_far + convert(value, np.float64))
-
-
-@ordered
-def softmax(values, at, step, into, n, lanes):
-    """a_j = e^z_j / Σ e^z_k of n units, *step* places apart, to the same places of *into*.
-
-    It returns log Σ e^z_k. The largest z is taken off: no overflow.
-    """
-    top = load(values, at * lanes, lanes)
-    for j in range(1, n):
-        top = maximum(top, load(values, (at + j * step) * lanes, lanes))
-    total = top - top
-    for j in range(n):
-        e = exp(load(values, (at + j * step) * lanes, lanes) - top)
-        store(into, (at + j * step) * lanes, e)
-        total = total + e
-    for j in range(n):
-        place = (at + j * step) * lanes
-        store(into, place, load(into, place, lanes) / total)
-    return top + log(total)

@@ -5,10 +5,11 @@ from typing import Any
 
 from fastnn.activations import ACTIVATIONS
 from fastnn.kernels.activations import VALUES, Codes
+from fastnn.kernels.block_ends import softmax_in_lanes
 from fastnn.kernels.jit import inner, kernel, ordered
 from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import N_OUT, UNITS
-from fastnn.kernels.many import add_sum, height_of, make_finish_rows, make_forward_of_many, softmax
+from fastnn.kernels.many import add_sum, height_of, make_finish_rows, make_forward_of_many
 from fastnn.kernels.many_rows import ROWS, find, spread_row, take
 
 _SOFTMAX = ACTIVATIONS["softmax"].code
@@ -21,7 +22,8 @@ def _make_activate_outputs(output: int, lanes: int) -> Any:
 
         @inner
         def activate_softmax(values, at, step, n):
-            softmax(values, at, step, values, n, lanes)
+            first = at * lanes
+            softmax_in_lanes(values, first, values, first, n, step * lanes, lanes, lanes)
 
         return activate_softmax
     value = VALUES[output]

@@ -34,7 +34,7 @@ def _make_activate_outputs(output: int) -> Any:
     @inner
     def activate_outputs(w, z, n_out, n, scratch):
         if output == SOFTMAX:
-            softmax(w, z, z, n_out, n, scratch, scratch + n)
+            softmax(w, z, n_out, n)
         else:
             activate(code, w, z, n_out * n, scratch)
 
@@ -197,7 +197,7 @@ def make_loss(
                     for s in range(n):
                         w[places.weights + s] = weights[position + np.int64(s)]
             forward(layers, p, w, places, x, n, None, None)
-            total += finish(w, z, places.y, places.d, n_out, n, places.scratch, places.weights)
+            total += finish(w, z, places.y, places.d, n_out, n, places.weights)
         return total
 
     return total_loss

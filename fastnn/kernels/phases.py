@@ -115,7 +115,7 @@ def make_block_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
                             activate(layers[l, ACTIVATION], w, z, n_out * n, slopes)
                     elif phase == LOSS:
                         total += finish(w, outputs, y, places.d, layers[last, N_OUT], n,
-                                        places.scratch, places.weights)  # fmt: skip
+                                        places.weights)  # fmt: skip
                     elif phase == BACKWARD:
                         blocks.back_through_weights(
                             p, W, n_in, n_out, w, places.d, places.d_below, n
