@@ -154,7 +154,16 @@ def _multiply(scale, A, B, keep, K, C, sizes, packs):
             tile(2, tile_side(), scale, A, B, keep, K, C, i, j, depth)
         for i in range(twos, rows):
             tile(1, tile_side(), scale, A, B, keep, K, C, i, j, depth)
-    for j in range(wide, columns, n):
+    single = wide
+    if columns - wide > n:  # two registers of columns, of which the second may not be full
+        single, left = wide + 2 * n, columns - wide
+        for i in range(_0, fours, 4):
+            tile(4, 2, scale, A, B, keep, K, C, i, wide, depth, left)
+        for i in range(fours, twos, 2):
+            tile(2, 2, scale, A, B, keep, K, C, i, wide, depth, left)
+        for i in range(twos, rows):
+            tile(1, 2, scale, A, B, keep, K, C, i, wide, depth, left)
+    for j in range(single, columns, n):
         for i in range(_0, eights, 8):
             tile(8, 1, scale, A, B, keep, K, C, i, j, depth, columns - j)
         for i in range(eights, twos, 2):

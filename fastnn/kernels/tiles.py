@@ -68,9 +68,9 @@ def _emit_tile_side(context, builder, signature, values):
 def tile(rows, registers, scale, A, B, keep, K, C, i, j, depth, count=None):
     """C = scale A B + keep K for so many rows from i on, and so many registers' columns from j on.
 
-    Or, of one register, for *count* columns. *rows* and *registers* are constants; *depth* is the
-    number of A's columns. B is not turned. K may be C; turned, it is the same in all columns. If
-    *keep* is zero it is not looked at.
+    Or, of one register or two, for *count* columns, more than all but the last hold. *rows* and
+    *registers* are constants; *depth* is the number of A's columns. B is not turned. K may be C;
+    turned, it is the same in all columns. If *keep* is zero it is not looked at.
     """
     columns = width(C.vector, registers)
     columns = columns if count is None else min(int(count), columns)
@@ -250,9 +250,25 @@ class _Product:
         return self.builder.load(address, align=self.size)
 
     def vector_at(self, address: Any, lanes: int, mask: Any) -> Any:
-        """The numbers from an address on."""
+        """The numbers from an address on; a mask says what is there of the last register."""
+        if mask is not None and lanes > self.lanes:
+            last = self.vector_at(self._next(address), self.lanes, mask)
+            return shuffle(
+                self.builder, self.vector_at(address, self.lanes, None), range(lanes), last
+            )
         kind = ir.VectorType(self.number, lanes)
         return load_vector(self.builder, kind, address, self.size, mask)
+
+    def store_at(self, value: Any, address: Any, mask: Any) -> None:
+        """Write them."""
+        n, lanes = self.lanes, value.type.count
+        if mask is not None and lanes > n:
+            self.store_at(shuffle(self.builder, value, range(n)), address, None)
+            value, address = shuffle(self.builder, value, range(n, lanes)), self._next(address)
+        store_vector(self.builder, value, address, self.size, mask)
+
+    def _next(self, address: Any) -> Any:
+        return self.builder.gep(address, [cgutils.intp_t(self.lanes)])
 
     def put(self, i: Any, j: Any, rows: Vectors, mask: Any) -> None:
         """Write a tile's rows, scaled, and with them what is kept, from row i and column j on."""
@@ -268,8 +284,7 @@ class _Product:
         )
         scale = in_all_lanes(build, self._scale, lanes)
         for number, start, row in zip(numbers, starts, rows, strict=True):
-            total = plus(build, start, scale, row)
-            store_vector(build, total, self.c.at(number, j), self.size, mask)
+            self.store_at(plus(build, start, scale, row), self.c.at(number, j), mask)
 
     def _kept(self, numbers: Vectors, j: Any, lanes: int, mask: Any) -> Vectors:
         """Rows of K with these numbers, from column j on, times *keep*."""
@@ -308,7 +323,8 @@ def _emit_tile(context, builder, signature, values):
     if len(values) == 12:
         [count] = whole_numbers(context, builder, signature.args[11:], values[11:])
         n_columns = at_most(builder, count, lanes)
-        mask = first_lanes(builder, n_columns, lanes, product.size)
+        in_last = builder.sub(n_columns, cgutils.intp_t(lanes - product.lanes))
+        mask = first_lanes(builder, in_last, product.lanes, product.size)
     product.a.check(i, zero, cgutils.intp_t(n_rows), depth)
     product.b.check(zero, j, depth, n_columns)
     product.check_out(i, j, cgutils.intp_t(n_rows), n_columns)

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from fastnn.kernels.jit import inner, shared
+from fastnn.kernels.jit import inner
 from fastnn.kernels.lanes import check_places, width
 from fastnn.kernels.linked import linked
 from fastnn.kernels.llvm import (
@@ -48,7 +48,7 @@ def _kinds(source: Any, at: Any, rows: Any, columns: Any, into: Any, to: Any, st
 def turn(source, at, rows, columns, into, to, step):
     """Copy a (rows, columns) matrix as (columns, rows) with a *step* from row to row."""
     n, few = width(into), few_lines(into)
-    places, many = stack(n, PLACES), _in_squares(rows, n)
+    places, many = stack(n, PLACES), _in_squares(rows, n, few)
     for first in range(_0, many, n):
         for r in range(n):
             places[r] = at + (first + r) * columns
@@ -61,16 +61,16 @@ def turn(source, at, rows, columns, into, to, step):
             turn_tile(few, n, source, places, j, into, to + first + j * step, step, there)
 
 
-@shared
+@inner
 def turn_rows(source, places, rows, columns, into, to, step):
     """Copy rows that begin at *places*, at most as many as there are lanes, as columns."""
     n, few = width(into), few_lines(into)
-    many = _in_squares(columns, n)
+    many = _in_squares(columns, n, few) if few < n or rows >= n else _0
     for j in range(_0, many, n):
-        there = rows, columns - j
-        if there[0] >= n and there[1] >= n:
+        if few == n or (rows >= n and columns - j >= n):
             turn_tile(n, n, source, places, j, into, to + j * step, step)
         else:
+            there = rows, columns - j
             turn_tile(n, n, source, places, j, into, to + j * step, step, there)
     for j in range(many, columns, few):
         there = rows, columns - j
@@ -78,9 +78,9 @@ def turn_rows(source, places, rows, columns, into, to, step):
 
 
 @inner
-def _in_squares(count, n):
-    """How many lines are turned by squares: all but a last half square, or less."""
-    return (count + n // 2 - 1) // n * n
+def _in_squares(count, n, few):
+    """How many lines are turned by squares: all but those of a last half square, or less."""
+    return count - count % n if few == n else (count + n // 2 - 1) // n * n
 
 
 def few_lines(array):
