@@ -58,7 +58,7 @@ def find_places(
     n_in = 0 if sparse else n_in
     columns = architecture.target_columns
     block = _find_block(architecture, training, n_in)
-    room, widest = max(block, kept), max(2, *hidden, n_out)
+    room, widest = max(block, kept), max(architecture.sizes[1:])
     y = n_in * room
     weights = y + columns * room
     units = weights + room
@@ -79,7 +79,7 @@ def _find_block(architecture: Architecture, training: bool, n_in: int) -> int:
     """
     sizes, itemsize = architecture.sizes[1:], architecture.dtype.itemsize
     columns, units = architecture.target_columns, sum(sizes)
-    fitting = MOST_BYTES // ((n_in + columns + 1 + 2 * units + 3 * max(2, *sizes)) * itemsize)
+    fitting = MOST_BYTES // ((n_in + columns + 1 + 2 * units + 3 * max(sizes)) * itemsize)
     if fitting < BLOCK:
         fitting = max(fitting - fitting % 8, 1)
     if not training:
@@ -157,11 +157,8 @@ def make_sums(bias: bool) -> Any:
     def sums(p, W, b, n_in, n_out, w, source, a, turned, z, n, scratch):
         keep, kept = p.dtype.type(1 if bias else 0), b if bias else W
         if turned:
-            weights, A, Z = (
-                Matrix(p, W, n_out, True),
-                Matrix(source, a, n, False),
-                Matrix(w, z, n, False),
-            )
+            weights, A = Matrix(p, W, n_out, True), Matrix(source, a, n, False)
+            Z = Matrix(w, z, n, False)
             multiply_onto(weights, A, keep, Matrix(p, kept, _0, True), Z, (n_out, n_in, n))
         else:
             A, weights = Matrix(source, a, n_in, False), Matrix(p, W, n_out, False)
@@ -170,15 +167,6 @@ def make_sums(bias: bool) -> Any:
             turn(w, scratch, n, n_out, w, z, n)
 
     return sums
-
-
-_through_weights = make_sums(False)
-
-
-@inner
-def through_weights(p, W, n_in, n_out, w, source, a, turned, z, n, scratch):
-    """Z (n_out, n) = Wᵀ A; what is of A and *scratch* are as in `make_sums`."""
-    _through_weights(p, W, W, n_in, n_out, w, source, a, turned, z, n, scratch)
 
 
 @inner
@@ -218,7 +206,7 @@ def quicker_along_samples(n_in, n_out, n, lanes):
 def make_gradient(bias: bool) -> Any:
     """Make *into* = scale * gradient + keep * into, with ∂loss/∂W = A Dᵀ and ∂loss/∂b = Σ D.
 
-    What is of A is as in `through_weights`; *scratch* has room for D.
+    What is of A is as in `make_sums`; *scratch* has room for D.
     """
 
     @inner

@@ -32,7 +32,6 @@ from fastnn.kernels.blocks import (
     gather,
     make_gradient,
     make_sums,
-    through_weights,
 )
 from fastnn.kernels.jit import inner, kernel, ordered, shared
 from fastnn.kernels.lanes import load, minimum, prefer_wide_vectors, store
@@ -75,7 +74,7 @@ def find_places(
     *squared* with those of Hessians, *learned* with those of targets.
     """
     n_in, *hidden, n_out = architecture.sizes
-    units, widest = sum(hidden) + n_out, max(2, *hidden, n_out)
+    units, widest = sum(hidden) + n_out, max(architecture.sizes[1:])
     tangents, flow = units * ahead * curved, widest * max(ahead, back, 1)
     targets = (architecture.target_columns * learned, n_out * n_in * learned, int(learned))
     rows = [n_in, n_in, units, units, units * curved, tangents, tangents, flow, flow]
@@ -217,16 +216,19 @@ def first_tangents(p, W, n_in, n_out, w, t, n):
                 w[t + (j * n_in + i) * n + s] = p[W + i * n_out + j]
 
 
+_through_weights = make_sums(False)
+
+
 @inner
 def _ahead(layers, p, w, places, n, m, given, out, position):
     """Write U of the outputs, (n_out, m) for each sample."""
     t, u, turned = places.d, places.u, layers[0, N_IN] < WIDE_INPUT
     for l in range(len(layers)):
-        W, _b, n_in, n_out = layer_of(layers, l)
+        W, b, n_in, n_out = layer_of(layers, l)
         if l == 0 and not given:
             first_tangents(p, W, n_in, n_out, w, t, n)
         else:
-            through_weights(p, W, n_in, n_out, w, w, u, turned, t, m * n, places.scratch)
+            _through_weights(p, W, b, n_in, n_out, w, w, u, turned, t, m * n, places.scratch)
         through(layers, l, w, places, n, t, m, t)
         t, u, turned = (places.d_below if t == places.d else places.d), t, True
     size = layers[len(layers) - 1, N_OUT] * m

@@ -47,9 +47,7 @@ def as_it_is(value):
     return value
 
 
-# The limits of a logarithm -log p with p clipped to [ε, 1 - ε]: ε and -log ε, by the dtype.
-
-
+# Between ε and -log ε, the limits of -log p with p clipped to [ε, 1 - ε], for each dtype's ε.
 def _clipped_float64(x: Any) -> Any:
     return minimum(maximum(x, constant(2.0**-52, x)), constant(36.04365338911715, x))
 

@@ -64,7 +64,10 @@ def multiply(scale, A, B, keep, C, sizes):
 
 @inner
 def multiply_onto(A, B, keep, K, C, sizes):
-    """C = A B + keep K. K is one row for all of C, or, turned, one column: its step is zero."""
+    """C = A B + keep K. K is one row for all of C, or, turned, one column: its step is zero.
+
+    B is not turned.
+    """
     multiply_part(C.vector.dtype.type(1), A, B, keep, K, C, sizes, False, _0, sizes[0])
 
 

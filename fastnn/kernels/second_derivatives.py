@@ -14,7 +14,6 @@ from fastnn.kernels.blocks import (
     back_through_weights,
     gather,
     make_sums,
-    through_weights,
 )
 from fastnn.kernels.derivatives import (
     LANES,
@@ -78,7 +77,8 @@ def make_push(codes: Codes, bias: bool) -> Any:
     They are of the m directions at *places.u*, or, if that is not *given*, of all unit vectors.
     With *whole*, the output layer is activated; otherwise its sums are left, and T is all.
     """
-    sums, activate_layer = make_sums(bias), make_activate_layer(codes, True)
+    sums, through_weights = make_sums(bias), make_sums(False)
+    activate_layer = make_activate_layer(codes, True)
 
     @inner
     def push(layers, p, w, places, n, m, given, whole):
@@ -91,7 +91,7 @@ def make_push(codes: Codes, bias: bool) -> Any:
             if l == 0 and not given:
                 first_tangents(p, W, n_in, n_out, w, t, n)
             else:
-                through_weights(p, W, n_in, n_out, w, w, u, turned, t, m * n, places.scratch)
+                through_weights(p, W, b, n_in, n_out, w, w, u, turned, t, m * n, places.scratch)
             u = places.pushed + before * m * places.block
             if whole or l < len(layers) - 1:
                 activate_layer(layers, l, w, places, n)

@@ -338,7 +338,8 @@ def _emit_tile(context, builder, signature, values):
             for total, a in zip(sums, numbers, strict=True)
         ]
 
-    sums, largest = product.zeros(n_rows, lanes), (n_rows, registers) == (4, tile_side())
+    sums, shape = product.zeros(n_rows, lanes), (n_rows, registers)
+    largest = mask is None and shape == (4, tile_side())
     product.put(i, j, add_up(builder, sums, zero, depth, 1, round_of, largest), mask)
     return context.get_dummy_value()
 

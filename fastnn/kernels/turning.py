@@ -38,10 +38,11 @@ FEW = 4
 
 def _kinds(source: Any, at: Any, rows: Any, columns: Any, into: Any, to: Any, step: Any) -> Any:
     """What `turn` is compiled for."""
-    if any(array.layout != "C" for array in (source, into)) or not into.mutable:
+    vectors = all(array.ndim == 1 and array.layout == "C" for array in (source, into))
+    if not vectors or source.dtype != into.dtype or not into.mutable:
         return None
-    place, vectors = types.uint64, [types.Array(array.dtype, 1, "C") for array in (source, into)]
-    return vectors[0], place, place, place, vectors[1], place, place
+    vector, place = types.Array(into.dtype, 1, "C"), types.uint64
+    return vector, place, place, place, vector, place, place
 
 
 @linked(_kinds)

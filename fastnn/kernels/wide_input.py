@@ -46,7 +46,7 @@ from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.padded import ALL_UNITS, APART, make_copies, padded_table
-from fastnn.kernels.products import multiply
+from fastnn.kernels.products import multiply, multiply_onto
 from fastnn.kernels.rows import load_row, make_finish
 from fastnn.kernels.sample_steps import make_activate, scale, subtract
 from fastnn.kernels.samples import make_back, make_forward
@@ -119,12 +119,10 @@ def _make_enter_block(bias: bool) -> Any:
         n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
         W, b = layers[0, WEIGHTS], layers[0, BIAS]
         one, zero = p.dtype.type(1), p.dtype.type(0)
-        for s in range(n):
-            for j in range(n_hidden):
-                workspace[places.z + s * n_hidden + j] = p[b + j] if bias else zero
+        keep, kept = (one, b) if bias else (zero, W)
         X, weights = Matrix(workspace, places.x, n_in, False), Matrix(p, W, n_hidden, False)
         Z = Matrix(workspace, places.z, n_hidden, False)
-        multiply(one, X, weights, one, Z, (n, n_in, n_hidden))
+        multiply_onto(X, weights, keep, Matrix(p, kept, _0, False), Z, (n, n_in, n_hidden))
         turned = Matrix(workspace, places.x, n_in, True)
         for s in range(_0, n, STRIP):
             rows = minimum(STRIP, n - s)

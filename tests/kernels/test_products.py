@@ -194,21 +194,22 @@ def test_code_for_arm_multiplies_vectors():
 
 
 @numba.njit(boundscheck=True, **_OPTIONS)
-def checked_tile(a, b, c, by_rows):
-    """With A (4, 3), and B (3, 4) or (4, 3)."""
+def checked_tile(a, b, c, k, by_rows):
+    """With A (4, 3), B (3, 4) or (4, 3), and K a row of four, or a column."""
     A = products.Matrix(a, np.uint64(0), np.uint64(3), False)
     B = products.Matrix(b, np.uint64(0), np.uint64(3 if by_rows else 4), by_rows)
     C, one = products.Matrix(c, np.uint64(0), np.uint64(4), False), a.dtype.type(1)
+    K = products.Matrix(k, np.uint64(0), np.uint64(0), by_rows)
     if by_rows:
-        tiles.dots(one, A, B, one, C, C, (4, 3, 4))
+        tiles.dots(one, A, B, one, K, C, (4, 3, 4))
     else:
-        tiles.tile(4, 1, one, A, B, one, C, C, 0, 0, 3, 4)
+        tiles.tile(4, 1, one, A, B, one, K, C, 0, 0, 3, 4)
 
 
 @pytest.mark.parametrize("by_rows", [False, True])
-@pytest.mark.parametrize("short", [None, 0, 1, 2])
+@pytest.mark.parametrize("short", [None, 0, 1, 2, 3])
 def test_checked_tiles_outside_raise(by_rows, short):
-    arrays = [np.ones(n - (k == short)) for k, n in enumerate((12, 12, 16))]
+    arrays = [np.ones(n - (k == short)) for k, n in enumerate((12, 12, 16, 4))]
     if short is None:
         checked_tile(*arrays, by_rows)
         np.testing.assert_array_equal(arrays[2], 4.0)
