@@ -155,7 +155,8 @@ def make_sums(bias: bool) -> Any:
 
     @inner
     def sums(p, W, b, n_in, n_out, w, source, a, turned, z, n, scratch):
-        keep, kept = p.dtype.type(1 if bias else 0), b if bias else W
+        one = p.dtype.type(1)
+        keep, kept = (one, b) if bias else (one - one, W)  # nothing of W
         if turned:
             weights, A = Matrix(p, W, n_out, True), Matrix(source, a, n, False)
             Z = Matrix(w, z, n, False)

@@ -274,8 +274,8 @@ class _Product:
         """Write a tile's rows, scaled, and with them what is kept, from row i and column j on."""
         build, lanes = self.builder, rows[0].type.count
         numbers = [build.add(i, cgutils.intp_t(r)) for r in range(len(rows))]
-        # All before the first store: what was just stored would have to be waited for.
         kept = build.fcmp_unordered("!=", self._keep, self.number(0.0))
+        # All before the first store: what was just stored would have to be waited for.
         starts = _either(
             build,
             kept,

@@ -119,7 +119,7 @@ def _make_enter_block(bias: bool) -> Any:
         n_in, n_hidden = layers[0, N_IN], layers[0, N_OUT]
         W, b = layers[0, WEIGHTS], layers[0, BIAS]
         one, zero = p.dtype.type(1), p.dtype.type(0)
-        keep, kept = (one, b) if bias else (zero, W)
+        keep, kept = (one, b) if bias else (zero, W)  # nothing of W
         X, weights = Matrix(workspace, places.x, n_in, False), Matrix(p, W, n_hidden, False)
         Z = Matrix(workspace, places.z, n_hidden, False)
         multiply_onto(X, weights, keep, Matrix(p, kept, _0, False), Z, (n, n_in, n_hidden))
