@@ -12,7 +12,15 @@ from numba.core.dispatcher import Dispatcher
 
 import fastnn
 from fastnn import machine
-from fastnn.kernels import batches, one_hidden, one_output, outputs, row_outputs, samples_by_rule
+from fastnn.kernels import (
+    batches,
+    engine,
+    one_hidden,
+    one_output,
+    outputs,
+    row_outputs,
+    samples_by_rule,
+)
 from fastnn.warming import Warmup, steps
 
 MAKERS = (
@@ -34,7 +42,10 @@ def made_ready(monkeypatch):
     if numba.config.DISABLE_JIT:
         pytest.skip("nothing is compiled with the JIT off")
     for make in MAKERS:
-        make.cache_clear()
+        for made in (make, make.__wrapped__.__wrapped__):  # as given, and as it is understood
+            made.cache_clear()
+    for chosen in (engine._sample_kernel, engine._sample_kernels_by_rule):
+        chosen.cache_clear()
     names = []
     compile_signature = Dispatcher.compile
 

@@ -1,6 +1,5 @@
 """Mini-batch and full-batch training, and the gradient alone."""
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from fastnn.kernels.blocks import (
     make_forward,
 )
 from fastnn.kernels.epochs import row_of
-from fastnn.kernels.jit import inner, kernel
+from fastnn.kernels.jit import inner, kernel, made_once
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import N_IN, N_OUT, UNITS
 from fastnn.kernels.llvm import flat
@@ -24,7 +23,7 @@ from fastnn.kernels.updates import add_penalty, make_step, scale_and_limit
 from fastnn.optimizers import RULES
 
 
-@functools.cache
+@made_once
 def make_batch_gradient(
     hidden: Codes, output: int, loss: int, bias: bool, extras: bool, keeps: bool, drops: bool,
     sparse: bool = False,
@@ -115,7 +114,7 @@ def scale_into(p, rate, n, direct, options):
     return p.dtype.type((-rate / n if options.mean else -rate) if direct else 1.0)
 
 
-@functools.cache
+@made_once
 def make_weigh(extras: bool) -> Any:
     """Make the weight of a batch, and what its losses are multiplied by if it divides them."""
 
@@ -130,7 +129,7 @@ def make_weigh(extras: bool) -> Any:
     return weigh
 
 
-@functools.cache
+@made_once
 def make_train_batches(batch_gradient: Any, rule: int, extras: bool) -> Any:
     """Make the training kernel of what `make_batch_gradient` made, or the like.
 
@@ -168,7 +167,7 @@ def make_train_batches(batch_gradient: Any, rule: int, extras: bool) -> Any:
     return train_batches
 
 
-@functools.cache
+@made_once
 def make_gradient(batch_gradient: Any, extras: bool, sparse: bool = False) -> Any:
     """Make the kernel that takes the first three steps of a plan, with all samples as one batch.
 

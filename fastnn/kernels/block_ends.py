@@ -4,13 +4,12 @@ Z and D are (n_out, n), the targets Y (target_columns, n), all in the workspace 
 `fastnn.kernels.blocks`.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from fastnn.kernels.elementary import exp, log
-from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.jit import inner, made_once, ordered
 from fastnn.kernels.lanes import constant, load, maximum, splat, store, width
 from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
@@ -42,15 +41,16 @@ def softmax_in_lanes(values, z, into, a, n_classes, step, lanes, count):
 @inner
 def softmax(w, z, n_classes, n):
     """Columns of (n_classes, n) sums z become softmax values."""
-    lanes = width(w)
+    lanes, count = width(w), np.uint64(width(w))
     whole = n - n % lanes
     for s in range(_0, whole, lanes):
-        softmax_in_lanes(w, z + s, w, z + s, n_classes, n, lanes, lanes)
+        softmax_in_lanes(w, z + s, w, z + s, n_classes, n, lanes, count)
     if whole < n:
-        softmax_in_lanes(w, z + whole, w, z + whole, n_classes, n, lanes, n - whole)
+        count = np.uint64(n - whole)
+        softmax_in_lanes(w, z + whole, w, z + whole, n_classes, n, lanes, count)
 
 
-@functools.cache
+@made_once
 def make_finish(output: int, loss: int, weighted: bool) -> Any:
     """Make the end.
 
@@ -101,13 +101,13 @@ def _make_finish_classes(loss: int, weighted: bool) -> Any:
 
     @inner
     def finish_classes(w, z, y, d, n_out, n, weights):
-        lanes = width(w)
+        lanes, count = width(w), np.uint64(width(w))
         total, whole = splat(w.dtype.type(0), lanes), n - n % lanes
         for s in range(_0, whole, lanes):
-            total = total + finish_some(w, z + s, y + s, d + s, n_out, n, weights + s, lanes, lanes)
+            total = total + finish_some(w, z + s, y + s, d + s, n_out, n, weights + s, lanes, count)
         if whole < n:
-            s, left = whole, n - whole
-            total = total + finish_some(w, z + s, y + s, d + s, n_out, n, weights + s, lanes, left)
+            s, count = whole, np.uint64(n - whole)
+            total = total + finish_some(w, z + s, y + s, d + s, n_out, n, weights + s, lanes, count)
         return sum_of(total)
 
     return finish_classes

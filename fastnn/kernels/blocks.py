@@ -12,7 +12,6 @@ W and b are places in the flat parameters p, all others places in a flat vector 
 of samples. All of them are unsigned, see `fastnn.kernels.layout`.
 """
 
-import functools
 from collections import namedtuple
 from typing import Any
 
@@ -22,7 +21,7 @@ from numba import types
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.epochs import AHEAD, ask_for_row, lie_far, row_of
-from fastnn.kernels.jit import inner
+from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.lanes import minimum, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
 from fastnn.kernels.linked import linked
@@ -120,7 +119,7 @@ def gather(X, order, epoch, position, n, turned, w, to):
             after = at + np.int64(some)
             for k in range(after, minimum(after + np.int64(lanes), order.shape[1])):
                 ask_for_row(X, order[epoch, k])
-        turn_rows(flat(X), rows, some, columns, w, to + first, n)
+        turn_rows(flat(X), rows, np.uint64(some), columns, w, np.uint64(to + first), n)
 
 
 @inner
@@ -145,7 +144,7 @@ def drop(w, a, slopes, n_units, n, options, layer, counter, step):
             w[slopes + j * n + s] *= times
 
 
-@functools.cache
+@made_once
 def make_sums(bias: bool) -> Any:
     """Make Z (n_out, n) = b + Wᵀ A. A is (n_in, n) if *turned*, otherwise (n, n_in).
 
@@ -203,7 +202,7 @@ def quicker_along_samples(n_in, n_out, n, lanes):
     return by_dots < 2 * n * wide + 5 * n * singles // 8 + turning
 
 
-@functools.cache
+@made_once
 def make_gradient(bias: bool) -> Any:
     """Make *into* = scale * gradient + keep * into, with ∂loss/∂W = A Dᵀ and ∂loss/∂b = Σ D.
 
@@ -225,7 +224,7 @@ def make_gradient(bias: bool) -> Any:
     return gradient
 
 
-@functools.cache
+@made_once
 def make_forward(
     hidden: Codes, bias: bool, keeps: bool, drops: bool, first_sums: Any = None
 ) -> Any:
@@ -265,7 +264,7 @@ def make_forward(
     return forward
 
 
-@functools.cache
+@made_once
 def make_backward(hidden: Codes, bias: bool, keeps: bool, first_gradient: Any = None) -> Any:
     """Make the backward pass: ``into = scale * gradient + keep * into``; *into* may be p.
 

@@ -4,11 +4,10 @@ Each kernel does one thing many times: multiply and add in registers, read memor
 compute an activation. Timed, they give the ceilings of a roofline.
 """
 
-import functools
 from typing import Any
 
 from fastnn.kernels.activations import VALUES
-from fastnn.kernels.jit import kernel
+from fastnn.kernels.jit import kernel, made_once
 from fastnn.kernels.lanes import prefer_wide_vectors
 
 #: Multiplications, and as many additions, that `multiply_add` does per number and round.
@@ -82,7 +81,7 @@ def update(values, factor, rounds):
             values[i] *= factor
 
 
-@functools.cache
+@made_once
 def make_activate_all(code: int) -> Any:
     """Make the kernel that fills *out* with the activation of *values*, *rounds* times."""
     value = VALUES[code]

@@ -8,7 +8,6 @@ own gradient as E (width, n), to which D adds what the tangents do to the slopes
     gradient   ∂loss/∂W (n_in, n_out) = A Eᵀ + U Dᵀ, ∂loss/∂b = Σ over samples of E
 """
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -23,13 +22,13 @@ from fastnn.kernels.blocks import (
     make_gradient,
 )
 from fastnn.kernels.derivatives import make_activate_layer, through
-from fastnn.kernels.jit import inner
+from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.lanes import minimum
 from fastnn.kernels.layout import INPUTS, N_IN, N_OUT, UNITS, layer_of
 from fastnn.kernels.second_derivatives import bend, make_push
 
 
-@functools.cache
+@made_once
 def make_sloped_gradient(codes: Codes, output: int, loss: int, bias: bool, extras: bool) -> Any:
     """Make what `fastnn.kernels.batches.make_batch_gradient` makes, with the Jacobian's error.
 
@@ -81,7 +80,7 @@ def _compare(w, places, n_out, m, n, weight, extras):
     return total
 
 
-@functools.cache
+@made_once
 def _make_back(bias: bool) -> Any:
     """Make the way back: ``into = scale * gradient + keep * into``; *into* may be p.
 

@@ -14,7 +14,6 @@ outputs of a sample, they are here: U = a * R with R = T - Σ a T; D = a * (v - 
 E = D * R - a * Σ D R.
 """
 
-import functools
 import itertools
 from collections import namedtuple
 from typing import Any
@@ -33,7 +32,7 @@ from fastnn.kernels.blocks import (
     make_gradient,
     make_sums,
 )
-from fastnn.kernels.jit import inner, kernel, ordered, shared
+from fastnn.kernels.jit import inner, kernel, made_once, ordered, shared
 from fastnn.kernels.lanes import load, minimum, prefer_wide_vectors, store
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_of
 from fastnn.kernels.products import multiply
@@ -89,7 +88,7 @@ def find_places(
     return Places(*map(np.uint64, (block, *starts)))
 
 
-@functools.cache
+@made_once
 def _make_activate(codes: Codes, curved: bool) -> Any:
     """Make the activation of n numbers in place, with slopes and, if *curved*, their slopes."""
 
@@ -113,7 +112,7 @@ def _make_activate(codes: Codes, curved: bool) -> Any:
     return by_code(for_code, codes)
 
 
-@functools.cache
+@made_once
 def make_activate_layer(codes: Codes, curved: bool) -> Any:
     """Make the activation of a layer's sums, softmax too, which has no slopes of its own."""
     activate = _make_activate(codes, curved)
@@ -131,7 +130,7 @@ def make_activate_layer(codes: Codes, curved: bool) -> Any:
     return activate_layer
 
 
-@functools.cache
+@made_once
 def _make_forward(codes: Codes, bias: bool, curved: bool) -> Any:
     """Make the forward pass: values and slopes of all layers."""
     sums, activate_layer = make_sums(bias), make_activate_layer(codes, curved)
@@ -264,7 +263,7 @@ def start_back(layers, p, w, places, n):
                 store(w, places.d + (i * m + k) * n + s, both * p[W + i * m + k], left)
 
 
-@functools.cache
+@made_once
 def _make_back(bias: bool) -> Any:
     """Make what writes W D of the inputs, (m, n_in) for each sample, from D of layer *top*.
 
@@ -293,7 +292,7 @@ def _make_back(bias: bool) -> Any:
     return back
 
 
-@functools.cache
+@made_once
 def make_first(codes: Codes, bias: bool) -> Any:
     """Make the kernel of first derivatives, for the *codes* of all layers but softmax.
 

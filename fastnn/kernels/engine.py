@@ -30,7 +30,7 @@ from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.learner import Learner
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.recorded import Data, Span
-from fastnn.kernels.updates import has_extras, limits_of, options_of
+from fastnn.kernels.updates import Limits, has_extras, limits_of, options_of
 from fastnn.memory import LARGE
 from fastnn.optimizers import MOMENTS, RULES
 
@@ -61,7 +61,7 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, np.ndarray, int]:
 
 @functools.lru_cache(maxsize=256)
 def _sample_kernels_by_rule(
-    architecture: Architecture, rule: str, limits: int
+    architecture: Architecture, rule: str, limits: Limits
 ) -> tuple[Any, Any, np.ndarray, int]:
     """The same by a rule, with what makes one update alone behind the kernel."""
     keeps, drops = ready.keeps_slopes(architecture), any(architecture.dropout)

@@ -14,12 +14,11 @@ So the forward pass may be that of the sample at hand and the update that of the
 `fastnn.kernels.one_hidden`.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.jit import inner, kernel
+from fastnn.kernels.jit import inner, kernel, made_once
 from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.llvm import flat, prefetch
 
@@ -61,7 +60,7 @@ def ask_for_sample(data, epoch, position, stop):
         ask_for_row(data.Y, row)
 
 
-@functools.cache
+@made_once
 def make_train(begin: Any, learn: Any, end: Any, wide: bool) -> Any:
     """Make the kernel; *wide* asks for the widest vectors.
 

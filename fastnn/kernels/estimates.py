@@ -1,4 +1,4 @@
-"""1/x, 1/√x and √x without the divider, from estimates of the processor.
+"""1/x and 1/√x about, √x and a/√x with less of the divider, from estimates of the processor.
 
 A processor divides and takes roots in one unit, and slowly: AVX-512 needs 16 to 32 cycles for eight
 float64. It also has instructions that estimate 1/x and 1/√x to some bits, as fast as a
@@ -6,8 +6,8 @@ multiplication. Each of Newton's steps doubles the number of correct bits, and t
 multiplications, that other units do at the same time.
 
 AVX-512 estimates float32 and float64, to 14 bits; SSE and AVX float32, to 11 bits. Elsewhere, and
-of plain numbers, they divide, and `newton_steps` is 0: by this, known when
-a kernel is compiled, it can go another way.
+of plain numbers, they divide, and `newton_steps` is 0: by this, known when a kernel is compiled, it
+can go another way.
 """
 
 from typing import Any
@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.extending import overload
 
-from fastnn.kernels.jit import ordered
+from fastnn.kernels.elementary import quotient
+from fastnn.kernels.jit import ORDERED_OVERLOAD_OPTIONS, ordered
 from fastnn.kernels.lanes import constant, minimum, select, sqrt
 from fastnn.kernels.llvm import (
     Lanes,
@@ -52,25 +54,6 @@ def estimated_inverse_root(x):
 
 
 @ordered
-def inverse(x):
-    """1/x, of numbers that are normal and whose inverse is."""
-    y = estimated_inverse(x)
-    for _ in range(newton_steps(x)):
-        y = y + y * (constant(1, x) - x * y)
-    return y
-
-
-@ordered
-def inverse_root(x):
-    """1/√x, of normal numbers."""
-    y = estimated_inverse_root(x)
-    half = x * constant(0.5, x)
-    for _ in range(newton_steps(x)):
-        y = y * (constant(1.5, x) - half * y * y)
-    return y
-
-
-@ordered
 def root(x):
     """√x, from an estimate of 1/√x: of normal numbers up to max/4, of 0 and infinity."""
     if newton_steps(x) == 0:
@@ -83,6 +66,34 @@ def root(x):
         y, half = y + y * missing, half + half * missing
     y = y + (x - y * y) * half
     return select(x < constant(np.inf, x), y, x)  # one comparison: two would be taken apart
+
+
+def over_root(a: Any, square: Any, epsilon: Any) -> Any:
+    """a/(√square + epsilon), of which the divider does one part and multiplications the other.
+
+    Where estimates are to be had it divides: a root, of more than one step, would take longer.
+    """
+    return _by_a_root(a, square, epsilon)
+
+
+def _by_a_root(a: Any, square: Any, epsilon: Any) -> Any:
+    return quotient(a, sqrt(square) + epsilon)
+
+
+def _by_a_division(a: Any, square: Any, epsilon: Any) -> Any:
+    return a / (root(square) + epsilon)
+
+
+def _choose_over_root(a: Any, square: Any, epsilon: Any) -> Any:
+    return _by_a_division if _steps(square) > 1 else _by_a_root
+
+
+overload(over_root, **ORDERED_OVERLOAD_OPTIONS)(_choose_over_root)
+
+
+def _steps(x: Any) -> int:
+    _, _, steps = _estimate(x) or ("", 0, 0)
+    return steps
 
 
 def _estimate(x: Any, which: str = "rcp") -> tuple[str, int, int] | None:
@@ -98,12 +109,7 @@ def _estimate(x: Any, which: str = "rcp") -> tuple[str, int, int] | None:
     return None
 
 
-def _type_steps(x: Any) -> Any:
-    _, _, steps = _estimate(x) or ("", 0, 0)
-    return types.literal(steps)
-
-
-@operation(newton_steps, _type_steps)
+@operation(newton_steps, lambda x: types.literal(_steps(x)))
 def _emit_steps(context, builder, signature, values):
     return literal(signature)
 

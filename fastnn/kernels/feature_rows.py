@@ -11,14 +11,13 @@ The small network's parameters are those of all layers but the first, and its bi
 where they are whatever the row, and then the weights of the first layer.
 """
 
-import functools
 from collections import namedtuple
 from typing import Any
 
 import numpy as np
 
 from fastnn.kernels.held import held
-from fastnn.kernels.jit import inner, quick
+from fastnn.kernels.jit import inner, made_once, quick
 from fastnn.kernels.layout import INPUTS, N_IN, UNITS
 from fastnn.kernels.recorded import Data
 from fastnn.kernels.rows import all_finite
@@ -166,7 +165,7 @@ def _take_target(store, y, of_class):
     return np.isfinite(y)
 
 
-@functools.cache
+@made_once
 def make_learn_rows(train: Any, of_class: bool, n_moments: int) -> Any:
     """Make updates from some rows, each with the kernel *train*, a rule's.
 
@@ -211,7 +210,7 @@ def make_learn_rows(train: Any, of_class: bool, n_moments: int) -> Any:
     return learn_rows
 
 
-@functools.cache
+@made_once
 def make_predict_rows(outputs_by_row: Any, of_class: bool) -> Any:
     """Make predictions of *n_rows* rows, written to *outputs*; the rest is as in `make_learn_rows`.
 

@@ -2,7 +2,8 @@
 
 Kernels are made by functions that take codes (of an activation, a loss), and hold in their
 closure the codes and the jitted functions chosen by them. So a kernel contains only what its
-network uses, and needs no trick to choose at compile time.
+network uses, and needs no trick to choose at compile time. With ``made_once`` such a function makes
+one for all that give it the same codes.
 
 Seven decorators:
 
@@ -29,6 +30,8 @@ None of them uses ``fastmath=True``: it would let LLVM assume that NaN and infin
 never occur and delete the checks for them.
 """
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +64,23 @@ OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_OPTIONS, **INLINED}}
 #: The same for functions whose operations must stay in the order written, inlined in users' loops
 #: too: a call would keep a loop from being vectorised.
 ORDERED_OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_INLINED, "fastmath": _ORDERED}}
+
+
+def made_once(make: Callable[..., Any]) -> Callable[..., Any]:
+    """``functools.cache``, for which an argument by its name, or left out, is the same one.
+
+    To that these would be others, and a kernel made for each, that is compiled again.
+    """
+    once, signature = functools.cache(make), inspect.signature(make)
+
+    @functools.cache
+    @functools.wraps(once)
+    def made(*arguments: Any, **named: Any) -> Any:
+        given = signature.bind(*arguments, **named)
+        given.apply_defaults()
+        return once(*given.args, **given.kwargs)
+
+    return made
 
 
 def kernel(function: Callable[..., Any]) -> Any:

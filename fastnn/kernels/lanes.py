@@ -418,7 +418,7 @@ def _emit_same_bits(context, builder, signature, values):
 
 def convert(x, dtype):
     """x as numbers of another type; what is behind the point is cut off."""
-    return x.astype(dtype)
+    return x.astype(dtype) if np.ndim(x) else dtype(x)
 
 
 @operation(convert, lambda x, dtype: like(x, dtype.dtype))
@@ -444,7 +444,10 @@ def _emit_convert(context, builder, signature, values):
 
 
 def total(x):
-    """The sum of all lanes: the upper half is added to the lower one until one is left."""
+    """The sum of all lanes: the upper half is added to the lower one until one is left.
+
+    Of a plain number, that; of `largest` too.
+    """
     return _halved(x, operator.add)
 
 
@@ -454,15 +457,21 @@ def largest(x):
 
 
 def _halved(x, combined):
-    while len(x) > 1:
+    while np.ndim(x) and len(x) > 1:
         x = combined(x[: len(x) // 2], x[len(x) // 2 :])
-    return x[0]
+    return x[0] if np.ndim(x) else x
+
+
+def _type_fold(x: Any) -> Any:
+    return element(x) if isinstance(x, Lanes | types.Number) else None
 
 
 def _define_fold(function: Any, combined: Any) -> None:
-    @operation(function, lambda x: x.dtype)
+    @operation(function, _type_fold)
     def emit(context, builder, signature, values):
         [value] = values
+        if not isinstance(signature.args[0], Lanes):
+            return value
         while value.type.count > 1:
             half = value.type.count // 2
             value = combined(

@@ -20,7 +20,6 @@ activation, dropout; and back: the gradient of the weights that lead on from the
 in the first hidden layer the gradient of the weights that lead to them.
 """
 
-import functools
 from collections import namedtuple
 from typing import Any
 
@@ -28,14 +27,14 @@ import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.block_ends import softmax_in_lanes
-from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.jit import inner, made_once, ordered
 from fastnn.kernels.lanes import constant, convert, load, select, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.many_products import matrix, sums, units_at_once
-from fastnn.kernels.many_updates import number
 from fastnn.kernels.random import uniforms
 from fastnn.kernels.rows import by_code, make_finish_one
+from fastnn.kernels.rules import number
 
 #: *values*, *slopes* and *deltas* are (inputs and all units, height), *targets* (height, columns of
 #: Y), *weights* (ROWS,), *present* (hidden units,), *zero* is one 0. *rows* (ROWS,) are int64.
@@ -44,7 +43,7 @@ Scratch = namedtuple("Scratch", "values slopes deltas targets weights present ze
 Span = namedtuple("Span", "rates start stop loss_sums penalty_sums")
 
 
-@functools.cache
+@made_once
 def make_activate_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
     """Make the activation of a unit, *present* or not, in n rows; it keeps slopes if need be.
 
@@ -93,7 +92,7 @@ def height_of(layers, scratch, lanes):
     return len(scratch.values) // ((layers[last, UNITS] + layers[last, N_OUT]) * lanes)
 
 
-@functools.cache
+@made_once
 def make_forward_of_many(hidden: Codes, bias: bool, keeps: bool, drops: bool, lanes: int) -> Any:
     """Make the forward pass of n rows up to the outputs' z; dropout is numbered from *counter*."""
     activate = make_activate_many(hidden, keeps, lanes)
@@ -123,7 +122,7 @@ def make_forward_of_many(hidden: Codes, bias: bool, keeps: bool, drops: bool, la
     return forward
 
 
-@functools.cache
+@made_once
 def make_finish_many(output: int, loss: int, lanes: int) -> Any:
     """Make the end of a sample: the outputs' deltas from their z; returns the loss.
 
@@ -195,7 +194,7 @@ def _make_finish_classes(lanes: int) -> Any:
     return finish
 
 
-@functools.cache
+@made_once
 def make_finish_rows(output: int, loss: int, weighted: bool, lanes: int) -> Any:
     """Make the end of n rows, whose sum of losses it returns, each times its weight if asked."""
     finish = make_finish_many(output, loss, lanes)

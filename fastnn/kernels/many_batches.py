@@ -1,12 +1,11 @@
 """Batches of many networks: the way back through the layers, and the kernel for any rule."""
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from fastnn.kernels.activations import SLOPES, Codes
-from fastnn.kernels.jit import inner, kernel, ordered
+from fastnn.kernels.jit import inner, kernel, made_once, ordered
 from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.many import add_sum, height_of, make_finish_rows, make_forward_of_many
@@ -16,7 +15,7 @@ from fastnn.kernels.many_updates import make_step_of_many
 from fastnn.kernels.rows import by_code
 
 
-@functools.cache
+@made_once
 def make_times_slope_of_many(hidden: Codes, keeps: bool, lanes: int) -> Any:
     """Make the way from a unit's ∂loss/∂a, at the place d, to ∂loss/∂z, in n rows.
 
@@ -64,7 +63,7 @@ def _onto(scratch, G, more, lanes):
     return G if more else matrix(scratch.zero, 0, 0, 0, (1, 1), lanes)
 
 
-@functools.cache
+@made_once
 def _make_ends_back(bias: bool, lanes: int) -> Any:
     """Make the way back at both ends of a network.
 
@@ -94,7 +93,7 @@ def _make_ends_back(bias: bool, lanes: int) -> Any:
     return outputs_back, inputs_back
 
 
-@functools.cache
+@made_once
 def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
     """Make the gradient of n rows, into g, or with *more* onto it."""
     times_slope = make_times_slope_of_many(hidden, keeps, lanes)
@@ -140,7 +139,7 @@ def make_backward_of_many(hidden: Codes, bias: bool, keeps: bool, lanes: int) ->
     return backward
 
 
-@functools.cache
+@made_once
 def make_train_many(
     hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
     drops: bool, lanes: int,

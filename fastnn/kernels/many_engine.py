@@ -20,7 +20,7 @@ from fastnn.kernels.many_rows import ROWS, Data
 from fastnn.kernels.many_samples import make_train_samples_of_many
 from fastnn.kernels.many_updates import Options
 from fastnn.kernels.ready import codes, slopes_need_z
-from fastnn.kernels.updates import has_extras, limits_of
+from fastnn.kernels.updates import Limits, has_extras, limits_of
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES, Optimizer
 
@@ -232,7 +232,8 @@ class BlockTrainer(Block):
                 *kind, widest.sizes[0], lanes
             )
         else:
-            limits = max(limits_of(a, own.optimizer) for a, own in kinds)
+            of_each = [limits_of(a, own.optimizer) for a, own in kinds]
+            limits = Limits(*map(any, zip(*of_each, strict=True)))
             self._kernel = make_train_samples_of_many(
                 *kind, rule, limits, keeps, drops, plan.weighted, lanes
             )

@@ -4,22 +4,21 @@ A sample's update of the parameters and the next one's forward pass are one swee
 units: what a sweep reads and writes it has in registers between the two.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
-from fastnn.kernels.jit import kernel, ordered
+from fastnn.kernels.jit import kernel, made_once, ordered
 from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import BIAS, N_OUT, WEIGHTS
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.many import add_sum
 from fastnn.kernels.many_rows import ROWS, find, take
-from fastnn.kernels.many_updates import number
 from fastnn.kernels.ready import slopes_need_z
 from fastnn.kernels.rows import make_finish_one
+from fastnn.kernels.rules import number
 
 #: Up to so many inputs the sweep takes 10 to 30 % less than two passes. The weights of more are so
 #: far apart that they push one another out of the cache. Not a limit on hidden units: what a block
@@ -34,7 +33,7 @@ def pays(architecture: Architecture) -> bool:
     return one_of_each and n_in <= MOST_INPUTS and not slopes_need_z(architecture)
 
 
-@functools.cache
+@made_once
 def _make_sweep(hidden: Codes, bias: bool, n_in: int, lanes: int) -> Any:
     """Make the update with the last sample, and the forward pass of the next, of *n_in* inputs.
 
@@ -73,7 +72,7 @@ def _make_sweep(hidden: Codes, bias: bool, n_in: int, lanes: int) -> Any:
     return sweep
 
 
-@functools.cache
+@made_once
 def make_train_one_output_of_many(
     hidden: Codes, output: int, loss: int, bias: bool, n_in: int, lanes: int
 ) -> Any:

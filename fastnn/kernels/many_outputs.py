@@ -1,12 +1,11 @@
 """Outputs and losses of many networks at once, a lane each."""
 
-import functools
 from typing import Any
 
 from fastnn.activations import ACTIVATIONS
 from fastnn.kernels.activations import VALUES, Codes
 from fastnn.kernels.block_ends import softmax_in_lanes
-from fastnn.kernels.jit import inner, kernel, ordered
+from fastnn.kernels.jit import inner, kernel, made_once, ordered
 from fastnn.kernels.lanes import load, store
 from fastnn.kernels.layout import N_OUT, UNITS
 from fastnn.kernels.many import add_sum, height_of, make_finish_rows, make_forward_of_many
@@ -15,7 +14,7 @@ from fastnn.kernels.many_rows import ROWS, find, spread_row, take
 _SOFTMAX = ACTIVATIONS["softmax"].code
 
 
-@functools.cache
+@made_once
 def _make_activate_outputs(output: int, lanes: int) -> Any:
     """Make the activation of the n outputs of a sample, *step* places apart, in place."""
     if output == _SOFTMAX:
@@ -37,7 +36,7 @@ def _make_activate_outputs(output: int, lanes: int) -> Any:
     return activate_outputs
 
 
-@functools.cache
+@made_once
 def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> Any:
     """Make the kernel that fills *values*, (blocks, lanes, n, n_out), from (blocks, numbers)."""
     forward = make_forward_of_many(hidden, bias, False, False, lanes)
@@ -65,7 +64,7 @@ def make_outputs_of_many(hidden: Codes, output: int, bias: bool, lanes: int) -> 
     return outputs_of_many
 
 
-@functools.cache
+@made_once
 def make_losses_of_many(
     hidden: Codes, output: int, loss: int, bias: bool, weighted: bool, lanes: int
 ) -> Any:

@@ -5,18 +5,17 @@ from is made with the weight as it was, and then *act* does with weight and grad
 done: ``act(own, place, w, g)``, which returns lanes of float64 that are added up.
 """
 
-import functools
 from typing import Any
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
-from fastnn.kernels.jit import ordered
+from fastnn.kernels.jit import made_once, ordered
 from fastnn.kernels.lanes import load, splat, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.many import drop
 from fastnn.kernels.rows import by_code
 
 
-@functools.cache
+@made_once
 def _make_weighted_sums(bias: bool, lanes: int) -> tuple[Any, Any]:
     """Make z_j = b_j + Σ_i x_i W_ij of unit j of a sample, and of four units from j on.
 
@@ -48,7 +47,7 @@ def _make_weighted_sums(bias: bool, lanes: int) -> tuple[Any, Any]:
     return one_sum, four_sums
 
 
-@functools.cache
+@made_once
 def _make_hidden_layer(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> Any:
     """Make a hidden layer's values from its inputs', and slopes if they are kept."""
     one_sum, four_sums = _make_weighted_sums(bias, lanes)
@@ -80,7 +79,7 @@ def _make_hidden_layer(hidden: Codes, bias: bool, keeps: bool, lanes: int) -> An
     return by_code(for_code, hidden)
 
 
-@functools.cache
+@made_once
 def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool, lanes: int) -> Any:
     """Make the way up to the outputs' z; dropout is numbered from *counter*."""
     one_sum, _ = _make_weighted_sums(bias, lanes)
@@ -105,7 +104,7 @@ def make_forward(hidden: Codes, bias: bool, keeps: bool, drops: bool, lanes: int
     return forward
 
 
-@functools.cache
+@made_once
 def _make_rows(act: Any, lanes: int) -> tuple[Any, Any]:
     """Make *act* on all W_ij of input i, and on those of the two from i on, which share each d_j.
 
@@ -140,7 +139,7 @@ def _make_rows(act: Any, lanes: int) -> tuple[Any, Any]:
     return one_row, two_rows
 
 
-@functools.cache
+@made_once
 def _make_back(
     hidden: Codes, bias: bool, keeps: bool, act: Any, act_on_bias: Any, by_two: bool, lanes: int
 ) -> tuple[Any, Any]:
@@ -202,7 +201,7 @@ def _make_back(
     return by_code(of_many, hidden), by_code(of_one, hidden)
 
 
-@functools.cache
+@made_once
 def make_backward(
     hidden: Codes, bias: bool, keeps: bool, act: Any, act_on_bias: Any, by_two: bool, lanes: int
 ) -> Any:

@@ -6,14 +6,13 @@ limits change the gradient, it is the delta alone; and only where the norm of so
 gradient is limited, a first way back measures it.
 """
 
-import functools
 from collections import namedtuple
 from typing import Any
 
 import numpy as np
 
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.jit import inner, kernel, ordered
+from fastnn.kernels.jit import inner, kernel, made_once, ordered
 from fastnn.kernels.lanes import (
     constant,
     convert,
@@ -32,10 +31,9 @@ from fastnn.kernels.many_updates import (
     factors_for_norms,
     limit_norms,
     make_numbers_of_many,
-    number,
 )
-from fastnn.kernels.rules import make_change
-from fastnn.kernels.updates import LIMITED, NONE, PENALISED
+from fastnn.kernels.rules import make_change, number
+from fastnn.kernels.updates import Limits
 from fastnn.optimizers import RULES
 
 _SGD = RULES["sgd"]
@@ -53,10 +51,10 @@ def _limits_of(p, options, lanes):
     return number(l1, p), number(l2, p), number(constant(0.5, l2) * l2, p), most
 
 
-@functools.cache
-def _make_limit(limits: int, lanes: int) -> Any:
+@made_once
+def _make_limit(limits: Limits, lanes: int) -> Any:
     """Make the gradient of w with that of the penalty, limited; and the penalty."""
-    penalised = limits == PENALISED
+    penalised = limits.penalised
 
     @ordered
     def limit(own, w, g):
@@ -72,8 +70,8 @@ def _make_limit(limits: int, lanes: int) -> Any:
     return limit
 
 
-@functools.cache
-def _make_measure(limits: int, lanes: int) -> Any:
+@made_once
+def _make_measure(limits: Limits, lanes: int) -> Any:
     """Make the square of a parameter's gradient, in the place of its change."""
     limit = _make_limit(limits, lanes)
 
@@ -86,10 +84,10 @@ def _make_measure(limits: int, lanes: int) -> Any:
     return measure
 
 
-@functools.cache
-def _make_act(rule: int, limits: int, lanes: int) -> Any:
+@made_once
+def _make_act(rule: int, limits: Limits, lanes: int) -> Any:
     """Make the change of a parameter w at a place, from its gradient; it returns the penalty."""
-    change, limited, limit = make_change(rule), limits > NONE, _make_limit(limits, lanes)
+    change, limited, limit = make_change(rule), limits.limited, _make_limit(limits, lanes)
 
     @ordered
     def act_plainly(own, place, w, g):
@@ -107,12 +105,12 @@ def _make_act(rule: int, limits: int, lanes: int) -> Any:
     return act_plainly if _is_plain(rule, limits) else act
 
 
-def _is_plain(rule: int, limits: int) -> bool:
+def _is_plain(rule: int, limits: Limits) -> bool:
     """Whether a parameter's change is its gradient times the rate."""
-    return rule == _SGD and limits == NONE
+    return rule == _SGD and not limits.limited
 
 
-@functools.cache
+@made_once
 def _make_deltas(output: int, loss: int, plain: bool, weighted: bool, lanes: int) -> Any:
     """Make the outputs' deltas, times the sample's weight if any, and of plain SGD the rate.
 
@@ -140,9 +138,9 @@ def _make_deltas(output: int, loss: int, plain: bool, weighted: bool, lanes: int
     return deltas
 
 
-@functools.cache
+@made_once
 def _make_learn(
-    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: Limits, keeps: bool,
     drops: bool, weighted: bool, lanes: int,
 ) -> Any:  # fmt: skip
     """Make the update from the s-th sample that was found, which is in the scratch.
@@ -152,7 +150,8 @@ def _make_learn(
     # Plain SGD takes two rows of weights at once where it can. The arithmetic of another rule may
     # come out with other last bits by two, see `fastnn.kernels.jit`, and how many inputs a layer
     # has is the block's: so it goes by one alone.
-    plain, limited, of_biases = _is_plain(rule, limits), limits > NONE, min(limits, LIMITED)
+    plain, (_, measured, limited) = _is_plain(rule, limits), limits
+    of_biases = limits._replace(penalised=False)
     forward = make_forward(hidden, bias, keeps, drops, lanes)
     deltas = _make_deltas(output, loss, plain, weighted, lanes)
     acts = _make_act(rule, limits, lanes), _make_act(rule, of_biases, lanes)
@@ -166,7 +165,7 @@ def _make_learn(
         counter = (update - np.uint64(1)) * load(options.n_hidden, 0, lanes)
         forward(layers, own.p, scratch, options, counter)
         lost = deltas(layers, own, scratch, s)
-        if limited:  # noqa: SIM102 - alone, since so numba does not compile what is below it
+        if measured:  # noqa: SIM102 - alone, since so numba does not compile what is below it
             if options.norms_clipped:
                 factors = factors_for_norms(measure(layers, own, scratch), options, lanes)
                 numbers = numbers_of(own.p, options, factors, rate, update)
@@ -180,9 +179,9 @@ def _make_learn(
     return learn
 
 
-@functools.cache
+@made_once
 def make_train_samples_of_many(
-    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: Limits, keeps: bool,
     drops: bool, weighted: bool, lanes: int,
 ) -> Any:  # fmt: skip
     """Make the kernel; its arguments are those of `many_batches.make_train_many`'s.
@@ -190,7 +189,7 @@ def make_train_samples_of_many(
     *limits* is what `updates.limits_of` says.
     """
     kind = hidden, output, loss, bias, rule, limits, keeps, drops, weighted
-    learn, penalised = _make_learn(*kind, lanes), limits == PENALISED
+    learn, penalised = _make_learn(*kind, lanes), limits.penalised
     # Adam's numbers are others in each update; those of the others as long as the rate is the same.
     numbers_of, counts = make_numbers_of_many(rule, lanes), rule == RULES["adam"]
 

@@ -4,17 +4,15 @@ As `fastnn.kernels.updates`, with lanes for numbers: every network has its own r
 limits.
 """
 
-import functools
 from collections import namedtuple
 from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.jit import inner, made_once, ordered
 from fastnn.kernels.lanes import (
     constant,
     convert,
-    largest,
     load,
     maximum,
     minimum,
@@ -23,7 +21,7 @@ from fastnn.kernels.lanes import (
     store,
 )
 from fastnn.kernels.layout import N_IN, N_OUT, WEIGHTS
-from fastnn.kernels.rules import make_change, make_numbers
+from fastnn.kernels.rules import make_change, make_numbers, number
 
 #: Vectors over the lanes, of float64, but for numbers that all networks share: *batch_size*,
 #: *mean* (the reduction), *penalised*, *clipped*, *norms_clipped*, *norms_limited*: whether any
@@ -38,13 +36,7 @@ Options = namedtuple(
 )
 
 
-@inner
-def number(value, vector):
-    """Lanes of float64 as numbers of the vector's type."""
-    return convert(value, vector.dtype.type)
-
-
-@functools.cache
+@made_once
 def make_step_of_many(rule: int, extras: bool, lanes: int) -> Any:
     """Make the way from a batch's summed gradients to new parameters; returns the penalties.
 
@@ -138,7 +130,7 @@ def limit_norms(layers, p, options, lanes):
                 store(p, place, load(p, place, lanes) * factor)
 
 
-@functools.cache
+@made_once
 def _make_update(rule: int, lanes: int) -> Any:
     """Make the update of p from g times *scale*."""
     numbers_of, change = make_numbers_of_many(rule, lanes), make_change(rule)
@@ -153,28 +145,12 @@ def _make_update(rule: int, lanes: int) -> Any:
     return update
 
 
-@functools.cache
+@made_once
 def make_numbers_of_many(rule: int, lanes: int) -> Any:
     """Make the numbers of a rule, see `fastnn.kernels.rules`, for lanes of networks."""
 
     @inner
-    def setting(options, k):
-        return load(options.settings, k * lanes, lanes)
+    def take(settings, k):
+        return load(settings, k * lanes, lanes)
 
-    @inner
-    def rest(options, k):
-        return load(options.rests, k * lanes, lanes)
-
-    return make_numbers(rule, setting, rest, number, _powers)
-
-
-@ordered
-def _powers(a, b, t):
-    """a and b to the power of the whole numbers t, by squaring: functions of t alone."""
-    x, y = constant(1.0, a), constant(1.0, a)
-    none, one = t - t, (t - t) + np.uint64(1)
-    while largest(t) > np.uint64(0):
-        odd = (t & one) != none
-        x, y = select(odd, x * a, x), select(odd, y * b, y)
-        a, b, t = a * a, b * b, t >> one
-    return x, y
+    return make_numbers(rule, take)

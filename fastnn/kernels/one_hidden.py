@@ -11,7 +11,6 @@ turned, so that the lanes run over the hidden units. With one output and few inp
 `fastnn.kernels.one_output` is faster.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.epochs import make_train
-from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.jit import inner, made_once, ordered
 from fastnn.kernels.lanes import load, splat, store
 from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.layout import INPUTS, N_IN, N_OUT, UNITS
@@ -64,7 +63,7 @@ def table(architecture: Architecture, lanes: int) -> tuple[np.ndarray, int]:
     return padded_table(architecture, lanes, turned=(False, True))
 
 
-@functools.cache
+@made_once
 def _make_sweep_some(hidden: Codes, bias: bool, lanes: int) -> Any:
     """Make the sweep over hidden units from unit j on; the arguments are as in `_make_sweep`."""
     value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
@@ -102,7 +101,7 @@ def _make_sweep_some(hidden: Codes, bias: bool, lanes: int) -> Any:
     return sweep_some
 
 
-@functools.cache
+@made_once
 def _make_sweep(hidden: Codes, bias: bool, lanes: int) -> Any:
     """Make the sweep.
 
@@ -137,7 +136,7 @@ def _make_sweep(hidden: Codes, bias: bool, lanes: int) -> Any:
     return sweep
 
 
-@functools.cache
+@made_once
 def make_train_one_hidden(hidden: Codes, output: int, loss: int, bias: bool, lanes: int) -> Any:
     """Make the kernel for these codes, and so many *lanes*, see `epochs.make_train`."""
     sweep, finish = _make_sweep(hidden, bias, lanes), make_finish(output, loss)

@@ -6,14 +6,13 @@ what goes on between the layers stays in registers. Plain SGD does both in one s
 there keep the next sample waiting.
 """
 
-import functools
 from collections import namedtuple
 from typing import Any
 
 import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
-from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.jit import inner, made_once, ordered
 from fastnn.kernels.lanes import load, splat, store, width
 from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.layout import INPUTS, N_IN, N_OUT, UNITS
@@ -47,7 +46,7 @@ def _places_of(layers):
     )
 
 
-@functools.cache
+@made_once
 def make_forward(hidden: Codes, keeps: bool, lanes: int) -> Any:
     """Make the way of a sample's inputs to the outputs' sums, see `samples.make_forward`."""
     value, slope = VALUES[hidden[0]], SLOPES[hidden[0]]
@@ -83,7 +82,7 @@ def make_forward(hidden: Codes, keeps: bool, lanes: int) -> Any:
     return forward
 
 
-@functools.cache
+@made_once
 def make_back(hidden: Codes, bias: bool, keeps: bool, act: Any, lanes: int) -> Any:
     """Make the way back from the outputs' gradients, see `samples.make_back`."""
     slope = SLOPES[hidden[0]]

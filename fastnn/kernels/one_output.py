@@ -5,14 +5,13 @@ With few inputs, all of a sample is one loop over the hidden units: as in
 once, and one sweep serves start, middle and end.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.epochs import make_train
-from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.jit import inner, made_once, ordered
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, WEIGHTS
 from fastnn.kernels.rows import make_finish_one
 
@@ -52,7 +51,7 @@ def _update_and_sum(p, X, last, row, at, step, n_in, d):
     return z
 
 
-@functools.cache
+@made_once
 def make_sweep(hidden: Codes, bias: bool, n_in: int, units: int) -> Any:
     """Make the sweep for *n_in* inputs and, with several, so many *units*.
 
@@ -98,7 +97,7 @@ def make_sweep(hidden: Codes, bias: bool, n_in: int, units: int) -> Any:
     return sweep
 
 
-@functools.cache
+@made_once
 def _make_update(hidden: Codes, bias: bool, n_in: int, units: int) -> Any:
     """Make the half of the sweep that updates, for the end."""
     slope = SLOPES[hidden[0]]
@@ -134,7 +133,7 @@ def _begin(layers, p, moments, w):
         w[j] = 0
 
 
-@functools.cache
+@made_once
 def make_train_one_output(
     hidden: Codes, output: int, loss: int, bias: bool, n_in: int, units: int, wide: bool
 ) -> Any:

@@ -6,7 +6,6 @@ done around a kernel: look whether the row and its target are what they must be,
 as it was if something is no longer finite. The update is that of the trainer's kernel.
 """
 
-import functools
 from collections import namedtuple
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from fastnn.kernels.called import truth_at
 from fastnn.kernels.held import held
-from fastnn.kernels.jit import inner, quick
+from fastnn.kernels.jit import inner, made_once, quick
 from fastnn.kernels.lanes import load, prefer_wide_vectors, store, width
 from fastnn.kernels.rows import all_finite
 
@@ -102,7 +101,7 @@ def _copy(source, target):
     store(target, whole, load(source, whole, n, left), left)
 
 
-@functools.cache
+@made_once
 def make_learn_plainly(train: Any) -> Any:
     """Make the update of `make_learn_one` with a kernel of plain SGD."""
 
@@ -121,7 +120,7 @@ def make_learn_plainly(train: Any) -> Any:
     return learn_plainly
 
 
-@functools.cache
+@made_once
 def make_learn_one(learn: Any, dtype: np.dtype[Any]) -> Any:
     """Make the update around what *learn* does, which gets a `Row` whose sample and rate are there.
 
@@ -154,7 +153,7 @@ def make_learn_one(learn: Any, dtype: np.dtype[Any]) -> Any:
     return learn_one
 
 
-@functools.cache
+@made_once
 def make_predict_one(dtype: np.dtype[Any]) -> Any:
     """Make the prediction, for each *dtype* as in `make_learn_one`.
 

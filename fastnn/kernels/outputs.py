@@ -1,6 +1,5 @@
 """Forward passes without training: outputs of layers, and the loss."""
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from fastnn.kernels.blocks import (
     lie_ready,
     make_forward,
 )
-from fastnn.kernels.jit import inner, kernel
+from fastnn.kernels.jit import inner, kernel, made_once
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.llvm import flat
@@ -25,7 +24,7 @@ from fastnn.kernels.turning import turn
 SOFTMAX, _1 = ACTIVATIONS["softmax"].code, np.uint64(1)
 
 
-@functools.cache
+@made_once
 def _make_activate_outputs(output: int) -> Any:
     """Make the activation of an output block (n_out, n) in place."""
     code = np.uint64(0 if output == SOFTMAX else output)
@@ -77,7 +76,7 @@ def _put_column(w, at, n_out, n, values, position, column, scratch):
         values[position + np.int64(s), 0] = w[at + s]
 
 
-@functools.cache
+@made_once
 def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
     """Make the forward pass for one hidden layer between one input and one output.
 
@@ -121,7 +120,7 @@ def _find_column(X, order, position, n, turned, w, places):
     return w, places.x
 
 
-@functools.cache
+@made_once
 def make_outputs(
     hidden: Codes, output: int, bias: bool, by_unit: bool, sparse: bool = False
 ) -> Any:
@@ -172,7 +171,7 @@ def make_outputs(
     return outputs
 
 
-@functools.cache
+@made_once
 def make_loss(
     hidden: Codes, output: int, loss: int, bias: bool, weighted: bool, sparse: bool = False
 ) -> Any:

@@ -16,7 +16,6 @@ and a row of weights, begins at a multiple of the lanes. The optimiser's moments
 weights, once or twice so far behind them as these are long.
 """
 
-import functools
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.architecture import Architecture
-from fastnn.kernels.jit import inner
+from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.lanes import load, store, width
 from fastnn.kernels.layout import INPUTS, N_OUT, UNITS, layer_of, layer_table
 from fastnn.kernels.rows import all_finite
@@ -78,7 +77,7 @@ def own_finite(layers, w):
     return all_finite(w[first : first + layers[0, APART]])
 
 
-@functools.cache
+@made_once
 def make_copies(bias: bool, moments: int = 0, first: int = 0) -> tuple[Any, Any]:
     """Make the filling of the workspace from p and *m*, and the way back to these.
 
@@ -101,7 +100,7 @@ def make_copies(bias: bool, moments: int = 0, first: int = 0) -> tuple[Any, Any]
     return take, _make_copy_of_all(give_layer, moments, first)
 
 
-@functools.cache
+@made_once
 def _make_copy_of_all(copy_layer: Any, moments: int, first: int) -> Any:
     """Make the copy of all layers from the *first* on, with their moments, one way or the other."""
     with_moments = moments > 0  # without, numba does not compile what is for them
@@ -118,7 +117,7 @@ def _make_copy_of_all(copy_layer: Any, moments: int, first: int) -> Any:
     return copy_all
 
 
-@functools.cache
+@made_once
 def _make_copies_of_layer(bias: bool) -> tuple[Any, Any]:
     """Make the copy of a layer's parameters to w, where a row ends with zeros, and the way back.
 

@@ -5,7 +5,6 @@ places of the same workspace. The other kernels for single samples go through al
 one sweep: they have no phases.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from fastnn.kernels import block_ends, blocks, rows, sample_steps
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.epochs import row_of
-from fastnn.kernels.jit import kernel
+from fastnn.kernels.jit import kernel, made_once
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_of
 from fastnn.kernels.llvm import flat
@@ -25,7 +24,7 @@ from fastnn.kernels.padded import ALL_UNITS, make_copies
 FETCH, FORWARD, LOSS, BACKWARD, UPDATE = range(5)
 
 
-@functools.cache
+@made_once
 def make_sample_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel for single samples: the arguments of `make_block_phase`, some not used.
 
@@ -67,7 +66,7 @@ def make_sample_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     return sample_phase
 
 
-@functools.cache
+@made_once
 def make_block_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel for batches: one *phase* of layer *l*, over all batches of some *epochs*.
 

@@ -4,13 +4,12 @@ The parameters are where they always are: to copy them to better places would ta
 workspace is a vector over the inputs and all units.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.jit import inner, kernel
+from fastnn.kernels.jit import inner, kernel, made_once
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_of
 from fastnn.kernels.outputs import SOFTMAX, all_numbers
 from fastnn.kernels.rows import make_activate, softmax, weighted_sums
@@ -24,7 +23,7 @@ def vector_size(n_units: int) -> int:
     return n_units + ROOM
 
 
-@functools.cache
+@made_once
 def _make_forward(hidden: Codes, bias: bool) -> Any:
     """Make the forward pass of the inputs at the start of w; the outputs' sums are left."""
     activate = make_activate(hidden, False)
@@ -42,7 +41,7 @@ def _make_forward(hidden: Codes, bias: bool) -> Any:
     return forward
 
 
-@functools.cache
+@made_once
 def make_outputs_by_row(hidden: Codes, output: int, bias: bool) -> Any:
     """Make `outputs.make_outputs` for few samples and the output layer only.
 

@@ -4,7 +4,6 @@ z, a, d and the like are places in a flat vector w: where a layer's weighted sum
 and gradients ∂loss/∂z. All places and sizes are unsigned, see `fastnn.kernels.layout`.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
 from fastnn.kernels.elementary import exp, log
-from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.jit import inner, made_once, ordered
 from fastnn.kernels.lanes import load, maximum, splat, store, width
 from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.losses import (
@@ -106,7 +105,7 @@ def weighted_sums(p, W, b, bias, n_in, n_out, w, x, z):
         store(w, z + near, last)
 
 
-@functools.cache
+@made_once
 def make_activate(hidden: Codes, keeps: bool) -> Any:
     """Make the activation of n numbers in place; of several, *code* says at run time which.
 
@@ -131,7 +130,7 @@ def make_activate(hidden: Codes, keeps: bool) -> Any:
     return by_code(for_code, hidden)
 
 
-@functools.cache
+@made_once
 def make_times_slope(hidden: Codes, keeps: bool) -> Any:
     """Make d *= activation'(z), from ∂loss/∂a to ∂loss/∂z. The arguments are as in `make_activate`.
 
@@ -196,7 +195,7 @@ def softmax(w, z, a, n):
     return top + log(total)
 
 
-@functools.cache
+@made_once
 def make_finish(output: int, loss: int) -> Any:
     """Make the end of the forward pass: d of n outputs from their z and targets; the loss."""
     if loss in OF_CLASSES:
@@ -256,7 +255,7 @@ def _finish_quantiles(w, z, d, n, Y, row):
     return total
 
 
-@functools.cache
+@made_once
 def make_finish_one(output: int, loss: int) -> Any:
     """Make the same for one of m outputs, of a loss that does not couple them: d and the loss.
 

@@ -11,59 +11,50 @@ each belongs to a network. A rule is two functions:
 
 """
 
-import functools
 from typing import Any
 
+import numpy as np
+
 from fastnn.kernels.elementary import quotient
-from fastnn.kernels.estimates import newton_steps, root
-from fastnn.kernels.jit import inner, ordered
-from fastnn.kernels.lanes import constant, load, select, sqrt, store
+from fastnn.kernels.estimates import over_root
+from fastnn.kernels.jit import inner, made_once, ordered
+from fastnn.kernels.lanes import constant, convert, largest, load, select, sqrt, store
 from fastnn.optimizers import MOMENTS, RULES
 
-
-@inner
-def setting(options, k):
-    """A number of the rule's settings, of one network."""
-    return options.settings[k]
+#: Places of settings. Literals would each have a function compiled for them.
+_0, _1, _2, _3, _4 = map(np.int64, range(5))
 
 
 @inner
-def rest(options, k):
-    """1 - setting."""
-    return options.rests[k]
-
-
-@inner
-def number(value, p):
+def number(value, vector):
     """A float64 as a number of the vector's type."""
-    return p.dtype.type(value)
+    return convert(value, vector.dtype.type)
 
 
 @inner
-def powers(a, b, t):
+def _one_of(settings, k):
+    return settings[k]
+
+
+@made_once
+def make_numbers(rule: int, take: Any = _one_of) -> Any:
+    """Make the first function of a rule; *take* is what takes one of the settings."""
+    return _NUMBERS[rule](take)
+
+
+@ordered
+def _powers(a, b, t):
     """a and b to the power of the whole number t, by squaring: functions of t alone."""
-    x, y = 1.0, 1.0
-    while t > 0:
-        odd = t & 1 == 1
-        x *= select(odd, a, 1.0)  # no branch, which a processor could not foresee
-        y *= select(odd, b, 1.0)
-        a *= a
-        b *= b
-        t >>= 1
+    x, y = constant(1.0, a), constant(1.0, b)
+    none, one = constant(0, t), constant(1, t)
+    while largest(t) > 0:
+        odd = (t & one) != none
+        x, y = select(odd, x * a, x), select(odd, y * b, y)  # a processor could foresee no branch
+        a, b, t = a * a, b * b, t >> one
     return x, y
 
 
-#: What `make_numbers` takes to make those of one network.
-OF_ONE = setting, rest, number, powers
-
-
-@functools.cache
-def make_numbers(rule: int, setting: Any, rest: Any, number: Any, powers: Any) -> Any:
-    """Make the first function of a rule, of what takes a setting, and makes numbers of p's type."""
-    return _NUMBERS[rule](setting, rest, number, powers)
-
-
-def _make_sgd_numbers(setting: Any, rest: Any, number: Any, powers: Any) -> Any:
+def _make_sgd_numbers(take: Any) -> Any:
     @ordered
     def numbers(p, options, scale, rate, t):
         return (number(rate * scale, p),)
@@ -76,12 +67,12 @@ def _sgd(p, g, m, v, numbers):
     return p - numbers[0] * g, m, v
 
 
-def _make_momentum_numbers(setting: Any, rest: Any, number: Any, powers: Any) -> Any:
+def _make_momentum_numbers(take: Any) -> Any:
     @ordered
     def numbers(p, options, scale, rate, t):
-        one, none = constant(1.0, rate), constant(0.0, rate)
-        momentum, decay = setting(options, 0), setting(options, 2)
-        nesterov, inside = setting(options, 1) > none, setting(options, 3) > none
+        settings, one, none = options.settings, constant(1.0, rate), constant(0.0, rate)
+        momentum, decay = take(settings, _0), take(settings, _2)
+        nesterov, inside = take(settings, _1) > none, take(settings, _3) > none
         before, after = select(inside, rate, one), select(inside, one, rate)
         return (
             number(momentum, p),
@@ -102,13 +93,13 @@ def _momentum(p, g, m, v, numbers):
     return p - of_gradient * g - of_moment * m, m, v
 
 
-def _make_rmsprop_numbers(setting: Any, rest: Any, number: Any, powers: Any) -> Any:
+def _make_rmsprop_numbers(take: Any) -> Any:
     @ordered
     def numbers(p, options, scale, rate, t):
-        rho, epsilon = setting(options, 0), setting(options, 1)
+        rho, epsilon = take(options.settings, _0), take(options.settings, _1)
         return (
             number(rho, p),
-            number(rest(options, 0), p),
+            number(take(options.rests, _0), p),
             number(epsilon, p),
             number(scale, p),
             number(rate, p),
@@ -125,10 +116,10 @@ def _rmsprop(p, g, m, v, numbers):
     return p - quotient(step * g, sqrt(m) + epsilon), m, v
 
 
-def _make_adagrad_numbers(setting: Any, rest: Any, number: Any, powers: Any) -> Any:
+def _make_adagrad_numbers(take: Any) -> Any:
     @ordered
     def numbers(p, options, scale, rate, t):
-        return number(setting(options, 0), p), number(scale, p), number(rate, p)
+        return number(take(options.settings, _0), p), number(scale, p), number(rate, p)
 
     return numbers
 
@@ -141,20 +132,21 @@ def _adagrad(p, g, m, v, numbers):
     return p - quotient(step * g, sqrt(m) + epsilon), m, v
 
 
-def _make_adam_numbers(setting: Any, rest: Any, number: Any, powers: Any) -> Any:
+def _make_adam_numbers(take: Any) -> Any:
     @ordered
     def numbers(p, options, scale, rate, t):
         one, none = constant(1.0, rate), constant(0.0, rate)
-        beta_1, beta_2, epsilon = setting(options, 0), setting(options, 1), setting(options, 2)
-        left_1, left_2 = powers(beta_1, beta_2, t)
+        settings, rests = options.settings, options.rests
+        beta_1, beta_2, epsilon = take(settings, _0), take(settings, _1), take(settings, _2)
+        left_1, left_2 = _powers(beta_1, beta_2, t)
         whole_root = sqrt(one - left_2)
-        plain = setting(options, 4) > none
+        plain = take(settings, _4) > none
         return (
             number(scale, p),
-            number(rest(options, 0), p),
+            number(take(rests, _0), p),
             number(beta_2, p),
-            number(rest(options, 1), p),
-            number(one - rate * setting(options, 3), p),
+            number(take(rests, _1), p),
+            number(one - rate * take(settings, _3), p),
             number(rate * whole_root / (one - left_1), p),
             number(select(plain, epsilon, epsilon * whole_root), p),
         )
@@ -168,15 +160,7 @@ def _adam(p, g, m, v, numbers):
     g = g * scale
     m = m + (g - m) * rest_1
     v = beta_2 * v + rest_2 * (g * g)
-    return kept * p - _over_root(step * m, v, epsilon), m, v
-
-
-@ordered
-def _over_root(a, square, epsilon):
-    """a/(√square + epsilon), of which the divider does one part and multiplications the other."""
-    if newton_steps(square) > 1:  # a root takes the divider longer than a quotient
-        return a / (root(square) + epsilon)
-    return quotient(a, sqrt(square) + epsilon)
+    return kept * p - over_root(step * m, v, epsilon), m, v
 
 
 _NUMBERS = {
@@ -198,7 +182,7 @@ UPDATES = {
 KEPT = {RULES[name]: kept for name, kept in MOMENTS.items()}
 
 
-@functools.cache
+@made_once
 def make_change(rule: int) -> Any:
     """Make the update of *count* of n parameters from the place k on.
 

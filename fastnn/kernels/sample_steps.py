@@ -5,13 +5,12 @@ as it was, and then it is changed. Parameters and values are in the workspace w,
 `fastnn.kernels.padded`, whose table the layers are.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES, Codes
-from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.jit import inner, made_once, ordered
 from fastnn.kernels.lanes import load, splat, store, width
 from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.layout import INPUTS, N_IN, N_OUT, UNITS
@@ -58,7 +57,7 @@ def weighted_sums(layers, l, w):
         store(w, z + j, sums_of_some(w, W + j, b + j, True, n_in, row, w, x, n, n))
 
 
-@functools.cache
+@made_once
 def make_activate(hidden: Codes, keeps: bool) -> Any:
     """Make the activation of a layer's units in place; of several, *code* says which.
 
@@ -95,7 +94,7 @@ def scale(w, d, n, factor):
             w[d + j] *= w.dtype.type(factor)
 
 
-@functools.cache
+@made_once
 def make_times_slope(hidden: Codes, keeps: bool) -> Any:
     """Make d *= activation'(z) of the units that are a layer's inputs."""
 
@@ -119,7 +118,7 @@ def make_times_slope(hidden: Codes, keeps: bool) -> Any:
     return for_code(hidden[0]) if keeps else by_code(for_code, hidden)
 
 
-@functools.cache
+@made_once
 def _make_go_back(act: Any, registers: int) -> tuple[Any, Any]:
     """Make the way back through a row, and through a turned layer, see `make_update_layer`."""
 
@@ -163,7 +162,7 @@ def _make_go_back(act: Any, registers: int) -> tuple[Any, Any]:
     return through_row, through_turned
 
 
-@functools.cache
+@made_once
 def make_update_layer(bias: bool, act: Any, registers: int) -> Any:
     """Make the way back through a layer from its d: it writes Σ_j W_ij d_j for its inputs.
 

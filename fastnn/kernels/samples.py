@@ -4,7 +4,6 @@ Each layer's update goes straight into its weights, which are in the workspace m
 `fastnn.kernels.padded`.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.blocks import drop
 from fastnn.kernels.epochs import make_train
-from fastnn.kernels.jit import inner
+from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.layout import ACTIVATION, N_OUT, UNITS
 from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.padded import ALL_UNITS, make_copies, padded_table
@@ -36,7 +35,7 @@ def table(architecture: Architecture) -> tuple[np.ndarray, int]:
     return padded_table(architecture, lanes_of_register(architecture.dtype.itemsize))
 
 
-@functools.cache
+@made_once
 def make_forward(hidden: Codes, keeps: bool, drops: bool, first: int = 0) -> Any:
     """Make the way of a sample's inputs through all layers, or through those from *first* on.
 
@@ -60,7 +59,7 @@ def make_forward(hidden: Codes, keeps: bool, drops: bool, first: int = 0) -> Any
     return forward
 
 
-@functools.cache
+@made_once
 def make_back(
     hidden: Codes, bias: bool, keeps: bool, act: Any, registers: int, first: int = 0
 ) -> Any:
@@ -83,7 +82,7 @@ def make_back(
     return back
 
 
-@functools.cache
+@made_once
 def make_train_samples(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel of plain SGD, see `epochs.make_train`; the layers are those of `table`."""
     take, give = make_copies(bias)

@@ -5,7 +5,6 @@ moments, and are changed on the way back. Only where the norm of the whole gradi
 first way back measures it.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from fastnn.architecture import Architecture
 from fastnn.kernels import one_hidden, one_hidden_steps
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.epochs import make_train
-from fastnn.kernels.jit import inner, ordered
+from fastnn.kernels.jit import inner, made_once, ordered
 from fastnn.kernels.lanes import (
     constant,
     convert,
@@ -42,10 +41,10 @@ from fastnn.kernels.padded import (
     padded_table,
 )
 from fastnn.kernels.rows import make_finish
-from fastnn.kernels.rules import KEPT, OF_ONE, make_change, make_numbers
+from fastnn.kernels.rules import KEPT, make_change, make_numbers
 from fastnn.kernels.sample_steps import scale, take_row
 from fastnn.kernels.samples import make_back, make_forward
-from fastnn.kernels.updates import NONE, PENALISED, factor_for_norm
+from fastnn.kernels.updates import Limits, factor_for_norm
 
 _0, _1 = np.uint64(0), np.uint64(1)
 
@@ -85,10 +84,10 @@ def _limits_of(w, options, share):
     return (number(l1), number(l2), l1, 0.5 * l2, share, most), (none, none, 0.0, 0.0, share, most)
 
 
-@functools.cache
-def _make_limited(limits: int) -> Any:
+@made_once
+def _make_limited(limits: Limits) -> Any:
     """Make the gradients with those of the penalty, times the *share*, and limited; penalties."""
-    penalised = limits == PENALISED
+    penalised = limits.penalised
 
     @ordered
     def limited(p, g, n, numbers):
@@ -103,8 +102,8 @@ def _make_limited(limits: int) -> Any:
     return limited
 
 
-@functools.cache
-def _make_measure(limits: int) -> Any:
+@made_once
+def _make_measure(limits: Limits) -> Any:
     """Make the squares of the gradients."""
     limited = _make_limited(limits)
 
@@ -117,17 +116,17 @@ def _make_measure(limits: int) -> Any:
     return measure
 
 
-@functools.cache
-def _make_act(rule: int, limits: int) -> Any:
+@made_once
+def _make_act(rule: int, limits: Limits) -> Any:
     """Make the change of parameters, see `sample_steps.make_update_layer`; it returns penalties."""
-    change, limited = make_change(rule), _make_limited(limits)
+    change, limit, limited = make_change(rule), _make_limited(limits), limits.limited
 
     @ordered
     def act(w, at, p, g, n, numbers):
         of_limits, of_rule, apart = numbers
         penalty = splat(0.0, n)
-        if limits:
-            g, penalty = limited(p, g, n, of_limits)
+        if limited:
+            g, penalty = limit(p, g, n, of_limits)
         change(w, at, p, g, w, at + apart, apart, n, n, of_rule)
         return penalty
 
@@ -164,15 +163,15 @@ def _limit_norms(layers, w, max_norm):
 
 
 def _make_update(
-    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: Limits, keeps: bool,
     drops: bool, lanes: int,
 ) -> Any:  # fmt: skip
     """Make the update from the sample *row*; it returns the loss and the penalty.
 
     The codes are as in `make_kernels`; t is the number of updates so far, *weight* the sample's.
     """
-    finish, numbers_of = make_finish(output, loss), make_numbers(rule, *OF_ONE)
-    act, limited = _make_act(rule, limits), limits > NONE
+    finish, numbers_of = make_finish(output, loss), make_numbers(rule)
+    act, (_, measured, limited) = _make_act(rule, limits), limits
     if lanes > 0:
         forward = one_hidden_steps.make_forward(hidden, keeps, lanes)
         back = one_hidden_steps.make_back(hidden, bias, keeps, act, lanes)
@@ -196,13 +195,12 @@ def _make_update(
         of_both = options.scale if divides else of_gradient
         scale(w, d, n_out, of_gradient if limited else of_both)
         of_weights, of_biases = _limits_of(w, options, share)
-        if limited:  # noqa: SIM102 - alone, since so numba does not compile what is below it
-            if options.clip_norm > 0.0:
-                square = measure(layers, w, (of_weights, 0, apart), (of_biases, 0, apart))
-                factor = factor_for_norm(square, options.clip_norm)
+        if measured:
+            square = measure(layers, w, (of_weights, 0, apart), (of_biases, 0, apart))
+            factor = factor_for_norm(square, options.clip_norm)
         numbers = numbers_of(w, options, factor, rate, t + 1)
         penalty = back(layers, w, (of_weights, numbers, apart), (of_biases, numbers, apart))
-        if limited:  # noqa: SIM102 - as above
+        if limited:  # noqa: SIM102 - alone, since so numba does not compile what is below it
             if options.max_norm > 0.0:
                 _limit_norms(layers, w, options.max_norm)
         return loss_of_one * w.dtype.type(of_both), penalty * share
@@ -210,9 +208,9 @@ def _make_update(
     return update
 
 
-@functools.cache
+@made_once
 def make_kernels(
-    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: int, keeps: bool,
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, limits: Limits, keeps: bool,
     drops: bool, lanes: int,
 ) -> tuple[Any, Any]:  # fmt: skip
     """Make the kernel for any plan, see `epochs.make_train`, and the update from a row alone.

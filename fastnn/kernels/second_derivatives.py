@@ -3,7 +3,6 @@
 The names are those of `fastnn.kernels.derivatives`.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from fastnn.kernels.derivatives import (
     times,
     write_back,
 )
-from fastnn.kernels.jit import inner, kernel, ordered
+from fastnn.kernels.jit import inner, kernel, made_once, ordered
 from fastnn.kernels.lanes import load, minimum, prefer_wide_vectors, store
 from fastnn.kernels.layout import ACTIVATION, N_IN, N_OUT, UNITS, layer_of
 
@@ -70,7 +69,7 @@ def bend(layers, l, w, places, n, d, e, m):
     times(w, slopes, n_units, n, d, m, d)
 
 
-@functools.cache
+@made_once
 def make_push(codes: Codes, bias: bool) -> Any:
     """Make the forward pass with second derivatives and, in all layers, tangents T and U.
 
@@ -189,7 +188,7 @@ def _add_squares(w, q, n_units, n_out, t, m, n, h):
                     store(w, at, a, left)
 
 
-@functools.cache
+@made_once
 def make_second(codes: Codes, bias: bool) -> Any:
     """Make the kernel of second derivatives, for the *codes* of all layers but softmax.
 

@@ -10,7 +10,6 @@ Entries may come in any order, and several of the same column are each added. Th
 those of dense samples.
 """
 
-import functools
 from collections import namedtuple
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from fastnn.kernels.blocks import bias_gradient
 from fastnn.kernels.epochs import row_of
-from fastnn.kernels.jit import inner
+from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.lanes import load, splat, store, width
 from fastnn.kernels.turning import turn
 from fastnn.sparse import SparseRows
@@ -46,7 +45,7 @@ def place_of(X, k, W, n_out):
     return W + np.int64(X.columns[k]) * n_out
 
 
-@functools.cache
+@made_once
 def make_sums_of_row(bias: bool) -> Any:
     """Make z = b + Σ x_i W_i of one row."""
 
@@ -136,7 +135,7 @@ def add_outer_of_row(into, W, n_out, w, X, row, d, scale):
         _add_some(into, W_, units, w, X, row, d_, scale, j)
 
 
-@functools.cache
+@made_once
 def make_sums(bias: bool) -> Any:
     """Make Z (n_out, n) of a block of n rows x; *scratch* has room for it."""
     sums_of_row = make_sums_of_row(bias)
@@ -151,7 +150,7 @@ def make_sums(bias: bool) -> Any:
     return sums
 
 
-@functools.cache
+@made_once
 def make_gradient(bias: bool) -> Any:
     """Make *into* += scale * gradient; of the biases as in `blocks.make_gradient`."""
 

@@ -23,7 +23,6 @@ and Σ m² over all weights that drift are another linear map's, so they are fol
 looking at the weights; what occurs in a batch is taken out of them before and put back after it.
 """
 
-import functools
 from collections import namedtuple
 from typing import Any
 
@@ -34,7 +33,7 @@ from fastnn.contract import Plan
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.batches import batch_at, make_batch_gradient, make_weigh, scale_into
 from fastnn.kernels.epochs import row_of
-from fastnn.kernels.jit import inner, kernel, shared
+from fastnn.kernels.jit import inner, kernel, made_once, shared
 from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.layout import N_IN, N_OUT, UNITS
 from fastnn.kernels.sparse import span_of
@@ -95,7 +94,7 @@ def new_inputs(architecture: Architecture, plan: Plan, way: int) -> Inputs:
     )
 
 
-@functools.cache
+@made_once
 def _make_map(rule: int) -> Any:
     """Make what an update does to weights of gradient 0; *decay* is the penalty's part."""
 
@@ -117,7 +116,7 @@ def _make_map(rule: int) -> Any:
     return map_of
 
 
-@functools.cache
+@made_once
 def _make_catch_up(rule: int) -> Any:
     """Make the way of an input's weights, from *at* on, to the present, from when *first* was."""
 
@@ -139,7 +138,7 @@ def _make_catch_up(rule: int) -> Any:
     return catch_up
 
 
-@functools.cache
+@made_once
 def _make_add_squares(rule: int) -> Any:
     """Make the sum of an input's Σ w², Σ w m and Σ m², to *sums*."""
 
@@ -160,7 +159,7 @@ def _make_add_squares(rule: int) -> Any:
     return add_squares
 
 
-@functools.cache
+@made_once
 def _make_begin_window(rule: int) -> Any:
     """Make the start of a window at the present count, where all weights are up to date."""
     add_squares = _make_add_squares(rule)
@@ -177,7 +176,7 @@ def _make_begin_window(rule: int) -> Any:
     return begin_window
 
 
-@functools.cache
+@made_once
 def _make_end_window(rule: int) -> Any:
     """Make the end of a window, which began at *base*: all weights are brought up to date."""
     catch_up = _make_catch_up(rule)
@@ -210,7 +209,7 @@ def _drift(inputs, base, update):
     inputs.sums[2] = c * c * ww + 2.0 * c * d * wm + d * d * mm
 
 
-@functools.cache
+@made_once
 def _make_arrive(rule: int) -> Any:
     """Make what is done to an input's weights, from *at* on, when it occurs in a batch, in one go.
 
@@ -246,7 +245,7 @@ def _make_arrive(rule: int) -> Any:
     return arrive
 
 
-@functools.cache
+@made_once
 def _make_meet(rule: int, way: int) -> Any:
     """Make the start of a batch: the inputs that occur are noted, and brought up to date.
 
@@ -303,7 +302,7 @@ def _limit(g, rest, touched, n, n_out, scale, options):
     return factor_for_norm(square, options.clip_norm)
 
 
-@functools.cache
+@made_once
 def _make_step_of_some(rule: int, extras: bool, way: int) -> Any:
     """Make the step of the n inputs' weights that occur, and of all that is above them.
 
@@ -337,7 +336,7 @@ def _make_step_of_some(rule: int, extras: bool, way: int) -> Any:
     return step
 
 
-@functools.cache
+@made_once
 def make_train_sparse(
     hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
     drops: bool, way: int,

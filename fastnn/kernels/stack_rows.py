@@ -9,13 +9,12 @@ begins at a multiple of `STEP`, so that its last lanes may be filled with whatev
 last unit.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from fastnn.kernels.activations import SLOPES, VALUES
-from fastnn.kernels.jit import inner
+from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.lanes import load, splat, store, total, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, UNITS, layer_of
 from fastnn.kernels.losses import (
@@ -44,7 +43,7 @@ STEP = 16
 # Forward
 
 
-@functools.cache
+@made_once
 def _make_activate(keeps: bool) -> Any:
     """Make the activation of n units, from z to *at*; with *keeps* slopes are written to theirs.
 
@@ -80,7 +79,7 @@ def _make_activate(keeps: bool) -> Any:
     return by_code(either, (SOFTMAX, *VALUES))
 
 
-@functools.cache
+@made_once
 def _make_pass(keeps: bool) -> Any:
     """Make the way through all layers; with *keeps* the weighted sums stay, in the place of d."""
     activate = _make_activate(keeps)
@@ -161,7 +160,7 @@ def jacobian_row(h, w, at, o, J):
 # The losses, which take the outputs' sums from d and leave d there
 
 
-@functools.cache
+@made_once
 def _make_finish_sum(loss: int) -> Any:
     """Make the end of a loss that is a sum over outputs."""
     term, gradient, from_logits = TERMS[loss], GRADIENTS[loss], loss in FROM_LOGITS

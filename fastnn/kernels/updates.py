@@ -4,19 +4,18 @@ All of it is loops over flat vectors: parameters p, gradient g, and the optimise
 after another in one vector.
 """
 
-import functools
 import math
 from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastnn.architecture import Architecture
 from fastnn.contract import Plan
-from fastnn.kernels.jit import inner
+from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.lanes import load, width
 from fastnn.kernels.layout import N_IN, N_OUT, WEIGHTS
-from fastnn.kernels.rules import OF_ONE, make_change, make_numbers
+from fastnn.kernels.rules import make_change, make_numbers
 from fastnn.optimizers import Optimizer
 
 #: A `Plan` and the regularisation of an `Architecture`, as kernels get them. *settings* are the
@@ -28,26 +27,30 @@ Options = namedtuple(
     "batch_size settings rests mean l1 l2 max_norm clip_value clip_norm scale penalty_per_batch"
     " divide_by_weights dropout dropout_key",
 )
-#: Whether there are neither penalties nor limits, limits alone, or penalties too.
-NONE, LIMITED, PENALISED = range(3)
 
 
-def has_limits(architecture: Architecture, optimizer: Optimizer) -> bool:
-    """Whether there are penalties, or limits on gradients or norms."""
-    regularised = architecture.l1 or architecture.l2 or architecture.max_norm
-    return bool(regularised or optimizer.clip_value or optimizer.clip_norm)
+class Limits(NamedTuple):
+    """Whether there are penalties, limits on a gradient's norm, or any, on weights or entries too.
+
+    Kernels sample by sample are made for it: what none asks for is not compiled.
+    """
+
+    penalised: bool
+    measured: bool
+    limited: bool
 
 
-def limits_of(architecture: Architecture, optimizer: Optimizer) -> int:
-    """Which of `NONE`, `LIMITED` and `PENALISED` it is."""
-    if architecture.l1 or architecture.l2:
-        return PENALISED
-    return LIMITED if has_limits(architecture, optimizer) else NONE
+def limits_of(architecture: Architecture, optimizer: Optimizer) -> Limits:
+    """The limits of a training."""
+    penalised = bool(architecture.l1 or architecture.l2)
+    others = architecture.max_norm or optimizer.clip_value or optimizer.clip_norm
+    return Limits(penalised, bool(optimizer.clip_norm), bool(penalised or others))
 
 
 def has_extras(architecture: Architecture, plan: Plan) -> bool:
     """Whether there is anything to do beside the optimiser's rule and dropout."""
-    return has_limits(architecture, plan.optimizer) or plan.scale != 1.0 or plan.weighted
+    limits = limits_of(architecture, plan.optimizer)
+    return limits.limited or plan.scale != 1.0 or plan.weighted
 
 
 def options_of(architecture: Architecture, plan: Plan) -> Options:
@@ -87,17 +90,17 @@ def add_penalty(layers, p, g, n, weight, options):
     return penalty, scale
 
 
-@functools.cache
+@made_once
 def make_update(rule: int) -> Any:
     """Make the update of flat parameters p from g times *scale* by a rule."""
-    numbers_of, change = make_numbers(rule, *OF_ONE), make_change(rule)
+    numbers_of, change = make_numbers(rule), make_change(rule)
 
     @inner
     def update(p, g, moments, scale, rate, t, options):
         numbers, n = numbers_of(p, options, scale, rate, t), width(p)
         whole = len(p) - len(p) % n
         for k in range(0, whole, n):
-            change(p, k, load(p, k, n), load(g, k, n), moments, k, len(p), n, n, numbers)
+            change(p, k, load(p, k, n), load(g, k, n), moments, k, len(p), n, np.int64(n), numbers)
         left = len(p) - whole
         p_k, g_k = load(p, whole, n, left), load(g, whole, n, left)
         change(p, whole, p_k, g_k, moments, whole, len(p), n, left, numbers)
@@ -105,7 +108,7 @@ def make_update(rule: int) -> Any:
     return update
 
 
-@functools.cache
+@made_once
 def make_step(rule: int, extras: bool) -> Any:
     """Make the way from a batch's summed gradient to new parameters; returns the penalty.
 

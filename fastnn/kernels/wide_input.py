@@ -32,7 +32,6 @@ Where training is cut into pieces changes no bit, as long as the pieces begin at
 `BLOCK` rows of the epoch: then the blocks are the same.
 """
 
-import functools
 from collections import namedtuple
 from typing import Any
 
@@ -41,7 +40,7 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.epochs import ask_for_sample, lie_far, row_of
-from fastnn.kernels.jit import inner, kernel
+from fastnn.kernels.jit import inner, kernel, made_once
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.llvm import lanes_of_register
@@ -110,7 +109,7 @@ def table(architecture: Architecture) -> tuple[np.ndarray, int]:
     return layers, int(find_places(layers).end)
 
 
-@functools.cache
+@made_once
 def _make_enter_block(bias: bool) -> Any:
     """Make Z = X W + b and G = X Xᵀ of n samples."""
 
@@ -133,7 +132,7 @@ def _make_enter_block(bias: bool) -> Any:
     return enter_block
 
 
-@functools.cache
+@made_once
 def _make_leave_block(bias: bool) -> Any:
     """Make W −= Xᵀ D and b −= Σ d of n samples."""
 
@@ -172,7 +171,7 @@ def _take_off_earlier(workspace, z, gram, d, n_earlier, n_hidden, extra):
             workspace[z + j] -= g * workspace[d_s + j]
 
 
-@functools.cache
+@made_once
 def _make_learn_above(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make a sample's way up from the first layer's sums z, and down to their d; returns the loss.
 
@@ -201,7 +200,7 @@ def _make_learn_above(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     return learn_above
 
 
-@functools.cache
+@made_once
 def make_train_wide_input(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
     """Make the kernel for these codes; its arguments are those of `epochs.make_train`."""
     enter_block, leave_block = _make_enter_block(bias), _make_leave_block(bias)

@@ -89,6 +89,24 @@ def test_flags_are_set_in_one_place_only(path):
         assert compiling(path) == set()
 
 
+def test_equal_codes_make_one_kernel_however_they_are_given():
+    @jit.made_once
+    def make_kernel(code, sparse=False):
+        return object()
+
+    assert make_kernel(1) is make_kernel(1, False) is make_kernel(code=1, sparse=False)
+    assert len({make_kernel(1), make_kernel(2), make_kernel(1, True)}) == 3
+
+
+@pytest.mark.parametrize("path", sorted(KERNELS.rglob("*.py")), ids=lambda path: path.stem)
+def test_whatever_makes_kernels_makes_them_once(path):
+    """Not by ``functools.cache``, to which ``(1)`` and ``(1, False)`` are two."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and "make_" in node.name:
+            decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
+            assert decorators <= {"made_once"}, node.name
+
+
 def test_private_parts_that_are_used_are_looked_for():
     """What stands in place of numba's own methods, and options that only its compiler knows."""
     used = {

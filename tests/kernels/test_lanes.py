@@ -43,8 +43,8 @@ FLOATS = {
         "np.minimum(a.view(f'i{a.itemsize}'), b.view(f'i{a.itemsize}')).view(a.dtype)"
     ),
     "from_bits(bits(a) ^ 1)": "(a.view(f'i{a.itemsize}') ^ 1).view(a.dtype)",
-    "estimates.inverse(abs(a) + one)": "1 / (abs(a) + 1)",
-    "estimates.inverse_root(abs(a) + one)": "1 / np.sqrt(abs(a) + 1)",
+    "estimates.root(abs(a))": "np.sqrt(abs(a))",
+    "estimates.over_root(a, abs(b), one)": "a / (np.sqrt(abs(b)) + 1)",
 }
 
 
@@ -205,14 +205,16 @@ def test_roots_from_estimates(dtype):
 
 
 @every_dtype
-def test_of_plain_numbers_inverses_are_divisions(dtype):
+def test_of_plain_numbers_nothing_is_estimated(dtype):
     @compiled
-    def both(x):
-        return estimates.inverse(x), estimates.inverse_root(x), estimates.newton_steps(x)
+    def all_of_them(x):
+        inverses = estimates.estimated_inverse(x), estimates.estimated_inverse_root(x)
+        return *inverses, estimates.over_root(x, x, x), estimates.newton_steps(x)
 
-    inverse, root, steps = both(dtype(3))
-    assert [inverse, root] == pytest.approx([1 / 3, 3**-0.5], rel=1e-6)
-    assert (type(inverse), steps) == (type(root), 0)
+    *values, steps = all_of_them(dtype(3))
+    assert values == pytest.approx([1 / 3, 3**-0.5, 3 / (3**0.5 + 3)], rel=1e-6)
+    assert {type(value) for value in values} == {type(values[0])}
+    assert steps == 0
 
 
 def add_in_place(x):
