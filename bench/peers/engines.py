@@ -11,10 +11,10 @@ from bench.problems import Problem
 from bench.vectors import Pair, Values
 from fastnn.demos.checks import logistic
 from fastnn.kernels import elementary as kernels
-from fastnn.kernels.jit import OVERLOAD_OPTIONS
+from fastnn.kernels.jit import OPTIONS
 
 #: What fastnn's own loops are compiled with.
-_FLAGS = {name: OVERLOAD_OPTIONS["jit_options"][name] for name in ("error_model", "fastmath")}
+_FLAGS = {name: OPTIONS[name] for name in ("error_model", "fastmath")}
 
 
 def train(problem: Problem, engine: str) -> Entry:

@@ -2,7 +2,8 @@
 
 And the second derivative, given both and the slope; only derivatives of derivatives ask for it.
 
-Only the slopes of `NEED_Z` look at z, so that others can do without it: they get a twice.
+Only slopes that need it look at z, see `fastnn.activations`, so that others can do without it: they
+get a twice.
 
 So those of sigmoid and tanh know no more than a, which is rounded. Where a is near 1 (or -1), they
 are exact to 2^-53 (float32: 2^-24; tanh twice that), which is e^z times as much of a slope of e^-z,
@@ -208,4 +209,3 @@ SECOND = {
 VALUES = {ACTIVATIONS[name].code: value for name, (value, _) in FUNCTIONS.items()}
 SLOPES = {ACTIVATIONS[name].code: slope for name, (_, slope) in FUNCTIONS.items()}
 CURVATURES = {ACTIVATIONS[name].code: curvature for name, curvature in SECOND.items()}
-NEED_Z = frozenset(row.code for row in ACTIVATIONS.values() if row.slope_needs_z)

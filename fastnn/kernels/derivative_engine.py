@@ -166,10 +166,12 @@ _MOST_IDLE_BYTES = 1 << 22
 
 def _take_workspace(places: derivatives.Places, dtype: np.dtype[Any]) -> np.ndarray:
     size = int(places.end)
-    with contextlib.suppress(IndexError):
-        workspace = _idle.pop()
-        if workspace.size >= size and workspace.dtype == dtype:
-            return workspace
+    with contextlib.suppress(IndexError):  # another thread may take the last
+        for _ in range(len(_idle)):
+            workspace = _idle.pop()
+            if workspace.size >= size and workspace.dtype == dtype:
+                return workspace
+            _idle.appendleft(workspace)
     return aligned(size, dtype)
 
 

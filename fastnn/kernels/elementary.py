@@ -28,7 +28,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from fastnn.kernels.jit import ORDERED_OVERLOAD_OPTIONS
+from fastnn.kernels.jit import OVERLOAD_OPTIONS
 from fastnn.kernels.lanes import bits, convert, from_bits, minimum, select
 from fastnn.kernels.llvm import Lanes
 
@@ -63,7 +63,7 @@ def computed_by(for_float64: Any, for_float32: Any) -> Callable[[Any], Any]:
             x = x.dtype if isinstance(x, Lanes) else x
             return {types.float64: for_float64, types.float32: for_float32}.get(x)
 
-        overload(function, **ORDERED_OVERLOAD_OPTIONS)(choose)
+        overload(function, **OVERLOAD_OPTIONS)(choose)
         return function
 
     return define
@@ -292,7 +292,7 @@ def _choose_quotient(a: Any, b: Any) -> Any:
     return {types.float64: _quotient_float64, types.float32: _quotient_float32}.get(b)
 
 
-overload(quotient, **ORDERED_OVERLOAD_OPTIONS)(_choose_quotient)
+overload(quotient, **OVERLOAD_OPTIONS)(_choose_quotient)
 
 
 def _softplus_float64(x: Any) -> Any:

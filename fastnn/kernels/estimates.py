@@ -18,7 +18,7 @@ from numba import types
 from numba.extending import overload
 
 from fastnn.kernels.elementary import quotient
-from fastnn.kernels.jit import ORDERED_OVERLOAD_OPTIONS, ordered
+from fastnn.kernels.jit import OVERLOAD_OPTIONS, ordered
 from fastnn.kernels.lanes import constant, minimum, select, sqrt
 from fastnn.kernels.llvm import (
     Lanes,
@@ -88,7 +88,7 @@ def _choose_over_root(a: Any, square: Any, epsilon: Any) -> Any:
     return _by_a_division if _steps(square) > 1 else _by_a_root
 
 
-overload(over_root, **ORDERED_OVERLOAD_OPTIONS)(_choose_over_root)
+overload(over_root, **OVERLOAD_OPTIONS)(_choose_over_root)
 
 
 def _steps(x: Any) -> int:

@@ -207,12 +207,14 @@ def each_loss(architecture: Architecture, weighted: bool) -> EachLoss:
     run = outputs.make_loss(*ready.codes(architecture), weighted)
     layers, places = ready.layer_table(architecture), ready.places(architecture, training=False)
     workspace = ready.new_scratch(places.end, architecture)
+    helped = Help(architecture, int(places.block))
 
     def sums(vectors: np.ndarray, samples: Samples) -> np.ndarray:
         X, Y, weights = samples.X, samples.Y, ready.weights_of(samples, architecture)
         after = (X, Y, weights, ready.NO_ORDER, workspace)
         kept = len(samples) <= int(places.block)
-        return recorded.sum_losses(run, (layers, places), vectors, after, kept)
+        with helped.for_rows(len(vectors) * len(samples)):
+            return recorded.sum_losses(run, (layers, places), vectors, after, kept)
 
     return sums
 

@@ -48,22 +48,21 @@ except ImportError:  # a numba with other insides: its plain compiler will do
     INLINED, KERNEL, LINKED, WITHOUT_RUNTIME, refuse_quickly = {}, {}, {}, {}, None
 
 _ORDERED = {"nsz", "arcp", "contract", "afn"}
-_OPTIONS: dict[str, Any] = {
+#: What all are compiled with.
+OPTIONS: dict[str, Any] = {
     "error_model": "numpy",  # a division that may raise keeps its loop from being vectorised
     "fastmath": _ORDERED | {"reassoc"},
     **WITHOUT_RUNTIME,
 }
 # Inlined whatever LLVM thinks of it: `prefer_wide_vectors` reaches only what is in the kernel.
-_INLINED = {**_OPTIONS, **INLINED, "forceinline": True}
+_INLINED = {**OPTIONS, **INLINED, "forceinline": True}
 
 inner = numba.njit(**_INLINED)
 shared = numba.njit(**{**_INLINED, "forceinline": False})
 ordered = numba.njit(**{**_INLINED, "fastmath": _ORDERED})
-#: For ``numba.extending.overload``, where a function depends on its arguments' types.
-OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_OPTIONS, **INLINED}}
-#: The same for functions whose operations must stay in the order written, inlined in users' loops
-#: too: a call would keep a loop from being vectorised.
-ORDERED_OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_INLINED, "fastmath": _ORDERED}}
+#: For ``numba.extending.overload``, where a function depends on its arguments' types; as
+#: ``ordered``. In users' loops it is inlined too: a call would keep a loop from being vectorised.
+OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_INLINED, "fastmath": _ORDERED}}
 
 
 def made_once(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,7 +84,7 @@ def made_once(make: Callable[..., Any]) -> Callable[..., Any]:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile *function* on its first call, without the GIL, and keep it on disk."""
-    return _kept(numba.njit(nogil=True, **_OPTIONS, **KERNEL)(function), function)
+    return _kept(numba.njit(nogil=True, **OPTIONS, **KERNEL)(function), function)
 
 
 def quick(function: Callable[..., Any]) -> Any:
@@ -93,12 +92,12 @@ def quick(function: Callable[..., Any]) -> Any:
 
     No other thread of Python's can come between, so that it is done as a whole.
     """
-    return _kept(numba.njit(**_OPTIONS, **KERNEL)(function), function)
+    return _kept(numba.njit(**OPTIONS, **KERNEL)(function), function)
 
 
 def linkable(function: Callable[..., Any]) -> Any:
     """The same for what only kernels call, and find by its name: see `fastnn.kernels.linked`."""
-    return _kept(numba.njit(**_OPTIONS, **LINKED)(function), function)
+    return _kept(numba.njit(**OPTIONS, **LINKED)(function), function)
 
 
 def open_kernel(function: Callable[..., Any]) -> Any:
@@ -106,7 +105,7 @@ def open_kernel(function: Callable[..., Any]) -> Any:
 
     A network is some thirty arguments, whose passing would take as long as a small one's work.
     """
-    options = {**_OPTIONS, **KERNEL, "forceinline": True}
+    options = {**OPTIONS, **KERNEL, "forceinline": True}
     compiled = numba.njit(nogil=True, **options)(function)
     if compiled is function:  # with NUMBA_DISABLE_JIT=1; compiled code gives no warnings
         return np.errstate(all="ignore")(function)

@@ -65,9 +65,10 @@ def clipped(x: Any) -> Any:
 def _clipped_binary_cross_entropy(z, a, y, m):
     # From the probability, rounded as exactly as SciPy does it, and 1 minus it: what rounding makes
     # of the latter is a part of what scikit-learn reports.
-    one, e = type(z)(1), exp(-abs(z))
-    p = (one if z >= 0 else e) / (one + e)
-    return clipped(-log(max(p if y > 0 else one - p, type(z)(_TINY)))) / type(z)(m)
+    zero, one, e = constant(0, z), constant(1, z), exp(-abs(z))
+    p = select(z >= zero, one, e) / (one + e)
+    of_class = maximum(select(y > zero, p, one - p), constant(_TINY, z))
+    return clipped(-log(of_class)) / constant(m, z)
 
 
 @inner

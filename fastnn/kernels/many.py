@@ -129,7 +129,7 @@ def make_finish_many(output: int, loss: int, lanes: int) -> Any:
     The first output is at a place *at*, and each other one *step* behind the one before.
     """
     if loss in OF_CLASSES:
-        return _make_finish_classes(lanes)
+        return _make_finish_classes(loss, lanes)
     if loss in (GAUSSIAN, QUANTILE):
         return _make_finish_distribution(loss, lanes)
     return _make_finish_outputs(output, loss, lanes)
@@ -176,7 +176,9 @@ def _make_finish_distribution(loss: int, lanes: int) -> Any:
     return finish
 
 
-def _make_finish_classes(lanes: int) -> Any:
+def _make_finish_classes(loss: int, lanes: int) -> Any:
+    reported = OF_CLASSES[loss]
+
     @ordered
     def finish(scratch, at, step, targets, n):
         first = at * lanes
@@ -187,7 +189,7 @@ def _make_finish_classes(lanes: int) -> Any:
         for j in range(n):
             place = (at + j * step) * lanes
             y = load(scratch.targets, (targets + j) * lanes, lanes)
-            total = total + y * (log_total - load(scratch.values, place, lanes))
+            total = total + y * reported(log_total - load(scratch.values, place, lanes))
             store(scratch.deltas, place, load(scratch.deltas, place, lanes) - y)
         return total
 

@@ -2,7 +2,7 @@
 
 With few inputs, all of a sample is one loop over the hidden units: as in
 `fastnn.kernels.one_hidden`, a sweep makes sample i's update and the forward pass of sample i+1 at
-once, and one sweep serves start, middle and end.
+once; the last update has no pass after it.
 """
 
 from typing import Any

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from problems import few_to_compile
 
-from fastnn.kernels.jit import _OPTIONS
+from fastnn.kernels.jit import OPTIONS
 
 JIT = not numba.config.DISABLE_JIT
 #: As a kernel is, but not kept on disk: nothing there would notice a change in this file.
-compiled = numba.njit(nogil=True, **_OPTIONS)
+compiled = numba.njit(nogil=True, **OPTIONS)
 DTYPES = [np.float64, np.float32]
 
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)

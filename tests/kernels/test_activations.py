@@ -7,7 +7,7 @@ import pytest
 from problems import few_to_compile
 
 from fastnn.kernels.activations import FUNCTIONS
-from fastnn.kernels.jit import _OPTIONS
+from fastnn.kernels.jit import OPTIONS
 
 
 def logistic(z):
@@ -33,7 +33,7 @@ TRUE = {
 def test_small_values_and_slopes_are_exact_for_their_size(name, dtype, bound):
     value, slope = FUNCTIONS[name]
 
-    @numba.njit(**_OPTIONS)
+    @numba.njit(**OPTIONS)
     def both(z, values, slopes):
         for k in range(len(z)):
             values[k] = value(z[k])

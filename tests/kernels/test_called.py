@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from fastnn.kernels.called import address_of, number_at, run_at, truth_at
-from fastnn.kernels.jit import _OPTIONS
+from fastnn.kernels.jit import OPTIONS
 
 #: As a kernel is, but not kept on disk: nothing there would notice a change in this file.
-compiled = numba.njit(nogil=True, **_OPTIONS)
+compiled = numba.njit(nogil=True, **OPTIONS)
 JIT = not numba.config.DISABLE_JIT
 
 

@@ -13,12 +13,12 @@ from helpers import slow_but
 from problems import few_to_compile
 
 from fastnn.kernels import elementary
-from fastnn.kernels.jit import _OPTIONS
+from fastnn.kernels.jit import OPTIONS
 from fastnn.kernels.lanes import load, store
 
 JIT = not numba.config.DISABLE_JIT
 #: With a kernel's flags: there sums may be reordered, and in these functions must not be.
-compiled = numba.njit(**_OPTIONS)
+compiled = numba.njit(**OPTIONS)
 NAMES = ["exp", "expm1", "sigmoid", "tanh", "softplus", "log", "normal_cdf"]
 DTYPES = [np.float64, np.float32]
 #: What is asked of each function; its docstring says what it keeps.

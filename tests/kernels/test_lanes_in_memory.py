@@ -25,7 +25,7 @@ from simd import (
     run,
 )
 
-from fastnn.kernels.jit import _OPTIONS, inner
+from fastnn.kernels.jit import OPTIONS, inner
 from fastnn.kernels.lanes import gather, load, splat, store, total, width
 
 
@@ -98,7 +98,7 @@ OUTSIDE = [(2, 0, 0), (2**62, 0, 0), (0, 0, -1), (1, 0, 3), (0, 1, 0), (0, -1, 0
 
 @pytest.mark.parametrize(("row", "at", "column"), OUTSIDE)
 def test_checked_numbers_outside_raise(row, at, column):
-    @numba.njit(boundscheck=True, **_OPTIONS)
+    @numba.njit(boundscheck=True, **OPTIONS)
     def first(X, rows, at, column):
         return total(gather(X, rows, at, column, 2))
 
@@ -139,7 +139,7 @@ OUTSIDE = [(-1, 4), (61, 4), (60, 8), (64, 1), (2**40, 1)]
 def checked_copier(n, row):
     """In an array of two rows of 64 that both lie in one of 192: outside is still memory."""
 
-    @numba.njit(boundscheck=True, **_OPTIONS)
+    @numba.njit(boundscheck=True, **OPTIONS)
     def copy(X, at, loads, count):
         if loads:
             return total(load(X, (row, at), n, count))

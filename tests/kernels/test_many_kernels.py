@@ -13,9 +13,11 @@ from helpers import slow_but
 from simd import AVX2, BASELINE, on_x86, run
 
 import fastnn
+from fastnn import losses
 from fastnn.contract import Piece, Plan, Samples, State, Together
 from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.many_engine import Block, BlockTrainer, lanes_for, pays
+from fastnn.reference import vectors
 
 pytestmark = pytest.mark.own_kernels
 
@@ -299,6 +301,24 @@ def test_outputs_and_losses_of_a_block(name):
         assert losses[lane] / N == pytest.approx(net.evaluate(X, Y)["loss"], rel=1e-11)
         each = [net.evaluate(X[k : k + 1], Y[k : k + 1])["loss"] for k in range(N)]
         assert weighted[lane] == pytest.approx(weights @ each, rel=1e-11)
+
+
+@pytest.mark.own_kernels
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("loss", losses.CLIPPED)
+def test_clipped_losses_of_a_block(loss, dtype):
+    case = Case((3, 4, 3), "relu", loss, dtype=dtype)
+    networks, (X, Y) = case.networks(5), case.data()
+    for net in networks:
+        net._architecture = replace(net._architecture, loss=losses.CLIPPED[loss])
+        net.set_parameters(net.parameters * 30)
+    block = Block([net._architecture for net in networks], 8, 0)
+    block.put([(net.parameters, np.zeros((0, net.n_parameters)), 0) for net in networks])
+    sums = block.losses(block.vectors([block.copy()]), Samples(X, Y))
+    for lane, net in enumerate(networks):
+        evaluate = vectors.evaluator(net._architecture, False)
+        expected = evaluate(net.parameters, Samples(X, Y))
+        assert sums[0, lane] == pytest.approx(expected, rel=1e-11 if dtype == "float64" else 1e-5)
 
 
 def test_how_many_lanes():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from problems import few_to_compile
 
-from fastnn.kernels.jit import _OPTIONS, kernel
+from fastnn.kernels.jit import OPTIONS, kernel
 from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.many_products import matrix, multiply
 
@@ -46,7 +46,7 @@ def test_products_of_every_size(registers):
             assert np.isnan(whole[-1]).all()
 
 
-@numba.njit(boundscheck=True, **_OPTIONS)
+@numba.njit(boundscheck=True, **OPTIONS)
 def checked_entry(vector, at, row, column):
     """The first entry of a (2, 3) matrix of 4 lanes."""
     M = matrix(vector, at, row, column, (2, 3), 4)

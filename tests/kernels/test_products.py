@@ -10,7 +10,7 @@ from matrices import GAP, apart_by, laid_out
 from simd import AVX2, BASELINE, arm_code, check_arm_code, on_x86, only_compiled, run
 
 from fastnn.kernels import products, tiles
-from fastnn.kernels.jit import _OPTIONS, kernel
+from fastnn.kernels.jit import OPTIONS, kernel
 
 #: Which of A and B are turned: not both.
 WAYS = [(False, False), (True, False), (False, True)]
@@ -193,7 +193,7 @@ def test_code_for_arm_multiplies_vectors():
 # Bounds checks
 
 
-@numba.njit(boundscheck=True, **_OPTIONS)
+@numba.njit(boundscheck=True, **OPTIONS)
 def checked_tile(a, b, c, k, by_rows):
     """With A (4, 3), B (3, 4) or (4, 3), and K a row of four, or a column."""
     A = products.Matrix(a, np.uint64(0), np.uint64(3), False)

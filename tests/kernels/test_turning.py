@@ -6,7 +6,7 @@ import pytest
 from matrices import NOTHING, laid_out
 
 from fastnn.kernels import turning
-from fastnn.kernels.jit import _OPTIONS, kernel
+from fastnn.kernels.jit import OPTIONS, kernel
 from fastnn.kernels.lanes import width
 
 SIZES = [1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 21, 33]
@@ -30,7 +30,7 @@ def test_turning_a_matrix(rows, columns, dtype):
     np.testing.assert_array_equal(w, laid_out(matrix, turned)[0])
 
 
-@numba.njit(boundscheck=True, **_OPTIONS)
+@numba.njit(boundscheck=True, **OPTIONS)
 def checked_tile(source, places, into, shape):
     n, few, there = width(into), turning.few_lines(into), (2, 2)
     if shape == "square":
