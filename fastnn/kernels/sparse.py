@@ -50,55 +50,31 @@ def make_sums_of_row(bias: bool) -> Any:
     """Make z = b + Σ x_i W_i of one row."""
 
     @inner
-    def some_sums(p, W, b, n_out, w, X, row, z, j):
-        """The sums from unit j on, of as many units as a register has."""
-        n, count = width(p), n_out - j
+    def some_sums(p, W, b, n_out, w, X, row, z, j, n):
+        """The sums from unit j on, of n units at most."""
+        count = n_out - j
         first, after = span_of(X, row)
-        z0 = load(p, b + j, n, count) if bias else splat(p.dtype.type(0), n)
+        sums = load(p, b + j, n, count) if bias else splat(p.dtype.type(0), n)
         for k in range(first, after):
-            z0 = z0 + load(p, place_of(X, k, W, n_out) + j, n, count) * X.values[k]
-        store(w, z + j, z0, count)
-
-    @inner
-    def more_sums(p, W, b, n_out, w, X, row, z, j):
-        """The same of four registers, whose sums need not wait for one another."""
-        n, zero = width(p), p.dtype.type(0)
-        c0 = n_out - j
-        c1, c2, c3 = c0 - n, c0 - 2 * n, c0 - 3 * n
-        j1, j2, j3 = j + n, j + 2 * n, j + 3 * n
-        first, after = span_of(X, row)
-        if bias:
-            z0, z1 = load(p, b + j, n, c0), load(p, b + j1, n, c1)
-            z2, z3 = load(p, b + j2, n, c2), load(p, b + j3, n, c3)
-        else:
-            z0, z1, z2, z3 = splat(zero, n), splat(zero, n), splat(zero, n), splat(zero, n)
-        for k in range(first, after):
-            x, at = X.values[k], place_of(X, k, W, n_out)
-            z0 = z0 + load(p, at + j, n, c0) * x
-            z1 = z1 + load(p, at + j1, n, c1) * x
-            z2 = z2 + load(p, at + j2, n, c2) * x
-            z3 = z3 + load(p, at + j3, n, c3) * x
-        store(w, z + j, z0, c0)
-        store(w, z + j1, z1, c1)
-        store(w, z + j2, z2, c2)
-        store(w, z + j3, z3, c3)
+            sums = sums + load(p, place_of(X, k, W, n_out) + j, n, count) * X.values[k]
+        store(w, z + j, sums, count)
 
     @inner
     def sums_of_row(p, W, b, n_out, w, X, row, z):
-        n, j, units = width(p), 0, np.int64(n_out)
+        j, units = 0, np.int64(n_out)
         W_, b_, z_ = np.int64(W), np.int64(b), np.int64(z)
-        while j + n < units:
-            more_sums(p, W_, b_, units, w, X, row, z_, j)
-            j += 4 * n
+        while j + width(p) < units:  # four registers, whose sums need not wait for one another
+            some_sums(p, W_, b_, units, w, X, row, z_, j, width(p, 4))
+            j += width(p, 4)
         if j < units:
-            some_sums(p, W_, b_, units, w, X, row, z_, j)
+            some_sums(p, W_, b_, units, w, X, row, z_, j, width(p))
 
     return sums_of_row
 
 
 @inner
-def _add_some(into, W, n_out, w, X, row, d, scale, j):
-    n, count = width(into), n_out - j
+def _add_some(into, W, n_out, w, X, row, d, scale, j, n):
+    count = n_out - j
     first, after = span_of(X, row)
     step = load(w, d + j, n, count) * scale
     for k in range(first, after):
@@ -107,32 +83,15 @@ def _add_some(into, W, n_out, w, X, row, d, scale, j):
 
 
 @inner
-def _add_more(into, W, n_out, w, X, row, d, scale, j):
-    n = width(into)
-    c0 = n_out - j
-    c1, c2, c3 = c0 - n, c0 - 2 * n, c0 - 3 * n
-    j1, j2, j3 = j + n, j + 2 * n, j + 3 * n
-    first, after = span_of(X, row)
-    d0, d1 = load(w, d + j, n, c0) * scale, load(w, d + j1, n, c1) * scale
-    d2, d3 = load(w, d + j2, n, c2) * scale, load(w, d + j3, n, c3) * scale
-    for k in range(first, after):
-        x, at = X.values[k], place_of(X, k, W, n_out)
-        store(into, at + j, load(into, at + j, n, c0) + d0 * x, c0)
-        store(into, at + j1, load(into, at + j1, n, c1) + d1 * x, c1)
-        store(into, at + j2, load(into, at + j2, n, c2) + d2 * x, c2)
-        store(into, at + j3, load(into, at + j3, n, c3) + d3 * x, c3)
-
-
-@inner
 def add_outer_of_row(into, W, n_out, w, X, row, d, scale):
     """W_i += scale x_i d of one row, in *into*."""
-    n, j, units = width(into), 0, np.int64(n_out)
+    j, units = 0, np.int64(n_out)
     W_, d_ = np.int64(W), np.int64(d)
-    while j + n < units:
-        _add_more(into, W_, units, w, X, row, d_, scale, j)
-        j += 4 * n
+    while j + width(into) < units:
+        _add_some(into, W_, units, w, X, row, d_, scale, j, width(into, 4))
+        j += width(into, 4)
     if j < units:
-        _add_some(into, W_, units, w, X, row, d_, scale, j)
+        _add_some(into, W_, units, w, X, row, d_, scale, j, width(into))
 
 
 @made_once
