@@ -32,7 +32,7 @@ from fastnn.kernels.lanes import constant, convert, load, select, store
 from fastnn.kernels.layout import ACTIVATION, BIAS, INPUTS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.losses import GAUSSIAN, OF_CLASSES, QUANTILE, gaussian, quantile
 from fastnn.kernels.many_products import matrix, sums, units_at_once
-from fastnn.kernels.random import uniforms
+from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import by_code, make_finish_one
 from fastnn.kernels.rules import number
 
@@ -78,7 +78,7 @@ def drop(scratch, at, n, l, j, counter, options, lanes):
     factor = constant(1.0, rate) / (constant(1.0, rate) - rate)
     for s in range(n):
         place = (at + s) * lanes
-        kept = uniforms(key, count) >= rate
+        kept = uniform(key, count) >= rate
         count = count + load(options.n_hidden, 0, lanes)
         times = number(select(kept, factor, constant(0.0, rate)), scratch.values)
         store(scratch.values, place, load(scratch.values, place, lanes) * times)

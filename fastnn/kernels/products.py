@@ -82,11 +82,11 @@ def multiply_part(scale, A, B, keep, K, C, sizes, in_columns, first, after):
             return
     packs = _packs(rows, B)
     if in_columns:
-        B, columns = _from_column(B, first), after - first
-        K, C = _from_column(K, first), _from_column(C, first)
+        B, columns = _from(B, _0, first), after - first
+        K, C = _from(K, _0, first), _from(C, _0, first)
     else:
-        A, rows = _from_row(A, first), after - first
-        K, C = _from_row(K, first), _from_row(C, first)
+        A, rows = _from(A, first, _0), after - first
+        K, C = _from(K, first, _0), _from(C, first, _0)
     if B.turned:
         _multiply_turned(scale, A, B, keep, K, C, (rows, depth, columns))
     else:
@@ -123,15 +123,10 @@ def nothing(vector):
 
 
 @inner
-def _from_row(M, row):
-    """The rows of a matrix from that one on."""
-    return Matrix(M.vector, M.at + row * (_1 if M.turned else M.step), M.step, M.turned)
-
-
-@inner
-def _from_column(M, column):
-    """The columns of a matrix from that one on."""
-    return Matrix(M.vector, M.at + column * (M.step if M.turned else _1), M.step, M.turned)
+def _from(M, row, column):
+    """A matrix from that row and that column on."""
+    along, across = (row, column) if M.turned else (column, row)
+    return Matrix(M.vector, M.at + along + across * M.step, M.step, M.turned)
 
 
 @inner
@@ -197,7 +192,7 @@ def _multiply_wide(scale, A, B, keep, K, C, sizes, packs):
                     b = load(right.vector, right.at + r * right.step, width(room, tile_side()))
                     store(room, r * n, b)
                 right = Matrix(room, _0, n, False)
-            out, before = Matrix(C.vector, C.at + j, C.step, False), _from_column(old, j)
+            out, before = Matrix(C.vector, C.at + j, C.step, False), _from(old, _0, j)
             for i in range(_0, rows, 4):
                 tile(4, tile_side(), scale, left, right, kept, before, out, i, _0, some)
 

@@ -13,18 +13,9 @@ _1, _UNIT = np.uint64(1), 2.0**-53
 
 @inner
 def uniform(key, counter):
-    """A number from [0, 1); key and counter are uint64."""
+    """A number from [0, 1); key and counter are uint64, or lanes of them."""
     bits = key + (counter + _1) * _GAMMA
     bits = (bits ^ (bits >> _30)) * _FIRST
     bits = (bits ^ (bits >> _27)) * _SECOND
-    return np.float64((bits ^ (bits >> _31)) >> _11) * _UNIT
-
-
-@inner
-def uniforms(key, counter):
-    """The same of lanes of keys and counters."""
-    bits = key + (counter + _1) * _GAMMA
-    bits = (bits ^ (bits >> _30)) * _FIRST
-    bits = (bits ^ (bits >> _27)) * _SECOND
-    numbers = convert((bits ^ (bits >> _31)) >> _11, np.float64)
-    return numbers * constant(_UNIT, numbers)
+    number = convert((bits ^ (bits >> _31)) >> _11, np.float64)
+    return number * constant(_UNIT, number)

@@ -52,20 +52,20 @@ def _product(p, row, w, at, k, lanes, count):
 @ordered
 def dot(p, row, w, at, n):
     """Σ_k p_k w_k of n numbers from two places on."""
-    lanes, wide = width(p), width(p, 4)
+    lanes, wide, every = width(p), width(p, 4), np.uint64(width(p, 4))
     whole, far = n - n % lanes, n - n % wide
     result = p.dtype.type(0)
     if far > _0:
         sums = splat(result, wide)
         for k in range(_0, far, wide):
-            sums = sums + _product(p, row, w, at, k, wide, wide)
+            sums = sums + _product(p, row, w, at, k, wide, every)
         result += sum_of(sums)
     if far < n:
         rest = splat(p.dtype.type(0), lanes)
         for k in range(far, whole, lanes):
-            rest = rest + _product(p, row, w, at, k, lanes, lanes)
+            rest = rest + _product(p, row, w, at, k, lanes, every)
         if whole < n:
-            rest = rest + _product(p, row, w, at, whole, lanes, n - whole)
+            rest = rest + _product(p, row, w, at, whole, lanes, np.uint64(n - whole))
         result += sum_of(rest)
     return result
 
@@ -90,17 +90,17 @@ def weighted_sums(p, W, b, bias, n_in, n_out, w, x, z):
     The last are stored as a whole register: what is loaded next from a store of some lanes would
     have to wait for it. So behind z there must be room.
     """
-    n, wide = width(p), width(p, 4)
+    n, wide, every = width(p), width(p, 4), np.uint64(width(p, 4))
     if n_out == 1:  # the lanes run over the inputs
         store(w, z, splat(dot(p, W, w, x, n_in) + (p[b] if bias else p.dtype.type(0)), n))
         return
     far, near = n_out - n_out % wide, n_out - n_out % n
     for j in range(_0, far, wide):  # in rows as long as this memory is read ahead
-        store(w, z + j, sums_of_some(p, W + j, b + j, bias, n_in, n_out, w, x, wide, wide))
+        store(w, z + j, sums_of_some(p, W + j, b + j, bias, n_in, n_out, w, x, wide, every))
     for j in range(far, near, n):
-        store(w, z + j, sums_of_some(p, W + j, b + j, bias, n_in, n_out, w, x, n, n))
+        store(w, z + j, sums_of_some(p, W + j, b + j, bias, n_in, n_out, w, x, n, every))
     if near < n_out:
-        left = n_out - near
+        left = np.uint64(n_out - near)
         last = sums_of_some(p, W + near, b + near, bias, n_in, n_out, w, x, n, left)
         store(w, z + near, last)
 
