@@ -54,18 +54,22 @@ def _limits_of(p, options, lanes):
 @made_once
 def _make_limit(limits: Limits, lanes: int) -> Any:
     """Make the gradient of w with that of the penalty, limited; and the penalty."""
-    penalised = limits.penalised
+    has_l1, has_l2, _, clips, _ = limits
 
     @ordered
     def limit(own, w, g):
         l1, l2, half_l2, most = own.limits
-        penalty = splat(0.0, lanes)
-        if penalised:
-            zero = constant(0, w)
+        zero = pull = constant(0, w)
+        if has_l1:
             pull = select(w > zero, l1, select(w < zero, -l1, zero))
-            penalty = convert(w, np.float64) * convert(pull + w * half_l2, np.float64)
-            g = g + pull + w * l2
-        return minimum(maximum(g, -most), most), penalty
+            g = g + pull
+        if has_l2:
+            pull = pull + w * half_l2
+            g = g + w * l2
+        penalty = convert(w, np.float64) * convert(pull, np.float64)
+        if clips:
+            g = minimum(maximum(g, -most), most)
+        return g, penalty
 
     return limit
 
@@ -87,7 +91,7 @@ def _make_measure(limits: Limits, lanes: int) -> Any:
 @made_once
 def _make_act(rule: int, limits: Limits, lanes: int) -> Any:
     """Make the change of a parameter w at a place, from its gradient; it returns the penalty."""
-    change, limited, limit = make_change(rule), limits.limited, _make_limit(limits, lanes)
+    change, limited, limit = make_change(rule), any(limits), _make_limit(limits, lanes)
 
     @ordered
     def act_plainly(own, place, w, g):
@@ -107,7 +111,7 @@ def _make_act(rule: int, limits: Limits, lanes: int) -> Any:
 
 def _is_plain(rule: int, limits: Limits) -> bool:
     """Whether a parameter's change is its gradient times the rate."""
-    return rule == _SGD and not limits.limited
+    return rule == _SGD and not any(limits)
 
 
 @made_once
@@ -150,8 +154,8 @@ def _make_learn(
     # Plain SGD takes two rows of weights at once where it can. The arithmetic of another rule may
     # come out with other last bits by two, see `fastnn.kernels.jit`, and how many inputs a layer
     # has is the block's: so it goes by one alone.
-    plain, (_, measured, limited) = _is_plain(rule, limits), limits
-    of_biases = limits._replace(penalised=False)
+    plain, measured, bounded = _is_plain(rule, limits), limits.clip_norm, limits.max_norm
+    of_biases = limits._replace(l1=False, l2=False)
     forward = make_forward(hidden, bias, keeps, drops, lanes)
     deltas = _make_deltas(output, loss, plain, weighted, lanes)
     acts = _make_act(rule, limits, lanes), _make_act(rule, of_biases, lanes)
@@ -171,7 +175,7 @@ def _make_learn(
                 numbers = numbers_of(own.p, options, factors, rate, update)
                 own = Own(own.p, own.moments, numbers, own.limits)
         penalty = backward(layers, own, scratch)
-        if limited:  # noqa: SIM102 - as above
+        if bounded:  # noqa: SIM102 - as above
             if options.norms_limited:
                 limit_norms(layers, own.p, options, lanes)
         return lost, penalty
@@ -189,7 +193,7 @@ def make_train_samples_of_many(
     *limits* is what `updates.limits_of` says.
     """
     kind = hidden, output, loss, bias, rule, limits, keeps, drops, weighted
-    learn, penalised = _make_learn(*kind, lanes), limits.penalised
+    learn, penalised = _make_learn(*kind, lanes), limits.l1 or limits.l2
     # Adam's numbers are others in each update; those of the others as long as the rate is the same.
     numbers_of, counts = make_numbers_of_many(rule, lanes), rule == RULES["adam"]
 

@@ -87,17 +87,22 @@ def _limits_of(w, options, share):
 @made_once
 def _make_limited(limits: Limits) -> Any:
     """Make the gradients with those of the penalty, times the *share*, and limited; penalties."""
-    penalised = limits.penalised
+    has_l1, has_l2, _, clips, _ = limits
 
     @ordered
     def limited(p, g, n, numbers):
         l1, l2, of_absolute, of_square, share, most = numbers
-        penalty = splat(0.0, n)
-        if penalised:
-            zero, wide = constant(0, p), convert(p, np.float64)
-            g = g + select(p > zero, l1, select(p < zero, -l1, zero)) + p * l2
-            penalty = abs(wide) * of_absolute + wide * wide * of_square
-        return minimum(maximum(g * share, -most), most), penalty
+        zero, wide, penalty = constant(0, p), convert(p, np.float64), splat(0.0, n)
+        if has_l1:
+            g = g + select(p > zero, l1, select(p < zero, -l1, zero))
+            penalty = abs(wide) * of_absolute
+        if has_l2:
+            g = g + p * l2
+            penalty = penalty + wide * wide * of_square
+        g = g * share
+        if clips:
+            g = minimum(maximum(g, -most), most)
+        return g, penalty
 
     return limited
 
@@ -119,7 +124,7 @@ def _make_measure(limits: Limits) -> Any:
 @made_once
 def _make_act(rule: int, limits: Limits) -> Any:
     """Make the change of parameters, see `sample_steps.make_update_layer`; it returns penalties."""
-    change, limit, limited = make_change(rule), _make_limited(limits), limits.limited
+    change, limit, limited = make_change(rule), _make_limited(limits), any(limits)
 
     @ordered
     def act(w, at, p, g, n, numbers):
@@ -171,7 +176,8 @@ def _make_update(
     The codes are as in `make_kernels`; t is the number of updates so far, *weight* the sample's.
     """
     finish, numbers_of = make_finish(output, loss), make_numbers(rule)
-    act, (_, measured, limited) = _make_act(rule, limits), limits
+    act, limited = _make_act(rule, limits), any(limits)
+    measured, bounded = limits.clip_norm, limits.max_norm
     if lanes > 0:
         forward = one_hidden_steps.make_forward(hidden, keeps, lanes)
         back = one_hidden_steps.make_back(hidden, bias, keeps, act, lanes)
@@ -200,9 +206,8 @@ def _make_update(
             factor = factor_for_norm(square, options.clip_norm)
         numbers = numbers_of(w, options, factor, rate, t + 1)
         penalty = back(layers, w, (of_weights, numbers, apart), (of_biases, numbers, apart))
-        if limited:  # noqa: SIM102 - alone, since so numba does not compile what is below it
-            if options.max_norm > 0.0:
-                _limit_norms(layers, w, options.max_norm)
+        if bounded:
+            _limit_norms(layers, w, options.max_norm)
         return loss_of_one * w.dtype.type(of_both), penalty * share
 
     return update

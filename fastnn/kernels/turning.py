@@ -53,8 +53,8 @@ def turn(source, at, rows, columns, into, to, step):
     for first in range(_0, many, n):
         for r in range(n):
             places[r] = at + (first + r) * columns
-        left, there = np.uint64(rows - first), np.uint64(to + first)  # as for `blocks.gather`
-        turn_rows(source, places, left, columns, into, there, step)
+        left, beside = np.uint64(rows - first), np.uint64(to + first)  # as for `blocks.gather`
+        turn_rows(source, places, left, columns, into, beside, step)
     for first in range(many, rows, few):
         for r in range(few):
             places[r] = at + (first + r) * columns

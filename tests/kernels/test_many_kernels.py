@@ -89,6 +89,10 @@ CASES = {
     "samples, penalised": Case(
         (3, 5, 1), "relu", "huber", 1, arguments=(("l1", 0.01), ("l2", 0.1), ("max_norm", 1.0))
     ),
+    "samples, l1": Case((3, 5, 2), "relu", "squared_error", arguments=(("l1", 0.01),)),
+    "samples, l2": Case(
+        (3, 5, 2), "tanh", "squared_error", 1, fastnn.Adam(0.01), (("l2", 0.1),), "float32"
+    ),
     "samples, limited": Case((3, 4, 2), "gelu", "squared_error", 1, CLIPPED),
     "samples, float32, everything": Case(
         (3, 4, 3), "tanh", "squared_error", 1, MOMENTUM, EVERYTHING, "float32"
