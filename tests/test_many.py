@@ -172,6 +172,37 @@ def test_each_network_becomes_what_it_becomes_alone(case):
         check_same(net, twin, 1000 * rounding)
 
 
+#: What networks may have of penalties and limits, and their optimisers.
+LIMITS = {
+    "penalties": ([{"l1": 0.02}, {"l2": 0.05}, {"l1": 0.01, "l2": 0.03}], [{}, {}, {}]),
+    "limits": ([{}, {}, {}], [{"clip_value": 0.01}, {"clip_norm": 0.1},
+                              {"clip_value": 0.02, "clip_norm": 0.05}]),
+}  # fmt: skip
+
+
+@pytest.mark.own_kernels
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("kind", LIMITS)
+def test_bits_do_not_depend_on_what_others_are_penalised_or_limited_by(kind, batch_size, dtype):
+    """A kernel is made for what any of its networks has."""
+    own = LIMITS[kind]
+
+    def trained_together(choices):
+        nets = [
+            fastnn.Network([3, 5, 2], activation="relu", dtype=dtype, seed=k, **own[0][choice])
+            for k, choice in enumerate(choices)
+        ]
+        optimizers = [fastnn.SGD(0.005, momentum=0.9, **own[1][choice]) for choice in choices]
+        fastnn.fit_many(nets, X, Y, epochs=4, batch_size=batch_size, each={"optimizer": optimizers})
+        return [(net.parameters.tobytes(), net.history.loss) for net in nets]
+
+    mixed = trained_together([k % 3 for k in range(K)])
+    for choice in range(3):
+        alike = trained_together([choice] * K)
+        assert mixed[choice::3] == alike[choice::3]
+
+
 def test_bits_do_not_depend_on_order_or_threads():
     expected = states(trained())
     order = np.random.default_rng(1).permutation(K)
