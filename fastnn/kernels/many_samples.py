@@ -89,8 +89,11 @@ def _make_measure(limits: Limits, lanes: int) -> Any:
 
 
 @made_once
-def _make_act(rule: int, limits: Limits, lanes: int) -> Any:
-    """Make the change of a parameter w at a place, from its gradient; it returns the penalty."""
+def _make_act(rule: int, limits: Limits, plain: bool, lanes: int) -> Any:
+    """Make the change of a parameter w at a place, from its gradient; it returns the penalty.
+
+    *plain*: what comes as its gradient is its change, the rate in it.
+    """
     change, limited, limit = make_change(rule), any(limits), _make_limit(limits, lanes)
 
     @ordered
@@ -106,12 +109,7 @@ def _make_act(rule: int, limits: Limits, lanes: int) -> Any:
         change(own.p, place, w, g, own.moments, place, n, lanes, lanes, own.numbers)
         return penalty
 
-    return act_plainly if _is_plain(rule, limits) else act
-
-
-def _is_plain(rule: int, limits: Limits) -> bool:
-    """Whether a parameter's change is its gradient times the rate."""
-    return rule == _SGD and not any(limits)
+    return act_plainly if plain else act
 
 
 @made_once
@@ -154,13 +152,13 @@ def _make_learn(
     # Plain SGD takes two rows of weights at once where it can. The arithmetic of another rule may
     # come out with other last bits by two, see `fastnn.kernels.jit`, and how many inputs a layer
     # has is the block's: so it goes by one alone.
-    plain, measured, bounded = _is_plain(rule, limits), limits.clip_norm, limits.max_norm
+    plain, measured, bounded = rule == _SGD and not any(limits), limits.clip_norm, limits.max_norm
     of_biases = limits._replace(l1=False, l2=False)
     forward = make_forward(hidden, bias, keeps, drops, lanes)
     deltas = _make_deltas(output, loss, plain, weighted, lanes)
-    acts = _make_act(rule, limits, lanes), _make_act(rule, of_biases, lanes)
+    acts = (_make_act(rule, some, plain, lanes) for some in (limits, of_biases))
     backward = make_backward(hidden, bias, keeps, *acts, plain, lanes)
-    acts = _make_measure(limits, lanes), _make_measure(of_biases, lanes)
+    acts = (_make_measure(some, lanes) for some in (limits, of_biases))
     measure = make_backward(hidden, bias, keeps, *acts, False, lanes)
     numbers_of = make_numbers_of_many(rule, lanes)
 
