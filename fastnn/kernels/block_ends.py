@@ -41,7 +41,7 @@ def softmax_in_lanes(values, z, into, a, n_classes, step, lanes, count):
 @inner
 def softmax(w, z, n_classes, n):
     """Columns of (n_classes, n) sums z become softmax values."""
-    lanes, count = width(w), np.uint64(width(w))
+    lanes, count = width(w), np.uint64(width(w))  # no literal: that had a function of its own
     whole = n - n % lanes
     for s in range(_0, whole, lanes):
         softmax_in_lanes(w, z + s, w, z + s, n_classes, n, lanes, count)

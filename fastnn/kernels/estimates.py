@@ -71,7 +71,8 @@ def root(x):
 def over_root(a: Any, square: Any, epsilon: Any) -> Any:
     """a/(√square + epsilon), of which the divider does one part and multiplications the other.
 
-    Where estimates are to be had it divides: a root, of more than one step, would take longer.
+    Where a root from estimates takes several steps, the divider does the quotient, which is the
+    shorter of the two for it; elsewhere it does the root.
     """
     return _by_a_root(a, square, epsilon)
 

@@ -213,7 +213,7 @@ def each_loss(architecture: Architecture, weighted: bool) -> EachLoss:
         X, Y, weights = samples.X, samples.Y, ready.weights_of(samples, architecture)
         after = (X, Y, weights, ready.NO_ORDER, workspace)
         kept = len(samples) <= int(places.block)
-        with helped.for_rows(len(vectors) * len(samples)):
+        with helped.for_rows(len(samples)):
             return recorded.sum_losses(run, (layers, places), vectors, after, kept)
 
     return sums

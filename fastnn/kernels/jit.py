@@ -68,7 +68,7 @@ OVERLOAD_OPTIONS: dict[str, Any] = {"jit_options": {**_INLINED, "fastmath": _ORD
 def made_once(make: Callable[..., Any]) -> Callable[..., Any]:
     """``functools.cache``, for which an argument by its name, or left out, is the same one.
 
-    To that these would be others, and a kernel made for each, that is compiled again.
+    That takes ``(1)`` and ``(1, False)`` for two: a kernel would be made, and compiled, for each.
     """
     once, signature = functools.cache(make), inspect.signature(make)
 
