@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -78,3 +80,11 @@ def test_blocks_are_as_small_as_the_memory_for_them(monkeypatch):
     one = derivatives.find_places(architecture, 3, 2, curved=True, squared=True)
     assert one.block == 1
     assert one.end * whole.block == whole.end
+
+
+def test_a_workspace_that_does_not_fit_hides_none_that_does(monkeypatch):
+    large, small = np.empty(64), np.empty(8)
+    monkeypatch.setattr(derivative_engine, "_idle", collections.deque([large, small]))
+    taken = derivative_engine._take_workspace(SimpleNamespace(end=64), np.dtype(float))
+    assert taken is large
+    assert list(derivative_engine._idle) == [small]
