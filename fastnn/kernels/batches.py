@@ -9,17 +9,25 @@ from fastnn.kernels.activations import Codes
 from fastnn.kernels.block_ends import make_finish
 from fastnn.kernels.blocks import (
     WIDE_INPUT,
+    Into,
     gather,
     lie_ready,
     make_backward,
     make_forward,
+    more,
 )
 from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import inner, kernel, made_once
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
-from fastnn.kernels.layout import N_IN, N_OUT, UNITS
+from fastnn.kernels.layout import N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.llvm import flat
-from fastnn.kernels.updates import add_penalty, make_step, scale_and_limit
+from fastnn.kernels.updates import (
+    decay_of,
+    make_penalise,
+    make_step,
+    scale_and_limit,
+    scale_of,
+)
 from fastnn.optimizers import RULES
 
 
@@ -28,12 +36,12 @@ def make_batch_gradient(
     hidden: Codes, output: int, loss: int, bias: bool, extras: bool, keeps: bool, drops: bool,
     sparse: bool = False,
 ) -> Any:  # fmt: skip
-    """Make the sum of the losses of a batch, with ``into = scale * gradient + into``.
+    """Make the sum of the losses of a batch, with its gradient `blocks.Into` a vector.
 
-    The batch is at the positions *first* to *after* of the epoch. With *fresh*, *into* is
-    overwritten. *kept* says that the samples, taken in order, stay in the workspace, and
-    *there* that they are in it already. The codes are as in `make_forward` and `make_step`. With
-    *sparse* X is, and *into* is never overwritten where the weights of the first layer lie.
+    The batch is at the positions *first* to *after* of the epoch. *kept* says that the samples,
+    taken in order, stay in the workspace, and *there* that they are in it already. The codes are as
+    in `make_forward` and `make_step`. With *sparse* X is, and nothing is overwritten where the
+    weights of the first layer lie.
     """
     first_sums = sparse_rows.make_sums(bias) if sparse else None
     first_gradient = sparse_rows.make_gradient(bias) if sparse else None
@@ -43,13 +51,12 @@ def make_batch_gradient(
 
     @inner
     def batch_gradient(layers, places, p, data, epoch, first, after, options, counter, w,
-                       kept, there, into, scale, fresh):  # fmt: skip
+                       kept, there, to):  # fmt: skip
         last = len(layers) - 1
         n_in, n_out = layers[0, N_IN], layers[last, N_OUT]
         n_hidden = layers[last, UNITS] - n_in
         z, turned = places.units + n_hidden * places.block, n_in < WIDE_INPUT
-        block, one = np.int64(places.block), p.dtype.type(1)
-        total = 0.0
+        block, total = np.int64(places.block), 0.0
         for position in range(first, after, block):
             n, before = np.uint64(minimum(block, after - position)), np.uint64(position)
             x, y = places.x, places.y
@@ -73,8 +80,8 @@ def make_batch_gradient(
             else:
                 forward(layers, p, w, places, rows, n, None, None)
             total += finish(w, z, y, places.d, n_out, n, places.weights)
-            keep = one - one if fresh and position == first else one
-            backward(layers, p, w, places, rows, n, into, scale, keep)
+            backward(layers, p, w, places, rows, n, to)
+            to = more(to)
         return total
 
     return batch_gradient
@@ -109,9 +116,25 @@ def batch_at(span, options, epoch, first, t, n_hidden):
 
 
 @inner
-def scale_into(p, rate, n, direct, options):
-    """What a batch's summed gradient is multiplied by: with *direct* it goes straight into p."""
-    return p.dtype.type((-rate / n if options.mean else -rate) if direct else 1.0)
+def afresh(g, p, n, options):
+    """A batch of n samples has its gradient in g, in which that of an L2 penalty is."""
+    zero, one = p.dtype.type(0), p.dtype.type(1)
+    return Into(g, one, p, p.dtype.type(decay_of(n, options)), zero)
+
+
+@inner
+def straight(p, rate, n, options):
+    """A batch of n samples has its gradient straight in p, times the rate of plain SGD."""
+    one = p.dtype.type(1)
+    return Into(p, p.dtype.type(-rate / n if options.mean else -rate), p, one, one)
+
+
+@inner
+def begin_with_decay(layers, to):
+    """Begin the gradient of the first layer's weights, where no product does, as `Into` says."""
+    W, n = layers[0, WEIGHTS], layers[0, N_IN] * layers[0, N_OUT]
+    for k in range(W, W + n):
+        to.vector[k] = to.keep * to.old[k] if to.keep != 0 else to.keep
 
 
 @made_once
@@ -120,7 +143,7 @@ def make_weigh(extras: bool) -> Any:
 
     @inner
     def weigh(data, epoch, first, after, options):
-        weight, share = 1.0, 1.0
+        weight, share = 0.0, 1.0
         if extras and options.divide_by_weights:
             weight = sum_of_weights(data, epoch, first, after)
             share = (after - first) / weight if weight != 0.0 else 1.0
@@ -135,7 +158,7 @@ def make_train_batches(batch_gradient: Any, rule: int, extras: bool) -> Any:
 
     *data*, *span* and *t* are as in `epochs`; *g* is scratch as long as p. With *keep* the samples,
     taken in order, are gathered once and stay in the workspace. The batches of plain SGD that fit a
-    block are never summed in g: their products go straight into p.
+    block are never summed in g without a penalty: their products go straight into p.
     """
     step, weigh = make_step(rule, extras), make_weigh(extras)
     plain = rule == RULES["sgd"] and not extras
@@ -150,12 +173,11 @@ def make_train_batches(batch_gradient: Any, rule: int, extras: bool) -> Any:
                 after, rate, counter = batch_at(span, options, epoch, first, t, n_hidden)
                 n = after - first
                 t += 1
-                direct = plain and np.uint64(n) <= places.block
-                into = p if direct else g
-                scale = scale_into(p, rate, n, direct, options)
+                direct = plain and options.l2 == 0.0 and np.uint64(n) <= places.block
+                to = straight(p, rate, n, options) if direct else afresh(g, p, n, options)
                 loss_of_batch = batch_gradient(
                     layers, places, p, data, epoch, first, after, options, counter, w,
-                    keep, there, into, scale, not direct)  # fmt: skip
+                    keep, there, to)  # fmt: skip
                 if direct:
                     span.loss_sums[epoch] += loss_of_batch
                     continue
@@ -174,21 +196,20 @@ def make_gradient(batch_gradient: Any, extras: bool, sparse: bool = False) -> An
     It is made as `make_train_batches` is. It writes the gradient to g, and returns what that one
     adds to the sums.
     """
-    weigh = make_weigh(extras)
+    weigh, penalise = make_weigh(extras), make_penalise(extras)
 
     @kernel
     def gradient(layers, places, p, data, options, w, g):
         prefer_wide_vectors()
         n = len(data.Y)
+        to = afresh(g, p, n, options)
         if sparse:
-            g[:] = 0
+            begin_with_decay(layers, to)
         total = batch_gradient(layers, places, p, data, 0, 0, n, options, np.uint64(0), w,
-                               False, False, g, p.dtype.type(1), True)  # fmt: skip
+                               False, False, to)  # fmt: skip
         weight, share = weigh(data, 0, 0, n, options)
-        penalty, scale = 0.0, 1.0 / n if options.mean else 1.0
-        if extras:
-            penalty, scale = add_penalty(layers, p, g, n, weight, options)
-        scale_and_limit(g, scale, 0.0, 0.0)
+        penalty = penalise(layers, p, g, n, options)
+        scale_and_limit(g, scale_of(n, weight, options), 0.0, 0.0)
         return total * share, penalty * share
 
     return gradient

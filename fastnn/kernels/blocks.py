@@ -26,7 +26,7 @@ from fastnn.kernels.lanes import minimum, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
 from fastnn.kernels.linked import linked
 from fastnn.kernels.llvm import flat, stack
-from fastnn.kernels.products import multiply, multiply_onto
+from fastnn.kernels.products import multiply
 from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import load_row, make_activate, make_times_slope
 from fastnn.kernels.tiles import Matrix
@@ -43,6 +43,10 @@ FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70
 WIDE_INPUT = np.uint64(96)
 
 _0, _1 = np.uint64(0), np.uint64(1)
+
+#: Where a gradient goes: vector = scale * gradient + keep * old. *old* is the vector itself, or p,
+#: which L2 makes a part of it; biases have a *keep* of their own. See `more`.
+Into = namedtuple("Into", "vector scale old keep keep_biases")
 
 #: How many samples make a block, and the places in the workspace: inputs X, targets Y, sample
 #: weights, units of all layers and their slopes, gradients D of two neighbouring layers, scratch.
@@ -158,12 +162,12 @@ def make_sums(bias: bool) -> Any:
         keep, kept = (one, b) if bias else (one - one, W)  # nothing of W
         if turned:
             weights, A = Matrix(p, W, n_out, True), Matrix(source, a, n, False)
-            Z = Matrix(w, z, n, False)
-            multiply_onto(weights, A, keep, Matrix(p, kept, _0, True), Z, (n_out, n_in, n))
+            K, Z = Matrix(p, kept, _0, True), Matrix(w, z, n, False)
+            multiply(one, weights, A, keep, K, Z, (n_out, n_in, n))
         else:
             A, weights = Matrix(source, a, n_in, False), Matrix(p, W, n_out, False)
-            Z = Matrix(w, scratch, n_out, False)
-            multiply_onto(A, weights, keep, Matrix(p, kept, _0, False), Z, (n, n_in, n_out))
+            K, Z = Matrix(p, kept, _0, False), Matrix(w, scratch, n_out, False)
+            multiply(one, A, weights, keep, K, Z, (n, n_in, n_out))
             turn(w, scratch, n, n_out, w, z, n)
 
     return sums
@@ -174,17 +178,25 @@ def back_through_weights(p, W, n_in, n_out, w, d, below, n):
     """D of the layer below, (n_in, n) = W D."""
     one = p.dtype.type(1)
     weights, D, B = Matrix(p, W, n_out, False), Matrix(w, d, n, False), Matrix(w, below, n, False)
-    multiply(one, weights, D, one - one, B, (n_in, n_out, n))
+    multiply(one, weights, D, one - one, B, B, (n_in, n_out, n))
 
 
 @inner
-def bias_gradient(into, b, n_out, w, d, n, scale, keep):
-    """*into* = scale * gradient + keep * into, for the biases: ∂loss/∂b = Σ D."""
+def more(to):
+    """Where more of a gradient goes: onto what is there."""
+    one = to.vector.dtype.type(1)
+    return Into(to.vector, to.scale, to.vector, one, one)
+
+
+@inner
+def bias_gradient(to, b, n_out, w, d, n):
+    """The biases' ∂loss/∂b = Σ D, `Into` a vector."""
+    keep = to.keep_biases
     for j in range(n_out):
-        total = scale - scale
+        total = keep - keep
         for s in range(n):
             total += w[d + j * n + s]
-        into[b + j] = scale * total + (keep * into[b + j] if keep != 0 else keep)
+        to.vector[b + j] = to.scale * total + (keep * to.old[b + j] if keep != 0 else keep)
 
 
 @inner
@@ -204,22 +216,24 @@ def quicker_along_samples(n_in, n_out, n, lanes):
 
 @made_once
 def make_gradient(bias: bool) -> Any:
-    """Make *into* = scale * gradient + keep * into, with ∂loss/∂W = A Dᵀ and ∂loss/∂b = Σ D.
+    """Make the gradient, ∂loss/∂W = A Dᵀ and ∂loss/∂b = Σ D, `Into` a vector.
 
     What is of A is as in `make_sums`; *scratch* has room for D.
     """
 
     @inner
-    def gradient(into, W, b, n_in, n_out, w, source, a, turned, d, n, scale, keep, scratch):
+    def gradient(to, W, b, n_in, n_out, w, source, a, turned, d, n, scratch):
         if bias:
-            bias_gradient(into, b, n_out, w, d, n, scale, keep)
-        G, sizes = Matrix(into, W, n_out, False), (n_in, n, n_out)
+            bias_gradient(to, b, n_out, w, d, n)
+        K, G = Matrix(to.old, W, n_out, False), Matrix(to.vector, W, n_out, False)
+        sizes = (n_in, n, n_out)
         if turned and quicker_along_samples(n_in, n_out, n, width(w)):
-            multiply(scale, Matrix(source, a, n, False), Matrix(w, d, n, True), keep, G, sizes)
+            A, D = Matrix(source, a, n, False), Matrix(w, d, n, True)
+            multiply(to.scale, A, D, to.keep, K, G, sizes)
         else:
             turn(w, d, n_out, n, w, scratch, n_out)
             A = Matrix(source, a, n if turned else n_in, not turned)
-            multiply(scale, A, Matrix(w, scratch, n_out, False), keep, G, sizes)
+            multiply(to.scale, A, Matrix(w, scratch, n_out, False), to.keep, K, G, sizes)
 
     return gradient
 
@@ -266,7 +280,7 @@ def make_forward(
 
 @made_once
 def make_backward(hidden: Codes, bias: bool, keeps: bool, first_gradient: Any = None) -> Any:
-    """Make the backward pass: ``into = scale * gradient + keep * into``; *into* may be p.
+    """Make the backward pass, with the gradient `Into` a vector, which may be p.
 
     *keeps* as in `make_forward`. For sparse inputs `sparse.make_gradient` made *first_gradient*,
     which adds to the first layer's weights whatever *keep* is.
@@ -275,7 +289,7 @@ def make_backward(hidden: Codes, bias: bool, keeps: bool, first_gradient: Any = 
     sparse = first_gradient is not None
 
     @inner
-    def backward(layers, p, w, places, x, n, into, scale, keep):
+    def backward(layers, p, w, places, x, n, to):
         d, below = places.d, places.d_below
         for l in range(len(layers) - 1, -1, -1):
             W, b, n_in, n_out = layer_of(layers, l)
@@ -288,11 +302,9 @@ def make_backward(hidden: Codes, bias: bool, keeps: bool, first_gradient: Any = 
                 slopes = places.slopes + before
                 times_slope(layers[l - 1, ACTIVATION], w, a, below, n_in * n, slopes)
             if sparse and l == 0:
-                first_gradient(into, W, b, n_out, w, x, d, n, scale, keep, places.scratch)
+                first_gradient(to, W, b, n_out, w, x, d, n, places.scratch)
             else:
-                gradient(
-                    into, W, b, n_in, n_out, w, source, a, turned, d, n, scale, keep, places.scratch
-                )
+                gradient(to, W, b, n_in, n_out, w, source, a, turned, d, n, places.scratch)
             d, below = below, d
 
     return backward

@@ -20,6 +20,7 @@ from fastnn.kernels.blocks import (
     back_through_weights,
     gather,
     make_gradient,
+    more,
 )
 from fastnn.kernels.derivatives import make_activate_layer, through
 from fastnn.kernels.jit import inner, made_once
@@ -40,10 +41,10 @@ def make_sloped_gradient(codes: Codes, output: int, loss: int, bias: bool, extra
 
     @inner
     def sloped_gradient(layers, places, p, data, epoch, first, after, options, counter, w,
-                        kept, there, into, scale, fresh):  # fmt: skip
+                        kept, there, to):  # fmt: skip
         last, m = len(layers) - 1, layers[0, N_IN]
         n_out, units = layers[last, N_OUT], layers[last, UNITS] - layers[0, UNITS]
-        z, one = places.units + units * places.block, p.dtype.type(1)
+        z = places.units + units * places.block
         t, block = places.t + units * m * places.block, np.int64(places.block)
         total = 0.0
         for position in range(first, after, block):
@@ -58,8 +59,8 @@ def make_sloped_gradient(codes: Codes, output: int, loss: int, bias: bool, extra
             activate_layer(layers, last, w, places, n)
             through(layers, last, w, places, n, t, m, places.d)
             total += _compare(w, places, n_out, m, n, data.dydx_weight, extras)
-            keep = one - one if fresh and position == first else one
-            back(layers, p, w, places, n, m, into, scale, keep)
+            back(layers, p, w, places, n, m, to)
+            to = more(to)
         return total
 
     return sloped_gradient
@@ -82,7 +83,7 @@ def _compare(w, places, n_out, m, n, weight, extras):
 
 @made_once
 def _make_back(bias: bool) -> Any:
-    """Make the way back: ``into = scale * gradient + keep * into``; *into* may be p.
+    """Make the way back, with the gradient `Into` a vector, which may be p.
 
     G is at *places.d*, and the gradient of the loss with respect to the output layer's sums at
     *places.e_below*.
@@ -90,7 +91,7 @@ def _make_back(bias: bool) -> Any:
     gradient, gradient_of_tangents = make_gradient(bias), make_gradient(False)
 
     @inner
-    def back(layers, p, w, places, n, m, into, scale, keep):
+    def back(layers, p, w, places, n, m, to):
         d, below, e, e_below = places.d, places.d_below, places.e, places.e_below
         last, first = len(layers) - 1, layers[0, UNITS]
         width = layers[last, N_OUT] * n
@@ -107,14 +108,14 @@ def _make_back(bias: bool) -> Any:
                 back_through_weights(p, W, n_in, n_out, w, d, below, m * n)
                 back_through_weights(p, W, n_in, n_out, w, e, e_below, n)
                 bend(layers, l - 1, w, places, n, below, e_below, m)
-            gradient(into, W, b, n_in, n_out, w, w, a, turned, e, n, scale, keep, places.scratch)
+            gradient(to, W, b, n_in, n_out, w, w, a, turned, e, n, places.scratch)
             if l > 0:
-                u, one = places.pushed + before * m * places.block, p.dtype.type(1)
+                u = places.pushed + before * m * places.block
                 gradient_of_tangents(
-                    into, W, b, n_in, n_out, w, w, u, True, d, m * n, scale, one, places.scratch
+                    more(to), W, b, n_in, n_out, w, w, u, True, d, m * n, places.scratch
                 )
             else:
-                _add_first_tangents(into, W, n_in, n_out, w, d, n, scale)
+                _add_first_tangents(to, W, n_in, n_out, w, d, n)
             d, below, e, e_below = below, d, e_below, e
 
     return back
@@ -124,11 +125,11 @@ _0 = np.uint64(0)
 
 
 @inner
-def _add_first_tangents(into, W, n_in, n_out, w, d, n, scale):
+def _add_first_tangents(to, W, n_in, n_out, w, d, n):
     """U Dᵀ of the first layer, where U are the unit vectors of the inputs."""
     for j in range(n_out):
         for i in range(n_in):
-            total = scale - scale
+            total = to.scale - to.scale
             for s in range(n):
                 total += w[d + (j * n_in + i) * n + s]
-            into[W + i * n_out + j] += scale * total
+            to.vector[W + i * n_out + j] += to.scale * total

@@ -27,6 +27,7 @@ from fastnn.kernels.block_ends import softmax
 from fastnn.kernels.blocks import (
     BLOCK,
     WIDE_INPUT,
+    Into,
     back_through_weights,
     gather,
     make_gradient,
@@ -243,7 +244,7 @@ def write_back(p, W, n_in, n_out, w, d, m, n, x, out, position):
     weights, O = Matrix(p, W, n_out, False), Matrix(w, x, n, False)
     for k in range(m):
         D = Matrix(w, d + k * n, m * n, False)
-        multiply(one, weights, D, one - one, O, (n_in, n_out, n))
+        multiply(one, weights, D, one - one, O, O, (n_in, n_out, n))
         turn(w, x, n_in, n, out, (position * m + k) * n_in, m * n_in)
 
 
@@ -274,6 +275,7 @@ def _make_back(bias: bool) -> Any:
     @inner
     def back(layers, top, p, w, places, n, m, out, position, into):
         one = p.dtype.type(1)
+        to = Into(into, one, into, one, one)
         d, below, first = places.d, places.d_below, layers[0, UNITS]
         for l in range(top, -1, -1):
             W, b, n_in, n_out = layer_of(layers, l)
@@ -281,7 +283,7 @@ def _make_back(bias: bool) -> Any:
             if l > 0:
                 a, turned = places.units + (layers[l, INPUTS] - first) * places.block, True
             if len(into) > 0:
-                gradient(into, W, b, n_in, n_out, w, w, a, turned, d, n, one, one, places.scratch)
+                gradient(to, W, b, n_in, n_out, w, w, a, turned, d, n, places.scratch)
             if l == 0:
                 write_back(p, W, n_in, n_out, w, d, m, n, places.x, out, position)
             else:

@@ -30,7 +30,7 @@ from fastnn.kernels import samples as sample_kernels
 from fastnn.kernels.learner import Learner
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.recorded import Data, Span
-from fastnn.kernels.updates import Limits, has_extras, limits_of, options_of
+from fastnn.kernels.updates import Limits, has_extras, is_bare, limits_of, options_of
 from fastnn.memory import LARGE
 from fastnn.optimizers import MOMENTS, RULES
 
@@ -200,7 +200,7 @@ class _SampleTrainer(_Trainer):
         self.plain = (
             optimizer.rule == "sgd"
             and not ready.keeps_slopes(architecture)
-            and not has_extras(architecture, plan)
+            and is_bare(architecture, plan)
         )
         if self.plain:
             self.kernel, self._layers, size = _sample_kernel(architecture)

@@ -20,7 +20,7 @@ from fastnn.kernels.many_rows import ROWS, Data
 from fastnn.kernels.many_samples import make_train_samples_of_many
 from fastnn.kernels.many_updates import Options
 from fastnn.kernels.ready import codes, slopes_need_z
-from fastnn.kernels.updates import Limits, has_extras, limits_of
+from fastnn.kernels.updates import Limits, is_bare, limits_of
 from fastnn.memory import aligned
 from fastnn.optimizers import RULES, Optimizer
 
@@ -216,7 +216,7 @@ class BlockTrainer(Block):
         widest = self.widest
         kind, kinds = codes(widest), _distinct(members)
         drops = any(any(architecture.dropout) for architecture, _ in kinds)
-        extras = any(has_extras(*member) for member in kinds)
+        extras = not all(is_bare(*member) for member in kinds)
         self._layers = layer_table(widest).view(np.int64)
         self._options = _options(members, widest, lanes)
         present = _present(architectures, widest, lanes)

@@ -122,7 +122,8 @@ def make_block_phase(hidden: Codes, output: int, loss: int, bias: bool) -> Any:
                         code = layers[l - 1, ACTIVATION]
                         times_slope(code, w, a, places.d_below, n_in * n, slopes)
                     else:
-                        gradient(p, W, b, n_in, n_out, w, source, a, turned, places.d, n, rate, one,
+                        to = blocks.Into(p, rate, p, one, one)
+                        gradient(to, W, b, n_in, n_out, w, source, a, turned, places.d, n,
                                  places.scratch)  # fmt: skip
         return total
 

@@ -54,21 +54,13 @@ def _kinds(
 
 
 @inner
-def multiply(scale, A, B, keep, C, sizes):
-    """C = scale A B + keep C, with A (rows, depth), B (depth, columns), not both turned; nor is C.
+def multiply(scale, A, B, keep, K, C, sizes):
+    """C = scale A B + keep K, with A (rows, depth), B (depth, columns), not both turned; nor is C.
 
-    *sizes* are rows, depth, columns, each at least 1.
+    *sizes* are rows, depth, columns, each at least 1. K may be C; with a step of zero it is one row
+    for all of C, or, turned, one column. If *keep* is zero it is not looked at.
     """
-    multiply_part(scale, A, B, keep, C, C, sizes, False, _0, sizes[0])
-
-
-@inner
-def multiply_onto(A, B, keep, K, C, sizes):
-    """C = A B + keep K. K is one row for all of C, or, turned, one column: its step is zero.
-
-    B is not turned.
-    """
-    multiply_part(C.vector.dtype.type(1), A, B, keep, K, C, sizes, False, _0, sizes[0])
+    multiply_part(scale, A, B, keep, K, C, sizes, False, _0, sizes[0])
 
 
 @linked(_kinds)

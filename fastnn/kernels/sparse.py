@@ -111,15 +111,15 @@ def make_sums(bias: bool) -> Any:
 
 @made_once
 def make_gradient(bias: bool) -> Any:
-    """Make *into* += scale * gradient; of the biases as in `blocks.make_gradient`."""
+    """Make the gradient `blocks.Into` a vector, that of weights added to what is there."""
 
     @inner
-    def gradient(into, W, b, n_out, w, x, d, n, scale, keep, scratch):
+    def gradient(to, W, b, n_out, w, x, d, n, scratch):
         if bias:
-            bias_gradient(into, b, n_out, w, d, n, scale, keep)
+            bias_gradient(to, b, n_out, w, d, n)
         turn(w, d, n_out, n, w, scratch, n_out)
         for s in range(n):
             row = row_of(x.order, x.epoch, x.position + np.int64(s))
-            add_outer_of_row(into, W, n_out, w, x.X, row, scratch + s * n_out, scale)
+            add_outer_of_row(to.vector, W, n_out, w, x.X, row, scratch + s * n_out, to.scale)
 
     return gradient

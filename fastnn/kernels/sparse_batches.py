@@ -31,18 +31,28 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.contract import Plan
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.batches import batch_at, make_batch_gradient, make_weigh, scale_into
+from fastnn.kernels.batches import (
+    afresh,
+    batch_at,
+    begin_with_decay,
+    make_batch_gradient,
+    make_weigh,
+    straight,
+)
 from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import inner, kernel, made_once, shared
 from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.layout import N_IN, N_OUT, UNITS
 from fastnn.kernels.sparse import span_of
 from fastnn.kernels.updates import (
-    add_penalty,
+    decay_of,
     factor_for_norm,
+    make_penalise,
     make_step,
     make_update,
     scale_and_limit,
+    scale_of,
+    times_of,
 )
 from fastnn.optimizers import RULES
 
@@ -281,18 +291,6 @@ def _make_meet(rule: int, way: int) -> Any:
 
 
 @inner
-def _times_of(size, options):
-    """How often the penalty counts in a batch, whose losses are summed."""
-    return size if options.mean and not options.penalty_per_batch else 1
-
-
-@inner
-def _decay_of(size, options):
-    """The penalty's gradient in a batch, for a weight of 1."""
-    return options.l2 * _times_of(size, options)
-
-
-@inner
 def _limit(g, rest, touched, n, n_out, scale, options):
     """Scale and limit the gradients that there are; what they are still to be multiplied by."""
     square = scale_and_limit(g[rest:], scale, options.clip_value, 0.0)
@@ -309,17 +307,17 @@ def _make_step_of_some(rule: int, extras: bool, way: int) -> Any:
     Returns the penalty; *squares* is Σ w² of the first layer before. The rest is as in `make_step`.
     """
     update, map_of, add_squares = make_update(rule), _make_map(rule), _make_add_squares(rule)
-    drifts = way == DRIFTING
+    penalise, drifts = make_penalise(extras), way == DRIFTING
 
     @inner
     def step(layers, p, g, moments, t, size, weight, rate, options, inputs, base, n, squares):
         n_out = layers[0, N_OUT]
         rest = layers[0, N_IN] * n_out
-        penalty, scale, decay = 0.0, 1.0 / size if options.mean else 1.0, 0.0
-        if extras:
-            penalty, scale = add_penalty(layers[1:], p, g, size, weight, options)
-            penalty += _times_of(size, options) * (0.5 * options.l2 * squares)
-            decay = _decay_of(size, options) * scale
+        penalty = penalise(layers[1:], p, g, size, options)
+        penalty += times_of(size, options) * (0.5 * options.l2 * squares)
+        scale = scale_of(size, weight, options)
+        decay = decay_of(size, options) * scale
+        if extras:  # noqa: SIM102 - alone, since so numba does not compile what is below it
             if options.clip_value > 0.0 or options.clip_norm > 0.0:
                 scale = _limit(g, rest, inputs.touched, n, n_out, scale, options)
         update(p[rest:], g[rest:], moments[rest:], scale, rate, t, options)
@@ -346,14 +344,14 @@ def make_train_sparse(
     dense_step, step = make_step(rule, extras), _make_step_of_some(rule, extras, way)
     begin_window, end_window = _make_begin_window(rule), _make_end_window(rule)
     meet, weigh = _make_meet(rule, way), make_weigh(extras)
-    plain = rule == _SGD and not extras
     dense, drifts = way == DENSE, way == DRIFTING
+    plain = rule == _SGD and way == STILL and not extras
 
     @kernel
     def train_sparse(layers, places, p, moments, t, data, span, options, w, g, inputs):
         prefer_wide_vectors()
         n_hidden = layers[len(layers) - 1, UNITS] - layers[0, N_IN]
-        n_first, window = layers[0, N_IN] * layers[0, N_OUT], len(inputs.maps) - 1
+        window = len(inputs.maps) - 1
         base = inputs.count[0]
         for epoch in range(len(span.rates)):
             for first in range(span.start, span.stop, options.batch_size):
@@ -363,19 +361,18 @@ def make_train_sparse(
                 direct = plain and np.uint64(n) <= places.block
                 if drifts and inputs.count[0] == base:
                     begin_window(layers, p, moments, inputs, options)
+                to = straight(p, rate, n, options) if direct else afresh(g, p, n, options)
                 if dense:
-                    g[:n_first] = 0
+                    begin_with_decay(layers, to)
                 elif not direct:
                     squares = inputs.sums[0]
-                    decay = _decay_of(n, options)
+                    decay = decay_of(n, options)
                     some = meet(
                         layers, p, moments, data, epoch, first, after, inputs, base, decay, g
                     )
-                into = p if direct else g
-                scale = scale_into(p, rate, n, direct, options)
                 loss_of_batch = batch_gradient(
                     layers, places, p, data, epoch, first, after, options, counter, w,
-                    False, False, into, scale, not direct)  # fmt: skip
+                    False, False, to)  # fmt: skip
                 if direct:
                     span.loss_sums[epoch] += loss_of_batch
                     continue

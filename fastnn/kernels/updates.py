@@ -49,9 +49,15 @@ def limits_of(architecture: Architecture, optimizer: Optimizer) -> Limits:
     return Limits(*map(bool, (*of_weights, optimizer.clip_value, optimizer.clip_norm)))
 
 
+def is_bare(architecture: Architecture, plan: Plan) -> bool:
+    """Whether there is nothing to do beside the optimiser's rule and dropout."""
+    return not architecture.l2 and not has_extras(architecture, plan)
+
+
 def has_extras(architecture: Architecture, plan: Plan) -> bool:
-    """Whether there is anything to do beside the optimiser's rule and dropout."""
-    return any(limits_of(architecture, plan.optimizer)) or plan.scale != 1.0 or plan.weighted
+    """Whether there is more to do than that, and an L2 penalty, which a product can add."""
+    limits = limits_of(architecture, plan.optimizer)._replace(l2=False)
+    return any(limits) or plan.scale != 1.0 or plan.weighted
 
 
 def options_of(architecture: Architecture, plan: Plan) -> Options:
@@ -77,18 +83,42 @@ def options_of(architecture: Architecture, plan: Plan) -> Options:
 
 
 @inner
-def add_penalty(layers, p, g, n, weight, options):
-    """Add the penalty's gradient to a batch's; the penalty, and what to multiply g by.
+def times_of(n, options):
+    """How often the penalty counts in a batch of n samples, whose losses are summed."""
+    return n if options.mean and not options.penalty_per_batch else 1
 
-    n is the batch's number of samples, *weight* the sum of their weights.
+
+@inner
+def decay_of(n, options):
+    """What a weight is multiplied by in the gradient of an L2 penalty of a batch."""
+    return options.l2 * times_of(n, options)
+
+
+@inner
+def scale_of(n, weight, options):
+    """What a batch's summed gradient is multiplied by; *weight* is the sum of its weights."""
+    if options.divide_by_weights and weight != 0.0:
+        return 1.0 / weight
+    return 1.0 / n if options.mean or options.divide_by_weights else 1.0
+
+
+@made_once
+def make_penalise(extras: bool) -> Any:
+    """Make the penalty of a batch of n samples; the gradient of an L1 penalty is added to g.
+
+    That of an L2 penalty is a part of g already.
     """
-    penalty, scale = 0.0, 1.0 / n if options.mean else 1.0
-    if options.l1 > 0.0 or options.l2 > 0.0:
-        times = n if options.mean and not options.penalty_per_batch else 1
-        penalty = times * _add_penalty(layers, p, g, options.l1, options.l2, times)
-    if options.divide_by_weights:
-        scale = 1.0 / (weight if weight != 0.0 else n)
-    return penalty, scale
+
+    @inner
+    def penalise(layers, p, g, n, options):
+        times, absolute, square = times_of(n, options), 0.0, 0.0
+        if extras and options.l1 > 0.0:
+            absolute = _add_signs(layers, p, g, p.dtype.type(options.l1 * times))
+        if options.l2 > 0.0:
+            square = _squares(layers, p)
+        return times * (options.l1 * absolute + 0.5 * options.l2 * square)
+
+    return penalise
 
 
 @made_once
@@ -113,16 +143,15 @@ def make_update(rule: int) -> Any:
 def make_step(rule: int, extras: bool) -> Any:
     """Make the way from a batch's summed gradient to new parameters; returns the penalty.
 
-    Without *extras* there are no penalties, limits and weights. *t* is the number of this update
-    from 1; n and *weight* are as in `add_penalty`.
+    Without *extras* there are no L1 penalties, limits and weights. *t* is the number of this update
+    from 1; n and *weight* are as in `scale_of`.
     """
-    update = make_update(rule)
+    update, penalise = make_update(rule), make_penalise(extras)
 
     @inner
     def step(layers, p, g, moments, t, n, weight, rate, options):
-        penalty, scale = 0.0, 1.0 / n if options.mean else 1.0
+        penalty, scale = penalise(layers, p, g, n, options), scale_of(n, weight, options)
         if extras:
-            penalty, scale = add_penalty(layers, p, g, n, weight, options)
             scale_and_limit(g, scale, options.clip_value, options.clip_norm)
             scale = 1.0
         update(p, g, moments, scale, rate, t, options)
@@ -134,20 +163,29 @@ def make_step(rule: int, extras: bool) -> Any:
 
 
 @inner
-def _add_penalty(layers, p, g, l1, l2, times):
-    """Add times the gradient of the penalty to g; return the penalty."""
-    first, second = p.dtype.type(l1 * times), p.dtype.type(l2 * times)
-    zero = p.dtype.type(0)
-    absolute, square = 0.0, 0.0
+def _add_signs(layers, p, g, factor):
+    """Add the signs of weights, times a factor, to g; return the sum of their absolute values."""
+    absolute, zero = 0.0, factor - factor
     for l in range(len(layers)):
         W, n = layers[l, WEIGHTS], layers[l, N_IN] * layers[l, N_OUT]
         weights, gradients = p[W : W + n], g[W : W + n]
         for k in range(n):
             w = weights[k]
-            gradients[k] += (first if w > 0 else -first if w < 0 else zero) + second * w
+            gradients[k] += factor if w > 0 else -factor if w < 0 else zero
             absolute += abs(w)
-            square += np.float64(w) * w
-    return l1 * absolute + 0.5 * l2 * square
+    return absolute
+
+
+@inner
+def _squares(layers, p):
+    """The sum of all weights' squares."""
+    square = 0.0
+    for l in range(len(layers)):
+        W, n = layers[l, WEIGHTS], layers[l, N_IN] * layers[l, N_OUT]
+        weights = p[W : W + n]
+        for k in range(n):
+            square += np.float64(weights[k]) * weights[k]
+    return square
 
 
 @inner

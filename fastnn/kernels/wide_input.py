@@ -45,7 +45,7 @@ from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import ACTIVATION, BIAS, N_IN, N_OUT, UNITS, WEIGHTS
 from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.padded import ALL_UNITS, APART, make_copies, padded_table
-from fastnn.kernels.products import multiply, multiply_onto
+from fastnn.kernels.products import multiply
 from fastnn.kernels.rows import load_row, make_finish
 from fastnn.kernels.sample_steps import make_activate, scale, subtract
 from fastnn.kernels.samples import make_back, make_forward
@@ -120,14 +120,14 @@ def _make_enter_block(bias: bool) -> Any:
         one, zero = p.dtype.type(1), p.dtype.type(0)
         keep, kept = (one, b) if bias else (zero, W)  # nothing of W
         X, weights = Matrix(workspace, places.x, n_in, False), Matrix(p, W, n_hidden, False)
-        Z = Matrix(workspace, places.z, n_hidden, False)
-        multiply_onto(X, weights, keep, Matrix(p, kept, _0, False), Z, (n, n_in, n_hidden))
+        K, Z = Matrix(p, kept, _0, False), Matrix(workspace, places.z, n_hidden, False)
+        multiply(one, X, weights, keep, K, Z, (n, n_in, n_hidden))
         turned = Matrix(workspace, places.x, n_in, True)
         for s in range(_0, n, STRIP):
             rows = minimum(STRIP, n - s)
             X = Matrix(workspace, places.x + s * n_in, n_in, False)
             G = Matrix(workspace, places.gram + s * BLOCK, BLOCK, False)
-            multiply(one, X, turned, zero, G, (rows, n_in, s + rows))
+            multiply(one, X, turned, zero, G, G, (rows, n_in, s + rows))
 
     return enter_block
 
@@ -142,7 +142,8 @@ def _make_leave_block(bias: bool) -> Any:
         W, b = layers[0, WEIGHTS], layers[0, BIAS]
         one = p.dtype.type(1)
         X, D = Matrix(workspace, places.x, n_in, True), Matrix(workspace, places.d, n_hidden, False)
-        multiply(-one, X, D, one, Matrix(p, W, n_hidden, False), (n_in, n, n_hidden))
+        weights = Matrix(p, W, n_hidden, False)
+        multiply(-one, X, D, one, weights, weights, (n_in, n, n_hidden))
         if bias:
             for s in range(n):
                 for j in range(n_hidden):

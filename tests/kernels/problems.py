@@ -61,10 +61,12 @@ class Problem:
         return state.parameters, sums
 
 
-def make_problem(sizes, loss, activation="tanh", bias=True, dtype="float64", n=23, seed=0):
+def make_problem(sizes, loss, activation="tanh", bias=True, dtype="float64", n=23, seed=0, l2=0.0):
     """A problem; *activation* is one name or one per hidden layer."""
     rng = np.random.default_rng(seed)
-    net = fastnn.Network(sizes, activation=activation, loss=loss, bias=bias, dtype=dtype, seed=rng)
+    net = fastnn.Network(
+        sizes, activation=activation, loss=loss, bias=bias, dtype=dtype, seed=rng, l2=l2
+    )
     for b in net.biases:
         b[:] = rng.normal(size=b.shape)
     X = rng.normal(size=(n, sizes[0]))

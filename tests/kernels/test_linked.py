@@ -86,7 +86,7 @@ def test_types_that_it_is_not_made_for():
     def multiply(a, b):
         A = products.Matrix(a, np.uint64(0), np.uint64(1), False)
         B = products.Matrix(b, np.uint64(0), np.uint64(1), False)
-        products.multiply(1.0, A, B, 1.0, A, (np.uint64(1), np.uint64(1), np.uint64(1)))
+        products.multiply(1.0, A, B, 1.0, A, A, (np.uint64(1), np.uint64(1), np.uint64(1)))
 
     multiply(np.ones(3), np.ones(3))
     for a, b in ((np.ones(3), np.ones(3, "f")), (np.ones(3), np.ones(6)[::2])):

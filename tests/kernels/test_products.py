@@ -21,29 +21,31 @@ def multiply(scale, keep, vector, places, steps, turned, rows, inner, columns):
     A = products.Matrix(vector, places[0], steps[0], turned[0])
     B = products.Matrix(vector, places[1], steps[1], turned[1])
     C = products.Matrix(vector, places[2], steps[2], False)
-    products.multiply(scale, A, B, keep, C, (rows, inner, columns))
+    K = products.Matrix(vector, places[3], steps[3], turned[2])
+    products.multiply(scale, A, B, keep, K, C, (rows, inner, columns))
 
 
-@kernel
-def multiply_onto(keep, vector, places, steps, turned, rows, inner, columns):
-    A = products.Matrix(vector, places[0], steps[0], turned[0])
-    B = products.Matrix(vector, places[1], steps[1], False)
-    K = products.Matrix(vector, places[3], np.uint64(0), turned[1])
-    C = products.Matrix(vector, places[2], steps[2], False)
-    products.multiply_onto(A, B, keep, K, C, (rows, inner, columns))
+def onto_itself(places, steps, turned):
+    """The same with C for K."""
+    return places[[0, 1, 2, 2]], steps[[0, 1, 2, 2]], np.array([*turned, False])
 
 
-def check_product_onto(rows, inner, columns, dtype, turned=False, keep=1.0):
-    """K is a row for all of C, and a column; of C nothing is kept."""
+def check_product_onto(rows, inner, columns, dtype, turned=(False, False), keep=1.0):
+    """K is a row for all of C, a column, and a matrix of its own; of C nothing is kept."""
     rng = np.random.default_rng(0)
-    for across in (False, True):
-        shapes = (rows, inner), (inner, columns), (rows, 1) if across else (1, columns)
+    kinds = ((1, columns), 0, False), ((rows, 1), 0, True), ((rows, columns), columns, False)
+    for shape, step, across in kinds:
+        shapes = (rows, inner), (inner, columns), shape
         A, B, K = (rng.uniform(-1, 1, shape).astype(dtype) for shape in shapes)
-        stored, C = (A.T if turned else A, B), np.full((rows, columns), np.nan, dtype)
+        stored = [
+            matrix.T if turns else matrix for matrix, turns in zip((A, B), turned, strict=True)
+        ]
+        C = np.full((rows, columns), np.nan, dtype)
         vector, places = laid_out(*stored, C, K)
-        steps = np.array([matrix.shape[1] for matrix in (*stored, C)], np.uint64)
+        steps = np.array([*(matrix.shape[1] for matrix in (*stored, C)), step], np.uint64)
+        ways = np.array([*turned, across])
         sizes = map(np.uint64, (rows, inner, columns))
-        multiply_onto(C.dtype.type(keep), vector, places, steps, np.array([turned, across]), *sizes)
+        multiply(*np.array([1.0, keep], dtype), vector, places, steps, ways, *sizes)
         wanted = A.astype("f8") @ B + keep * K.astype("f8")
         expected, _ = laid_out(*stored, wanted.astype(dtype), K)
         tolerance = {"float64": 1e-14, "float32": 1e-5}[dtype]
@@ -63,7 +65,7 @@ def check_product(
     widths = [matrix.shape[1] for matrix in (*stored, C)]
     steps = np.add(widths, apart_by(further, 3)).astype(np.uint64)
     factors, sizes = np.array([scale, keep], dtype), map(np.uint64, (rows, inner, columns))
-    multiply(*factors, vector, places, steps, np.array(turned), *sizes)
+    multiply(*factors, vector, *onto_itself(places, steps, turned), *sizes)
     wanted = scale * A.astype("f8") @ B + keep * C.astype("f8")
     expected, _ = laid_out(*stored, wanted.astype(dtype), further=further)
     tolerance = {"float64": 1e-14, "float32": 1e-5}[dtype]
@@ -96,8 +98,8 @@ def test_products_whose_columns_are_copied_first(dtype, turned, keep):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("turned", [False, True])
-def test_products_onto_one_row_or_column(dtype, turned):
+@pytest.mark.parametrize("turned", WAYS)
+def test_products_onto_a_row_a_column_or_another_matrix(dtype, turned):
     """At the ends of tiles, and in parts, of which the first one is onto it."""
     for size in range(1, 71):
         for sizes in ((size, 3, 5), (5, 3, size)):
@@ -135,7 +137,7 @@ def test_a_sum_does_not_depend_on_those_beside_it(turned):
         vector, places = laid_out(A[-rows:], stored, np.zeros((rows, columns)))
         steps = np.array([37, stored.shape[1], columns], np.uint64)
         sizes = map(np.uint64, (rows, 37, columns))
-        multiply(1.0, 0.0, vector, places, steps, np.array([False, turned]), *sizes)
+        multiply(1.0, 0.0, vector, *onto_itself(places, steps, (False, turned)), *sizes)
         results.append(vector[-GAP - 1])
     np.testing.assert_array_equal(results, results[0])
 
@@ -145,8 +147,8 @@ def test_what_is_not_kept_may_be_no_number(turned):
     A, B, C = np.ones((2, 3)), np.ones((2, 3) if turned else (3, 2)), np.full((2, 2), np.nan)
     vector, places = laid_out(A, B, C)
     steps = np.array([3, B.shape[1], 2], np.uint64)
-    ways, sizes = np.array([False, turned]), map(np.uint64, (2, 3, 2))
-    multiply(1.0, 0.0, vector, places, steps, ways, *sizes)
+    ways, sizes = onto_itself(places, steps, (False, turned)), map(np.uint64, (2, 3, 2))
+    multiply(1.0, 0.0, vector, *ways, *sizes)
     np.testing.assert_array_equal(vector[places[2] :][:4], 3.0)
 
 
@@ -177,8 +179,8 @@ tiles.vector_registers = lambda: 32  # as there are on Arm
 atomics.target_machine = lambda: ("",)  # there is no pause that both have
 @kernel{PRODUCT}
 """
-CALL = """ones = np.ones(3, np.uint64)
-multiply(dtype(1), dtype(0), np.zeros(9, dtype), ones, ones, np.zeros(2, bool), *ones)"""
+CALL = """ones = np.ones(4, np.uint64)
+multiply(dtype(1), dtype(0), np.zeros(9, dtype), ones, ones, np.zeros(3, bool), *ones[:3])"""
 
 
 @pytest.mark.slow

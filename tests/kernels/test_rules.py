@@ -151,15 +151,22 @@ def test_everything_without_biases(sizes):
 
 
 @pytest.mark.own_kernels
-def test_weights_that_divide_where_there_are_no_limits():
-    problem = make_problem([3, 9, 4], "squared_error", "tanh")
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_weights_that_divide_where_there_are_no_limits(batch_size, reduction):
+    """Those of the first batch are 0: it is divided by its number of samples."""
+    problem = make_problem([3, 9, 4], "squared_error", "tanh", l2=0.1)
+    architecture = replace(problem.architecture, reduction=reduction)
     samples = with_rule(problem, MOMENTUM, everything=True).samples
-    plan = Plan(1, MOMENTUM, scale=0.7, weighted=True, divide_by_weights=True)
+    weights = samples.weights.copy()
+    weights[:4] = 0.0
+    samples = replace(samples, weights=weights)
+    plan = Plan(batch_size, MOMENTUM, scale=0.7, weighted=True, divide_by_weights=True)
     outcomes = []
     for module in (engine, vectors):
         state = State.new(problem.parameters.copy(), plan.optimizer)
-        piece = Piece.of_epochs(np.full((2, 1), 0.1), orders(len(samples), 2, True), len(samples))
-        module.trainer(problem.architecture, plan).run(state, samples, piece)
+        piece = Piece.of_epochs(np.full((2, 1), 0.1), orders(len(samples), 2, False), len(samples))
+        module.trainer(architecture, plan).run(state, samples, piece)
         outcomes.append((state.parameters, state.moments, piece.loss_sums))
     for got, expected in zip(*outcomes, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)

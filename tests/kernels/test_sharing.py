@@ -51,8 +51,8 @@ def multiply(A, B, C, sizes, turned, across):
     left = products.Matrix(A, _0, sizes[1], False)
     right = products.Matrix(B, _0, sizes[1] if turned else sizes[2], turned)
     out = products.Matrix(C, _0, sizes[2], False)
-    products.multiply_onto(left, right, one, products.Matrix(A, _0, _0, across), out, sizes)
-    products.multiply(one, left, right, one, out, sizes)
+    products.multiply(one, left, right, one, products.Matrix(A, _0, _0, across), out, sizes)
+    products.multiply(one, left, right, one, out, out, sizes)
 
 
 def address_for(numbers, function=note_part):

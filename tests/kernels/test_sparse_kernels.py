@@ -102,7 +102,7 @@ def test_every_width_of_the_first_layer(width):
     check(sparse_problem(width, dtype="float32", bias=False), (7,))
 
 
-@in_turn("options", [{}, {"bias": False}])
+@in_turn("options", [{}, {"bias": False, "l2": 0.1}])
 @slow_to_compile
 def test_outputs_losses_and_gradients(options):
     problem = sparse_problem(6, **options)

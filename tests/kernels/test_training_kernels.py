@@ -158,8 +158,10 @@ def test_every_number_of_samples(n):
 @pytest.mark.skipif(SMALL, reason="too long in plain Python")
 @pytest.mark.parametrize("n", [255, 256, 257, 700])
 @pytest.mark.parametrize("inputs", [3, 100])
-def test_batches_larger_than_a_block(inputs, n):
-    problem = make_problem([inputs, 9, 4], "cross_entropy", "relu", n=n)
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+def test_batches_larger_than_a_block(inputs, n, l2):
+    """A penalty is a part of the gradient of the first block alone."""
+    problem = make_problem([inputs, 9, 4], "cross_entropy", "relu", n=n, l2=l2)
     for batch_size in (n, 300):
         check_training(problem, min(batch_size, n), shuffled=False)
         check_training(problem, min(batch_size, n), shuffled=True)
