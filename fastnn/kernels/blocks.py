@@ -29,7 +29,7 @@ from fastnn.kernels.llvm import flat, stack
 from fastnn.kernels.products import multiply
 from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import load_row, make_activate, make_times_slope
-from fastnn.kernels.tiles import Matrix
+from fastnn.kernels.tiles import Matrix, tile_side
 from fastnn.kernels.turning import PLACES, turn, turn_rows
 from fastnn.memory import MOST_BYTES
 
@@ -39,6 +39,9 @@ BLOCK, SMALL_BLOCK = 256, 64
 #: Bytes of the units' values of a block from which they leave the cache nothing for the rest, and
 #: weights per unit from which products with long blocks make up for that (measured).
 FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70
+#: Bytes of a cache's line, of which more than a dozen with the same places in the nearest cache
+#: drive one another out: rows have those that are a multiple of so many bytes apart (measured).
+LINE, SAME_PLACES = 64, 1024
 #: Inputs from which a block's inputs stay (n, n_in): measured with 32 samples of 784 inputs.
 WIDE_INPUT = np.uint64(96)
 
@@ -69,7 +72,7 @@ def find_places(
     d = slopes + sum(hidden) * block
     d_below = d + widest * block
     scratch = d_below + widest * block
-    end = scratch + widest * block
+    end = scratch + room_apart(widest, architecture) * block
     places = (block, 0, y, weights, units, slopes, d, d_below, scratch, end)
     return Places(*map(np.uint64, places))
 
@@ -130,6 +133,18 @@ def gather(X, order, epoch, position, n, turned, w, to):
 def lie_ready(order, turned):
     """Whether rows need not be gathered: they are taken as they come, and not *turned*."""
     return not turned and len(order) == 0
+
+
+def room_apart(n: int, architecture: Architecture) -> int:
+    """Room for a row of n numbers and what `step_apart` leaves after it."""
+    return n + LINE // architecture.dtype.itemsize
+
+
+@inner
+def step_apart(n, vector):
+    """A step between rows of n numbers that are written all over."""
+    line = np.uint64(LINE // vector.itemsize)
+    return n + line if n * np.uint64(vector.itemsize) % np.uint64(SAME_PLACES) == _0 else n
 
 
 @inner
@@ -200,25 +215,28 @@ def bias_gradient(to, b, n_out, w, d, n):
 
 
 @inner
-def quicker_along_samples(n_in, n_out, n, lanes):
+def quicker_along_samples(n_in, n_out, n, vector):
     """Whether A Dᵀ is quicker by `tiles.dots`, with samples in the lanes, than with D turned first.
 
     Each estimate is of a row of the gradient, in cycles in which two multiply-and-adds or two loads
-    begin: with four columns by dots so many of n samples and nine to add their lanes up, or five of
-    one column; four registers of columns by tiles, or single ones, which are bound by loads.
+    begin, see the notebook: by dots four columns take so many for n samples and some to add their
+    lanes up; by tiles so many registers of columns, of which single ones are bound by loads.
     """
-    rounds, wide = n // lanes, n_out // (4 * lanes)
-    singles = (n_out - wide * 4 * lanes + lanes - 1) // lanes
-    by_dots = n_out // 4 * (2 * rounds + 9) + n_out % 4 * (rounds + 5)
-    turning = 4 * n * n_out // (lanes * n_in)
-    return by_dots < 2 * n * wide + 5 * n * singles // 8 + turning
+    lanes, side = width(vector), tile_side()
+    rounds, rest = (n + lanes - 1) // lanes, n_out % 4
+    by_dots = n_out // 4 * (2 * rounds + lanes // 4 + 3) + rest * rounds + (3 if rest > 0 else 0)
+    wide, left = n_out // (side * lanes), n_out % (side * lanes)
+    registers = (left + lanes - 1) // lanes
+    by_tiles = n * (side * wide + registers - registers % 2) // 2 + 5 * n * (registers % 2) // 8
+    turning = (4 * n * n_out // lanes + 60) // n_in
+    return by_dots < by_tiles + turning
 
 
 @made_once
 def make_gradient(bias: bool) -> Any:
     """Make the gradient, ∂loss/∂W = A Dᵀ and ∂loss/∂b = Σ D, `Into` a vector.
 
-    What is of A is as in `make_sums`; *scratch* has room for D.
+    What is of A is as in `make_sums`; *scratch* has room for D, see `room_apart`.
     """
 
     @inner
@@ -227,13 +245,14 @@ def make_gradient(bias: bool) -> Any:
             bias_gradient(to, b, n_out, w, d, n)
         K, G = Matrix(to.old, W, n_out, False), Matrix(to.vector, W, n_out, False)
         sizes = (n_in, n, n_out)
-        if turned and quicker_along_samples(n_in, n_out, n, width(w)):
+        if turned and quicker_along_samples(n_in, n_out, n, w):
             A, D = Matrix(source, a, n, False), Matrix(w, d, n, True)
             multiply(to.scale, A, D, to.keep, K, G, sizes)
         else:
-            turn(w, d, n_out, n, w, scratch, n_out)
+            step = step_apart(n_out, w)
+            turn(w, d, n_out, n, w, scratch, step)
             A = Matrix(source, a, n if turned else n_in, not turned)
-            multiply(to.scale, A, Matrix(w, scratch, n_out, False), to.keep, K, G, sizes)
+            multiply(to.scale, A, Matrix(w, scratch, step, False), to.keep, K, G, sizes)
 
     return gradient
 

@@ -32,6 +32,7 @@ from fastnn.kernels.blocks import (
     gather,
     make_gradient,
     make_sums,
+    room_apart,
 )
 from fastnn.kernels.jit import inner, kernel, made_once, ordered, shared
 from fastnn.kernels.lanes import load, minimum, prefer_wide_vectors, store
@@ -75,13 +76,14 @@ def find_places(
     """
     n_in, *hidden, n_out = architecture.sizes
     units, widest = sum(hidden) + n_out, max(architecture.sizes[1:])
-    tangents, flow = units * ahead * curved, widest * max(ahead, back, 1)
+    most = max(ahead, back, 1)
+    tangents, flow = units * ahead * curved, widest * most
     targets = (architecture.target_columns * learned, n_out * n_in * learned, int(learned))
     rows = [n_in, n_in, units, units, units * curved, tangents, tangents, flow, flow]
     rows += [flow * squared, widest * curved, widest * curved, n_out * n_in * n_in * squared]
-    rows += [*targets, flow if learned else widest]
+    rows += [*targets, room_apart(widest, architecture) * (most if learned else 1)]
     largest = max(a * b for a, b in itertools.pairwise(architecture.sizes))
-    held = AT_ONCE // (largest * max(ahead, back, 1))
+    held = AT_ONCE // (largest * most)
     fitting = MOST_BYTES // (sum(rows) * architecture.dtype.itemsize)
     block = max(min(BLOCK, fitting, max(held, SMALLEST)), 1)
     block -= block % 8 if block > 8 else 0

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.blocks import bias_gradient
+from fastnn.kernels.blocks import bias_gradient, step_apart
 from fastnn.kernels.epochs import row_of
 from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.lanes import load, splat, store, width
@@ -117,9 +117,10 @@ def make_gradient(bias: bool) -> Any:
     def gradient(to, W, b, n_out, w, x, d, n, scratch):
         if bias:
             bias_gradient(to, b, n_out, w, d, n)
-        turn(w, d, n_out, n, w, scratch, n_out)
+        step = step_apart(n_out, w)
+        turn(w, d, n_out, n, w, scratch, step)
         for s in range(n):
             row = row_of(x.order, x.epoch, x.position + np.int64(s))
-            add_outer_of_row(to.vector, W, n_out, w, x.X, row, scratch + s * n_out, to.scale)
+            add_outer_of_row(to.vector, W, n_out, w, x.X, row, scratch + s * step, to.scale)
 
     return gradient

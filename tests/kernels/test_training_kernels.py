@@ -177,16 +177,34 @@ def test_batches_in_smaller_blocks(n):
         check_training(problem, min(batch_size, n), shuffled=True)
 
 
-def test_a_trainer_takes_more_samples_than_before(monkeypatch):
-    """Those taken in order stay in its workspace, which has to grow: nothing is written behind."""
+@pytest.fixture
+def guarded(monkeypatch):
+    """Behind all memory of kernels' own lies some that must stay as it is."""
     guards = []
 
-    def guarded(size, architecture):
+    def new_scratch(size, architecture):
         room = np.full(size + 5000, -7, architecture.dtype)
         guards.append(room[size:])
         return room[:size]
 
-    monkeypatch.setattr(ready, "new_scratch", guarded)
+    monkeypatch.setattr(ready, "new_scratch", new_scratch)
+    yield
+    assert guards
+    assert all((guard == -7).all() for guard in guards)
+
+
+@pytest.mark.skipif(SMALL, reason="too long in plain Python")
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("guarded")
+def test_layers_whose_rows_are_set_apart(dtype):
+    units = blocks.SAME_PLACES // np.dtype(dtype).itemsize
+    problem = make_problem([100, units, 4], "cross_entropy", "relu", dtype=dtype, n=blocks.BLOCK)
+    check_training(problem, blocks.BLOCK, True)
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_trainer_takes_more_samples_than_before():
+    """Those taken in order stay in its workspace, which has to grow: nothing is written behind."""
     plan = contract.Plan(7, fastnn.SGD())
     problems = [
         make_problem([3, 9, 4], "cross_entropy", "relu", n=n)
@@ -201,7 +219,6 @@ def test_a_trainer_takes_more_samples_than_before(monkeypatch):
         expected, sums = problem.train(vectors, 7, piece.order, np.full(2, 0.1))
         np.testing.assert_allclose(state.parameters, expected, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(piece.loss_sums, sums, rtol=1e-9)
-    assert all((guard == -7).all() for guard in guards)
 
 
 def plain_loop(architecture):
