@@ -85,7 +85,7 @@ def test_workspaces_are_limited_in_bytes(place, wide, dtype):
 def test_other_networks_have_whole_blocks(sizes):
     """So that their numbers stay the same to the bit."""
     architecture = fastnn.Network(sizes, initializer="zeros")._architecture
-    assert ready.places(architecture, training=False).block == blocks.BLOCK
+    assert ready.places(architecture, training=False).block == blocks.OUTPUT_BLOCKS[8]
     assert vectors._rows_at_once(architecture, 256) == 256
 
 

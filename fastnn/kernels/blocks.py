@@ -34,8 +34,9 @@ from fastnn.kernels.turning import PLACES, turn, turn_rows
 from fastnn.memory import MOST_BYTES
 
 #: Samples in a block: larger batches are worked through block by block, in constant memory. The
-#: smaller ones are for training, see `find_places`.
-BLOCK, SMALL_BLOCK = 256, 64
+#: smaller ones are for training, see `_find_block`. Those of outputs and losses have whole tiles as
+#: well, by the bytes of a number: rows of 256 doubles would have the same places in a cache.
+BLOCK, SMALL_BLOCK, OUTPUT_BLOCKS = 256, 64, {4: 256, 8: 192}
 #: Bytes of the units' values of a block from which they leave the cache nothing for the rest, and
 #: weights per unit from which products with long blocks make up for that (measured).
 FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70
@@ -78,7 +79,7 @@ def find_places(
 
 
 def _find_block(architecture: Architecture, training: bool, n_in: int) -> int:
-    """How many samples make a block: `BLOCK`, or as many as `MOST_BYTES` have places for.
+    """How many samples make a block: as many as `MOST_BYTES` have places for, at most.
 
     In training, where values, slopes and gradients are held, small ones serve best where the others
     would fill the cache for nothing. *n_in* is 0 for sparse inputs, which need no place.
@@ -89,7 +90,7 @@ def _find_block(architecture: Architecture, training: bool, n_in: int) -> int:
     if fitting < BLOCK:
         fitting = max(fitting - fitting % 8, 1)
     if not training:
-        return min(fitting, BLOCK)
+        return min(fitting, OUTPUT_BLOCKS[itemsize])
     few_weights = architecture.n_parameters < MANY_WEIGHTS * units
     full = units * BLOCK * itemsize > FULL_CACHE and few_weights
     return min(fitting, SMALL_BLOCK if full else BLOCK)

@@ -9,7 +9,7 @@ from recipes import summed
 from fastnn.kernels import engine
 from fastnn.reference import vectors
 
-COUNTS = (1, 3, 6) if SMALL else (*range(1, 41), 255, 256, 257, 600)
+COUNTS = (1, 3, 6) if SMALL else (*range(1, 41), 191, 192, 193, 255, 256, 257, 600)
 
 NETWORKS = {
     "cross-entropy": ([3, 9, 4], "cross_entropy", "relu"),

@@ -386,7 +386,8 @@ def test_what_is_in_scratch_memory_changes_no_bit(path, batch_size, monkeypatch)
 
 
 def test_blocks_hold_the_sizes_these_tests_count_on():
-    assert blocks.BLOCK == 256
+    assert blocks.BLOCK == blocks.OUTPUT_BLOCKS[4] == 256
+    assert blocks.OUTPUT_BLOCKS[8] == 192
     assert blocks.WIDE_INPUT <= 100
     assert wide_input.BLOCK == 64
     assert contract.GRAIN % wide_input.BLOCK == 0  # pieces begin where blocks do
