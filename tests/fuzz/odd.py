@@ -114,7 +114,7 @@ def odd_name(base: Any, r: Random) -> Odd:
     value = r.choice(
         ["", " ", "x" * 1000, "a\0b", "\ud800", "σ", "{}", "%s", "__class__", "None", b"tanh",
         "a\nb",
-         1, np.array("tanh"), ("tanh",), {"tanh"}]
+         1, np.array("tanh"), ("tanh",) * 9, {"tanh"}]  # of one layer it would be its name
     )  # fmt: skip
     return Odd(short(value), value, NEVER)
 
