@@ -20,7 +20,7 @@ from numba import types
 
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.epochs import AHEAD, ask_for_row, lie_far, row_of
+from fastnn.kernels.epochs import AHEAD, LINE, ask_for_row, lie_far, row_of
 from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.lanes import minimum, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
@@ -40,9 +40,9 @@ BLOCK, SMALL_BLOCK, OUTPUT_BLOCKS = 256, 64, {4: 256, 8: 192}
 #: Bytes of the units' values of a block from which they leave the cache nothing for the rest, and
 #: weights per unit from which products with long blocks make up for that (measured).
 FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70
-#: Bytes of a cache's line, of which more than a dozen with the same places in the nearest cache
-#: drive one another out: rows have those that are a multiple of so many bytes apart (measured).
-LINE, SAME_PLACES = 64, 1024
+#: Of a cache's lines more than a dozen with the same places in the nearest one drive one another
+#: out: rows have those that are a multiple of so many bytes apart (measured).
+SAME_PLACES = 1024
 #: Inputs from which a block's inputs stay (n, n_in): measured with 32 samples of 784 inputs.
 WIDE_INPUT = np.uint64(96)
 

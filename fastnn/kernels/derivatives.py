@@ -34,6 +34,7 @@ from fastnn.kernels.blocks import (
     make_sums,
     room_apart,
 )
+from fastnn.kernels.epochs import NO_ORDER
 from fastnn.kernels.jit import inner, kernel, made_once, ordered, shared
 from fastnn.kernels.lanes import load, minimum, prefer_wide_vectors, store
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, N_OUT, UNITS, layer_of
@@ -203,10 +204,6 @@ def load_directions(seeds, position, n, turned, w, to, n_units, m):
     for j in range(n_units):
         for i in range(n):
             w[to + (j * m + j) * n + i] = 1
-
-
-#: Rows as they come.
-NO_ORDER = np.empty((0, 0), np.int64)
 
 
 @inner

@@ -27,6 +27,7 @@ from fastnn.kernels import (
     wide_input,
 )
 from fastnn.kernels import samples as sample_kernels
+from fastnn.kernels.epochs import NO_ORDER
 from fastnn.kernels.learner import Learner
 from fastnn.kernels.losses import TERMS
 from fastnn.kernels.recorded import Data, Span
@@ -319,7 +320,7 @@ def trainer(architecture: Architecture, plan: Plan) -> Trainer:
 
 def _compile_trainer(made: Any, architecture: Architecture, plan: Plan) -> None:
     def run_on_nothing(parameters: np.ndarray) -> None:
-        nothing = Piece.of_epochs(np.ones((1, 1)), ready.NO_ORDER, 0)
+        nothing = Piece.of_epochs(np.ones((1, 1)), NO_ORDER, 0)
         samples = ready.blank_samples(architecture, plan.weighted, plan.sparse, sloped=plan.sloped)
         made.run(State.new(parameters, plan.optimizer), samples, nothing)
 

@@ -24,6 +24,8 @@ from fastnn.kernels.llvm import flat, prefetch
 
 #: Bytes of X that caches keep near, bytes of a cache line, and how many samples ahead is asked for.
 NEAR, LINE, AHEAD = 1 << 19, 64, 8
+#: Rows as they come.
+NO_ORDER = np.empty((0, 0), np.int64)
 
 
 @inner

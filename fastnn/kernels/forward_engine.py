@@ -26,6 +26,7 @@ from fastnn.kernels import (
     recorded,
     row_outputs,
 )
+from fastnn.kernels.epochs import NO_ORDER
 from fastnn.kernels.learner import SinglePredictor
 from fastnn.kernels.row_outputs import vector_size
 from fastnn.kernels.sparse import entries_of
@@ -83,7 +84,7 @@ def _predictor_of_many(architecture: Architecture, n_units: int, sparse: bool = 
         inputs = entries_of(X) if isinstance(X, SparseRows) else frozen(X)  # as in training
         values = np.empty((n, n_units), architecture.dtype)
         with helped.for_rows(n):
-            well = kernel(layers, places, parameters, inputs, ready.NO_ORDER, values, workspace)
+            well = kernel(layers, places, parameters, inputs, values, workspace)
         put_back(workspace)
         return values if well else None
 
@@ -128,7 +129,7 @@ def _each_by_row(architecture: Architecture) -> EachOutput:
     before = (ready.layer_table(architecture),)
     workspace = ready.new_scratch(vector_size(sum(architecture.sizes)), architecture)
     return lambda vectors, X, values: recorded.fill(
-        kernel, before, vectors, (_as_writable(X),), values, workspace, False
+        kernel, before, vectors, _as_writable(X), values, workspace, False
     )
 
 
@@ -140,10 +141,10 @@ def _each_by_block(architecture: Architecture) -> EachOutput:
     helped = Help(architecture, int(places.block))
 
     def fill(vectors: np.ndarray, X: np.ndarray, values: np.ndarray) -> np.ndarray:
-        between, kept = (frozen(X), ready.NO_ORDER), len(X) <= int(places.block)
+        kept = len(X) <= int(places.block)
         with helped.for_rows(len(X)):
             return recorded.fill(
-                kernel, (layers, places), vectors, between, values, workspace, kept
+                kernel, (layers, places), vectors, frozen(X), values, workspace, kept
             )
 
     return fill
@@ -191,7 +192,7 @@ def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) 
         workspace, weights = take(), ready.weights_of(samples, architecture)
         X, Y = ready.inputs_of(samples.X), samples.Y
         with helped.for_rows(len(samples)):
-            total = run(layers, places, parameters, X, Y, weights, ready.NO_ORDER, workspace)
+            total = run(layers, places, parameters, X, Y, weights, workspace)
         put_back(workspace)
         return float(total)
 
@@ -211,7 +212,7 @@ def each_loss(architecture: Architecture, weighted: bool) -> EachLoss:
 
     def sums(vectors: np.ndarray, samples: Samples) -> np.ndarray:
         X, Y, weights = samples.X, samples.Y, ready.weights_of(samples, architecture)
-        after = (X, Y, weights, ready.NO_ORDER, workspace)
+        after = (X, Y, weights, workspace)
         kept = len(samples) <= int(places.block)
         with helped.for_rows(len(samples)):
             return recorded.sum_losses(run, (layers, places), vectors, after, kept)
@@ -238,7 +239,7 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     def differentiate(parameters: np.ndarray, samples: Samples) -> tuple[float, float, np.ndarray]:
         gradient = ready.new_scratch(architecture.n_parameters, architecture)
         workspace = take()
-        data: Any = ready.data_for(samples, architecture, ready.NO_ORDER)
+        data: Any = ready.data_for(samples, architecture, NO_ORDER)
         if plan.sloped:
             data = derivative_engine.sloped_data(samples, data)
         with helped.for_rows(2 * len(samples)):  # back as well

@@ -11,9 +11,9 @@ from fastnn.kernels.block_ends import make_finish, softmax
 from fastnn.kernels.blocks import (
     WIDE_INPUT,
     gather,
-    lie_ready,
     make_forward,
 )
+from fastnn.kernels.epochs import NO_ORDER
 from fastnn.kernels.jit import inner, kernel, made_once
 from fastnn.kernels.lanes import minimum, prefer_wide_vectors
 from fastnn.kernels.layout import BIAS, N_IN, N_OUT, UNITS, WEIGHTS
@@ -101,17 +101,17 @@ def _make_forward_by_unit(hidden: Codes, bias: bool) -> Any:
 
 
 @inner
-def find_inputs(X, order, position, n, turned, w, places):
+def find_inputs(X, position, n, turned, w, places):
     """Where n inputs are: in X, or gathered from there; if it has no rows, by the call before."""
-    if lie_ready(order, turned) and len(X) > np.int64(places.block):
+    if not turned and len(X) > np.int64(places.block):
         return flat(X), np.uint64(position) * np.uint64(X.shape[1])
     if len(X) > 0:
-        gather(X, order, len(order), position, n, turned, w, places.x)
+        gather(X, NO_ORDER, 0, position, n, turned, w, places.x)
     return w, places.x
 
 
 @inner
-def _find_column(X, order, position, n, turned, w, places):
+def _find_column(X, position, n, turned, w, places):
     """The same of one input, where they lie in X: `gather` takes 0.2 s to compile."""
     if len(X) > np.int64(places.block):
         return flat(X), np.uint64(position)
@@ -129,8 +129,7 @@ def make_outputs(
     X without rows stands for the one of the call before, if that was a block: it is still in the
     workspace. The kernel returns False, having stopped, if it meets an input that is not finite or
     a value that is not a number. *by_unit* chooses `_make_forward_by_unit`, which leaves nothing of
-    the hidden layer; rows are then as they lie, without an order. With *sparse* X is, and must be
-    finite; then not *by_unit*.
+    the hidden layer. With *sparse* X is, and must be finite; then not *by_unit*.
     """
     first_sums = sparse_rows.make_sums(bias) if sparse else None
     forward = (
@@ -142,15 +141,15 @@ def make_outputs(
     activate_outputs = _make_activate_outputs(output)
 
     @kernel
-    def outputs(layers, places, p, X, order, values, w):
+    def outputs(layers, places, p, X, values, w):
         prefer_wide_vectors()
         last, n_in, block = len(layers) - 1, layers[0, N_IN], np.int64(places.block)
         for position in range(0, len(values), block):
             n = np.uint64(minimum(block, len(values) - position))
             if sparse:
-                x = sparse_rows.Block(X, order, len(order), position)
+                x = sparse_rows.Block(X, NO_ORDER, 0, position)
             else:
-                x = find(X, order, position, n, n_in < WIDE_INPUT, w, places)
+                x = find(X, position, n, n_in < WIDE_INPUT, w, places)
                 if len(X) > 0 and not all_finite(x[0][x[1] : x[1] + n_in * n]):
                     return False
             forward(layers, p, w, places, x, n, None, None)
@@ -185,7 +184,7 @@ def make_loss(
     finish = make_finish(output, loss, weighted)
 
     @kernel
-    def total_loss(layers, places, p, X, Y, weights, order, w):
+    def total_loss(layers, places, p, X, Y, weights, w):
         prefer_wide_vectors()
         last, n_in, block = len(layers) - 1, layers[0, N_IN], np.int64(places.block)
         n_out = layers[last, N_OUT]
@@ -194,11 +193,11 @@ def make_loss(
         for position in range(0, len(Y), block):
             n = np.uint64(minimum(block, len(Y) - position))
             if sparse:
-                x = sparse_rows.Block(X, order, len(order), position)
+                x = sparse_rows.Block(X, NO_ORDER, 0, position)
             else:
-                x = find_inputs(X, order, position, n, n_in < WIDE_INPUT, w, places)
+                x = find_inputs(X, position, n, n_in < WIDE_INPUT, w, places)
             if sparse or len(X) > 0:
-                gather(Y, order, len(order), position, n, n > 0, w, places.y)
+                gather(Y, NO_ORDER, 0, position, n, n > 0, w, places.y)
                 if weighted:
                     for s in range(n):
                         w[places.weights + s] = weights[position + np.int64(s)]

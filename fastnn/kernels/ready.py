@@ -15,9 +15,6 @@ from fastnn.kernels.sparse import entries_of
 from fastnn.memory import aligned, frozen
 from fastnn.sparse import AnyRows, SparseRows
 
-#: Rows as they come.
-NO_ORDER = np.empty((0, 0), np.int64)
-
 layer_table = functools.lru_cache(maxsize=256)(layout.layer_table)
 places = functools.lru_cache(maxsize=256)(blocks.find_places)
 

@@ -59,11 +59,11 @@ def sums(total_loss, before, vectors, first, later, values):
 def outputs(fill, before, vectors, first, later, values, w, well):
     """Fill *values* (k, n, m) for each of the *vectors*, and *well* with whether that succeeded.
 
-    What comes between them is *later* when the kernel was called before.
+    X is *later* when the kernel was called before.
     """
     for k in range(len(vectors)):
-        between = first if k == 0 else later
-        well[k] = truth_at(fill, (*before, vectors[k], *between, values[k], w))
+        X = first if k == 0 else later
+        well[k] = truth_at(fill, (*before, vectors[k], X, values[k], w))
 
 
 def run_recorded(
@@ -89,31 +89,24 @@ def sum_losses(
     """
     values, one = np.empty(len(vectors)), np.empty(vectors.shape[1:], vectors.dtype)
     address = address_of(total_loss, (*before, one, *after))
-    sums(address, before, vectors, after, _without_rows(after) if kept else after, values)
+    X, *others = after
+    sums(address, before, vectors, after, (X[:0], *others) if kept else after, values)
     return values
 
 
 def fill(
-    kernel: Any, before: Any, vectors: np.ndarray, between: Any, values: np.ndarray, w: np.ndarray,
+    kernel: Any, before: Any, vectors: np.ndarray, X: np.ndarray, values: np.ndarray, w: np.ndarray,
     kept: bool,
 ) -> np.ndarray:  # fmt: skip
     """Fill *values* (K, n, m) by a kernel for outputs with each of the *vectors*.
 
-    It returns which are numbers, (K,).
-
-    *kept*: X, with which *between* begins, stays in the workspace from one call to the next.
+    It returns which are numbers, (K,). *kept*: X stays in the workspace from one call to the next.
     """
     well, one = np.empty(len(vectors), bool), np.empty(vectors.shape[1:], vectors.dtype)
-    arguments = (*before, one, *between, np.empty(values.shape[1:], values.dtype), w)
-    address, later = address_of(kernel, arguments), _without_rows(between) if kept else between
-    outputs(address, before, vectors, between, later, values, w, well)
+    arguments = (*before, one, X, np.empty(values.shape[1:], values.dtype), w)
+    address, later = address_of(kernel, arguments), X[:0] if kept else X
+    outputs(address, before, vectors, X, later, values, w, well)
     return well
-
-
-def _without_rows(arguments: Any) -> Any:
-    """For a kernel: X is in the workspace already."""
-    X, *others = arguments
-    return (X[:0], *others)
 
 
 def _with_end(marks: np.ndarray, epochs: int) -> np.ndarray:

@@ -16,7 +16,6 @@ from fastnn.kernels.blocks import (
 )
 from fastnn.kernels.derivatives import (
     LANES,
-    NO_ORDER,
     SOFTMAX,
     centre,
     first_tangents,
@@ -26,6 +25,7 @@ from fastnn.kernels.derivatives import (
     times,
     write_back,
 )
+from fastnn.kernels.epochs import NO_ORDER
 from fastnn.kernels.jit import inner, kernel, made_once, ordered
 from fastnn.kernels.lanes import load, minimum, prefer_wide_vectors, store
 from fastnn.kernels.layout import ACTIVATION, N_IN, N_OUT, UNITS, layer_of
