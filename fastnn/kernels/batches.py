@@ -115,11 +115,19 @@ def batch_at(span, options, epoch, first, t, n_hidden):
     return after, span.rates[epoch, update], counter
 
 
-@inner
-def afresh(g, p, n, options):
-    """A batch of n samples has its gradient in g, in which that of an L2 penalty is."""
-    zero, one = p.dtype.type(0), p.dtype.type(1)
-    return Into(g, one, p, p.dtype.type(decay_of(n, options)), zero)
+@made_once
+def make_afresh(l2: bool) -> Any:
+    """Make what says that a batch of n samples has its gradient in g, with an L2 penalty's."""
+
+    @inner
+    def afresh(g, p, n, options):
+        zero, one = p.dtype.type(0), p.dtype.type(1)
+        decay = zero
+        if l2:
+            decay = p.dtype.type(decay_of(n, options))
+        return Into(g, one, p, decay, zero)
+
+    return afresh
 
 
 @inner
@@ -153,15 +161,15 @@ def make_weigh(extras: bool) -> Any:
 
 
 @made_once
-def make_train_batches(batch_gradient: Any, rule: int, extras: bool) -> Any:
+def make_train_batches(batch_gradient: Any, rule: int, extras: bool, l2: bool) -> Any:
     """Make the training kernel of what `make_batch_gradient` made, or the like.
 
     *data*, *span* and *t* are as in `epochs`; *g* is scratch as long as p. With *keep* the samples,
     taken in order, are gathered once and stay in the workspace. The batches of plain SGD that fit a
     block are never summed in g without a penalty: their products go straight into p.
     """
-    step, weigh = make_step(rule, extras), make_weigh(extras)
-    plain = rule == RULES["sgd"] and not extras
+    step, weigh, afresh = make_step(rule, extras, l2), make_weigh(extras), make_afresh(l2)
+    plain = rule == RULES["sgd"] and not (extras or l2)
 
     @kernel
     def train_batches(layers, places, p, moments, t, data, span, options, w, g, keep):
@@ -173,7 +181,7 @@ def make_train_batches(batch_gradient: Any, rule: int, extras: bool) -> Any:
                 after, rate, counter = batch_at(span, options, epoch, first, t, n_hidden)
                 n = after - first
                 t += 1
-                direct = plain and options.l2 == 0.0 and np.uint64(n) <= places.block
+                direct = plain and np.uint64(n) <= places.block
                 to = straight(p, rate, n, options) if direct else afresh(g, p, n, options)
                 loss_of_batch = batch_gradient(
                     layers, places, p, data, epoch, first, after, options, counter, w,
@@ -190,13 +198,13 @@ def make_train_batches(batch_gradient: Any, rule: int, extras: bool) -> Any:
 
 
 @made_once
-def make_gradient(batch_gradient: Any, extras: bool, sparse: bool = False) -> Any:
+def make_gradient(batch_gradient: Any, extras: bool, l2: bool, sparse: bool = False) -> Any:
     """Make the kernel that takes the first three steps of a plan, with all samples as one batch.
 
     It is made as `make_train_batches` is. It writes the gradient to g, and returns what that one
     adds to the sums.
     """
-    weigh, penalise = make_weigh(extras), make_penalise(extras)
+    weigh, penalise, afresh = make_weigh(extras), make_penalise(extras, l2), make_afresh(l2)
 
     @kernel
     def gradient(layers, places, p, data, options, w, g):

@@ -139,6 +139,7 @@ class _Trainer:
             *ready.codes(architecture),
             RULES[plan.optimizer.rule],
             has_extras(architecture, plan),
+            bool(architecture.l2),
             ready.keeps_slopes(architecture),
             any(architecture.dropout),
         )
@@ -251,9 +252,9 @@ class _BatchTrainer(_Trainer):
         self._workspace = np.empty(0, self._architecture.dtype)
         self._kept = -1  # samples that the workspace has places for; there is none yet
         self._gradient = _new_gradient(self._architecture)
-        *codes, rule, extras, keeps, drops = self._codes(plan)
+        *codes, rule, extras, l2, keeps, drops = self._codes(plan)
         gradient = batches.make_batch_gradient(*codes, extras, keeps, drops)
-        self.kernel = batches.make_train_batches(gradient, rule, extras)
+        self.kernel = batches.make_train_batches(gradient, rule, extras, l2)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         keep = len(piece.order) == 0 and samples.dense.size + samples.Y.size <= MOST_KEPT
@@ -288,8 +289,8 @@ class _SlopedTrainer(StopsToRecord, _Trainer):
         self._workspace = ready.new_scratch(self._places.end, architecture)
         self._gradient = _new_gradient(architecture)
         gradient = derivative_engine.sloped_gradient(architecture, extras)
-        rule = RULES[plan.optimizer.rule]
-        self.kernel = batches.make_train_batches(gradient, rule, extras)
+        rule, l2 = RULES[plan.optimizer.rule], bool(architecture.l2)
+        self.kernel = batches.make_train_batches(gradient, rule, extras, l2)
 
     def _arguments(self, state: State, samples: Samples, piece: Piece) -> tuple[Any, ...]:
         layers, p, moments, t, data, *rest = super()._arguments(state, samples, piece)

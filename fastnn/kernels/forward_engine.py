@@ -231,7 +231,7 @@ def differentiator(architecture: Architecture, plan: Plan) -> Differentiator:
     else:
         kind = (*ready.codes(architecture), extras, keeps, False, plan.sparse)
         gradient_of = batches.make_batch_gradient(*kind)
-    run = batches.make_gradient(gradient_of, extras, plan.sparse)
+    run = batches.make_gradient(gradient_of, extras, bool(architecture.l2), plan.sparse)
     options = options_of(architecture, plan)
     take, put_back = ready.workspaces(places.end, architecture)
     helped = Help(architecture, 0 if plan.sloped or plan.sparse else int(places.block))

@@ -32,9 +32,9 @@ from fastnn.architecture import Architecture
 from fastnn.contract import Plan
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.batches import (
-    afresh,
     batch_at,
     begin_with_decay,
+    make_afresh,
     make_batch_gradient,
     make_weigh,
     straight,
@@ -52,7 +52,6 @@ from fastnn.kernels.updates import (
     make_update,
     scale_and_limit,
     scale_of,
-    times_of,
 )
 from fastnn.optimizers import RULES
 
@@ -301,22 +300,21 @@ def _limit(g, rest, touched, n, n_out, scale, options):
 
 
 @made_once
-def _make_step_of_some(rule: int, extras: bool, way: int) -> Any:
+def _make_step_of_some(rule: int, extras: bool, l2: bool, way: int) -> Any:
     """Make the step of the n inputs' weights that occur, and of all that is above them.
 
     Returns the penalty; *squares* is Σ w² of the first layer before. The rest is as in `make_step`.
     """
     update, map_of, add_squares = make_update(rule), _make_map(rule), _make_add_squares(rule)
-    penalise, drifts = make_penalise(extras), way == DRIFTING
+    penalise, drifts = make_penalise(extras, l2), way == DRIFTING
 
     @inner
     def step(layers, p, g, moments, t, size, weight, rate, options, inputs, base, n, squares):
         n_out = layers[0, N_OUT]
         rest = layers[0, N_IN] * n_out
-        penalty = penalise(layers[1:], p, g, size, options)
-        penalty += times_of(size, options) * (0.5 * options.l2 * squares)
-        scale = scale_of(size, weight, options)
-        decay = decay_of(size, options) * scale
+        decay, scale = decay_of(size, options), scale_of(size, weight, options)
+        penalty = penalise(layers[1:], p, g, size, options) + 0.5 * decay * squares
+        decay *= scale
         if extras:  # noqa: SIM102 - alone, since so numba does not compile what is below it
             if options.clip_value > 0.0 or options.clip_norm > 0.0:
                 scale = _limit(g, rest, inputs.touched, n, n_out, scale, options)
@@ -336,14 +334,14 @@ def _make_step_of_some(rule: int, extras: bool, way: int) -> Any:
 
 @made_once
 def make_train_sparse(
-    hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, keeps: bool,
-    drops: bool, way: int,
+    hidden: Codes, output: int, loss: int, bias: bool, rule: int, extras: bool, l2: bool,
+    keeps: bool, drops: bool, way: int,
 ) -> Any:  # fmt: skip
     """Make the training kernel; all but *way* and *inputs* is as in `batches`."""
     batch_gradient = make_batch_gradient(hidden, output, loss, bias, extras, keeps, drops, True)
-    dense_step, step = make_step(rule, extras), _make_step_of_some(rule, extras, way)
+    dense_step, step = make_step(rule, extras, l2), _make_step_of_some(rule, extras, l2, way)
     begin_window, end_window = _make_begin_window(rule), _make_end_window(rule)
-    meet, weigh = _make_meet(rule, way), make_weigh(extras)
+    meet, weigh, afresh = _make_meet(rule, way), make_weigh(extras), make_afresh(l2)
     dense, drifts = way == DENSE, way == DRIFTING
     plain = rule == _SGD and way == STILL and not extras
 

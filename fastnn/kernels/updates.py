@@ -103,20 +103,21 @@ def scale_of(n, weight, options):
 
 
 @made_once
-def make_penalise(extras: bool) -> Any:
+def make_penalise(l1: bool, l2: bool) -> Any:
     """Make the penalty of a batch of n samples; the gradient of an L1 penalty is added to g.
 
-    That of an L2 penalty is a part of g already.
+    That of an L2 penalty is a part of g already. *l1* and *l2* say which there may be.
     """
 
     @inner
     def penalise(layers, p, g, n, options):
-        times, absolute, square = times_of(n, options), 0.0, 0.0
-        if extras and options.l1 > 0.0:
-            absolute = _add_signs(layers, p, g, p.dtype.type(options.l1 * times))
-        if options.l2 > 0.0:
-            square = _squares(layers, p)
-        return times * (options.l1 * absolute + 0.5 * options.l2 * square)
+        penalty = 0.0
+        if l1:  # noqa: SIM102 - alone, since so numba does not compile what is below it
+            if options.l1 > 0.0:
+                penalty += _add_signs(layers, p, g, options.l1 * times_of(n, options))
+        if l2:
+            penalty += 0.5 * decay_of(n, options) * _squares(layers, p)
+        return penalty
 
     return penalise
 
@@ -140,18 +141,19 @@ def make_update(rule: int) -> Any:
 
 
 @made_once
-def make_step(rule: int, extras: bool) -> Any:
+def make_step(rule: int, extras: bool, l2: bool) -> Any:
     """Make the way from a batch's summed gradient to new parameters; returns the penalty.
 
     Without *extras* there are no L1 penalties, limits and weights. *t* is the number of this update
     from 1; n and *weight* are as in `scale_of`.
     """
-    update, penalise = make_update(rule), make_penalise(extras)
+    update, penalise = make_update(rule), make_penalise(extras, l2)
 
     @inner
     def step(layers, p, g, moments, t, n, weight, rate, options):
-        penalty, scale = penalise(layers, p, g, n, options), scale_of(n, weight, options)
+        penalty, scale = penalise(layers, p, g, n, options), 1.0 / n if options.mean else 1.0
         if extras:
+            scale = scale_of(n, weight, options)
             scale_and_limit(g, scale, options.clip_value, options.clip_norm)
             scale = 1.0
         update(p, g, moments, scale, rate, t, options)
@@ -163,9 +165,9 @@ def make_step(rule: int, extras: bool) -> Any:
 
 
 @inner
-def _add_signs(layers, p, g, factor):
-    """Add the signs of weights, times a factor, to g; return the sum of their absolute values."""
-    absolute, zero = 0.0, factor - factor
+def _add_signs(layers, p, g, times):
+    """Add the signs of weights, so many times, to g; return as many times their absolute values."""
+    absolute, factor, zero = 0.0, p.dtype.type(times), p.dtype.type(0)
     for l in range(len(layers)):
         W, n = layers[l, WEIGHTS], layers[l, N_IN] * layers[l, N_OUT]
         weights, gradients = p[W : W + n], g[W : W + n]
@@ -173,7 +175,7 @@ def _add_signs(layers, p, g, factor):
             w = weights[k]
             gradients[k] += factor if w > 0 else -factor if w < 0 else zero
             absolute += abs(w)
-    return absolute
+    return times * absolute
 
 
 @inner
