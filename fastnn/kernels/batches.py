@@ -132,7 +132,7 @@ def make_afresh(l2: bool) -> Any:
 
 @inner
 def straight(p, rate, n, options):
-    """A batch of n samples has its gradient straight in p, times the rate of plain SGD."""
+    """A batch of n samples has its gradient straight in p, times minus the rate of plain SGD."""
     one = p.dtype.type(1)
     return Into(p, p.dtype.type(-rate / n if options.mean else -rate), p, one, one)
 
@@ -166,7 +166,7 @@ def make_train_batches(batch_gradient: Any, rule: int, extras: bool, l2: bool) -
 
     *data*, *span* and *t* are as in `epochs`; *g* is scratch as long as p. With *keep* the samples,
     taken in order, are gathered once and stay in the workspace. The batches of plain SGD that fit a
-    block are never summed in g without a penalty: their products go straight into p.
+    block are not summed in g, unless there is a penalty: their products go straight into p.
     """
     step, weigh, afresh = make_step(rule, extras, l2), make_weigh(extras), make_afresh(l2)
     plain = rule == RULES["sgd"] and not (extras or l2)

@@ -49,7 +49,7 @@ WIDE_INPUT = np.uint64(96)
 _0, _1 = np.uint64(0), np.uint64(1)
 
 #: Where a gradient goes: vector = scale * gradient + keep * old. *old* is the vector itself, or p,
-#: which L2 makes a part of it; biases have a *keep* of their own. See `more`.
+#: of which an L2 penalty adds a part; biases, to which it adds none, have a *keep* of their own.
 Into = namedtuple("Into", "vector scale old keep keep_biases")
 
 #: How many samples make a block, and the places in the workspace: inputs X, targets Y, sample
