@@ -138,7 +138,7 @@ def straight(p, rate, n, options):
 
 
 @inner
-def begin_with_decay(layers, to):
+def begin_first_layer(layers, to):
     """Begin the gradient of the first layer's weights, where no product does, as `Into` says."""
     W, n = layers[0, WEIGHTS], layers[0, N_IN] * layers[0, N_OUT]
     for k in range(W, W + n):
@@ -181,8 +181,9 @@ def make_train_batches(batch_gradient: Any, rule: int, extras: bool, l2: bool) -
                 after, rate, counter = batch_at(span, options, epoch, first, t, n_hidden)
                 n = after - first
                 t += 1
-                direct = plain and np.uint64(n) <= places.block
-                to = straight(p, rate, n, options) if direct else afresh(g, p, n, options)
+                direct, to = False, afresh(g, p, n, options)
+                if plain and np.uint64(n) <= places.block:
+                    direct, to = True, straight(p, rate, n, options)
                 loss_of_batch = batch_gradient(
                     layers, places, p, data, epoch, first, after, options, counter, w,
                     keep, there, to)  # fmt: skip
@@ -201,8 +202,8 @@ def make_train_batches(batch_gradient: Any, rule: int, extras: bool, l2: bool) -
 def make_gradient(batch_gradient: Any, extras: bool, l2: bool, sparse: bool = False) -> Any:
     """Make the kernel that takes the first three steps of a plan, with all samples as one batch.
 
-    It is made as `make_train_batches` is. It writes the gradient to g, and returns what that one
-    adds to the sums.
+    It is made as `make_train_batches` is. It writes the gradient to g, a vector of the type of p,
+    and returns what that one adds to the sums.
     """
     weigh, penalise, afresh = make_weigh(extras), make_penalise(extras, l2), make_afresh(l2)
 
@@ -212,7 +213,7 @@ def make_gradient(batch_gradient: Any, extras: bool, l2: bool, sparse: bool = Fa
         n = len(data.Y)
         to = afresh(g, p, n, options)
         if sparse:
-            begin_with_decay(layers, to)
+            begin_first_layer(layers, to)
         total = batch_gradient(layers, places, p, data, 0, 0, n, options, np.uint64(0), w,
                                False, False, to)  # fmt: skip
         weight, share = weigh(data, 0, 0, n, options)

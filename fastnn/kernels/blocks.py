@@ -40,9 +40,9 @@ BLOCK, SMALL_BLOCK, OUTPUT_BLOCKS = 256, 64, {4: 256, 8: 192}
 #: Bytes of the units' values of a block from which they leave the cache nothing for the rest, and
 #: weights per unit from which products with long blocks make up for that (measured).
 FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70
-#: Of a cache's lines more than a dozen with the same places in the nearest one drive one another
-#: out: rows have those that are a multiple of so many bytes apart (measured).
-SAME_PLACES = 1024
+#: Rows that are a multiple of so many bytes apart share a few places of the nearest cache: where
+#: they are written all over they drive one another out (measured).
+FEW_PLACES = 1024
 #: Inputs from which a block's inputs stay (n, n_in): measured with 32 samples of 784 inputs.
 WIDE_INPUT = np.uint64(96)
 
@@ -86,7 +86,7 @@ def _find_block(architecture: Architecture, training: bool, n_in: int) -> int:
     """
     sizes, itemsize = architecture.sizes[1:], architecture.dtype.itemsize
     columns, units = architecture.target_columns, sum(sizes)
-    fitting = MOST_BYTES // ((n_in + columns + 1 + 2 * units + 3 * max(sizes)) * itemsize)
+    fitting = MOST_BYTES // ((n_in + columns + 1 + 2 * units + 3 * max(sizes)) * itemsize + LINE)
     if fitting < BLOCK:
         fitting = max(fitting - fitting % 8, 1)
     if not training:
@@ -145,7 +145,7 @@ def room_apart(n: int, architecture: Architecture) -> int:
 def step_apart(n, vector):
     """A step between rows of n numbers that are written all over."""
     line = np.uint64(LINE // vector.itemsize)
-    return n + line if n * np.uint64(vector.itemsize) % np.uint64(SAME_PLACES) == _0 else n
+    return n + line if n * np.uint64(vector.itemsize) % np.uint64(FEW_PLACES) == _0 else n
 
 
 @inner
@@ -228,7 +228,9 @@ def quicker_along_samples(n_in, n_out, n, vector):
     by_dots = n_out // 4 * (2 * rounds + lanes // 4 + 3) + rest * rounds + (3 if rest > 0 else 0)
     wide, left = n_out // (side * lanes), n_out % (side * lanes)
     registers = (left + lanes - 1) // lanes
-    by_tiles = n * (side * wide + registers - registers % 2) // 2 + 5 * n * (registers % 2) // 8
+    pairs = 1 if registers > 1 else 0
+    singles = registers - 2 * pairs
+    by_tiles = n * (side * wide + 2 * pairs) // 2 + 5 * n * singles // 8
     turning = (4 * n * n_out // lanes + 60) // n_in
     return by_dots < by_tiles + turning
 
@@ -303,7 +305,7 @@ def make_backward(hidden: Codes, bias: bool, keeps: bool, first_gradient: Any = 
     """Make the backward pass, with the gradient `Into` a vector, which may be p.
 
     *keeps* as in `make_forward`. For sparse inputs `sparse.make_gradient` made *first_gradient*,
-    which adds to the first layer's weights whatever *keep* is.
+    which adds to what is there of the first layer's weights.
     """
     times_slope, gradient = make_times_slope(hidden, keeps), make_gradient(bias)
     sparse = first_gradient is not None

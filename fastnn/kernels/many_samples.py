@@ -167,15 +167,13 @@ def _make_learn(
         counter = (update - np.uint64(1)) * load(options.n_hidden, 0, lanes)
         forward(layers, own.p, scratch, options, counter)
         lost = deltas(layers, own, scratch, s)
-        if measured:  # noqa: SIM102 - alone, since so numba does not compile what is below it
-            if options.norms_clipped:
-                factors = factors_for_norms(measure(layers, own, scratch), options, lanes)
-                numbers = numbers_of(own.p, options, factors, rate, update)
-                own = Own(own.p, own.moments, numbers, own.limits)
+        if measured and options.norms_clipped:
+            factors = factors_for_norms(measure(layers, own, scratch), options, lanes)
+            numbers = numbers_of(own.p, options, factors, rate, update)
+            own = Own(own.p, own.moments, numbers, own.limits)
         penalty = backward(layers, own, scratch)
-        if bounded:  # noqa: SIM102 - as above
-            if options.norms_limited:
-                limit_norms(layers, own.p, options, lanes)
+        if bounded and options.norms_limited:
+            limit_norms(layers, own.p, options, lanes)
         return lost, penalty
 
     return learn

@@ -33,7 +33,7 @@ from fastnn.contract import Plan
 from fastnn.kernels.activations import Codes
 from fastnn.kernels.batches import (
     batch_at,
-    begin_with_decay,
+    begin_first_layer,
     make_afresh,
     make_batch_gradient,
     make_weigh,
@@ -306,7 +306,7 @@ def _make_step_of_some(rule: int, extras: bool, l2: bool, way: int) -> Any:
     Returns the penalty; *squares* is Σ w² of the first layer before. The rest is as in `make_step`.
     """
     update, map_of, add_squares = make_update(rule), _make_map(rule), _make_add_squares(rule)
-    penalise, drifts = make_penalise(extras, l2), way == DRIFTING
+    penalise, drifts = make_penalise(False, l2), way == DRIFTING
 
     @inner
     def step(layers, p, g, moments, t, size, weight, rate, options, inputs, base, n, squares):
@@ -315,9 +315,8 @@ def _make_step_of_some(rule: int, extras: bool, l2: bool, way: int) -> Any:
         decay, scale = decay_of(size, options), scale_of(size, weight, options)
         penalty = penalise(layers[1:], p, g, size, options) + 0.5 * decay * squares
         decay *= scale
-        if extras:  # noqa: SIM102 - alone, since so numba does not compile what is below it
-            if options.clip_value > 0.0 or options.clip_norm > 0.0:
-                scale = _limit(g, rest, inputs.touched, n, n_out, scale, options)
+        if extras and (options.clip_value > 0.0 or options.clip_norm > 0.0):
+            scale = _limit(g, rest, inputs.touched, n, n_out, scale, options)
         update(p[rest:], g[rest:], moments[rest:], scale, rate, t, options)
         if drifts:
             _drift(inputs, base, map_of(rate, decay, options))
@@ -343,7 +342,7 @@ def make_train_sparse(
     begin_window, end_window = _make_begin_window(rule), _make_end_window(rule)
     meet, weigh, afresh = _make_meet(rule, way), make_weigh(extras), make_afresh(l2)
     dense, drifts = way == DENSE, way == DRIFTING
-    plain = rule == _SGD and way == STILL and not extras
+    plain = rule == _SGD and not (extras or l2)
 
     @kernel
     def train_sparse(layers, places, p, moments, t, data, span, options, w, g, inputs):
@@ -356,12 +355,13 @@ def make_train_sparse(
                 after, rate, counter = batch_at(span, options, epoch, first, t, n_hidden)
                 n, some, squares = after - first, 0, 0.0
                 t += 1
-                direct = plain and np.uint64(n) <= places.block
+                direct, to = False, afresh(g, p, n, options)
+                if plain and np.uint64(n) <= places.block:
+                    direct, to = True, straight(p, rate, n, options)
                 if drifts and inputs.count[0] == base:
                     begin_window(layers, p, moments, inputs, options)
-                to = straight(p, rate, n, options) if direct else afresh(g, p, n, options)
                 if dense:
-                    begin_with_decay(layers, to)
+                    begin_first_layer(layers, to)
                 elif not direct:
                     squares = inputs.sums[0]
                     decay = decay_of(n, options)

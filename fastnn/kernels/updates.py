@@ -1,5 +1,6 @@
 """From a batch's summed gradient to the updated parameters, by the steps of `fastnn.contract.Plan`.
 
+That of an L2 penalty is a part of it already, see `fastnn.kernels.blocks.Into`.
 All of it is loops over flat vectors: parameters p, gradient g, and the optimiser's moments, one
 after another in one vector.
 """
@@ -55,7 +56,7 @@ def is_bare(architecture: Architecture, plan: Plan) -> bool:
 
 
 def has_extras(architecture: Architecture, plan: Plan) -> bool:
-    """Whether there is more to do than that, and an L2 penalty, which a product can add."""
+    """Whether there is anything beside the rule, dropout and an L2 penalty, which products add."""
     limits = limits_of(architecture, plan.optimizer)._replace(l2=False)
     return any(limits) or plan.scale != 1.0 or plan.weighted
 
@@ -112,9 +113,8 @@ def make_penalise(l1: bool, l2: bool) -> Any:
     @inner
     def penalise(layers, p, g, n, options):
         penalty = 0.0
-        if l1:  # noqa: SIM102 - alone, since so numba does not compile what is below it
-            if options.l1 > 0.0:
-                penalty += _add_signs(layers, p, g, options.l1 * times_of(n, options))
+        if l1 and options.l1 > 0.0:
+            penalty += _add_signs(layers, p, g, options.l1 * times_of(n, options))
         if l2:
             penalty += 0.5 * decay_of(n, options) * _squares(layers, p)
         return penalty
@@ -144,16 +144,15 @@ def make_update(rule: int) -> Any:
 def make_step(rule: int, extras: bool, l2: bool) -> Any:
     """Make the way from a batch's summed gradient to new parameters; returns the penalty.
 
-    Without *extras* there are no L1 penalties, limits and weights. *t* is the number of this update
-    from 1; n and *weight* are as in `scale_of`.
+    Without *extras* there are no L1 penalties, limits and weights, without *l2* there is no L2
+    penalty. *t* is the number of this update from 1; n and *weight* are as in `scale_of`.
     """
     update, penalise = make_update(rule), make_penalise(extras, l2)
 
     @inner
     def step(layers, p, g, moments, t, n, weight, rate, options):
-        penalty, scale = penalise(layers, p, g, n, options), 1.0 / n if options.mean else 1.0
+        penalty, scale = penalise(layers, p, g, n, options), scale_of(n, weight, options)
         if extras:
-            scale = scale_of(n, weight, options)
             scale_and_limit(g, scale, options.clip_value, options.clip_norm)
             scale = 1.0
         update(p, g, moments, scale, rate, t, options)

@@ -250,7 +250,7 @@ OPERATIONS = {
             {
                 "python": "sample by sample, in lists",
                 "numpy": "in blocks of 1024 samples",
-                "numba": "compiled, in blocks of 256 samples",
+                "numba": "compiled, in blocks of at most 256 samples",
             },
             _backward_problem,
             lambda size, samples: network_work(
@@ -276,7 +276,7 @@ OPERATIONS = {
             {
                 "python": "sample by sample, in lists; then one update",
                 "numpy": "all samples in one matrix; then one update",
-                "numba": "compiled, in blocks of 256 samples; then one update",
+                "numba": "compiled, in blocks of at most 256 samples; then one update",
             },
             _epoch_problem,
             lambda size, samples: network_work((1, size, 1), samples, passes=2, updates=1),

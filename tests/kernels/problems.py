@@ -43,7 +43,8 @@ class Problem:
     def train(self, with_engine, batch_size, order, rates, cuts=()):
         """Run epochs; each is cut at the given positions. Parameters and loss sums."""
         n = len(self.samples)
-        plan = Plan(batch_size, self.optimizer, 7, sloped=self.samples.dydx is not None)
+        weighted, sloped = (a is not None for a in (self.samples.weights, self.samples.dydx))
+        plan = Plan(batch_size, self.optimizer, 7, weighted=weighted, sloped=sloped)
         state = State.new(self.parameters.copy(), plan.optimizer)
         trainer = with_engine.trainer(self.architecture, plan)
         rates = np.reshape(rates, (len(rates), -1))

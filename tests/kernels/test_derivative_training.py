@@ -24,6 +24,7 @@ CASES = {
     "no hidden layer": ([3, 2], "tanh", "cross_entropy", True, fastnn.SGD(), False),
     "no biases": ([2, 3, 2], "silu", "half_squared_error", False, fastnn.SGD(), False),
     "one output": ([4, 5, 1], "sigmoid", "binary_cross_entropy", True, fastnn.Adam(), False),
+    "rows apart": ([3, 128, 128, 2], "tanh", "squared_error", True, fastnn.SGD(), False),
     "everything": ([3, 5, 4, 2], ["tanh", "silu"], "squared_error", True, fastnn.Adam(), True),
 }
 
@@ -34,7 +35,8 @@ def sloped(case, n=11):
     problem = with_rule(make_problem(sizes, loss, activation, bias, n=n), rule, everything)
     dydx = np.random.default_rng(1).normal(size=(n, sizes[-1] * sizes[0]))
     dydx.flags.writeable = False
-    architecture = replace(problem.architecture, dropout=())
+    l2 = problem.architecture.l2 or 0.1
+    architecture = replace(problem.architecture, dropout=(), l2=l2)
     samples = replace(problem.samples, dydx=dydx, dydx_weight=0.7)
     return replace(problem, architecture=architecture, samples=samples)
 
@@ -56,6 +58,7 @@ def results(problem, with_engine, batch_size, shuffled):
         *itertools.product(["no hidden layer", "everything"], [1, 4, 11]),
         ("no biases", 4),
         ("one output", 1),
+        ("rows apart", 11),
     ],
 )
 def test_both_engines_learn_alike(case, batch_size, monkeypatch):
@@ -66,7 +69,7 @@ def test_both_engines_learn_alike(case, batch_size, monkeypatch):
     guards = []
 
     def poisoned(size, dtype):
-        room = np.full(size + 64, np.nan, dtype)
+        room = np.full(size + 1000, np.nan, dtype)
         room[size:] = -7
         guards.append(room[size:])
         return room[:size]

@@ -91,7 +91,8 @@ def test_everything_alone(sizes, dtype, option):
         optimizer=replace(MOMENTUM, **of_optimizer),
         samples=weighted if option == "weights" else problem.samples,
     )
-    check_training(problem, 1, shuffled=True)
+    for batch_size in (1, 7):
+        check_training(problem, batch_size, shuffled=True)
 
 
 @pytest.mark.own_kernels

@@ -94,8 +94,8 @@ def test_penalties_limits_weights_and_dropout(rule, monkeypatch):
     check(with_rule(sparse_problem(), limited), (7,))
 
 
-#: As many units as fill no register, one, several, and some of another.
-@in_turn("width", [1, 3, 8, 17, 33, 70])
+#: As many units as fill no register, one, several, and some of another; and rows set apart.
+@in_turn("width", [1, 3, 8, 17, 33, 70, 128])
 @slow_to_compile
 def test_every_width_of_the_first_layer(width):
     check(sparse_problem(width), (7,))

@@ -197,7 +197,7 @@ def guarded(monkeypatch):
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("guarded")
 def test_layers_whose_rows_are_set_apart(dtype):
-    units = blocks.SAME_PLACES // np.dtype(dtype).itemsize
+    units = blocks.FEW_PLACES // np.dtype(dtype).itemsize
     problem = make_problem([100, units, 4], "cross_entropy", "relu", dtype=dtype, n=blocks.BLOCK)
     check_training(problem, blocks.BLOCK, True)
 
