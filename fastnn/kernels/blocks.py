@@ -60,11 +60,14 @@ Places = namedtuple("Places", "block x y weights units slopes d d_below scratch 
 def find_places(
     architecture: Architecture, training: bool, kept: int = 0, sparse: bool = False
 ) -> Places:
-    """The places for a network, with room for *kept* samples of X and Y; for none of *sparse* X."""
+    """The places for a network, with room for *kept* samples of X and Y; for none of *sparse* X.
+
+    Outputs and losses have so many in a block then, as far as there are such blocks.
+    """
     n_in, *hidden, n_out = architecture.sizes
     n_in = 0 if sparse else n_in
     columns = architecture.target_columns
-    block = _find_block(architecture, training, n_in)
+    block = _find_block(architecture, training, n_in, kept)
     room, widest = max(block, kept), max(architecture.sizes[1:])
     y = n_in * room
     weights = y + columns * room
@@ -78,7 +81,7 @@ def find_places(
     return Places(*map(np.uint64, places))
 
 
-def _find_block(architecture: Architecture, training: bool, n_in: int) -> int:
+def _find_block(architecture: Architecture, training: bool, n_in: int, kept: int) -> int:
     """How many samples make a block: as many as `MOST_BYTES` have places for, at most.
 
     In training, where values, slopes and gradients are held, small ones serve best where the others
@@ -90,7 +93,7 @@ def _find_block(architecture: Architecture, training: bool, n_in: int) -> int:
     if fitting < BLOCK:
         fitting = max(fitting - fitting % 8, 1)
     if not training:
-        return min(fitting, OUTPUT_BLOCKS[itemsize])
+        return min(fitting, max(OUTPUT_BLOCKS[itemsize], min(kept, BLOCK)))
     few_weights = architecture.n_parameters < MANY_WEIGHTS * units
     full = units * BLOCK * itemsize > FULL_CACHE and few_weights
     return min(fitting, SMALL_BLOCK if full else BLOCK)

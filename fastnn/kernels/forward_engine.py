@@ -4,6 +4,7 @@ The functions are those of `fastnn.engines.Engine`.
 """
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from fastnn.kernels import (
     recorded,
     row_outputs,
 )
+from fastnn.kernels.blocks import BLOCK, Places
 from fastnn.kernels.epochs import NO_ORDER
 from fastnn.kernels.learner import SinglePredictor
 from fastnn.kernels.row_outputs import vector_size
@@ -69,22 +71,34 @@ def predictor(architecture: Architecture, sparse: bool = False) -> Predictor:
     return predict
 
 
+def _places_by_rows(
+    architecture: Architecture, sparse: bool = False
+) -> tuple[int, Callable[[int], Places]]:
+    """The size of a workspace, and what finds the places in it for n rows.
+
+    One block holds up to `BLOCK` rows: they can stay there from one call to the next.
+    """
+    few, many = (ready.places(architecture, False, kept, sparse) for kept in (BLOCK, 0))
+
+    def find(n: int) -> Places:
+        return few if n <= few.block else many
+
+    return int(max(few.end, many.end)), find
+
+
 def _predictor_of_many(architecture: Architecture, n_units: int, sparse: bool = False) -> Predictor:
     """The outputs of the last so many units, block by block."""
     kernel = _outputs_kernel(architecture, n_units, sparse)
-    layers, places = (
-        ready.layer_table(architecture),
-        ready.places(architecture, False, sparse=sparse),
-    )
-    take, put_back = ready.workspaces(places.end, architecture)
-    helped = Help(architecture, 0 if sparse else int(places.block))
+    layers, (size, find) = ready.layer_table(architecture), _places_by_rows(architecture, sparse)
+    take, put_back = ready.workspaces(size, architecture)
+    helped = Help(architecture, 0 if sparse else BLOCK)
 
     def predict(parameters: np.ndarray, X: AnyRows) -> np.ndarray | None:
         workspace, n = take(), len(X)
         inputs = entries_of(X) if isinstance(X, SparseRows) else frozen(X)  # as in training
         values = np.empty((n, n_units), architecture.dtype)
         with helped.for_rows(n):
-            well = kernel(layers, places, parameters, inputs, values, workspace)
+            well = kernel(layers, find(n), parameters, inputs, values, workspace)
         put_back(workspace)
         return values if well else None
 
@@ -135,13 +149,13 @@ def _each_by_row(architecture: Architecture) -> EachOutput:
 
 def _each_by_block(architecture: Architecture) -> EachOutput:
     """Of more."""
-    layers, places = ready.layer_table(architecture), ready.places(architecture, training=False)
     kernel = _outputs_kernel(architecture, architecture.sizes[-1])
-    workspace = ready.new_scratch(places.end, architecture)
-    helped = Help(architecture, int(places.block))
+    layers, (size, find) = ready.layer_table(architecture), _places_by_rows(architecture)
+    workspace, helped = ready.new_scratch(size, architecture), Help(architecture, BLOCK)
 
     def fill(vectors: np.ndarray, X: np.ndarray, values: np.ndarray) -> np.ndarray:
-        kept = len(X) <= int(places.block)
+        places = find(len(X))
+        kept = len(X) <= places.block
         with helped.for_rows(len(X)):
             return recorded.fill(
                 kernel, (layers, places), vectors, frozen(X), values, workspace, kept
@@ -181,18 +195,15 @@ def layer_outputs(
 def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) -> Evaluator:
     """See `fastnn.engines.Engine`. The kernel is compiled here."""
     run = outputs.make_loss(*ready.codes(architecture), weighted, sparse)
-    layers, places = (
-        ready.layer_table(architecture),
-        ready.places(architecture, False, sparse=sparse),
-    )
-    take, put_back = ready.workspaces(places.end, architecture)
-    helped = Help(architecture, 0 if sparse else int(places.block))
+    layers, (size, find) = ready.layer_table(architecture), _places_by_rows(architecture, sparse)
+    take, put_back = ready.workspaces(size, architecture)
+    helped = Help(architecture, 0 if sparse else BLOCK)
 
     def evaluate(parameters: np.ndarray, samples: Samples) -> float:
         workspace, weights = take(), ready.weights_of(samples, architecture)
         X, Y = ready.inputs_of(samples.X), samples.Y
         with helped.for_rows(len(samples)):
-            total = run(layers, places, parameters, X, Y, weights, workspace)
+            total = run(layers, find(len(Y)), parameters, X, Y, weights, workspace)
         put_back(workspace)
         return float(total)
 
@@ -206,14 +217,14 @@ def evaluator(architecture: Architecture, weighted: bool, sparse: bool = False) 
 def each_loss(architecture: Architecture, weighted: bool) -> EachLoss:
     """See `fastnn.engines.Engine`."""
     run = outputs.make_loss(*ready.codes(architecture), weighted)
-    layers, places = ready.layer_table(architecture), ready.places(architecture, training=False)
-    workspace = ready.new_scratch(places.end, architecture)
-    helped = Help(architecture, int(places.block))
+    layers, (size, find) = ready.layer_table(architecture), _places_by_rows(architecture)
+    workspace, helped = ready.new_scratch(size, architecture), Help(architecture, BLOCK)
 
     def sums(vectors: np.ndarray, samples: Samples) -> np.ndarray:
         X, Y, weights = samples.X, samples.Y, ready.weights_of(samples, architecture)
         after = (X, Y, weights, workspace)
-        kept = len(samples) <= int(places.block)
+        places = find(len(samples))
+        kept = len(samples) <= places.block
         with helped.for_rows(len(samples)):
             return recorded.sum_losses(run, (layers, places), vectors, after, kept)
 

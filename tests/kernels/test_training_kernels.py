@@ -316,7 +316,7 @@ def test_records_with_any_rule(dtype, batch_size):
 
 
 @some_paths(*PATHS, fast=FAST[:1], own=FAST[1:])
-@pytest.mark.parametrize("n", [3, 23, 300])
+@pytest.mark.parametrize("n", [3, 23, 200, 300])
 def test_scores_of_many_vectors_are_those_of_each(path, n, monkeypatch):
     sizes, loss, activation = PATHS[path]
     problem = make_problem(sizes, loss, activation, n=n)
