@@ -74,7 +74,7 @@ def test_workspaces_are_limited_in_bytes(place, wide, dtype):
     row_bytes = 8 * wide * architecture.dtype.itemsize
     kept = numba_engine.MOST_KEPT
     for needed in (
-        ready.places(architecture, training=False).end,
+        *(ready.places(architecture, False, kept=n).end for n in (0, blocks.BLOCK)),
         ready.places(architecture, True, kept // sum(sizes)).end,
         numba_engine._sample_kernel(architecture)[-1] - 2 * architecture.n_parameters,
     ):

@@ -60,15 +60,15 @@ Places = namedtuple("Places", "block x y weights units slopes d d_below scratch 
 def find_places(
     architecture: Architecture, training: bool, kept: int = 0, sparse: bool = False
 ) -> Places:
-    """The places for a network, with room for *kept* samples of X and Y; for none of *sparse* X.
+    """The places for a network, in training with room for *kept* samples of X and Y.
 
-    Outputs and losses have so many in a block then, as far as there are such blocks.
+    For outputs and losses so many are in a block, if one has that many. *sparse* X needs no room.
     """
     n_in, *hidden, n_out = architecture.sizes
     n_in = 0 if sparse else n_in
     columns = architecture.target_columns
     block = _find_block(architecture, training, n_in, kept)
-    room, widest = max(block, kept), max(architecture.sizes[1:])
+    room, widest = max(block, kept if training else 0), max(architecture.sizes[1:])
     y = n_in * room
     weights = y + columns * room
     units = weights + room
