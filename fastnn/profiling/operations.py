@@ -236,7 +236,7 @@ OPERATIONS = {
             {
                 "python": "sample by sample, in lists",
                 "numpy": "all samples in one matrix",
-                "numba": "compiled, in blocks of 192 samples",
+                "numba": "compiled, in blocks of at most 256 samples",
             },
             _forward_problem,
             lambda size, samples: network_work(
