@@ -19,6 +19,7 @@ from fastnn.architecture import Architecture
 from fastnn.contract import Numbers, Piece, Plan, Samples, State, Together
 from fastnn.names import find
 from fastnn.optimizers import SGD
+from fastnn.reference.random import AnyGenerator
 from fastnn.sparse import AnyRows
 
 
@@ -123,9 +124,18 @@ EachLoss = Callable[[np.ndarray, Samples], np.ndarray]
 EachOutput = Callable[[np.ndarray, Any, np.ndarray], np.ndarray]
 
 
-#: Fills orders (epochs, k, n), int64, with random ones of n rows, by k generators: to the bit what
-#: `numpy.random.Generator.permuted` draws.
-Permuter = Callable[[Sequence[np.random.Generator], np.ndarray], None]
+class Shuffle(Protocol):
+    """Shuffles orders of rows."""
+
+    def __call__(
+        self, rngs: Sequence[AnyGenerator | None], orders: np.ndarray, goes_on: bool = False
+    ) -> None:
+        """Fill orders (epochs, k, n), int64, with random ones of n rows, by k generators.
+
+        Each is ``np.arange(n)`` as the generator's ``shuffle`` leaves it. If it *goes_on*, each is
+        that of the epoch before, shuffled; that of the first epoch is shuffled where it is. Where
+        there is no generator, orders stay as they are.
+        """
 
 
 class BlockTrainer(Protocol):
@@ -258,7 +268,7 @@ class Engine(Protocol):
     may_be_left: bool
     derivatives: Derivatives
 
-    def permuter(self, numbers: int) -> Permuter:
+    def shuffler(self, numbers: int) -> Shuffle:
         """Get ready to draw orders of about so many numbers in all."""
 
     def trainer(self, architecture: Architecture, plan: Plan) -> Trainer:

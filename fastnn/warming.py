@@ -202,7 +202,7 @@ def _make_fit(size: int, optimizer: str | Optimizer | LBFGS, network: Network) -
     if job.lbfgs is None:
         state = State.new(np.zeros(architecture.n_parameters, dtype), job.optimizer)
         Run(job, state, np.random.default_rng(0)).take(samples)
-        job.engine.permuter(sys.maxsize)
+        job.engine.shuffler(sys.maxsize)
         return
     objective(job.engine, architecture, len(samples), weighted=False)
     job.engine.evaluator(architecture, weighted=False)

@@ -19,7 +19,7 @@ LOSSES = (np.linspace(1.0, 0.8, 997) + np.random.default_rng(5).uniform(-0.1, 0.
 
 may_be_left = False
 blocks = None
-row_seconds, learner, permuter = vectors.row_seconds, vectors.learner, vectors.permuter
+row_seconds, learner, shuffler = vectors.row_seconds, vectors.learner, vectors.shuffler
 
 
 class Trainer(StopsToRecord):

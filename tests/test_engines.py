@@ -71,13 +71,13 @@ class Watching:
 
     may_be_left = False
 
-    def permuter(self, numbers):
-        def permute(rngs, orders):
+    def shuffler(self, numbers):
+        def shuffle(rngs, orders):
             self.array(orders, np.int64, writeable=True)
             assert len(rngs) == orders.shape[1]
-            vectors.permuter(numbers)(rngs, orders)
+            vectors.shuffler(numbers)(rngs, orders)
 
-        return permute
+        return shuffle
 
     def row_seconds(self, architecture, plan):
         return vectors.row_seconds(architecture, plan)

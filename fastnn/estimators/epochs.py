@@ -87,6 +87,8 @@ class Epochs:
         pace = cuts.Pace(engine().row_seconds(architecture, plan))
         self._pieces = cuts.Pieces(pace, self._n, batch_size, plan.window)
         self._order = np.arange(self._n, dtype=np.int64)
+        most = 1 if incremental else estimator.max_iter
+        self._shuffle = engine().shuffler(most * self._n if estimator.shuffle else 0)
         self._listeners = Listeners(estimator, model)
         self._ended = False
         self._left: tuple[Any, ...] | None = None
@@ -198,10 +200,17 @@ class Epochs:
         return solvers.rates(self._optimizer, epochs, self._est.t_, self._n)
 
     def draw_order(self, epochs: int) -> np.ndarray:
-        """The order of the rows in each epoch, for a `fastnn.contract.Piece`."""
+        """Shuffled rows, those before again and again, as ``sklearn.utils.shuffle`` does.
+
+        For a `fastnn.contract.Piece`. That function takes the entries at shuffled places; shuffling
+        them where they are gives the same.
+        """
         if not self._est.shuffle:
             return np.empty((0, self._n), np.int64)
-        orders = draw_orders(self._est._random_state, self._order, epochs)
+        orders = np.empty((epochs, self._n), np.int64)
+        orders[0] = self._order
+        self._shuffle([self._est._random_state], orders[:, np.newaxis], goes_on=True)
+        self._order[:] = orders[-1]
         # For a full batch the order changes nothing but rounding.
         return orders if self._batch_size < self._n else orders[:0]
 
@@ -263,19 +272,6 @@ class Epochs:
 def _remembered(optimizer: Any) -> Any:
     """The list of arrays that an optimiser of scikit-learn's keeps."""
     return optimizer.ms if hasattr(optimizer, "ms") else optimizer.velocities
-
-
-def draw_orders(rng: np.random.RandomState, order: np.ndarray, epochs: int) -> np.ndarray:
-    """Shuffle *order* again and again, as ``sklearn.utils.shuffle`` does: shape (epochs, n).
-
-    That function takes the entries at shuffled places; shuffling them where they are gives the
-    same. *order* is left as it is in the last epoch.
-    """
-    orders = np.empty((epochs, len(order)), np.int64)
-    for row in orders:
-        rng.shuffle(order)
-        row[:] = order
-    return orders
 
 
 class Listeners:

@@ -89,7 +89,7 @@ def _block_of_wide_input(architecture: Architecture) -> int:
 may_be_left = False
 blocks = many_engine
 derivatives = derivative_engine
-permuter = orders.permuter
+shuffler = orders.shuffler
 predictor, single_predictor = forward_engine.predictor, forward_engine.single_predictor
 layer_outputs = forward_engine.layer_outputs
 each_output, each_loss = forward_engine.each_output, forward_engine.each_loss

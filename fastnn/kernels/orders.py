@@ -1,150 +1,108 @@
-"""Random orders of rows: those of NumPy's ``Generator.permuted``, in a third of the time.
+"""Random orders of rows: those that NumPy's generators shuffle, in a third of the time.
 
 NumPy shuffles by Fisher and Yates: from the last row down to the second, each changes places with
 one of those up to it. Which one is drawn by rejection: 32 random bits, of which as many count as
 the largest number has, until the number is not too large. About every third draw is, which a
 processor cannot foresee; here no branch depends on it: for a number that is too large a row changes
-places with itself. The generator is PCG64, a multiplication modulo 2^128 for two draws (O'Neill,
-PCG: A family of simple fast space-efficient statistically good algorithms for random number
-generation, 2014).
+places with itself. The bits are drawn by the generator's own function, whose address NumPy gives
+with that of its state in a ``bitgen_t`` (numpy/random/bitgen.h).
 """
 
+import ctypes
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 
-from fastnn.engines import Permuter
+from fastnn.engines import Shuffle
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.llvm import operation
-from fastnn.reference.random import permute as permute_by_numpy
+from fastnn.reference.random import AnyGenerator
+from fastnn.reference.random import shuffle as shuffle_by_numpy
 
-#: PCG64's multiplier.
-FACTOR = 0x2360ED051FC65DA44385DF649FCCF645
-#: Row numbers from which on the kernel is the quicker way, its own call included; and from which it
-#: is worth to be compiled or taken from the disk: NumPy takes 1 ms for so many.
-LEAST, WORTH_COMPILING = 1 << 9, 1 << 17
-_LOW = (1 << 64) - 1
-_0, _1, _32, _58, _63, _64 = (
-    np.uint64(0),
-    np.uint64(1),
-    np.uint64(32),
-    np.uint64(58),
-    np.uint64(63),
-    np.uint64(64),
+#: Row numbers from which on the kernel is the quicker way, its own call included; and in all that a
+#: process asks for, from which on it is worth to be compiled or taken from the disk: NumPy takes
+#: 1 ms for so many.
+LEAST, WORTH_COMPILING = 1 << 6, 1 << 17
+#: The words of ``bitgen_t`` where the state is, and where the function that draws 32 bits.
+_STATE, _NEXT = 0, 2
+_next_function = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)
+_address_in: Any = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
 )
+_0, _1 = np.uint64(0), np.uint64(1)
+#: How many numbers were asked for.
+_asked = 0
 
 
-def step(high, low, added_high, added_low):
-    """FACTOR times a number of 128 bits, plus another, modulo 2^128: in halves, of uint64."""
-    number, added = (int(a) << 64 | int(b) for a, b in ((high, low), (added_high, added_low)))
-    number = number * FACTOR + added
-    return np.uint64(number >> 64 & _LOW), np.uint64(number & _LOW)
+def draw(generator):
+    """The next 32 bits, a uint64, of the generator whose ``bitgen_t`` is at an address."""
+    words = (ctypes.c_size_t * (_NEXT + 1)).from_address(generator)
+    return np.uint64(_next_function(words[_NEXT])(words[_STATE]))
 
 
-def _type_step(high: Any, low: Any, added_high: Any, added_low: Any) -> Any:
-    return types.UniTuple(types.uint64, 2)
-
-
-@operation(step, _type_step)
-def _emit_step(context, builder, signature, values):
-    half, whole = ir.IntType(64), ir.IntType(128)
-
-    def joined(high, low):
-        shifted = builder.shl(builder.zext(high, whole), whole(64))
-        return builder.or_(shifted, builder.zext(low, whole))
-
-    number = builder.mul(joined(*values[:2]), whole(FACTOR))
-    number = builder.add(number, joined(*values[2:]))
-    halves = (builder.lshr(number, whole(64)), number)
-    return context.make_tuple(
-        builder, signature.return_type, [builder.trunc(value, half) for value in halves]
-    )
+@operation(draw, lambda generator: types.uint64)
+def _emit_draw(context, builder, signature, values):
+    pointer, bits = cgutils.voidptr_t, ir.IntType(32)
+    words = builder.inttoptr(values[0], pointer.as_pointer())
+    places = (builder.gep(words, [cgutils.intp_t(word)]) for word in (_STATE, _NEXT))
+    state, function = map(builder.load, places)
+    function = builder.bitcast(function, ir.FunctionType(bits, [pointer]).as_pointer())
+    return builder.zext(builder.call(function, [state]), ir.IntType(64))
 
 
 @inner
-def _mixed(high, low):
-    """The 64 bits that a state gives: its halves' difference in bits, turned by its first six."""
-    bits, turn = high ^ low, high >> _58
-    return bits >> turn | bits << (_64 - turn & _63)
-
-
-@inner
-def _shuffle(state, order):
-    """Shuffle an order of rows.
-
-    A *state* is PCG64's: its halves, what is added to it, and of the last 64 bits whether the upper
-    half is still to be used, and that.
-    """
-    high, low, waiting, kept = state[0], state[1], state[4], state[5]
-    added_high, added_low = state[2], state[3]
+def _shuffle(generator, order):
     i = np.uint64(len(order) - 1)
     while i > _0:
         mask = i  # all the bits that i has
         for bits in (1, 2, 4, 8, 16):
             mask |= mask >> np.uint64(bits)
         while i > mask >> _1:
-            if waiting:
-                number, waiting = kept & mask, _0
-            else:
-                high, low = step(high, low, added_high, added_low)
-                bits = _mixed(high, low)
-                number, kept, waiting = bits & mask, bits >> _32, _1
+            number = draw(generator) & mask
             fits = number <= i
             j = number if fits else i
             order[i], order[j] = order[j], order[i]
             i -= np.uint64(fits)
-    state[0], state[1], state[4], state[5] = high, low, waiting, kept
 
 
 @kernel
-def _permute(state, orders, k):
-    """Shuffle orders[:, k], of (epochs, generators, n), by a generator's state, which goes on."""
+def _shuffle_each(generator, orders, k, goes_on):
+    """Fill orders[:, k], of (epochs, generators, n): see `fastnn.engines.Shuffle`."""
     for e in range(len(orders)):
         order = orders[e, k]
         for i in range(len(order)):
-            order[i] = i
-        _shuffle(state, order)
+            if not goes_on:
+                order[i] = i
+            elif e > 0:
+                order[i] = orders[e - 1, k, i]
+        _shuffle(generator, order)
 
 
-def permuter(numbers: int) -> Permuter:
+def shuffler(numbers: int) -> Shuffle:
     """See `fastnn.engines.Engine`."""
-    if numbers >= WORTH_COMPILING and not _there():
-        _permute(np.zeros(6, np.uint64), np.empty((0, 1, 1), np.int64), 0)
-    return permute
+    global _asked
+    _asked += numbers
+    if _asked >= WORTH_COMPILING and not _is_there():
+        _shuffle_each(0, np.empty((0, 1, 1), np.int64), 0, False)
+    return shuffle
 
 
-def _there() -> bool:
+def _is_there() -> bool:
     """Whether the kernel is compiled; with the JIT off it is Python."""
-    return bool(getattr(_permute, "signatures", True))
+    return bool(getattr(_shuffle_each, "signatures", True))
 
 
-def permute(rngs: Sequence[np.random.Generator], orders: np.ndarray) -> None:
-    """See `fastnn.engines.Permuter`."""
-    known = all(type(rng.bit_generator) is np.random.PCG64 for rng in rngs)
-    if not known or orders.size < LEAST or orders.shape[-1] > 1 << 32 or not _there():
-        permute_by_numpy(rngs, orders)
+def shuffle(rngs: Sequence[AnyGenerator | None], orders: np.ndarray, goes_on: bool = False) -> None:
+    """See `fastnn.engines.Shuffle`."""
+    if orders.size < LEAST * len(rngs) or orders.shape[-1] > 1 << 32 or not _is_there():
+        shuffle_by_numpy(rngs, orders, goes_on)
         return
     for k, rng in enumerate(rngs):
-        with rng.bit_generator.lock:  # as NumPy does
-            state = np.array(_numbers(rng.bit_generator.state), np.uint64)
-            _permute(state, orders, k)
-            rng.bit_generator.state = _state(*state.tolist())
-
-
-def _numbers(state: Any) -> tuple[int, ...]:
-    """A state as NumPy gives it, in words of 64 bits."""
-    halves = [divmod(state["state"][name], 1 << 64) for name in ("state", "inc")]
-    return *halves[0], *halves[1], state["has_uint32"], state["uinteger"]
-
-
-def _state(high: int, low: int, added_high: int, added_low: int, waiting: int, kept: int) -> Any:
-    """The way back."""
-    return {
-        "bit_generator": "PCG64",
-        "state": {"state": high << 64 | low, "inc": added_high << 64 | added_low},
-        "has_uint32": waiting,
-        "uinteger": kept,
-    }
+        if rng is not None:
+            bits: Any = rng._bit_generator  # type: ignore[union-attr]  # both kinds have it
+            with bits.lock:  # as NumPy does
+                _shuffle_each(_address_in(bits.capsule, b"BitGenerator"), orders, k, goes_on)

@@ -212,7 +212,7 @@ def _weights(samples: Samples) -> Vector:
 may_be_left = True
 #: Networks are trained one after another.
 blocks = None
-permuter = random.permuter
+shuffler = random.shuffler
 derivatives = loops_derivatives
 
 

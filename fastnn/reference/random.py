@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+#: NumPy's generators, new and old.
+AnyGenerator = np.random.Generator | np.random.RandomState
 GAMMA = 0x9E3779B97F4A7C15
 FIRST_FACTOR = 0xBF58476D1CE4E5B9
 SECOND_FACTOR = 0x94D049BB133111EB
@@ -33,13 +35,19 @@ def uniforms(key: int, counters: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def permuter(numbers: int) -> Callable[[Sequence[np.random.Generator], np.ndarray], None]:
+def shuffler(numbers: int) -> Callable[..., None]:
     """See `fastnn.engines.Engine`."""
-    return permute
+    return shuffle
 
 
-def permute(rngs: Sequence[np.random.Generator], orders: np.ndarray) -> None:
-    """Fill orders (epochs, k, n), int64, with random ones of 0 to n - 1, by k generators."""
-    orders[:] = np.arange(orders.shape[-1])
+def shuffle(rngs: Sequence[AnyGenerator | None], orders: np.ndarray, goes_on: bool = False) -> None:
+    """See `fastnn.engines.Shuffle`."""
     for k, rng in enumerate(rngs):
-        rng.permuted(orders[:, k], axis=1, out=orders[:, k])
+        if rng is None:
+            continue
+        for e, order in enumerate(orders[:, k]):
+            if not goes_on:
+                order[:] = np.arange(len(order))
+            elif e > 0:
+                order[:] = orders[e - 1, k]
+            rng.shuffle(order)

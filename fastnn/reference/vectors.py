@@ -142,7 +142,7 @@ def _weighted_sum(losses: np.ndarray, weights: np.ndarray | None) -> float:
 may_be_left = False
 #: Networks are trained one after another.
 blocks = None
-permuter = random.permuter
+shuffler = random.shuffler
 derivatives = vectors_derivatives
 
 

@@ -109,7 +109,10 @@ class Block:
             pace.limit(MOST_ORDERED // work.lanes)
         self._pieces = cuts.Pieces(pace, n, self._batch_size)
         numbers = sum(member.job.epochs or 1 for member in members) * n
-        self._permute = first.job.engine.permuter(numbers if first.job.shuffle else 0)
+        self._shuffle = first.job.engine.shuffler(numbers if first.job.shuffle else 0)
+        #: Written again for each piece: to give back so much and get it anew takes as long as to
+        #: shuffle a third of it.
+        self._orders = np.empty((0, 0, n), np.int64)
         self._epochs = self._epochs_gone = 0
         self._seconds = 0.0
         self._outcomes: list[Outcome] = []
@@ -204,18 +207,13 @@ class Block:
         lanes, n = self._trainer.lanes, self._n
         if not self._job.shuffle or self._batch_size >= n:
             return np.empty((0, lanes, n), np.int64)
-        drawn = self._permuted(self._lanes, epochs)
-        if len(self._lanes) == lanes:
-            return drawn
-        orders = np.zeros((epochs, lanes, n), np.int64)
-        orders[:, [lane.number for lane in self._lanes]] = drawn
-        return orders
-
-    def _permuted(self, lanes: list[_Lane], epochs: int) -> np.ndarray:
-        """Random orders of these lanes' rows, shape (epochs, lanes, n)."""
-        orders = np.empty((epochs, len(lanes), self._n), np.int64)
-        self._permute([lane.member.rng for lane in lanes], orders)
-        return orders
+        if len(self._orders) < epochs:
+            self._orders = np.zeros((epochs, lanes, n), np.int64)
+        rngs: list[np.random.Generator | None] = [None] * lanes
+        for lane in self._lanes:
+            rngs[lane.number] = lane.member.rng
+        self._shuffle(rngs, self._orders[:epochs])
+        return self._orders[:epochs]
 
     def _take_in(self, piece: Piece) -> None:
         """Write the epochs that *piece* completed into the histories; let go whose time is over."""
@@ -351,7 +349,7 @@ class Block:
             lane.member.rng.bit_generator.state = self._randoms[lane.number]
         if epochs:
             if piece.order.size:
-                self._permuted([lane], epochs)
+                self._shuffle([lane.member.rng], np.empty((epochs, 1, self._n), np.int64))
             self._steps[lane.number] += self._steps_of(piece, epochs)
 
     def _note_divergence(self, lane: _Lane, rates: np.ndarray) -> None:

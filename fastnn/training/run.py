@@ -97,7 +97,7 @@ class Run:
             self._pace = cuts.Pace(job.engine.row_seconds(job.architecture, plan))
         self._pace.limit(rows_between_releases(samples.X, job.shuffle))
         self._pieces = cuts.Pieces(self._pace, n, plan.batch_size, plan.window)
-        self._permute = job.engine.permuter((job.epochs or 1) * n if job.shuffle else 0)
+        self._shuffle = job.engine.shuffler((job.epochs or 1) * n if job.shuffle else 0)
         self._long_part = job.takes_long(plan, min(self._pieces.grain, n))
         if self._scorer is not None:
             scored = len(job.validation or samples)
@@ -180,16 +180,16 @@ class Run:
         if not self.job.shuffle or self._batch_size >= self._n:
             return np.empty((0, self._n), np.int64)
         if epochs * self._n < MANY_ROWS or not self._interrupts.listening:
-            return self._permuted(self.rng, epochs)
+            return self._shuffled(self.rng, epochs)
         rng = copy.deepcopy(self.rng)  # this may be given up
-        order: np.ndarray = self._interrupts.wait_for(self._permuted, rng, epochs)
+        order: np.ndarray = self._interrupts.wait_for(self._shuffled, rng, epochs)
         self.rng.bit_generator.state = rng.bit_generator.state
         return order
 
-    def _permuted(self, rng: np.random.Generator, epochs: int) -> np.ndarray:
+    def _shuffled(self, rng: np.random.Generator, epochs: int) -> np.ndarray:
         """Random orders of the rows, shape (epochs, n)."""
         orders = np.empty((epochs, self._n), np.int64)
-        self._permute([rng], orders[:, np.newaxis])
+        self._shuffle([rng], orders[:, np.newaxis])
         return orders
 
     def _run(self, piece: Piece) -> _Looks:
