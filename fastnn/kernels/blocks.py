@@ -23,7 +23,7 @@ from fastnn.kernels.activations import Codes
 from fastnn.kernels.epochs import AHEAD, LINE, ask_for_row, lie_far, row_of
 from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.lanes import minimum, width
-from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of
+from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of, step_between
 from fastnn.kernels.linked import linked
 from fastnn.kernels.llvm import flat, stack
 from fastnn.kernels.products import multiply
@@ -40,9 +40,6 @@ BLOCK, SMALL_BLOCK, OUTPUT_BLOCKS = 256, 64, {4: 256, 8: 192}
 #: Bytes of the units' values of a block from which they leave the cache nothing for the rest, and
 #: weights per unit from which products with long blocks make up for that (measured).
 FULL_CACHE, MANY_WEIGHTS = 1 << 19, 70
-#: Rows that are a multiple of so many bytes apart share a few places of the nearest cache: where
-#: they are written all over they drive one another out (measured).
-FEW_PLACES = 1024
 #: Inputs from which a block's inputs stay (n, n_in): measured with 32 samples of 784 inputs.
 WIDE_INPUT = np.uint64(96)
 
@@ -144,11 +141,13 @@ def room_apart(n: int, architecture: Architecture) -> int:
     return n + LINE // architecture.dtype.itemsize
 
 
+_step_between = inner(step_between)
+
+
 @inner
 def step_apart(n, vector):
     """A step between rows of n numbers that are written all over."""
-    line = np.uint64(LINE // vector.itemsize)
-    return n + line if n * np.uint64(vector.itemsize) % np.uint64(FEW_PLACES) == _0 else n
+    return _step_between(n, np.uint64(vector.itemsize))
 
 
 @inner

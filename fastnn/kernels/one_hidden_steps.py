@@ -16,14 +16,14 @@ from fastnn.kernels.jit import inner, made_once, ordered
 from fastnn.kernels.lanes import load, splat, store, width
 from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.layout import INPUTS, N_IN, N_OUT, UNITS
-from fastnn.kernels.padded import ALL_UNITS, OWN_BIAS, OWN_WEIGHTS, ROW
+from fastnn.kernels.padded import ALL_UNITS, OWN_BIAS, OWN_WEIGHTS, ROW, STEP
 from fastnn.kernels.rows import sums_of_some
 
 _0, _1, _2, _3 = (np.uint64(k) for k in range(4))
 #: Where all is in the workspace, read once a sample: a table that is read in a loop with stores is
 #: read again in each round. x are the inputs, h, *present* and *slopes* are of hidden units, z and
 #: d of outputs; c are the outputs' biases.
-Places = namedtuple("Places", "n_in n_out row x h present slopes z d b W V c")
+Places = namedtuple("Places", "n_in n_out row step x h present slopes z d b W V c")
 
 
 @inner
@@ -33,6 +33,7 @@ def _places_of(layers):
         n_in=layers[0, N_IN],
         n_out=layers[1, N_OUT],
         row=layers[0, ROW],
+        step=layers[0, STEP],
         x=layers[0, INPUTS],
         h=h,
         present=units * _2 + h,
@@ -55,7 +56,7 @@ def make_forward(hidden: Codes, keeps: bool, lanes: int) -> Any:
     def values_of_some(at, w, j, total):
         """Units from j on; *total* is of the first output, to which they add their share."""
         W, b = at.W + j, at.b + j
-        z = sums_of_some(w, W, b, True, at.n_in, at.row, w, at.x, lanes, lanes)
+        z = sums_of_some(w, W, b, True, at.n_in, at.step, w, at.x, lanes, lanes)
         h = value(z)
         if keeps:
             store(w, at.slopes + j, slope(z, h))
@@ -77,7 +78,7 @@ def make_forward(hidden: Codes, keeps: bool, lanes: int) -> Any:
             total = values_of_some(at, w, j, total)
         w[at.z] = sum_of(total) + w[at.c]
         for o in range(_1, at.n_out):
-            w[at.z + o] = sum_of_output(at, w, at.V + o * at.row) + w[at.c + o]
+            w[at.z + o] = sum_of_output(at, w, at.V + o * at.step) + w[at.c + o]
 
     return forward
 
@@ -93,7 +94,7 @@ def make_back(hidden: Codes, bias: bool, keeps: bool, act: Any, lanes: int) -> A
         d = v * d_o
         values = act(w, at.V + j, v, h * d_o, lanes, numbers)
         for o in range(_1, at.n_out):
-            place, d_o = at.V + o * at.row + j, w[at.d + o]
+            place, d_o = at.V + o * at.step + j, w[at.d + o]
             v = load(w, place, lanes)
             d = d + v * d_o
             values = values + act(w, place, v, h * d_o, lanes, numbers)
@@ -102,7 +103,7 @@ def make_back(hidden: Codes, bias: bool, keeps: bool, act: Any, lanes: int) -> A
             b = load(w, at.b + j, lanes)
             values = values + act(w, at.b + j, b, d, lanes, of_biases)
         for i in range(at.n_in):
-            place = at.W + i * at.row + j
+            place = at.W + i * at.step + j
             weights, x_i = load(w, place, lanes), w[at.x + i]
             values = values + act(w, place, weights, d * x_i, lanes, numbers)
         return values

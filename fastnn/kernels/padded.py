@@ -10,10 +10,13 @@ lanes run over the inputs, so that less is added up across them. For less than t
 units that is faster: 784-10 1.08 µs for 2.34, 60-10-10-3 164 ns for 244, 16-64-32-10 366 for 407
 (float64, Zen 5).
 
+Rows of some lengths are a cache line further apart, see `layout.step_between`: else 24-512-24 in
+float64 takes 3.6 times as long, with AVX2 4 times.
+
 The workspace is five vectors over the inputs and all units: values; gradients; 1 for a unit and 0
 behind a layer's last; slopes, where they are kept; biases. Behind them are the weights. A layer,
-and a row of weights, begins at a multiple of the lanes. The optimiser's moments lie like biases and
-weights, once or twice so far behind them as these are long.
+and a row of weights, begins at a multiple of the lanes, or of a cache line if that is less. The
+optimiser's moments lie like biases and weights, once or twice so far behind them as these are long.
 """
 
 from collections.abc import Sequence
@@ -25,14 +28,25 @@ import numpy as np
 from fastnn.architecture import Architecture
 from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.lanes import load, store, width
-from fastnn.kernels.layout import INPUTS, N_OUT, UNITS, layer_of, layer_table
+from fastnn.kernels.layout import INPUTS, N_OUT, UNITS, layer_of, layer_table, step_between
 from fastnn.kernels.rows import all_finite
 
-#: Columns of the table behind those of `layout`: how long a row is, whether the layer is turned,
-#: where in the workspace its weights and biases are, how long a vector over all units is, and how
-#: far moments are behind their parameters.
-ROW, TURNED, OWN_WEIGHTS, OWN_BIAS, ALL_UNITS, APART = range(7, 13)
+#: Columns of the table behind those of `layout`: how long a row is, and how far from the next;
+#: whether the layer is turned, where in the workspace its weights and biases are, how long a vector
+#: over all units is, and how far moments are behind their parameters.
+ROW, STEP, TURNED, OWN_WEIGHTS, OWN_BIAS, ALL_UNITS, APART = range(7, 14)
 _0, _1, _2, _4, _5 = (np.uint64(k) for k in (0, 1, 2, 4, 5))
+
+
+def is_turned(n_in: int, n_out: int, lanes: int) -> bool:
+    """Whether the lanes run over such a layer's inputs."""
+    return n_out < min(3 * lanes, n_in)
+
+
+def registers_of(sizes: Sequence[int], lanes: int) -> int:
+    """How many registers all weights fill."""
+    turned = ((n, m) if is_turned(n, m, lanes) else (m, n) for n, m in pairwise(sizes))
+    return sum(-(-row // lanes) * rows for row, rows in turned)
 
 
 def padded_table(
@@ -42,7 +56,7 @@ def padded_table(
     moments: int = 0,
     first: int = 0,
 ) -> tuple[np.ndarray, int]:
-    """The table of layers, shape (layers, 13), and how long the workspace is.
+    """The table of layers, shape (layers, 14), and how long the workspace is.
 
     INPUTS and UNITS are places in the padded vectors. *turned* says of each layer what would
     otherwise be chosen. There are so many *moments* of each parameter. There is no place for the
@@ -54,8 +68,8 @@ def padded_table(
 
     sizes = architecture.sizes
     if turned is None:
-        turned = [n_out < min(3 * lanes, n_in) for n_in, n_out in pairwise(sizes)]
-    table = np.pad(layer_table(architecture), ((0, 0), (0, 6)))
+        turned = [is_turned(n_in, n_out, lanes) for n_in, n_out in pairwise(sizes)]
+    table = np.pad(layer_table(architecture), ((0, 0), (0, 7)))
     begins = np.cumsum([0, *map(filled, sizes)])
     table[:, INPUTS], table[:, UNITS], table[:, ALL_UNITS] = begins[:-2], begins[1:-1], begins[-1]
     table[:, OWN_BIAS] = table[:, UNITS] + 4 * table[:, ALL_UNITS]
@@ -63,8 +77,9 @@ def padded_table(
     for l in range(first, len(table)):
         n_in, n_out = sizes[l : l + 2]
         row, rows = (n_in, n_out) if turned[l] else (n_out, n_in)
-        table[l, ROW:OWN_BIAS] = filled(row), turned[l], end
-        end += filled(row) * rows
+        step = int(step_between(filled(row), architecture.dtype.itemsize))
+        table[l, ROW:OWN_BIAS] = filled(row), step, turned[l], end
+        end += step * rows
     apart = end - 4 * int(begins[-1])
     table[:, APART] = apart
     return table, end + moments * apart
@@ -128,38 +143,38 @@ def _make_copies_of_layer(bias: bool) -> tuple[Any, Any]:
     @inner
     def take_layer(layers, l, v, first, w, behind):
         W, b, n_in, n_out = layer_of(layers, l)
-        at, own, row, n = first + W, behind + layers[l, OWN_WEIGHTS], layers[l, ROW], width(w)
+        at, own, step, n = first + W, behind + layers[l, OWN_WEIGHTS], layers[l, STEP], width(w)
         turned = layers[l, TURNED] == _1
         if turned and n_out > _1:
             for j in range(n_out):
-                for i in range(row):
-                    w[own + j * row + i] = v[at + i * n_out + j] if i < n_in else 0
+                for i in range(step):
+                    w[own + j * step + i] = v[at + i * n_out + j] if i < n_in else 0
         else:
             rows, count = (_1, n_in) if turned else (n_in, n_out)
             for r in range(rows):
-                for j in range(_0, row, n):
+                for j in range(_0, step, n):
                     left = count - j if j < count else _0
-                    store(w, own + r * row + j, load(v, at + r * count + j, n, left))
+                    store(w, own + r * step + j, load(v, at + r * count + j, n, left))
         if bias:
             own = behind + layers[l, OWN_BIAS]
-            for j in range(_0, n_out if turned else row, n):
+            for j in range(_0, n_out if turned else layers[l, ROW], n):
                 left = n_out - j if j < n_out else _0
                 store(w, own + j, load(v, first + b + j, n, left))
 
     @inner
     def give_layer(layers, l, v, first, w, behind):
         W, b, n_in, n_out = layer_of(layers, l)
-        at, own, row, n = first + W, behind + layers[l, OWN_WEIGHTS], layers[l, ROW], width(w)
+        at, own, step, n = first + W, behind + layers[l, OWN_WEIGHTS], layers[l, STEP], width(w)
         turned = layers[l, TURNED] == _1
         if turned and n_out > _1:
             for j in range(n_out):
                 for i in range(n_in):
-                    v[at + i * n_out + j] = w[own + j * row + i]
+                    v[at + i * n_out + j] = w[own + j * step + i]
         else:
             rows, count = (_1, n_in) if turned else (n_in, n_out)
             for r in range(rows):
                 for j in range(_0, count, n):
-                    store(v, at + r * count + j, load(w, own + r * row + j, n), count - j)
+                    store(v, at + r * count + j, load(w, own + r * step + j, n), count - j)
         if bias:
             own = behind + layers[l, OWN_BIAS]
             for j in range(_0, n_out, n):

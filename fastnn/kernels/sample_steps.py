@@ -14,7 +14,7 @@ from fastnn.kernels.jit import inner, made_once, ordered
 from fastnn.kernels.lanes import load, splat, store, width
 from fastnn.kernels.lanes import total as sum_of
 from fastnn.kernels.layout import INPUTS, N_IN, N_OUT, UNITS
-from fastnn.kernels.padded import ALL_UNITS, OWN_BIAS, OWN_WEIGHTS, ROW, TURNED
+from fastnn.kernels.padded import ALL_UNITS, OWN_BIAS, OWN_WEIGHTS, ROW, STEP, TURNED
 from fastnn.kernels.rows import by_code, dot, sums_of_some
 
 _0, _1, _2, _3 = (np.uint64(k) for k in (0, 1, 2, 3))
@@ -32,29 +32,29 @@ def take_row(layers, X, row, w):
 
 
 @ordered
-def _sums_of_some(w, W, row, b, x, n_in, j, n):
+def _sums_of_some(w, W, step, b, x, n_in, j, n):
     """z_j = b_j + Σ_i x_i W_ij of n neighbouring units from unit j on."""
     z = load(w, b + j, n)
     for i in range(n_in):
-        z = z + load(w, W + i * row + j, n) * w[x + i]
+        z = z + load(w, W + i * step + j, n) * w[x + i]
     return z
 
 
 @inner
 def weighted_sums(layers, l, w):
     """Write z of a layer to the place of its values."""
-    W, b, row, n_in = layers[l, OWN_WEIGHTS], layers[l, OWN_BIAS], layers[l, ROW], layers[l, N_IN]
-    x, z = layers[l, INPUTS], layers[l, UNITS]
+    W, b, row, step = layers[l, OWN_WEIGHTS], layers[l, OWN_BIAS], layers[l, ROW], layers[l, STEP]
+    x, z, n_in = layers[l, INPUTS], layers[l, UNITS], layers[l, N_IN]
     if layers[l, TURNED] == _1:
         for j in range(layers[l, N_OUT]):
-            w[z + j] = w[b + j] + dot(w, W + j * row, w, x, row)
+            w[z + j] = w[b + j] + dot(w, W + j * step, w, x, row)
         return
     n, wide = width(w), width(w, 4)
     far = row - row % wide
     for j in range(_0, far, wide):
-        store(w, z + j, _sums_of_some(w, W, row, b, x, n_in, j, wide))
+        store(w, z + j, _sums_of_some(w, W, step, b, x, n_in, j, wide))
     for j in range(far, row, n):
-        store(w, z + j, sums_of_some(w, W + j, b + j, True, n_in, row, w, x, n, n))
+        store(w, z + j, sums_of_some(w, W + j, b + j, True, n_in, step, w, x, n, n))
 
 
 @made_once
@@ -147,12 +147,12 @@ def _make_go_back(act: Any, registers: int) -> tuple[Any, Any]:
         return below, value
 
     @ordered
-    def through_turned(w, W, row, x, d, n_out, below, numbers):
+    def through_turned(w, W, row, step, x, d, n_out, below, numbers):
         n, values = width(w), splat(0.0, width(w))
         for i in range(_0, row, n):
             total, x_i = splat(w.dtype.type(0), n), load(w, x + i, n)
             for j in range(n_out):
-                at, d_j = W + j * row + i, w[d + j]
+                at, d_j = W + j * step + i, w[d + j]
                 weights = load(w, at, n)
                 total = total + weights * d_j
                 values = values + act(w, at, weights, x_i * d_j, n, numbers)
@@ -174,14 +174,14 @@ def make_update_layer(bias: bool, act: Any, registers: int) -> Any:
 
     @inner
     def update_layer(layers, l, w, numbers, of_biases):
-        W, row, n_in = layers[l, OWN_WEIGHTS], layers[l, ROW], layers[l, N_IN]
+        W, row, step = layers[l, OWN_WEIGHTS], layers[l, ROW], layers[l, STEP]
         x, d, n_out = layers[l, INPUTS], layers[l, ALL_UNITS] + layers[l, UNITS], layers[l, N_OUT]
         below, value = layers[l, ALL_UNITS] + x, 0.0
         if layers[l, TURNED] == _1:
-            value = through_turned(w, W, row, x, d, n_out, below, numbers)
+            value = through_turned(w, W, row, step, x, d, n_out, below, numbers)
         else:
-            for i in range(n_in):
-                below_i, more = through_row(w, W + i * row, row, d, w[x + i], numbers)
+            for i in range(layers[l, N_IN]):
+                below_i, more = through_row(w, W + i * step, row, d, w[x + i], numbers)
                 w[below + i] = below_i
                 value += more
         if bias:

@@ -35,6 +35,7 @@ from fastnn.kernels.padded import (
     APART,
     OWN_WEIGHTS,
     ROW,
+    STEP,
     TURNED,
     make_copies,
     own_finite,
@@ -52,7 +53,8 @@ _0, _1 = np.uint64(0), np.uint64(1)
 def lanes_at_once(architecture: Architecture) -> int:
     """How many units of one hidden layer `one_hidden_steps` take; 0 where they do not pay."""
     sizes, itemsize = architecture.sizes, architecture.dtype.itemsize
-    if len(sizes) != 3 or any(architecture.dropout) or not one_hidden.pays(*sizes, itemsize):
+    here = len(sizes) == 3 and not any(architecture.dropout)
+    if not here or not one_hidden.pays(sizes, itemsize, by_rule=True):
         return 0
     return one_hidden.lanes_for(sizes[1], itemsize)
 
@@ -142,28 +144,28 @@ def _make_act(rule: int, limits: Limits) -> Any:
 def _limit_norms(layers, w, max_norm):
     """Scale the weights into a unit down to *max_norm* where they measure more."""
     for l in range(len(layers)):
-        W, row, n = layers[l, OWN_WEIGHTS], layers[l, ROW], width(w)
+        W, row, step, n = layers[l, OWN_WEIGHTS], layers[l, ROW], layers[l, STEP], width(w)
         if layers[l, TURNED] == _1:
             for j in range(layers[l, N_OUT]):
                 squares = splat(0.0, n)
                 for i in range(_0, row, n):
-                    wide = convert(load(w, W + j * row + i, n), np.float64)
+                    wide = convert(load(w, W + j * step + i, n), np.float64)
                     squares = squares + wide * wide
                 norm = np.sqrt(sum_of(squares))
                 if norm > max_norm:
                     factor = w.dtype.type(max_norm / norm)
                     for i in range(_0, row, n):
-                        at = W + j * row + i
+                        at = W + j * step + i
                         store(w, at, load(w, at, n) * factor)
         else:
             for j in range(_0, row, n):
                 squares = splat(0.0, n)
                 for i in range(layers[l, N_IN]):
-                    wide = convert(load(w, W + i * row + j, n), np.float64)
+                    wide = convert(load(w, W + i * step + j, n), np.float64)
                     squares = squares + wide * wide
                 factors = max_norm / maximum(sqrt(squares), max_norm)
                 for i in range(layers[l, N_IN]):
-                    at = W + i * row + j
+                    at = W + i * step + j
                     store(w, at, load(w, at, n) * convert(factors, w.dtype.type))
 
 

@@ -18,7 +18,8 @@ from fastnn.reference import vectors
 
 #: With the JIT off, kernels are plain Python: a few sizes must do, and none is slow to compile.
 SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100)
+#: Rows of 128 numbers are set apart in float64, see `layout.step_between`.
+WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100, 128)
 
 
 def slow_to_compile(test):

@@ -7,7 +7,7 @@ import pytest
 from simd import BASELINE, compiled, on_x86, run
 
 import fastnn
-from fastnn.kernels.layout import INPUTS, UNITS, layer_table
+from fastnn.kernels.layout import FEW_PLACES, INPUTS, N_IN, N_OUT, UNITS, layer_table
 from fastnn.kernels.llvm import register_bits
 from fastnn.kernels.padded import (
     ALL_UNITS,
@@ -15,12 +15,16 @@ from fastnn.kernels.padded import (
     OWN_BIAS,
     OWN_WEIGHTS,
     ROW,
+    STEP,
     TURNED,
     make_copies,
     padded_table,
+    registers_of,
 )
+from fastnn.memory import LINE
 
-SIZES = ([3, 2], [1, 1], [5, 9, 4], [20, 8, 30, 3], [4, 17, 1])
+#: The last ones' rows are set apart.
+SIZES = ([3, 2], [1, 1], [5, 9, 4], [20, 8, 30, 3], [4, 17, 1], [3, 128, 128], [128, 3])
 
 
 def architecture_of(sizes, bias=True):
@@ -33,14 +37,16 @@ def test_every_layer_and_row_begins_where_lanes_do(sizes, lanes):
     table, end = padded_table(architecture_of(sizes), lanes)
     table = table.astype(int)
     places = table[:, [INPUTS, UNITS, ROW, OWN_WEIGHTS, OWN_BIAS, ALL_UNITS]]
-    assert not (places % lanes).any()
-    assert end % lanes == 0
+    assert not (places % min(lanes, LINE // 8)).any()
+    assert end % min(lanes, LINE // 8) == 0
     np.testing.assert_array_equal(table[:, :4], layer_table(architecture_of(sizes))[:, :4])
     for l, (n_in, n_out) in enumerate(pairwise(sizes)):
         row, rows = (n_in, n_out) if table[l, TURNED] else (n_out, n_in)
         assert row <= table[l, ROW] < row + lanes
         after = table[l + 1, OWN_WEIGHTS] if l + 2 < len(sizes) else end
-        assert after - table[l, OWN_WEIGHTS] == rows * table[l, ROW]
+        assert after - table[l, OWN_WEIGHTS] == rows * table[l, STEP]
+        apart = 8 * table[l, ROW] % FEW_PLACES == 0
+        assert table[l, STEP] == table[l, ROW] + apart * LINE // 8
 
 
 def test_layers_of_few_units_are_turned():
@@ -49,6 +55,13 @@ def test_layers_of_few_units_are_turned():
         for sizes in ([100, 23, 1], [100, 24, 24], [3, 10, 10])
     ]
     assert turned == [[1, 1], [0, 0], [0, 0]]
+
+
+def test_registers_of_weights():
+    for sizes in SIZES:
+        table = padded_table(architecture_of(sizes), 8)[0].astype(int)
+        rows = np.where(table[:, TURNED] > 0, table[:, N_OUT], table[:, N_IN])
+        assert registers_of(sizes, 8) == (rows * table[:, ROW]).sum() // 8
 
 
 def copying(bias, moments):

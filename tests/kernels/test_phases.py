@@ -69,5 +69,5 @@ def test_only_some_kernels_go_through_a_sample_in_one_sweep():
     assert in_one_sweep(1, 128, 1)
     assert in_one_sweep(784, 128, 10)
     assert not in_one_sweep(4, 1)
-    assert not in_one_sweep(60, 3, 3)
+    assert not in_one_sweep(3, 3, 60)
     assert not in_one_sweep(4, 5, 5, 1)

@@ -20,7 +20,7 @@ from recipes import summed
 
 import fastnn
 from fastnn import contract
-from fastnn.kernels import blocks, engine, forward_engine, ready, samples, wide_input
+from fastnn.kernels import blocks, engine, forward_engine, layout, ready, samples, wide_input
 from fastnn.reference import vectors
 
 #: One network for each way through the kernels.
@@ -29,7 +29,7 @@ PATHS = {
     "fused, several inputs": ([3, 4, 1], "binary_cross_entropy", "tanh"),
     "transposed": ([3, 9, 4], "cross_entropy", "relu"),
     "transposed, many inputs": ([60, 9, 3], "cross_entropy", "relu"),
-    "few hidden units": ([60, 3, 3], "cross_entropy", "relu"),
+    "few hidden units": ([3, 3, 60], "cross_entropy", "relu"),
     "no hidden layer": ([3, 2], "binary_cross_entropy", "tanh"),
     "deep": ([3, 5, 4, 6, 2], "squared_error", "tanh"),
     "mixed activations": ([3, 5, 4, 6, 2], "squared_error", ["tanh", "relu", "sigmoid"]),
@@ -197,7 +197,7 @@ def guarded(monkeypatch):
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("guarded")
 def test_layers_whose_rows_are_set_apart(dtype):
-    units = blocks.FEW_PLACES // np.dtype(dtype).itemsize
+    units = layout.FEW_PLACES // np.dtype(dtype).itemsize
     problem = make_problem([100, units, 4], "cross_entropy", "relu", dtype=dtype, n=blocks.BLOCK)
     check_training(problem, blocks.BLOCK, True)
 
