@@ -343,7 +343,7 @@ def test_where_lanes_pay():
     """For larger networks where they are deep, or in batches that are small, or layers thin."""
     small, wide, deep, large = (
         fastnn.Network(sizes)._architecture
-        for sizes in ([3, 4, 1], [10, 64, 4], [8, 32, 32, 4], [64, 128, 10])
+        for sizes in ([3, 4, 1], [7, 64, 4], [8, 32, 32, 4], [64, 128, 10])
     )
     paying = {
         batch_size: [pays(network, batch_size) for network in (small, wide, deep, large)]
