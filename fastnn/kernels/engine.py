@@ -48,13 +48,13 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, np.ndarray, int]:
         train = wide_input.make_train_wide_input(*codes)
         return train, *wide_input.table(architecture)
     if len(layers) == 2:
-        n_in, n_hidden, _ = architecture.sizes
+        n_in, n_hidden, _ = sizes = architecture.sizes
         if one_output.pays(layers) and architecture.loss.code in TERMS:
             units, wide = n_hidden if n_in > 1 else 0, n_hidden >= one_output.WIDE_FROM
             train = one_output.make_train_one_output(*codes, n_in=n_in, units=units, wide=wide)
             return train, layers, one_output.workspace_size(layers)
-        if one_hidden.pays(architecture.sizes, itemsize):
-            lanes = one_hidden.lanes_for(n_hidden, itemsize)
+        if one_hidden.pays(sizes, itemsize):
+            lanes = one_hidden.lanes_for(sizes, itemsize)
             train = one_hidden.make_train_one_hidden(*codes, lanes)
             return train, *one_hidden.table(architecture, lanes)
     return sample_kernels.make_train_samples(*codes), *sample_kernels.table(architecture)

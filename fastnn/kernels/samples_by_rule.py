@@ -56,7 +56,7 @@ def lanes_at_once(architecture: Architecture) -> int:
     here = len(sizes) == 3 and not any(architecture.dropout)
     if not here or not one_hidden.pays(sizes, itemsize, by_rule=True):
         return 0
-    return one_hidden.lanes_for(sizes[1], itemsize)
+    return one_hidden.lanes_for(sizes, itemsize, by_rule=True)
 
 
 def table(

@@ -24,7 +24,7 @@ KINDS = {
     "plain, one output": ({"layer_sizes": [1, 4, 1]}, "sgd"),
     "plain, one hidden layer": ({"layer_sizes": [2, 9, 2]}, "sgd"),
     "plain": ({"layer_sizes": [2, 3, 3, 2]}, "sgd"),
-    "plain, wide": ({"layer_sizes": [70, 250, 2], "dtype": "float32"}, "sgd"),
+    "plain, wide": ({"layer_sizes": [300, 220, 2], "dtype": "float32"}, "sgd"),
     "moments": ({"layer_sizes": [2, 3, 2]}, "adam"),
     "penalties": ({"layer_sizes": [2, 3, 2], "l2": 0.1}, "sgd"),
     "dropout": ({"layer_sizes": [2, 3, 2], "dropout": 0.5}, "sgd"),

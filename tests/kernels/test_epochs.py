@@ -14,7 +14,7 @@ pytestmark = pytest.mark.own_kernels
 KINDS = {
     "one output": ([70, 3, 1], 1),
     "one hidden layer": ([70, 3, 2], 1),
-    "wide input": ([130, 64, 2], 1),
+    "wide input": ([130, 64, 3, 2], 1),
     "turned": ([70, 3, 2], 32),
     "as they lie": ([120, 3, 2], 32),
 }

@@ -33,8 +33,8 @@ PATHS = {
     "no hidden layer": ([3, 2], "binary_cross_entropy", "tanh"),
     "deep": ([3, 5, 4, 6, 2], "squared_error", "tanh"),
     "mixed activations": ([3, 5, 4, 6, 2], "squared_error", ["tanh", "relu", "sigmoid"]),
-    "wide input": ([499, 33, 3], "cross_entropy", "relu"),
-    "wide first layer": ([150, 110, 3], "cross_entropy", "relu"),
+    "wide input": ([1000, 33, 3], "cross_entropy", "relu"),
+    "wide first layer": ([300, 110, 3], "cross_entropy", "relu"),
     "deep with a wide first layer": ([125, 66, 6, 3], "squared_error", ["tanh", "sigmoid"]),
 }
 
