@@ -19,7 +19,6 @@ from fastnn.architecture import Architecture
 from fastnn.contract import Numbers, Piece, Plan, Samples, State, Together
 from fastnn.names import find
 from fastnn.optimizers import SGD
-from fastnn.reference.random import AnyGenerator
 from fastnn.sparse import AnyRows
 
 
@@ -122,6 +121,10 @@ EachLoss = Callable[[np.ndarray, Samples], np.ndarray]
 #: Takes vectors of parameters (K, P), X, and values (K, n, n_out), which it fills with what a
 #: `Predictor` returns; it returns whether that was anything, shape (K,).
 EachOutput = Callable[[np.ndarray, Any, np.ndarray], np.ndarray]
+
+
+#: NumPy's generators, new and old.
+AnyGenerator = np.random.Generator | np.random.RandomState
 
 
 class Shuffle(Protocol):

@@ -72,10 +72,10 @@ class Watching:
     may_be_left = False
 
     def shuffler(self, numbers):
-        def shuffle(rngs, orders):
+        def shuffle(rngs, orders, goes_on=False):
             self.array(orders, np.int64, writeable=True)
             assert len(rngs) == orders.shape[1]
-            vectors.shuffler(numbers)(rngs, orders)
+            vectors.shuffler(numbers)(rngs, orders, goes_on)
 
         return shuffle
 

@@ -11,6 +11,8 @@ from sklearn.utils import shuffle
 from twins import DATA, SMALL, TWINS, N, Outcome, both, compare_fitted, fit_both
 
 from fastnn.estimators import MLPRegressor, model
+from fastnn.kernels import orders
+from fastnn.reference import vectors
 
 THEIR_ENGINE = model.ENGINE
 
@@ -164,6 +166,13 @@ def test_the_shuffles_are_scikit_learns():
     rng = np.random.RandomState(5)
     model.engine().shuffler(0)([rng], ours[:, np.newaxis], goes_on=True)
     assert np.array_equal(ours, theirs[1:])
+
+
+def test_shuffles_by_the_kernel_are_scikit_learns(monkeypatch):
+    """Of eleven epochs at most: each time they go on from the order before."""
+    shuffle_by_kernel = orders.shuffler(orders.WORTH_COMPILING)
+    monkeypatch.setattr(vectors, "shuffler", lambda numbers: shuffle_by_kernel)
+    fit_both("real", batch_size=7)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])

@@ -87,8 +87,7 @@ class Epochs:
         pace = cuts.Pace(engine().row_seconds(architecture, plan))
         self._pieces = cuts.Pieces(pace, self._n, batch_size, plan.window)
         self._order = np.arange(self._n, dtype=np.int64)
-        most = 1 if incremental else estimator.max_iter
-        self._shuffle = engine().shuffler(most * self._n if estimator.shuffle else 0)
+        self._get_ready_to_shuffle(1 if incremental else estimator.max_iter)
         self._listeners = Listeners(estimator, model)
         self._ended = False
         self._left: tuple[Any, ...] | None = None
@@ -126,6 +125,7 @@ class Epochs:
         assert self._left is not None
         self._samples, self._ended = samples, False
         self._order[:] = range(self._n)
+        self._get_ready_to_shuffle(1)
         self.run()
         self.leave(self._left)
         if not self._state.is_finite():
@@ -133,6 +133,9 @@ class Epochs:
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 "values and need to be preprocessed."
             )
+
+    def _get_ready_to_shuffle(self, epochs: int) -> None:
+        self._shuffle = engine().shuffler(epochs * self._n if self._est.shuffle else 0)
 
     def _plan(self, architecture: Architecture) -> Plan:
         drops = bool(architecture.dropout)

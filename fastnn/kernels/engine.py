@@ -48,7 +48,8 @@ def _sample_kernel(architecture: Architecture) -> tuple[Any, np.ndarray, int]:
         train = wide_input.make_train_wide_input(*codes)
         return train, *wide_input.table(architecture)
     if len(layers) == 2:
-        n_in, n_hidden, _ = sizes = architecture.sizes
+        sizes = architecture.sizes
+        n_in, n_hidden, _ = sizes
         if one_output.pays(layers) and architecture.loss.code in TERMS:
             units, wide = n_hidden if n_in > 1 else 0, n_hidden >= one_output.WIDE_FROM
             train = one_output.make_train_one_output(*codes, n_in=n_in, units=units, wide=wide)

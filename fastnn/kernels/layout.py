@@ -13,12 +13,12 @@ N_IN, N_OUT, WEIGHTS, BIAS, INPUTS, UNITS, ACTIVATION = range(7)
 
 #: Rows that are a multiple of so many bytes apart share a few places of the nearest cache: where
 #: one after another is read or written, a few numbers of each, they drive one another out. And a
-#: load waits for a store 4,096 bytes before it.
+#: load waits for an earlier store if their addresses differ by a multiple of 4,096 bytes.
 FEW_PLACES = 1024
 
 
 def step_between(n, itemsize):
-    """A step between rows of n numbers that are gone through across: uint64, for kernels too."""
+    """A step between rows of n numbers that are gone through across; n is a uint64 in kernels."""
     line = np.uint64(LINE) // np.uint64(itemsize)
     return n + line if n * np.uint64(itemsize) % np.uint64(FEW_PLACES) == np.uint64(0) else n
 

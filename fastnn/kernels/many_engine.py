@@ -25,7 +25,8 @@ from fastnn.memory import aligned
 from fastnn.optimizers import RULES, Optimizer
 
 #: Bytes of a block's parameters up to which a number has 4 registers, and 2, sample by sample and
-#: in batches; of a machine that has 32 of them, and of one that has 16.
+#: in batches; of a machine that has 32 of them, of 512 bits, and of one that has 16, of 256 (Arm,
+#: with 32 of 128, was not measured).
 MOST_FOR_FOUR_AND_TWO = {
     32: ((25_000, 50_000), (1 << 14, 1 << 14)),
     16: ((1 << 13, 100_000), (1 << 13, 100_000)),

@@ -46,10 +46,11 @@ def pays(sizes: Sequence[int], itemsize: int, by_rule: bool = False) -> bool:
     """Whether this is faster than `samples`; *by_rule*, `one_hidden_steps` than `samples_by_rule`.
 
     Lanes are over the hidden units, here. Where they are few, more registers of weights are gone
-    through than there, where the lanes of each layer are over its inputs or its units; but once for
-    twice. The numbers are fitted to a Zen 5's times, with AVX-512 and with AVX2, of 1,872 networks
-    of 2-2-1 to 784-256-512 and 700 by momentum and Adam: what is chosen takes 1.01 times as long as
-    the better way, at most 1.5 times, where 16-16-128 took 2.1, 784-2-10 and 24-12-2 1.8.
+    through than there, where the lanes of each layer are over its inputs or its units; but by plain
+    SGD each of them once a sample, there twice. Compared are these registers and what units and
+    outputs cost besides, in the time of a register here. The numbers are fitted to a Zen 5's times,
+    with AVX-512 and with AVX2, of 1,872 networks of 2-2-1 to 784-256-512, and 700 by momentum and
+    Adam: what is chosen takes 1.01 times as long as the better way, at most 1.5 times.
     """
     n_in, n_hidden, n_out = sizes
     one, lanes = lanes_of_register(itemsize), lanes_for(sizes, itemsize, by_rule)

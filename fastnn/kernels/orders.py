@@ -17,16 +17,16 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from fastnn.engines import Shuffle
+from fastnn.engines import AnyGenerator, Shuffle
 from fastnn.kernels.jit import inner, kernel
 from fastnn.kernels.llvm import operation
-from fastnn.reference.random import AnyGenerator
 from fastnn.reference.random import shuffle as shuffle_by_numpy
 
-#: Row numbers from which on the kernel is the quicker way, its own call included; and in all that a
-#: process asks for, from which on it is worth to be compiled or taken from the disk: NumPy takes
-#: 1 ms for so many.
-LEAST, WORTH_COMPILING = 1 << 6, 1 << 17
+#: Row numbers from which on the kernel is the quicker way, its own call included.
+LEAST = 1 << 6
+#: Row numbers for which NumPy takes 1 ms: once a process has asked for so many, to compile the
+#: kernel, or to take it from the disk, is worth it.
+WORTH_COMPILING = 1 << 17
 #: The words of ``bitgen_t`` where the state is, and where the function that draws 32 bits.
 _STATE, _NEXT = 0, 2
 _next_function = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)
@@ -34,8 +34,8 @@ _address_in: Any = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c
     ("PyCapsule_GetPointer", ctypes.pythonapi)
 )
 _0, _1 = np.uint64(0), np.uint64(1)
-#: How many numbers were asked for.
-_asked = 0
+#: Row numbers that this process asked for.
+_asked_for = 0
 
 
 def draw(generator):
@@ -84,9 +84,9 @@ def _shuffle_each(generator, orders, k, goes_on):
 
 def shuffler(numbers: int) -> Shuffle:
     """See `fastnn.engines.Engine`."""
-    global _asked
-    _asked += numbers
-    if _asked >= WORTH_COMPILING and not _is_there():
+    global _asked_for
+    _asked_for += numbers  # two threads may count one of them: it is compiled a little later
+    if _asked_for >= WORTH_COMPILING and not _is_there():
         _shuffle_each(0, np.empty((0, 1, 1), np.int64), 0, False)
     return shuffle
 
@@ -98,11 +98,21 @@ def _is_there() -> bool:
 
 def shuffle(rngs: Sequence[AnyGenerator | None], orders: np.ndarray, goes_on: bool = False) -> None:
     """See `fastnn.engines.Shuffle`."""
-    if orders.size < LEAST * len(rngs) or orders.shape[-1] > 1 << 32 or not _is_there():
+    few = orders.size < LEAST * len(rngs)
+    if few or orders.shape[-1] > 1 << 32 or not _is_there():
         shuffle_by_numpy(rngs, orders, goes_on)
         return
     for k, rng in enumerate(rngs):
-        if rng is not None:
-            bits: Any = rng._bit_generator  # type: ignore[union-attr]  # both kinds have it
-            with bits.lock:  # as NumPy does
-                _shuffle_each(_address_in(bits.capsule, b"BitGenerator"), orders, k, goes_on)
+        bits = _bit_generator(rng)
+        if bits is None:
+            shuffle_by_numpy([rng], orders[:, k : k + 1], goes_on)
+            continue
+        with bits.lock:  # as NumPy does
+            _shuffle_each(_address_in(bits.capsule, b"BitGenerator"), orders, k, goes_on)
+
+
+def _bit_generator(rng: AnyGenerator | None) -> Any:
+    """None of a subclass, which may shuffle otherwise."""
+    if type(rng) is np.random.Generator:
+        return rng.bit_generator
+    return getattr(rng, "_bit_generator", None) if type(rng) is np.random.RandomState else None

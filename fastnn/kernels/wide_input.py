@@ -53,12 +53,15 @@ from fastnn.kernels.samples import make_back, make_forward
 from fastnn.kernels.tiles import Matrix
 from fastnn.memory import MOST_BYTES
 
-#: Inputs and units of the first layer, and bytes of its weights, from which blocks pay: where there
-#: are other hidden layers; and where it is the only one, for which `one_hidden` goes in one sweep,
-#: with registers of 512 bits, and with narrower ones. Measured on a Zen 5, AVX-512 and AVX2, for
-#: 4,000 networks of 16-32-1 to 784-400-40 and 24-32-8-3 to 500-200-32-32-4, relu: what is chosen
-#: takes 1.007 times as long as what is best, at most 1.5.
-LEAST_IF_DEEP, LEAST, LEAST_IF_NARROW = (48, 16, 12_000), (128, 33, 28_000), (300, 33, 1 << 18)
+#: Inputs and units of the first layer, and bytes of its weights, from which blocks pay. Where it is
+#: the only hidden one, for which `one_hidden` goes in one sweep: with registers of 512 bits, and
+#: with narrower ones. Measured on a Zen 5, AVX-512 and AVX2 (128 bits were not), for 4,000 networks
+#: of 16-32-1 to 784-400-40 and 24-32-8-3 to 500-200-32-32-4, relu: what is chosen takes 1.007 times
+#: as long as what is best, at most 1.5.
+LEAST, LEAST_IF_NARROW = (128, 33, 28_000), (300, 33, 1 << 18)
+#: The same where there are more hidden layers, and where there is none: of the latter 784-16 takes
+#: 1.3 times as long in blocks.
+LEAST_IF_DEEP, LEAST_IF_ALONE = (48, 16, 12_000), (48, 33, 1 << 15)
 
 #: Samples in a block; `fastnn.training` cuts epochs at multiples of it.
 BLOCK = np.uint64(64)
@@ -92,7 +95,7 @@ def pays(layers: np.ndarray, itemsize: int) -> bool:
     """
     n_in, n_units = int(layers[0, N_IN]), int(layers[0, N_OUT])
     fits = int(BLOCK) * (n_in + 2 * n_units) * itemsize <= MOST_BYTES
-    least = LEAST_IF_DEEP
+    least = LEAST_IF_DEEP if len(layers) > 2 else LEAST_IF_ALONE
     if len(layers) == 2:
         least = LEAST if register_bits() == 512 else LEAST_IF_NARROW
     return fits and all(map(ge, (n_in, n_units, n_in * n_units * itemsize), least))

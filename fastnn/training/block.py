@@ -109,10 +109,11 @@ class Block:
             pace.limit(MOST_ORDERED // work.lanes)
         self._pieces = cuts.Pieces(pace, n, self._batch_size)
         numbers = sum(member.job.epochs or 1 for member in members) * n
-        self._shuffle = first.job.engine.shuffler(numbers if first.job.shuffle else 0)
-        #: Written again for each piece: to give back so much and get it anew takes as long as to
-        #: shuffle a third of it.
-        self._orders = np.empty((0, 0, n), np.int64)
+        self._shuffles = first.job.shuffle and self._batch_size < n
+        self._shuffle = first.job.engine.shuffler(numbers if self._shuffles else 0)
+        # Kept from piece to piece: to get such memory takes a third as long as to shuffle. Lanes in
+        # which no network is learn on from what is there: it must always be row numbers.
+        self._orders = np.zeros((0, work.lanes, n), np.int64)
         self._epochs = self._epochs_gone = 0
         self._seconds = 0.0
         self._outcomes: list[Outcome] = []
@@ -205,7 +206,7 @@ class Block:
     def draw_order(self, epochs: int) -> np.ndarray:
         """The orders of the rows, by epochs and lanes; none if they are taken as they lie."""
         lanes, n = self._trainer.lanes, self._n
-        if not self._job.shuffle or self._batch_size >= n:
+        if not self._shuffles:
             return np.empty((0, lanes, n), np.int64)
         if len(self._orders) < epochs:
             self._orders = np.zeros((epochs, lanes, n), np.int64)

@@ -97,7 +97,8 @@ class Run:
             self._pace = cuts.Pace(job.engine.row_seconds(job.architecture, plan))
         self._pace.limit(rows_between_releases(samples.X, job.shuffle))
         self._pieces = cuts.Pieces(self._pace, n, plan.batch_size, plan.window)
-        self._shuffle = job.engine.shuffler((job.epochs or 1) * n if job.shuffle else 0)
+        self._shuffles = job.shuffle and self._batch_size < n
+        self._shuffle = job.engine.shuffler((job.epochs or 1) * n if self._shuffles else 0)
         self._long_part = job.takes_long(plan, min(self._pieces.grain, n))
         if self._scorer is not None:
             scored = len(job.validation or samples)
@@ -177,7 +178,7 @@ class Run:
 
     def draw_order(self, epochs: int) -> np.ndarray:
         """The order of the rows in each epoch: the same draws, however many at a time."""
-        if not self.job.shuffle or self._batch_size >= self._n:
+        if not self._shuffles:
             return np.empty((0, self._n), np.int64)
         if epochs * self._n < MANY_ROWS or not self._interrupts.listening:
             return self._shuffled(self.rng, epochs)

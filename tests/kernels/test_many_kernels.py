@@ -15,6 +15,7 @@ from simd import AVX2, BASELINE, on_x86, run
 import fastnn
 from fastnn import losses
 from fastnn.contract import Piece, Plan, Samples, State, Together
+from fastnn.kernels import llvm, many_engine
 from fastnn.kernels.llvm import lanes_of_register
 from fastnn.kernels.many_engine import Block, BlockTrainer, lanes_for, pays
 from fastnn.reference import vectors
@@ -337,6 +338,23 @@ def test_how_many_lanes():
     sizes = [lanes_for(network, 1, 1000) for network in (small, middle, large)]
     assert sizes == sorted(sizes, reverse=True)
     assert lanes_for(large, 32, 1000) <= lanes_for(large, 1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("registers", "sizes", "batch_size", "expected"),
+    [
+        (32, [4, 10, 3], 1, 4),
+        (32, [4, 10, 3], 8, 2),
+        (32, [10, 32, 3], 1, 1),
+        (16, [10, 32, 3], 1, 2),
+        (16, [10, 32, 3], 8, 2),
+    ],
+)
+def test_registers_are_shared_by_lanes(registers, sizes, batch_size, expected, monkeypatch):
+    monkeypatch.setattr(many_engine, "vector_registers", lambda: registers)
+    monkeypatch.setattr(llvm, "register_bits", lambda: 16 * registers)
+    network = fastnn.Network(sizes, engine="numpy")._architecture
+    assert lanes_for(network, batch_size, 1000) == expected * lanes_of_register(8)
 
 
 def test_where_lanes_pay():

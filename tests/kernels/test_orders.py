@@ -40,6 +40,10 @@ def ordered(shape):
     return np.tile(np.arange(shape[-1]), (*shape[:2], 1))
 
 
+def turned_round(shape):
+    return ordered(shape)[..., ::-1].copy()
+
+
 def shuffled(shuffle, kind, shape, before=0, goes_on=False):
     """The orders, and what is drawn after them, by generators that have drawn some numbers already.
 
@@ -48,7 +52,7 @@ def shuffled(shuffle, kind, shape, before=0, goes_on=False):
     rngs = [generator(kind, seed) for seed in range(shape[1])]
     for rng in rngs:
         rng.bytes(4 * before)
-    found = ordered(shape)
+    found = turned_round(shape)
     shuffle(rngs, found, goes_on)
     return found, [rng.bytes(12) for rng in rngs]
 
@@ -89,7 +93,7 @@ def test_each_epoch_goes_on_from_the_one_before():
     found, _ = shuffled(orders.shuffle, np.random.PCG64, (4, 2, 100), goes_on=True)
     steps, _ = shuffled(orders.shuffle, np.random.PCG64, (4, 2, 100))
     for k in range(2):
-        expected = np.arange(100)
+        expected = np.arange(100)[::-1]
         for e in range(4):
             expected = expected[steps[e, k]]
             np.testing.assert_array_equal(found[e, k], expected)
@@ -102,6 +106,23 @@ def test_many_rows():
         shuffled(s, np.random.PCG64, shape)[0] for s in (orders.shuffle, random.shuffle)
     )
     np.testing.assert_array_equal(ours, numpys)
+
+
+class Backwards(np.random.RandomState):
+    def shuffle(self, x):
+        x[:] = x[::-1].copy()
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+@pytest.mark.parametrize("n", [5, 1000])
+def test_a_generator_that_shuffles_otherwise_is_asked(n, goes_on):
+    found, rngs = turned_round((2, 2, n)), [Backwards(0), np.random.RandomState(0)]
+    orders.shuffle(rngs, found, goes_on)
+    up, down = np.arange(n), np.arange(n)[::-1]
+    np.testing.assert_array_equal(found[:, 0], [up, down] if goes_on else [down, down])
+    expected = turned_round((2, 1, n))
+    random.shuffle([np.random.RandomState(0)], expected, goes_on)
+    np.testing.assert_array_equal(found[:, 1:], expected)
 
 
 class Kernel:
@@ -121,7 +142,7 @@ def compiled(monkeypatch):
 
     def set_compiled(kernel):
         monkeypatch.setattr(orders, "_shuffle_each", kernel)
-        monkeypatch.setattr(orders, "_asked", 0)
+        monkeypatch.setattr(orders, "_asked_for", 0)
         return kernel
 
     return set_compiled

@@ -36,8 +36,8 @@ def architecture_of(sizes, bias=True):
 def test_every_layer_and_row_begins_where_lanes_do(sizes, lanes):
     table, end = padded_table(architecture_of(sizes), lanes)
     table = table.astype(int)
-    places = table[:, [INPUTS, UNITS, ROW, OWN_WEIGHTS, OWN_BIAS, ALL_UNITS]]
-    assert not (places % min(lanes, LINE // 8)).any()
+    assert not (table[:, [INPUTS, UNITS, ROW, OWN_BIAS, ALL_UNITS]] % lanes).any()
+    assert not (table[:, [OWN_WEIGHTS, STEP]] % min(lanes, LINE // 8)).any()
     assert end % min(lanes, LINE // 8) == 0
     np.testing.assert_array_equal(table[:, :4], layer_table(architecture_of(sizes))[:, :4])
     for l, (n_in, n_out) in enumerate(pairwise(sizes)):

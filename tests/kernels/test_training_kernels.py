@@ -20,7 +20,17 @@ from recipes import summed
 
 import fastnn
 from fastnn import contract
-from fastnn.kernels import blocks, engine, forward_engine, layout, ready, samples, wide_input
+from fastnn.kernels import (
+    blocks,
+    engine,
+    forward_engine,
+    layout,
+    llvm,
+    one_hidden,
+    ready,
+    samples,
+    wide_input,
+)
 from fastnn.reference import vectors
 
 #: One network for each way through the kernels.
@@ -62,6 +72,75 @@ def test_each_path_takes_its_kernel(path):
     parts = inspect.getclosurevars(getattr(kernel, "py_func", kernel)).nonlocals
     made_by = parts.get("learn", kernel).__qualname__  # the shell has its name from what is in it
     assert made_by.split(".")[0] == f"make_{TAKEN[path]}"
+
+
+@pytest.fixture
+def registers_of(monkeypatch):
+    """Has registers of so many bits."""
+    return lambda bits: [
+        monkeypatch.setattr(module, "register_bits", lambda: bits) for module in (llvm, wide_input)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bits", "sizes", "itemsize", "by_rule", "units"),
+    [
+        (512, (3, 8, 1), 8, False, 8),
+        (512, (3, 9, 1), 8, False, 16),
+        (512, (10, 32, 3), 8, False, 32),
+        (512, (11, 32, 3), 8, False, 16),
+        (512, (11, 32, 3), 8, True, 32),
+        (512, (3, 40, 1), 8, True, 16),
+        (512, (3, 56, 1), 8, False, 32),
+        (512, (3, 56, 1), 4, False, 64),
+        (256, (3, 16, 1), 8, False, 16),
+        (128, (11, 16, 1), 4, False, 8),
+    ],
+)
+def test_how_many_units_at_once(bits, sizes, itemsize, by_rule, units, registers_of):
+    """Two registers, or four that are nearly full: of few inputs, or by a rule."""
+    registers_of(bits)
+    assert one_hidden.lanes_for(sizes, itemsize, by_rule) == units
+
+
+@pytest.mark.parametrize(
+    ("sizes", "plain", "by_rule"),
+    [
+        ((10, 32, 3), True, True),
+        ((32, 12, 3), True, True),
+        ((24, 24, 24), True, False),
+        ((100, 12, 10), True, False),
+        ((16, 14, 128), False, False),
+        ((784, 2, 10), False, False),
+    ],
+)
+def test_few_units_beside_many_outputs_or_inputs_go_layer_by_layer(
+    sizes, plain, by_rule, registers_of
+):
+    registers_of(512)
+    assert one_hidden.pays(sizes, 8) == plain
+    assert one_hidden.pays(sizes, 8, by_rule=True) == by_rule
+
+
+@pytest.mark.parametrize(
+    ("bits", "sizes", "paid"),
+    [
+        (512, (128, 33, 2), True),
+        (512, (127, 300, 2), False),
+        (512, (600, 32, 2), False),
+        (256, (128, 33, 2), False),
+        (256, (1000, 33, 2), True),
+        (256, (48, 32, 3, 2), True),
+        (256, (47, 320, 3, 2), False),
+        (512, (200, 20), False),
+        (512, (200, 33), True),
+    ],
+)
+def test_blocks_pay_for_wide_first_layers(bits, sizes, paid, registers_of):
+    """Sooner where there are more layers, and where registers are wide."""
+    registers_of(bits)
+    layers = layout.layer_table(fastnn.Network(sizes, engine="numpy")._architecture)
+    assert wide_input.pays(layers, 8) == paid
 
 
 def some_paths(*paths, fast=(), own=()):
@@ -191,6 +270,17 @@ def guarded(monkeypatch):
     yield
     assert guards
     assert all((guard == -7).all() for guard in guards)
+
+
+@pytest.mark.skipif(SMALL, reason="too long in plain Python")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.slow
+def test_layers_whose_rows_are_set_apart_sample_by_sample(dtype):
+    units = layout.FEW_PLACES // np.dtype(dtype).itemsize
+    for sizes in ([3, units, 4], [units, 3, units, units, 2]):
+        problem = make_problem(sizes, "cross_entropy", "relu", dtype=dtype)
+        check_training(problem, 1, True)
+        check_training(with_rule(problem, fastnn.SGD(momentum=0.9)), 1, True)
 
 
 @pytest.mark.skipif(SMALL, reason="too long in plain Python")
