@@ -13,6 +13,7 @@ from twins import DATA, SMALL, TWINS, N, Outcome, both, compare_fitted, fit_both
 from fastnn.estimators import MLPRegressor, model
 from fastnn.kernels import orders
 from fastnn.reference import vectors
+from fastnn.reference.random import shuffle as shuffle_in_place
 
 THEIR_ENGINE = model.ENGINE
 
@@ -173,6 +174,19 @@ def test_shuffles_by_the_kernel_are_scikit_learns(monkeypatch):
     shuffle_by_kernel = orders.shuffler(orders.WORTH_COMPILING)
     monkeypatch.setattr(vectors, "shuffler", lambda numbers: shuffle_by_kernel)
     fit_both("real", batch_size=7)
+
+
+def test_orders_are_asked_for_where_they_are_needed(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        model.engine(), "shuffler", lambda numbers: asked.append(numbers) or shuffle_in_place
+    )
+    _, X, y, _ = DATA["real"]
+    estimator = MLPRegressor(**SMALL)
+    for _ in range(3):
+        estimator.partial_fit(X, y)
+    MLPRegressor(**SMALL, shuffle=False).partial_fit(X, y)
+    assert asked == [N, N, N, 0]
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])

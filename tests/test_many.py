@@ -42,6 +42,7 @@ CASES = {
     "subsets": ({}, Y, {"batch_size": 7, "subsets": SUBSETS}),
     "a mask": ({}, Y, {"batch_size": 8, "subsets": each(lambda k: np.arange(N) % 20 != k)}),
     "in order": ({}, Y, {"batch_size": None, "shuffle": False}),
+    "all at once": ({}, Y, {"batch_size": None}),
     "early stopping": (
         {}, Y,
         {"batch_size": 8, "epochs": 60, "learning_rate": 0.05,
@@ -119,7 +120,7 @@ CASES = {
     ),
 }  # fmt: skip
 FAST = {
-    "rates and epochs", "subsets", "a mask", "in order",
+    "rates and epochs", "subsets", "a mask", "in order", "all at once",
     "early stopping", "schedules", "plateaus", "another engine",
 }  # fmt: skip
 
