@@ -36,7 +36,7 @@ def work(sizes, rows):
     net.fit(X, Y, epochs=1, batch_size=8)
     net.partial_fit(X, Y)
 for rows in (1, 20):
-    work([min(size, 40) for size in sizes], rows)  # by the same kernels
+    work([min(size, 400) for size in sizes], rows)  # by the same kernels
 pages = int(open("/proc/self/statm", encoding="ascii").read().split()[0])
 limit = pages * resource.getpagesize() + (mebibytes << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
