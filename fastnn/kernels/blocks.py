@@ -20,7 +20,7 @@ from numba import types
 
 from fastnn.architecture import Architecture
 from fastnn.kernels.activations import Codes
-from fastnn.kernels.epochs import AHEAD, LINE, ask_for_row, lie_far, row_of
+from fastnn.kernels.epochs import AHEAD, ask_for_row, lie_far, row_of
 from fastnn.kernels.jit import inner, made_once
 from fastnn.kernels.lanes import minimum, width
 from fastnn.kernels.layout import ACTIVATION, INPUTS, N_IN, UNITS, layer_of, step_between
@@ -31,7 +31,7 @@ from fastnn.kernels.random import uniform
 from fastnn.kernels.rows import load_row, make_activate, make_times_slope
 from fastnn.kernels.tiles import Matrix, tile_side
 from fastnn.kernels.turning import PLACES, turn, turn_rows
-from fastnn.memory import MOST_BYTES
+from fastnn.memory import LINE, MOST_BYTES
 
 #: Samples in a block: larger batches are worked through block by block, in constant memory. The
 #: smaller ones are for training, see `_find_block`. Those of outputs and losses have whole tiles as

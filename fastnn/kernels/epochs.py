@@ -21,9 +21,10 @@ import numpy as np
 from fastnn.kernels.jit import inner, kernel, made_once
 from fastnn.kernels.lanes import prefer_wide_vectors
 from fastnn.kernels.llvm import flat, prefetch
+from fastnn.memory import LINE
 
-#: Bytes of X that caches keep near, bytes of a cache line, and how many samples ahead is asked for.
-NEAR, LINE, AHEAD = 1 << 19, 64, 8
+#: Bytes of X that caches keep near, and how many samples ahead is asked for.
+NEAR, AHEAD = 1 << 19, 8
 #: Rows as they come.
 NO_ORDER = np.empty((0, 0), np.int64)
 
