@@ -21,6 +21,13 @@ SMALL = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 #: Rows of 128 numbers are set apart in float64, see `layout.step_between`.
 WIDTHS = (1, 2, 5) if SMALL else (*range(1, 41), 64, 100, 128)
 
+#: Sizes, loss and activation of those that `wide_input` takes.
+WIDE_FIRST_LAYER = {
+    "wide input": ([1000, 33, 3], "cross_entropy", "relu"),
+    "wide first layer": ([300, 110, 3], "cross_entropy", "relu"),
+    "deep with a wide first layer": ([125, 66, 6, 3], "squared_error", ["tanh", "sigmoid"]),
+}
+
 
 def slow_to_compile(test):
     """Decorate a test that belongs to the slower pass for its kernels alone."""

@@ -7,10 +7,10 @@ import pytest
 from helpers import in_turn, slow_but
 from problems import (
     SMALL,
+    WIDE_FIRST_LAYER,
     WIDTHS,
     check_records,
     check_training,
-    few_to_compile,
     make_problem,
     orders,
     slow_to_compile,
@@ -25,10 +25,7 @@ from fastnn.kernels import (
     engine,
     forward_engine,
     layout,
-    llvm,
-    one_hidden,
     ready,
-    samples,
     wide_input,
 )
 from fastnn.reference import vectors
@@ -43,9 +40,7 @@ PATHS = {
     "no hidden layer": ([3, 2], "binary_cross_entropy", "tanh"),
     "deep": ([3, 5, 4, 6, 2], "squared_error", "tanh"),
     "mixed activations": ([3, 5, 4, 6, 2], "squared_error", ["tanh", "relu", "sigmoid"]),
-    "wide input": ([1000, 33, 3], "cross_entropy", "relu"),
-    "wide first layer": ([300, 110, 3], "cross_entropy", "relu"),
-    "deep with a wide first layer": ([125, 66, 6, 3], "squared_error", ["tanh", "sigmoid"]),
+    **WIDE_FIRST_LAYER,
 }
 
 
@@ -74,75 +69,6 @@ def test_each_path_takes_its_kernel(path):
     assert made_by.split(".")[0] == f"make_{TAKEN[path]}"
 
 
-@pytest.fixture
-def registers_of(monkeypatch):
-    """Has registers of so many bits."""
-    return lambda bits: [
-        monkeypatch.setattr(module, "register_bits", lambda: bits) for module in (llvm, wide_input)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("bits", "sizes", "itemsize", "by_rule", "units"),
-    [
-        (512, (3, 8, 1), 8, False, 8),
-        (512, (3, 9, 1), 8, False, 16),
-        (512, (10, 32, 3), 8, False, 32),
-        (512, (11, 32, 3), 8, False, 16),
-        (512, (11, 32, 3), 8, True, 32),
-        (512, (3, 40, 1), 8, True, 16),
-        (512, (3, 56, 1), 8, False, 32),
-        (512, (3, 56, 1), 4, False, 64),
-        (256, (3, 16, 1), 8, False, 16),
-        (128, (11, 16, 1), 4, False, 8),
-    ],
-)
-def test_how_many_units_at_once(bits, sizes, itemsize, by_rule, units, registers_of):
-    """Two registers, or four that are nearly full: of few inputs, or by a rule."""
-    registers_of(bits)
-    assert one_hidden.lanes_for(sizes, itemsize, by_rule) == units
-
-
-@pytest.mark.parametrize(
-    ("sizes", "plain", "by_rule"),
-    [
-        ((10, 32, 3), True, True),
-        ((32, 12, 3), True, True),
-        ((24, 24, 24), True, False),
-        ((100, 12, 10), True, False),
-        ((16, 14, 128), False, False),
-        ((784, 2, 10), False, False),
-    ],
-)
-def test_few_units_beside_many_outputs_or_inputs_go_layer_by_layer(
-    sizes, plain, by_rule, registers_of
-):
-    registers_of(512)
-    assert one_hidden.pays(sizes, 8) == plain
-    assert one_hidden.pays(sizes, 8, by_rule=True) == by_rule
-
-
-@pytest.mark.parametrize(
-    ("bits", "sizes", "paid"),
-    [
-        (512, (128, 33, 2), True),
-        (512, (127, 300, 2), False),
-        (512, (600, 32, 2), False),
-        (256, (128, 33, 2), False),
-        (256, (1000, 33, 2), True),
-        (256, (48, 32, 3, 2), True),
-        (256, (47, 320, 3, 2), False),
-        (512, (200, 20), False),
-        (512, (200, 33), True),
-    ],
-)
-def test_blocks_pay_for_wide_first_layers(bits, sizes, paid, registers_of):
-    """Sooner where there are more layers, and where registers are wide."""
-    registers_of(bits)
-    layers = layout.layer_table(fastnn.Network(sizes, engine="numpy")._architecture)
-    assert wide_input.pays(layers, 8) == paid
-
-
 def some_paths(*paths, fast=(), own=()):
     """Parametrize with paths; all but the *fast* ones compile more kernels."""
     return pytest.mark.parametrize("path", slow_but(fast, paths, own))
@@ -150,7 +76,6 @@ def some_paths(*paths, fast=(), own=()):
 
 #: Of these all is tested in most passes.
 FAST, OWN = ["fused, one input", "transposed"], ["mixed activations", "wide first layer"]
-WIDE_FIRST_LAYER = ("wide input", "wide first layer", "deep with a wide first layer")
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 23])
@@ -310,68 +235,6 @@ def test_a_trainer_takes_more_samples_than_before():
         expected, sums = problem.train(vectors, 7, piece.order, np.full(2, 0.1))
         np.testing.assert_allclose(state.parameters, expected, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(piece.loss_sums, sums, rtol=1e-9)
-
-
-def plain_loop(architecture):
-    """For `engine._sample_kernel`: per-sample SGD as one would write it."""
-    make = samples.make_train_samples
-    return make(*ready.codes(architecture)), *samples.table(architecture)
-
-
-def check_against_plain_loop(problem, monkeypatch, shuffled):
-    """Where blocks are worked through at once, the result is that of the plain loop."""
-    n = len(problem.samples)
-    order, rates = orders(n, 3, shuffled), np.linspace(0.02, 0.05, 3)
-    assert engine._sample_kernel(problem.architecture)[0].__name__ == "train_wide_input"
-    got = problem.train(engine, 1, order, rates)
-    with monkeypatch.context() as patch:
-        patch.setattr(engine, "_sample_kernel", plain_loop)
-        expected = problem.train(engine, 1, order, rates)
-    for values, wanted in zip(got, expected, strict=True):
-        np.testing.assert_allclose(values, wanted, rtol=1e-12, atol=1e-12)
-
-
-in_blocks = in_turn("n", WIDTHS if SMALL else (*range(1, 67), 127, 128, 129, 200))
-
-
-@pytest.mark.own_kernels
-@pytest.mark.parametrize("path", few_to_compile(["wide first layer"], WIDE_FIRST_LAYER))
-@in_blocks
-def test_every_number_of_samples_in_blocks(path, n):
-    check_training(make_problem(*PATHS[path], n=n), 1, shuffled=n % 2 == 0)
-
-
-@slow_to_compile
-@pytest.mark.parametrize("path", WIDE_FIRST_LAYER)
-@in_blocks
-def test_blocks_of_samples_equal_the_plain_loop(path, n, monkeypatch):
-    check_against_plain_loop(make_problem(*PATHS[path], n=n), monkeypatch, shuffled=n % 2 == 0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", WIDTHS)
-def test_every_width_in_blocks_of_samples(width, monkeypatch):
-    monkeypatch.setattr(wide_input, "pays", lambda layers, itemsize: True)
-    # What other tests were given for the same architecture stays with them.
-    monkeypatch.setattr(engine, "_sample_kernel", engine._sample_kernel.__wrapped__)
-    n = 7 if SMALL else 70
-    for sizes, loss, activation in (
-        ([width, 5, 1], "binary_cross_entropy", "tanh"),
-        ([3, width, 4], "cross_entropy", "relu"),
-        ([3, width, width, 6, 2], "squared_error", "tanh"),
-        ([width, 5, 6, width], "cross_entropy", "sigmoid"),
-        ([width, width], "squared_error", "tanh"),
-    ):
-        problem = make_problem(sizes, loss, activation, n=n)
-        check_against_plain_loop(problem, monkeypatch, shuffled=True)
-
-
-@pytest.mark.slow
-def test_blocks_without_biases(monkeypatch):
-    for path in WIDE_FIRST_LAYER:
-        sizes, loss, activation = PATHS[path]
-        problem = make_problem(sizes, loss, activation, bias=False, n=70)
-        check_against_plain_loop(problem, monkeypatch, shuffled=True)
 
 
 @some_paths(*PATHS, fast=FAST, own=OWN)
