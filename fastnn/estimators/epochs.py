@@ -203,10 +203,10 @@ class Epochs:
         return solvers.rates(self._optimizer, epochs, self._est.t_, self._n)
 
     def draw_order(self, epochs: int) -> np.ndarray:
-        """Shuffled rows, those before again and again, as ``sklearn.utils.shuffle`` does.
+        """The order of the rows in each epoch, for a `fastnn.contract.Piece`.
 
-        For a `fastnn.contract.Piece`. That function takes the entries at shuffled places; shuffling
-        them where they are gives the same.
+        Each is the one before, shuffled, as by ``sklearn.utils.shuffle``: that takes the entries at
+        shuffled places, which gives the same as to shuffle them where they are.
         """
         if not self._est.shuffle:
             return np.empty((0, self._n), np.int64)
